@@ -1,0 +1,76 @@
+"""Unix sockets whose paths may be longer than the 107 bytes that ``sun_path`` holds.
+
+A lab may lie deep in a home directory. Such a socket is bound and reached through a descriptor of its directory:
+``/proc/self/fd/N/name`` is short whatever the directory's path is.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SUN_PATH_MAX = 107
+"""Bytes of a socket path, without the closing null (unix(7))."""
+
+
+@contextmanager
+def short_path(path: str) -> Iterator[str]:
+    """A path of the same file that fits into ``sun_path`` while the context lasts.
+
+    Raises:
+        OSError: the directory of ``path`` cannot be opened.
+    """
+    if len(os.fsencode(path)) <= SUN_PATH_MAX:
+        yield path
+        return
+    directory, name = os.path.split(path)
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
+
+
+def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket:
+    """A Unix socket bound to ``path``; a socket left there by a dead process is replaced.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    sock = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+    try:
+        with short_path(path) as short:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+            previous = os.umask(0o177)
+            try:
+                sock.bind(short)
+            finally:
+                os.umask(previous)
+        if mode != 0o600:
+            os.chmod(path, mode)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def connect(path: str, kind: socket.SocketKind, timeout: float | None = None) -> socket.socket:
+    """A Unix socket connected to ``path``; ``timeout`` in seconds bounds every later operation on it.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    sock = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+    try:
+        sock.settimeout(timeout)
+        with short_path(path) as short:
+            sock.connect(short)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
