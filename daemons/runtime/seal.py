@@ -1,6 +1,6 @@
 """UDP packets that another local user can neither forge nor replay.
 
-Source addresses prove nothing on a host where anybody may bind any 127.x address, so every packet carries a keyed digest
+Source addresses prove nothing on a host where anybody may bind any 127.x address: every packet carries a keyed digest
 (BLAKE2b, RFC 7693) and a counter that grows; the receiver keeps a sliding window per sender (the anti-replay window of
 RFC 4303, section 3.4.3). Counters begin at the host's boot-time clock, so a restarted sender is always ahead of itself
 and steps of the wall clock do nothing.

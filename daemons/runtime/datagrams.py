@@ -1,0 +1,113 @@
+"""Sealed UDP between the nodes of a lab: one endpoint a daemon and address, bounded, with the lab's faults applied.
+
+Receiving is asyncio-dgram's; its queue has no bound of its own, so a backlog beyond ``BACKLOG`` is shed here, oldest
+first, as a full socket buffer would. Sending goes straight to the socket and never blocks: what does not fit is lost,
+as datagrams may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+import asyncio_dgram
+from asyncio_dgram.aio import DatagramStream
+
+from daemons.runtime.seal import Seal
+from srcctl.machine import RemoteFault
+
+BACKLOG = 4096
+"""Datagrams that may wait for this process."""
+
+PAYLOAD_MAX = 60_000
+"""Bytes of one payload (a UDP datagram over IPv4 holds 65,507)."""
+
+Admit = Callable[[int], bool]
+
+
+class DatagramEndpoint:
+    """A UDP socket on one of the node's addresses.
+
+    Args:
+        address: the node's own IP address.
+        port: the port, the same on every node.
+        seal: seals what we send, opens what we get.
+        received: called with the sender's node number and the payload.
+        admit: says by node number whether the lab's faults let a packet pass, either way; a cut link drops both ways.
+    """
+
+    def __init__(
+        self, address: str, port: int, seal: Seal, received: Callable[[int, bytes], None], admit: Admit | None = None
+    ) -> None:
+        self.address = address
+        self.port = port
+        self._seal = seal
+        self._received = received
+        self._admit = admit
+        self._socket: socket.socket | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.dropped: Counter[str] = Counter()
+        """Packets that were not accepted or not sent, by cause."""
+
+    async def start(self) -> None:
+        """Bind and begin to receive.
+
+        Raises:
+            OSError: the address is in use or not this host's.
+        """
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sock.bind((self.address, self.port))
+        except BaseException:
+            sock.close()
+            raise
+        self._socket = sock
+        stream = await asyncio_dgram.from_socket(sock)
+        self._task = asyncio.create_task(self._receive(stream))
+
+    def send(self, node: int, address: str, payload: bytes) -> bool:
+        """Send to a node's address; False if the packet was lost here (faults, full buffers)."""
+        if self._socket is None or (self._admit is not None and not self._admit(node)):
+            self.dropped["cut"] += 1
+            return False
+        try:
+            self._socket.sendto(self._seal.seal(payload), socket.MSG_DONTWAIT, (address, self.port))
+        except OSError as error:
+            self.dropped[error.strerror or "error"] += 1
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop and release the address."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._socket = None
+
+    async def _receive(self, stream: DatagramStream) -> None:
+        queue: asyncio.Queue[object] = stream._recvq  # type: ignore[attr-defined]
+        try:
+            while True:
+                try:
+                    packet, _ = await stream.recv()
+                except OSError:
+                    continue  # an ICMP error about a packet that we sent: the peer is down
+                except asyncio_dgram.TransportClosed:
+                    return
+                while queue.qsize() > BACKLOG:
+                    queue.get_nowait()
+                    self.dropped["backlog"] += 1
+                try:
+                    sender, payload = self._seal.open(packet)
+                except RemoteFault as fault:
+                    self.dropped[str(fault)] += 1
+                    continue
+                if self._admit is not None and not self._admit(sender):
+                    self.dropped["cut"] += 1
+                    continue
+                self._received(sender, payload)
+        finally:
+            stream.close()
