@@ -1,0 +1,1 @@
+"""clstrmgrES, the cluster manager: events, recovery programs and resource groups."""
