@@ -1,9 +1,9 @@
 """The cluster's configuration as one value, read from and written to the HACMP* object classes.
 
-The classes and their fields are those of the product (reference: the format of a cluster snapshot, and administrators'
-``odmget`` listings; the order of fields is inferred where no listing was seen). Three copies exist on a node: the default
-directory that configuration commands edit (DCD), the staging one (SCD) and the active one (ACD), which alone the running
-daemons and event scripts read.
+The classes and their fields are those of the product (the published format of a cluster snapshot, and administrators'
+``odmget`` listings; the order of fields is inferred where no listing was seen). Three copies exist on a node: the
+default directory that configuration commands edit (DCD), the staging one (SCD) and the active one (ACD), which alone
+the running daemons and event scripts read.
 """
 
 from __future__ import annotations

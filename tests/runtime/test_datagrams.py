@@ -1,0 +1,45 @@
+import asyncio
+import socket
+
+from daemons.runtime.datagrams import DatagramEndpoint
+from daemons.runtime.seal import Seal
+
+KEY = b"k" * 32
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+async def test_nodes_hear_each_other_and_strangers_and_cut_links_are_dropped() -> None:
+    port, heard = free_port(), asyncio.Queue[tuple[int, bytes]]()
+    admitted = {1: True}
+    one = DatagramEndpoint("127.0.0.1", port, Seal(KEY, 1), lambda *packet: None)
+    two = DatagramEndpoint(
+        "127.0.0.2", port, Seal(KEY, 2), lambda *packet: heard.put_nowait(packet), lambda node: admitted[node]
+    )
+    await one.start()
+    await two.start()
+    try:
+        assert one.send(2, "127.0.0.2", b"heartbeat")
+        assert await asyncio.wait_for(heard.get(), 5) == (1, b"heartbeat")
+        stranger = DatagramEndpoint("127.0.0.3", port, Seal(b"x" * 32, 1), lambda *packet: None)
+        await stranger.start()
+        stranger.send(2, "127.0.0.2", b"forged")
+        admitted[1] = False
+        assert not two.send(1, "127.0.0.1", b"cut")
+        one.send(2, "127.0.0.2", b"cut")
+        async with asyncio.timeout(5):
+            while two.dropped.total() < 3:  # noqa: ASYNC110 - counters have no event
+                await asyncio.sleep(0.005)
+        admitted[1] = True
+        one.send(2, "127.0.0.2", b"healed")
+        assert await asyncio.wait_for(heard.get(), 5) == (1, b"healed")
+        assert two.dropped == {"packet sealed with another key": 1, "cut": 2}
+        stranger.close()
+    finally:
+        one.close()
+        two.close()
+        await asyncio.sleep(0)
