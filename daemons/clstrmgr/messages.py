@@ -4,7 +4,8 @@ A client sends one request. ``QueryState`` is answered by one ``ClusterSnapshot`
 and after every change, with an ``EventRecord`` at the start and the end of every event; an operator's request by any
 number of ``Progress`` and one ``Done``; a ``SystemEvent`` by one ``Done``.
 
-All names are the product's words. Nodes are given by number (``node_id``); 0 means "no node" or "let the policy choose".
+All names are the product's words. Nodes are given by number (``node_id``);
+0 means "no node" or "let the policy choose".
 """
 
 from __future__ import annotations
