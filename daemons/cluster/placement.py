@@ -1,0 +1,294 @@
+"""Where resource groups go: startup, fallover and fallback policies as one pure function.
+
+Source: the product's planning guide on resource group startup, fallover and fallback, and on selective fallover; where
+it is silent the rule is marked inferred. ``place`` looks at one trigger (a node joined, a node goes, a group must move)
+and at the world as the cluster manager knows it, and returns what has to be released and acquired, group by group in
+the order of the configuration. It never mentions a node that is not available for a group as a place to acquire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+HELD = ("ONLINE", "ACQUIRING", "RELEASING")
+"""States in which a node has, or may have, a group's resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPolicy:
+    """A group's participating nodes (ids, in order of priority) and policies, by their ODM codes."""
+
+    name: str
+    nodes: tuple[int, ...]
+    startup: str = "OHN"
+    fallover: str = "FNPN"
+    fallback: str = "FBHPN"
+
+    @property
+    def concurrent(self) -> bool:
+        """Online on all available nodes at once."""
+        return self.startup == "OAAN"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSituation:
+    """What is known of a group.
+
+    Args:
+        states: its state on each node, in the words of clRGinfo; nodes not mentioned are OFFLINE.
+        available: nodes that are up, managed, and have what the group needs (its networks).
+        tried: nodes on which acquisition failed since a node or network last came back.
+        override: the priority override location, 0 if none.
+        operator_offline: an operator brought the group offline; policies leave it alone.
+        wanted: it has been online, or should be, and waits for a place.
+    """
+
+    states: Mapping[int, str] = field(default_factory=dict)
+    available: frozenset[int] = frozenset()
+    tried: frozenset[int] = frozenset()
+    override: int = 0
+    operator_offline: bool = False
+    wanted: bool = False
+
+    def state(self, node: int) -> str:
+        """The group's state on a node."""
+        return self.states.get(node, "OFFLINE")
+
+    def holders(self) -> tuple[int, ...]:
+        """Nodes that have, or may have, the group's resources."""
+        return tuple(node for node, state in sorted(self.states.items()) if state in HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """A node came up. ``settled`` is False while the settling time runs (it concerns OFAN groups only)."""
+
+    node: int
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLeft:
+    """A node goes or went. With ``crash`` its resources are gone already; ``offline`` does not look for a new place."""
+
+    node: int
+    mode: Literal["crash", "move", "offline", "unmanage"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFailed:
+    """A group cannot stay or be acquired on ``node`` (selective fallover); ``node`` counts as tried."""
+
+    group: str
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesBack:
+    """Something that groups waited for came back on ``node`` (a network): groups without a place try again."""
+
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The settling time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorMove:
+    """An operator moves a group to ``node`` (0: let the policy choose)."""
+
+    group: str
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorOffline:
+    """An operator brings a group offline on ``node`` (0: everywhere)."""
+
+    group: str
+    node: int
+
+
+Trigger: TypeAlias = NodeJoined | NodeLeft | GroupFailed | ResourcesBack | Settled | OperatorMove | OperatorOffline
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to one group: release on these nodes, then acquire on those. ``stranded``: no place is left."""
+
+    group: str
+    release: tuple[int, ...] = ()
+    acquire: tuple[int, ...] = ()
+    stranded: bool = False
+
+
+def place(
+    trigger: Trigger, policies: tuple[GroupPolicy, ...], situations: Mapping[str, GroupSituation]
+) -> tuple[Decision, ...]:
+    """The decisions that a trigger calls for; groups that stay as they are do not appear."""
+    decisions: list[Decision] = []
+    distributed = _distributed(policies, situations)
+    for policy in policies:
+        situation = situations.get(policy.name, GroupSituation())
+        decision = _decide(trigger, policy, situation, distributed)
+        if decision is not None:
+            decisions.append(decision)
+            if policy.startup == "OUDP":
+                distributed |= set(decision.acquire)
+    return tuple(decisions)
+
+
+def next_place(policy: GroupPolicy, situation: GroupSituation, leaving: int) -> int:
+    """The node that a fallover goes to, 0 if there is none: the first available node of the list.
+
+    FUDNP falls back to list order as long as no node priority values are known (which is the product's rule too).
+    """
+    for node in policy.nodes:
+        if node != leaving and node in situation.available and node not in situation.tried:
+            return node
+    return 0
+
+
+def _distributed(policies: tuple[GroupPolicy, ...], situations: Mapping[str, GroupSituation]) -> set[int]:
+    """Nodes that already have a group with the node distribution policy."""
+    return {
+        node
+        for policy in policies
+        if policy.startup == "OUDP" and policy.name in situations
+        for node in situations[policy.name].holders()
+    }
+
+
+def _decide(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation, distributed: set[int]) -> Decision | None:
+    match trigger:
+        case NodeJoined(node, settled):
+            return _join(policy, situation, node, settled, distributed)
+        case NodeLeft(node, mode):
+            return _leave(policy, situation, node, mode)
+        case GroupFailed(group, node):
+            return _fail(policy, situation, node) if group == policy.name else None
+        case ResourcesBack(node):
+            return _retry(policy, situation, node)
+        case Settled():
+            return _settle(policy, situation)
+        case OperatorMove(group, node):
+            return _move(policy, situation, node) if group == policy.name else None
+        case OperatorOffline(group, node):
+            return _offline(policy, situation, node) if group == policy.name else None
+
+
+def _join(
+    policy: GroupPolicy, situation: GroupSituation, node: int, settled: bool, distributed: set[int]
+) -> Decision | None:
+    if node not in policy.nodes:
+        return None
+    if situation.state(node) == "UNMANAGED":
+        # Starting services again on the node that holds the group makes it managed: every resource is checked.
+        return Decision(policy.name, acquire=(node,))
+    if node not in situation.available or situation.operator_offline:
+        return None
+    if policy.concurrent:
+        return None if situation.state(node) in HELD else Decision(policy.name, acquire=(node,))
+    holders = situation.holders()
+    if any(state == "UNMANAGED" for state in situation.states.values()):
+        return None
+    if holders:
+        return _fall_back(policy, situation, node, holders)
+    if situation.wanted:
+        return Decision(policy.name, acquire=(node,))
+    if policy.startup == "OHN":
+        return Decision(policy.name, acquire=(node,)) if node == policy.nodes[0] else None
+    if policy.startup == "OUDP":
+        return None if node in distributed else Decision(policy.name, acquire=(node,))
+    if not settled and node != policy.nodes[0]:
+        return None
+    return Decision(policy.name, acquire=(node,))
+
+
+def _fall_back(policy: GroupPolicy, situation: GroupSituation, node: int, holders: tuple[int, ...]) -> Decision | None:
+    if policy.fallback != "FBHPN" or holders == (node,) or situation.override in holders:
+        return None
+    better = all(policy.nodes.index(node) < _rank(policy, holder) for holder in holders)
+    return Decision(policy.name, release=holders, acquire=(node,)) if better else None
+
+
+def _rank(policy: GroupPolicy, node: int) -> int:
+    return policy.nodes.index(node) if node in policy.nodes else len(policy.nodes)
+
+
+def _leave(policy: GroupPolicy, situation: GroupSituation, node: int, mode: str) -> Decision | None:
+    state = situation.state(node)
+    if mode == "unmanage" or state == "UNMANAGED":
+        return None
+    # A group in ERROR may have left something behind; an orderly stop cleans it up.
+    if state not in HELD and not (state == "ERROR" and mode != "crash"):
+        return None
+    release = () if mode == "crash" else (node,)
+    if state == "ERROR" or mode == "offline" or policy.concurrent:
+        return Decision(policy.name, release=release)
+    if any(holder != node for holder in situation.holders()):
+        return Decision(policy.name, release=release)
+    if policy.fallover == "BO":
+        return Decision(policy.name, release=release)
+    target = next_place(policy, situation, node)
+    return Decision(policy.name, release=release, acquire=(target,) if target else (), stranded=not target)
+
+
+def _fail(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
+    if situation.state(node) in ("OFFLINE", "UNMANAGED"):
+        return None
+    if policy.concurrent or policy.fallover == "BO":
+        return Decision(policy.name, release=(node,), stranded=True)
+    target = next_place(policy, situation, node)
+    return Decision(policy.name, release=(node,), acquire=(target,) if target else (), stranded=not target)
+
+
+def _retry(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
+    if node not in policy.nodes or node not in situation.available or situation.operator_offline:
+        return None
+    if "UNMANAGED" in situation.states.values():
+        return None
+    if policy.concurrent:
+        return Decision(policy.name, acquire=(node,)) if situation.state(node) == "ERROR" else None
+    if situation.holders() or not situation.wanted:
+        return None
+    return Decision(policy.name, acquire=(node,))
+
+
+def _settle(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
+    if policy.startup != "OFAN" or situation.operator_offline or situation.holders():
+        return None
+    if "UNMANAGED" in situation.states.values():
+        return None
+    target = next_place(policy, situation, 0)
+    return Decision(policy.name, acquire=(target,)) if target else None
+
+
+def _move(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
+    if policy.concurrent:
+        if node not in situation.available or situation.state(node) in HELD:
+            return None
+        return Decision(policy.name, acquire=(node,))
+    # An operator's word clears the memory of failed attempts.
+    fresh = GroupSituation(situation.states, situation.available, wanted=situation.wanted)
+    target = node or next_place(policy, fresh, 0)
+    if target not in situation.available or target not in policy.nodes:
+        return None
+    leftovers = (other for other in policy.nodes if other != target and situation.state(other) == "ERROR")
+    release = tuple(sorted({holder for holder in situation.holders() if holder != target}.union(leftovers)))
+    if situation.state(target) == "ONLINE":
+        return None
+    return Decision(policy.name, release=release, acquire=(target,))
+
+
+def _offline(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
+    release = tuple(
+        other
+        for other in policy.nodes
+        if node in (0, other) and (situation.state(other) in HELD or situation.state(other) == "ERROR")
+    )
+    return Decision(policy.name, release=release) if release else None
