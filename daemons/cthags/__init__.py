@@ -1,0 +1,1 @@
+"""Group Services (hagsd): who is in, and in which order things happen."""

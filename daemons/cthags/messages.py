@@ -1,0 +1,359 @@
+"""What clients and cthags say to each other over ``/var/ct/cthags.sock``: the GSAPI as messages.
+
+Names follow the calls and notifications of the Group Services programming interface (``ha_gs_join``,
+``ha_gs_vote``, ...). A connection is one GS client; its first message is ``Init``. The end of the connection is the
+client's death: all its providers leave by a failure leave. The end of cthags is the end of the connection, for which
+the client side makes a ``Died``.
+
+Every provider of a group gets the same notifications in the same order, its own proposals included. One protocol runs
+at a time in a group: failure leaves first, then joins, then what a provider proposes; a proposal that finds another
+one waiting or running is answered with DelayedError COLLIDE and may be made again.
+
+Times are microseconds of patience (real time, never divided by the lab's speed); 0 means no limit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from daemons.runtime.codec import Codec
+
+SOCKET_PATH = "/var/ct/cthags.sock"
+
+GROUP_NAME_MAX = 32
+"""Bytes of a group's name (HA_GS_MAX_GROUP_NAME_LENGTH)."""
+
+MESSAGE_MAX = 1 << 20
+"""Bytes of a provider message. The product allows 2048; a joiner's copy of the cluster state needs more."""
+
+STATE_MAX = 256
+"""Bytes of a group's state value."""
+
+HOST_MEMBERSHIP = "HostMembership"
+"""The system group whose providers are the nodes of the view, to which anybody may subscribe."""
+
+Phases: TypeAlias = Literal[1, "n"]
+"""1: no vote, the protocol is approved at once. "n": rounds of votes, each of them a barrier."""
+
+VoteValue: TypeAlias = Literal["approve", "continue", "reject"]
+DefaultVote: TypeAlias = Literal["approve", "reject"]
+ProtocolKind: TypeAlias = Literal["join", "leave", "failure_leave", "expel", "state_change", "message"]
+LeaveReason: TypeAlias = Literal[
+    "voluntary_leave", "said_goodbye", "provider_failure", "host_failure", "provider_expelled"
+]
+Summary: TypeAlias = Literal[
+    "default_approve",
+    "default_reject",
+    "time_limit_exceeded",
+    "provider_failed",
+    "explicit_reject",
+    "group_dissolved",
+]
+ErrorCode: TypeAlias = Literal[
+    "HA_GS_COLLIDE",
+    "HA_GS_BAD_GROUP_ATTRIBUTES",
+    "HA_GS_BAD_PARAMETER",
+    "HA_GS_DUPLICATE_INSTANCE_NUMBER",
+    "HA_GS_EXISTS",
+    "HA_GS_NAME_TOO_LONG",
+    "HA_GS_NOT_A_MEMBER",
+    "HA_GS_NO_INIT",
+    "HA_GS_UNKNOWN_GROUP",
+    "HA_GS_UNKNOWN_PROVIDER",
+    "HA_GS_VOTE_NOT_EXPECTED",
+    "HA_GS_WRONG_OLD_STATE",
+]
+
+
+class Provider(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """A member of a group. ``instance`` is unique among the providers of the node; a process that comes back has a
+    new one."""
+
+    node: int
+    instance: int
+
+    def __str__(self) -> str:
+        return f"[{self.instance}/{self.node}]"
+
+
+class GroupAttributes(msgspec.Struct, frozen=True):
+    """What all providers of a group must agree on.
+
+    Args:
+        phases: of join and failure-leave protocols.
+        time_limit_us: of each phase of those.
+        default_vote: cast for a provider that fails or is late in a phase.
+    """
+
+    phases: Phases = 1
+    time_limit_us: int = 0
+    default_vote: DefaultVote = "reject"
+
+
+# Requests ------------------------------------------------------------------------------------------------------------
+
+
+class Init(msgspec.Struct, frozen=True, tag="init"):
+    """``ha_gs_init``: become a GS client. Answered by ``Initialized``.
+
+    Args:
+        name: the program's name as ``lssrc -ls cthags`` shows it.
+        pid: its process id, checked against the socket's credentials.
+        responsiveness_interval_us: how often cthags probes the client; 0: never (HA_GS_NO_RESPONSIVENESS).
+        responsiveness_limit_us: the time within which it must answer a probe.
+        critical: the client is killed if it does not answer (else it is only announced and its providers fail).
+    """
+
+    name: str
+    pid: int
+    responsiveness_interval_us: int = 0
+    responsiveness_limit_us: int = 0
+    critical: bool = False
+
+
+class Join(msgspec.Struct, frozen=True, tag="join"):
+    """``ha_gs_join``: become a provider. ``instance`` 0 lets cthags choose. The end is an Approved or Rejected of
+    protocol "join" whose ``changing`` names the provider (see ``self_provider`` there), or a DelayedError."""
+
+    group: str
+    attributes: GroupAttributes = GroupAttributes()
+    instance: int = 0
+
+
+class Leave(msgspec.Struct, frozen=True, tag="leave"):
+    """``ha_gs_leave``: leave by a voted protocol."""
+
+    group: str
+    phases: Phases = 1
+    time_limit_us: int = 0
+    code: int = 0
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
+    """``ha_gs_goodbye``: be out at once; the others see a failure leave with reason "said_goodbye"."""
+
+    group: str
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
+    """``ha_gs_subscribe``: watch a group. Answered by a ``Subscription`` now and after every change."""
+
+    group: str
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe"):
+    """``ha_gs_unsubscribe``."""
+
+    group: str
+
+
+class ProviderMessage(msgspec.Struct, frozen=True, tag="message"):
+    """``ha_gs_send_message``: broadcast ``message`` to the group."""
+
+    group: str
+    message: bytes
+    phases: Phases = 1
+    time_limit_us: int = 0
+
+
+class ChangeStateValue(msgspec.Struct, frozen=True, tag="change_state"):
+    """``ha_gs_change_state_value``: propose a new state value. If ``old`` is given it must be the value at the moment
+    the protocol starts, else the answer is DelayedError HA_GS_WRONG_OLD_STATE."""
+
+    group: str
+    state: bytes
+    phases: Phases = 1
+    time_limit_us: int = 0
+    old: bytes | None = None
+
+
+class Expel(msgspec.Struct, frozen=True, tag="expel"):
+    """``ha_gs_expel``: propose to throw providers out. They get no vote."""
+
+    group: str
+    providers: tuple[Provider, ...]
+    phases: Phases = 1
+    time_limit_us: int = 0
+
+
+class Vote(msgspec.Struct, frozen=True, tag="vote"):
+    """``ha_gs_vote``: the answer to the ``NPhase`` with this ``token``.
+
+    ``message`` rides to all members with the next notification, ``state`` becomes the proposed state value; where
+    several members give one in a phase, that of the oldest provider is kept. ``default_vote`` replaces this
+    provider's default for the rest of the protocol.
+    """
+
+    group: str
+    token: int
+    vote: VoteValue
+    message: bytes | None = None
+    state: bytes | None = None
+    default_vote: DefaultVote | None = None
+
+
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The answer to a ``ResponsivenessProbe``."""
+
+    serial: int
+
+
+class QueryStatus(msgspec.Struct, frozen=True, tag="query_status"):
+    """Ask for a ``DomainStatus``; needs no ``Init``."""
+
+
+# Notifications -------------------------------------------------------------------------------------------------------
+
+
+class Initialized(msgspec.Struct, frozen=True, tag="initialized"):
+    """The client is registered. ``node`` is this node's number."""
+
+    node: int
+
+
+class _ProtocolNotification(msgspec.Struct, frozen=True):
+    """What the three notifications of a protocol have in common.
+
+    Args:
+        group: the group.
+        token: names this notification; a vote gives it back.
+        protocol: the kind.
+        phase: from 1; of Approved and Rejected, the last phase that was voted on (0 if none was).
+        proposer: the provider that proposed it; None for joins and failures.
+        changing: the providers that join or leave.
+        reasons: why they leave, one for each of ``changing``.
+        providers: the group's providers, oldest first: during a protocol those before it, in Approved those after it.
+        message: in phase 1 the proposer's, later the one that rode on the votes of the phase before (empty: none).
+            A one-phase protocol's Approved carries the proposer's.
+        state: in NPhase the proposed state value (the current one if no change is proposed), else the current one.
+        time_limit_us: within which the vote is expected; 0: no limit.
+        self_provider: who the receiver is in this group.
+    """
+
+    group: str
+    token: int
+    protocol: ProtocolKind
+    phase: int
+    proposer: Provider | None
+    changing: tuple[Provider, ...]
+    reasons: tuple[LeaveReason, ...]
+    providers: tuple[Provider, ...]
+    message: bytes
+    state: bytes
+    time_limit_us: int
+    self_provider: Provider
+
+
+class NPhase(_ProtocolNotification, frozen=True, tag="n_phase"):
+    """A phase began: do what is to be done in it, then vote. Nobody sees phase n + 1 before all voted in phase n."""
+
+
+class Approved(_ProtocolNotification, frozen=True, tag="approved"):
+    """The protocol ended and takes effect. A provider that left gets no further notification of the group."""
+
+
+class Rejected(_ProtocolNotification, frozen=True, tag="rejected"):
+    """The protocol ended without effect (a failure leave removes the failed providers all the same)."""
+
+
+class Announcement(msgspec.Struct, frozen=True, tag="announcement"):
+    """News without a vote: late or failed voters of the protocol that just ended; or "group_dissolved": this half of
+    the domain gave way in a merge, the receiver is no longer a provider and may join again."""
+
+    group: str
+    summary: tuple[Summary, ...]
+    providers: tuple[Provider, ...]
+
+
+class Subscription(msgspec.Struct, frozen=True, tag="subscription"):
+    """A subscriber's picture of a group (no providers: the group does not exist)."""
+
+    group: str
+    providers: tuple[Provider, ...]
+    state: bytes
+
+
+class ResponsivenessProbe(msgspec.Struct, frozen=True, tag="probe"):
+    """Answer with ``Alive(serial)`` in time."""
+
+    serial: int
+
+
+class DelayedError(msgspec.Struct, frozen=True, tag="error"):
+    """A request failed; ``request`` is its tag ("join", "message", ...)."""
+
+    group: str
+    code: ErrorCode
+    request: str
+
+
+class Died(msgspec.Struct, frozen=True, tag="died"):
+    """HA_GS_GROUP_SERVICES_HAS_DIED_HORRIBLY: made by the client side when the connection to cthags ends."""
+
+
+class GroupStatus(msgspec.Struct, frozen=True):
+    """A group as ``lssrc -ls cthags`` and ``hagsgr`` show it; ``leader`` is the node that sequences its protocols."""
+
+    name: str
+    leader: int
+    providers: tuple[Provider, ...]
+    local_providers: int
+    local_subscribers: int
+    protocol: str = ""
+    phase: int = 0
+    not_voted: tuple[Provider, ...] = ()
+
+
+class ClientStatus(msgspec.Struct, frozen=True):
+    """A GS client of this node."""
+
+    pid: int
+    name: str
+    critical: bool = False
+
+
+class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
+    """What the status commands print. ``established`` is False while no view is agreed on."""
+
+    node: int
+    established: bool
+    leader: int
+    view: int
+    members: tuple[int, ...]
+    clients: tuple[ClientStatus, ...]
+    groups: tuple[GroupStatus, ...]
+
+
+Request: TypeAlias = (
+    Init
+    | Join
+    | Leave
+    | Goodbye
+    | Subscribe
+    | Unsubscribe
+    | ProviderMessage
+    | ChangeStateValue
+    | Expel
+    | Vote
+    | Alive
+    | QueryStatus
+)
+Notification: TypeAlias = (
+    Initialized
+    | NPhase
+    | Approved
+    | Rejected
+    | Announcement
+    | Subscription
+    | ResponsivenessProbe
+    | DelayedError
+    | Died
+    | DomainStatus
+)
+
+_LIMIT = MESSAGE_MAX + (64 << 10)
+
+request_codec: Codec[Request] = Codec(Request, limit=_LIMIT)
+notification_codec: Codec[Notification] = Codec(Notification, limit=_LIMIT)
