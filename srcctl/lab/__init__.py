@@ -1,0 +1,1 @@
+"""Many nodes on one host: the lab, its power switch and its faults, and the ``srcctl`` command."""

@@ -1,0 +1,1 @@
+"""The sample application that a new lab's cluster keeps highly available."""
