@@ -1,0 +1,260 @@
+"""RISC6000CLSMUXPD-MIB: the cluster manager's picture as instances of the subtree 1.3.6.1.4.1.2.3.1.2.1.5.
+
+Arcs and enumerations are those that published dumps and monitoring plug-ins use; the arcs of a few columns (addrRole,
+netODMid, resGroupPolicy and its neighbours, the clstrmgr and event groups) are inferred from their position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from daemons.clstrmgr.messages import ClusterSnapshot, EventRecord
+from daemons.snmpd.values import MibTree, Oid, Value, address, integer, string
+
+CLSMUXPD: Oid = (1, 3, 6, 1, 4, 1, 2, 3, 1, 2, 1, 5)
+"""risc6000clsmuxpd."""
+
+CLUSTER_STATE = {"up": 2, "down": 4, "unknown": 8, "notconfigured": 256}
+CLUSTER_SUBSTATE = {
+    "unstable": 16,
+    "stable": 32,
+    "error": 64,
+    "unknown": 8,
+    "reconfig": 128,
+    "notconfigured": 256,
+    "notsynced": 512,
+}
+NODE_STATE = {"up": 2, "down": 4, "joining": 32, "leaving": 64, "unmanaged": 2, "unknown": 8}
+NETWORK_ATTRIBUTE = {"private": 1, "public": 2, "serial": 4}
+ADDRESS_ROLE = {"boot": 64, "service": 16, "persistent": 8}
+CLSTRMGR_STATUS = {"up": 2, "down": 4, "joining": 2, "leaving": 32, "unmanaged": 64, "unknown": 8}
+GROUP_STATE = {
+    "ONLINE": 2,
+    "OFFLINE": 4,
+    "UNKNOWN": 8,
+    "ACQUIRING": 16,
+    "RELEASING": 32,
+    "ERROR": 64,
+    "TEMPORARY ERROR": 64,
+    "UNMANAGED": 524288,
+}
+GROUP_OFFLINE_REASON = {
+    "OFFLINE DUE TO FALLOVER": 65536,
+    "OFFLINE DUE TO PARENT OFFLINE": 131072,
+    "OFFLINE DUE TO LACK OF AVAILABLE NODES": 262144,
+}
+RESOURCE_TYPE = {
+    "SERVICE_LABEL": 1000,
+    "FILESYSTEM": 1002,
+    "VOLUME_GROUP": 1003,
+    "DISK": 1004,
+    "APPLICATIONS": 1006,
+    "CONCURRENT_VOLUME_GROUP": 1007,
+    "COMMUNICATION_LINKS": 1008,
+}
+GROUP_POLICY_CUSTOM = 5
+NETWORK_FAMILY_IPV4 = 1
+EVENT_IDS = {
+    "TE_SWAP_ADAPTER": (0, 1),
+    "TE_JOIN_NETWORK": (2, 4),
+    "TE_FAIL_NETWORK": (3, 5),
+    "TE_JOIN_NODE": (6, 8),
+    "TE_FAIL_NODE": (7, 9),
+    "TE_ERROR": (19, 19),
+    "TE_CONFIG_TOO_LONG": (17, 17),
+    "TE_JOIN_INTERFACE": (28, 28),
+    "TE_FAIL_INTERFACE": (29, 29),
+    "TE_RG_MOVE": (34, 34),
+    "TE_SERVER_RESTART": (35, 36),
+    "TE_SERVER_DOWN": (37, 38),
+}
+"""eventId at the start and at the end of an engine event (inferred numbering)."""
+
+
+def event_id(record: EventRecord) -> int | None:
+    """The eventId of a record, or None for an event that the MIB does not know."""
+    ids = EVENT_IDS.get(record.name if record.name.startswith("TE_") else "TE_" + record.name.upper())
+    if record.phase == "error":
+        return EVENT_IDS["TE_ERROR"][0]
+    return None if ids is None else ids[record.phase == "complete"]
+
+
+def subtree(snapshot: ClusterSnapshot, events: Sequence[EventRecord] = (), gmt_offset: int = 0) -> MibTree:
+    """All instances below risc6000clsmuxpd.
+
+    Args:
+        snapshot: what clstrmgrES says.
+        events: the last events, oldest first (eventTable).
+        gmt_offset: seconds west of GMT.
+    """
+    return MibTree(
+        (CLSMUXPD + suffix, value)
+        for group in (
+            _cluster(snapshot, gmt_offset),
+            _nodes(snapshot),
+            _addresses(snapshot),
+            _networks(snapshot),
+            _cluster_managers(snapshot),
+            _events(events),
+            _groups(snapshot),
+        )
+        for suffix, value in group
+    )
+
+
+def _table(prefix: Oid, rows: Iterable[tuple[Oid, Sequence[Value]]]) -> Iterator[tuple[Oid, Value]]:
+    for index, columns in rows:
+        for column, value in enumerate(columns, 1):
+            yield (*prefix, 1, column, *index), value
+
+
+def _cluster(s: ClusterSnapshot, gmt_offset: int) -> Iterator[tuple[Oid, Value]]:
+    names = {node.number: node.name for node in s.nodes}
+    scalars = (
+        integer(s.cluster_id),
+        string(s.cluster_name),
+        string(""),
+        integer(CLUSTER_STATE[s.cluster_state]),
+        integer(s.primary),
+        integer(s.last_change),
+        integer(gmt_offset),
+        integer(CLUSTER_SUBSTATE[s.substate]),
+        string(s.local_name),
+        string(names.get(s.primary, "")),
+        integer(len(s.nodes)),
+        integer(s.local_node),
+        integer(0),
+    )
+    for arc, value in enumerate(scalars, 1):
+        yield (1, arc, 0), value
+
+
+def _nodes(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
+    return _table(
+        (2, 1),
+        (
+            ((n.number,), (integer(n.number), integer(NODE_STATE[n.state]), integer(n.interfaces), string(n.name)))
+            for n in s.nodes
+        ),
+    )
+
+
+def _addresses(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
+    return _table(
+        (3, 1),
+        (
+            (
+                (a.node, *map(int, a.address.split("."))),
+                (
+                    integer(a.node),
+                    address(a.address),
+                    string(a.label),
+                    integer(ADDRESS_ROLE[a.role]),
+                    integer(a.network_id),
+                    integer(NODE_STATE[a.state]),
+                    integer(a.active_node),
+                    integer(0),
+                ),
+            )
+            for a in s.addresses
+        ),
+    )
+
+
+def _networks(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
+    return _table(
+        (4, 1),
+        (
+            (
+                (n.node, n.network_id),
+                (
+                    integer(n.node),
+                    integer(n.network_id),
+                    string(n.name),
+                    integer(NETWORK_ATTRIBUTE.get(n.attribute, 2)),
+                    integer(NODE_STATE[n.state]),
+                    integer(n.network_id),
+                    string(n.network_type),
+                    integer(NETWORK_FAMILY_IPV4),
+                ),
+            )
+            for n in s.networks
+        ),
+    )
+
+
+def _cluster_managers(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
+    return _table(
+        (5, 1),
+        (((n.number,), (integer(n.number), string("7.2.7"), integer(CLSTRMGR_STATUS[n.state]))) for n in s.nodes),
+    )
+
+
+def _events(events: Sequence[EventRecord]) -> Iterator[tuple[Oid, Value]]:
+    yield (10, 1, 0), integer(len(events))
+    rows = []
+    for place, record in enumerate(events, 1):
+        number = event_id(record)
+        if number is not None:
+            rows.append(
+                (
+                    (place,),
+                    (
+                        integer(number),
+                        integer(record.node),
+                        integer(0),
+                        integer(record.time),
+                        integer(record.serial),
+                        string(record.node_name),
+                    ),
+                )
+            )
+    yield from _table((10, 2), rows)
+
+
+def _groups(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
+    # Plug-ins expect group ids from 1 without holes, whatever numbers the cluster manager uses.
+    numbered = list(enumerate(s.groups, 1))
+    yield from _table(
+        (11, 1),
+        (
+            (
+                (number,),
+                (
+                    integer(number),
+                    string(g.name),
+                    integer(GROUP_POLICY_CUSTOM),
+                    string(""),
+                    integer(len(g.resources)),
+                    integer(len(g.nodes)),
+                ),
+            )
+            for number, g in numbered
+        ),
+    )
+    yield from _table(
+        (11, 2),
+        (
+            (
+                (number, place),
+                (integer(number), integer(place), string(r.name), integer(RESOURCE_TYPE.get(r.kind, 0))),
+            )
+            for number, g in numbered
+            for place, r in enumerate(g.resources, 1)
+        ),
+    )
+    yield from _table(
+        (11, 3),
+        (
+            (
+                (number, n.node),
+                (
+                    integer(number),
+                    integer(n.node),
+                    integer(GROUP_OFFLINE_REASON.get(n.reason.upper(), GROUP_STATE[n.state])),
+                ),
+            )
+            for number, g in numbered
+            for n in sorted(g.nodes, key=lambda n: n.node)
+        ),
+    )

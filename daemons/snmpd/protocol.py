@@ -1,0 +1,257 @@
+"""SNMP version 1 and 2c packets (RFC 1157, RFC 3416), on the packet-level interface of pysnmp.
+
+``answer`` is the whole agent as a pure function from a request packet to a reply packet; ``request`` and
+``parse_reply`` are the manager's half, which clinfoES uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pyasn1.codec.ber import decoder, encoder
+from pyasn1.error import PyAsn1Error
+from pysnmp.proto import api
+from pysnmp.proto.error import ProtocolError
+
+from daemons.snmpd.values import ABSENT, END, MibTree, Oid, Value
+from srcctl.machine import RemoteFault
+
+V1: int = api.SNMP_VERSION_1
+V2C: int = api.SNMP_VERSION_2C
+PACKET_MAX = 16_384
+"""Bytes of a request; nothing larger is parsed."""
+REPLY_MAX = 1_400
+"""Bytes of a bulk reply: one Ethernet frame."""
+BULK_MAX = 128
+"""Repetitions of a GETBULK that are served at most."""
+
+_NO_SUCH_NAME, _READ_ONLY, _NOT_WRITABLE = 2, 4, 17
+
+
+def _modules(version: int) -> Any:
+    return api.PROTOCOL_MODULES[version]
+
+
+def decode(packet: bytes) -> tuple[int, Any]:
+    """Version and message of a packet.
+
+    Raises:
+        RemoteFault: no SNMP message of version 1 or 2c.
+    """
+    if len(packet) > PACKET_MAX:
+        raise RemoteFault(f"SNMP packet of {len(packet)} bytes")
+    try:
+        version = int(api.decodeMessageVersion(packet))
+        if version not in api.PROTOCOL_MODULES:
+            raise RemoteFault(f"SNMP version {version} is not served")
+        message, _ = decoder.decode(packet, asn1Spec=_modules(version).Message())
+    except (PyAsn1Error, ProtocolError, ValueError, IndexError, TypeError, RecursionError) as error:
+        raise RemoteFault(f"malformed SNMP packet: {error}") from None
+    return version, message
+
+
+def community_of(packet: bytes) -> str:
+    """The community name in a packet.
+
+    Raises:
+        RemoteFault: see ``decode``.
+    """
+    version, message = decode(packet)
+    return bytes(_modules(version).apiMessage.get_community(message)).decode("latin-1")
+
+
+def answer(packet: bytes, communities: Iterable[str], tree: MibTree) -> bytes | None:
+    """The reply to a request, or None where the standard wants silence (a trap, a response).
+
+    Raises:
+        RemoteFault: malformed, or of a community that is not ours (the caller counts it; nobody is told).
+    """
+    version, message = decode(packet)
+    p = _modules(version)
+    community = bytes(p.apiMessage.get_community(message)).decode("latin-1")
+    if community not in communities:
+        raise RemoteFault(f"unknown community from a manager ({len(community)} bytes)")
+    try:
+        reply = p.apiMessage.get_response(message)
+        reply_pdu, pdu = p.apiMessage.get_pdu(reply), p.apiMessage.get_pdu(message)
+        if pdu.isSameTypeWith(p.GetRequestPDU()):
+            _get(p, version, pdu, reply_pdu, tree)
+        elif pdu.isSameTypeWith(p.GetNextRequestPDU()):
+            _get_next(p, version, pdu, reply_pdu, tree)
+        elif version == V2C and pdu.isSameTypeWith(p.GetBulkRequestPDU()):
+            _get_bulk(p, pdu, reply_pdu, tree)
+        elif pdu.isSameTypeWith(p.SetRequestPDU()):
+            # Every object of the subtree is read-only; version 1 says noSuchName (RFC 1157, 4.1.5).
+            _error(p, pdu, reply_pdu, _NO_SUCH_NAME if version == V1 else _NOT_WRITABLE, 1)
+        else:
+            return None
+        return bytes(encoder.encode(reply))
+    except (PyAsn1Error, ProtocolError, ValueError, KeyError, TypeError) as error:
+        raise RemoteFault(f"malformed SNMP request: {error}") from None
+
+
+def _get(p: Any, version: int, pdu: Any, reply: Any, tree: MibTree) -> None:
+    found = []
+    for place, (name, _) in enumerate(p.apiPDU.get_varbinds(pdu), 1):
+        value = tree.get(tuple(name))
+        if value is None and version == V1:
+            _error(p, pdu, reply, _NO_SUCH_NAME, place)
+            return
+        found.append((tuple(name), value or ABSENT))
+    p.apiPDU.set_varbinds(reply, [(name, _encoded(p, value)) for name, value in found])
+
+
+def _get_next(p: Any, version: int, pdu: Any, reply: Any, tree: MibTree) -> None:
+    found = []
+    for place, (name, _) in enumerate(p.apiPDU.get_varbinds(pdu), 1):
+        following = tree.next(tuple(name))
+        if following is None and version == V1:
+            _error(p, pdu, reply, _NO_SUCH_NAME, place)
+            return
+        found.append(following or (tuple(name), END))
+    p.apiPDU.set_varbinds(reply, [(name, _encoded(p, value)) for name, value in found])
+
+
+def _get_bulk(p: Any, pdu: Any, reply: Any, tree: MibTree) -> None:
+    names = [tuple(name) for name, _ in p.apiBulkPDU.get_varbinds(pdu)]
+    single = max(0, int(p.apiBulkPDU.get_non_repeaters(pdu)))
+    repetitions = min(BULK_MAX, max(0, int(p.apiBulkPDU.get_max_repetitions(pdu))))
+    found: list[tuple[Oid, Value]] = [tree.next(name) or (name, END) for name in names[:single]]
+    size, repeated = 0, names[single:]
+    for _ in range(repetitions):
+        row = [tree.next(name) or (name, END) for name in repeated]
+        size += sum(2 * len(name) + (len(value.data) if isinstance(value.data, str) else 8) for name, value in row)
+        if found and size > REPLY_MAX:
+            break
+        found += row
+        repeated = [name for name, _ in row]
+        if all(value == END for _, value in row):
+            break
+    p.apiPDU.set_varbinds(reply, [(name, _encoded(p, value)) for name, value in found])
+
+
+def _error(p: Any, pdu: Any, reply: Any, status: int, place: int) -> None:
+    p.apiPDU.set_varbinds(reply, p.apiPDU.get_varbinds(pdu))
+    p.apiPDU.set_error_status(reply, status)
+    p.apiPDU.set_error_index(reply, place)
+
+
+def _encoded(p: Any, value: Value) -> Any:
+    match value.syntax:
+        case "integer":
+            return p.Integer(value.data)
+        case "string":
+            return p.OctetString(str(value.data).encode())
+        case "address":
+            return p.IpAddress(value.data)
+        case "oid":
+            return p.ObjectIdentifier(value.data)
+        case "ticks":
+            return p.TimeTicks(value.data)
+        case "counter":
+            return p.Counter(value.data) if hasattr(p, "Counter") else p.Counter32(value.data)
+        case "end":
+            return p.EndOfMibView()
+        case "absent":
+            return p.NoSuchObject()
+
+
+class Reply(NamedTuple):
+    """A manager's view of a reply. ``error`` is the error-status, 0 for none."""
+
+    request_id: int
+    error: int
+    values: list[tuple[Oid, Value]]
+
+
+def request(
+    kind: str, request_id: int, community: str, names: Sequence[Oid], version: int = V1, repetitions: int = 40
+) -> bytes:
+    """A ``get``, ``next`` or ``bulk`` request; ``bulk`` needs version 2c."""
+    p = _modules(version)
+    pdu = {"get": "GetRequestPDU", "next": "GetNextRequestPDU", "bulk": "GetBulkRequestPDU"}[kind]
+    body = getattr(p, pdu)()
+    accessor = p.apiBulkPDU if kind == "bulk" else p.apiPDU
+    accessor.set_defaults(body)
+    accessor.set_request_id(body, request_id)
+    accessor.set_varbinds(body, [(name, p.Null("")) for name in names])
+    if kind == "bulk":
+        accessor.set_non_repeaters(body, 0)
+        accessor.set_max_repetitions(body, repetitions)
+    return _message(p, community, body)
+
+
+def parse_reply(packet: bytes) -> Reply:
+    """The reply in a packet.
+
+    Raises:
+        RemoteFault: it is none.
+    """
+    version, message = decode(packet)
+    p = _modules(version)
+    try:
+        pdu = p.apiMessage.get_pdu(message)
+        if not pdu.isSameTypeWith(p.GetResponsePDU()):
+            raise RemoteFault("not an SNMP response")
+        return Reply(
+            int(p.apiPDU.get_request_id(pdu)),
+            int(p.apiPDU.get_error_status(pdu)),
+            [(tuple(name), _decoded(p, value)) for name, value in p.apiPDU.get_varbinds(pdu)],
+        )
+    except (PyAsn1Error, ProtocolError, ValueError, TypeError) as error:
+        raise RemoteFault(f"malformed SNMP response: {error}") from None
+
+
+def _decoded(p: Any, value: Any) -> Value:
+    if hasattr(p, "EndOfMibView") and isinstance(value, p.EndOfMibView):
+        return END
+    if hasattr(p, "NoSuchObject") and isinstance(value, p.NoSuchObject | p.NoSuchInstance):
+        return ABSENT
+    if isinstance(value, p.IpAddress):
+        return Value("address", ".".join(str(byte) for byte in bytes(value)))
+    if isinstance(value, p.TimeTicks):
+        return Value("ticks", int(value))
+    if isinstance(value, p.OctetString):
+        return Value("string", bytes(value).decode(errors="replace"))
+    if isinstance(value, p.ObjectIdentifier):
+        return Value("oid", tuple(value))
+    return Value("integer", int(value))
+
+
+def trap(
+    enterprise: Oid, agent: str, specific: int, uptime: int, community: str, values: Sequence[tuple[Oid, Value]]
+) -> bytes:
+    """A version 1 enterprise-specific trap (RFC 1157, 4.1.6). ``uptime`` in hundredths of a second."""
+    p = _modules(V1)
+    pdu = p.TrapPDU()
+    p.apiTrapPDU.set_defaults(pdu)
+    p.apiTrapPDU.set_enterprise(pdu, enterprise)
+    p.apiTrapPDU.set_agent_address(pdu, agent)
+    p.apiTrapPDU.set_generic_trap(pdu, "enterpriseSpecific")
+    p.apiTrapPDU.set_specific_trap(pdu, specific)
+    p.apiTrapPDU.set_timestamp(pdu, uptime % (1 << 32))
+    p.apiTrapPDU.set_varbinds(pdu, [(name, _encoded(p, value)) for name, value in values])
+    return _message(p, community, pdu)
+
+
+def parse_trap(packet: bytes) -> tuple[Oid, int]:
+    """Enterprise and specific number of a version 1 trap.
+
+    Raises:
+        RemoteFault: it is none.
+    """
+    version, message = decode(packet)
+    p = _modules(version)
+    pdu = p.apiMessage.get_pdu(message)
+    if version != V1 or not pdu.isSameTypeWith(p.TrapPDU()):
+        raise RemoteFault("not a version 1 trap")
+    return tuple(p.apiTrapPDU.get_enterprise(pdu)), int(p.apiTrapPDU.get_specific_trap(pdu))
+
+
+def _message(p: Any, community: str, pdu: Any) -> bytes:
+    message = p.Message()
+    p.apiMessage.set_defaults(message)
+    p.apiMessage.set_community(message, community)
+    p.apiMessage.set_pdu(message, pdu)
+    return bytes(encoder.encode(message))

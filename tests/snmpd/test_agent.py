@@ -1,0 +1,241 @@
+"""The agent as a function from packets to packets, and what real Net-SNMP tools make of it."""
+
+import asyncio
+import shutil
+import socket
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemons.clinfo.picture import picture, topology_changes
+from daemons.clstrmgr.messages import (
+    AddressView,
+    ClusterSnapshot,
+    EventRecord,
+    GroupNodeView,
+    GroupView,
+    NetworkView,
+    NodeView,
+    ResourceView,
+)
+from daemons.snmpd import client, configuration, traps
+from daemons.snmpd.mib import CLSMUXPD, subtree
+from daemons.snmpd.protocol import V1, V2C, answer, parse_reply, parse_trap, request, trap
+from daemons.snmpd.values import MibTree, Oid, Value, dotted
+from srcctl.machine import RemoteFault
+
+
+def snapshot(owner: int = 1, node2: str = "up") -> ClusterSnapshot:
+    return ClusterSnapshot(
+        cluster_id=1120652512,
+        cluster_name="haes_cluster",
+        state="ST_STABLE",
+        services=True,
+        cluster_state="up",
+        substate="stable",
+        local_node=1,
+        local_name="node1",
+        primary=1,
+        last_change=1386133818,
+        nodes=(NodeView(1, "node1", "up", 1), NodeView(2, "node2", node2, 1)),  # type: ignore[arg-type]
+        networks=(
+            NetworkView(1, 1, "net_ether_01", "public", "ether", "up"),
+            NetworkView(2, 1, "net_ether_01", "public", "ether", "up"),
+        ),
+        addresses=(
+            AddressView(1, "127.9.9.1", "node1", "boot", 1, "up", 1),
+            AddressView(2, "127.9.9.2", "node2", "boot", 1, "up", 2),
+            AddressView(1, "127.9.9.33", "app_svc", "service", 1, "up", owner),
+            AddressView(2, "127.9.9.33", "app_svc", "service", 1, "up", owner),
+        ),
+        groups=(
+            GroupView(
+                7,
+                "app_rg",
+                "OHN",
+                "FNPN",
+                "NFB",
+                (
+                    GroupNodeView(1, "ONLINE" if owner == 1 else "OFFLINE"),
+                    GroupNodeView(2, "ONLINE" if owner == 2 else "OFFLINE"),
+                ),
+                (ResourceView(1, "SERVICE_LABEL", "app_svc"), ResourceView(2, "APPLICATIONS", "counter_app")),
+            ),
+        ),
+    )
+
+
+TREE = subtree(snapshot())
+
+
+def get(kind: str, *names: Oid, version: int = V1, community: str = "public") -> list[tuple[Oid, Value]]:
+    reply = answer(request(kind, 77, community, names, version), ("public",), TREE)
+    assert reply is not None
+    parsed = parse_reply(reply)
+    assert parsed.request_id == 77
+    assert not parsed.error
+    return parsed.values
+
+
+@pytest.mark.parametrize(
+    ("suffix", "value"),
+    [
+        ((1, 1, 0), 1120652512),
+        ((1, 2, 0), "haes_cluster"),
+        ((1, 4, 0), 2),
+        ((1, 8, 0), 32),
+        ((1, 9, 0), "node1"),
+        ((1, 11, 0), 2),
+        ((2, 1, 1, 2, 2), 2),
+        ((2, 1, 1, 4, 2), "node2"),
+        ((3, 1, 1, 7, 2, 127, 9, 9, 33), 1),
+        ((4, 1, 1, 3, 1, 1), "net_ether_01"),
+        ((11, 1, 1, 2, 1), "app_rg"),
+        ((11, 3, 1, 3, 1, 1), 2),
+        ((11, 3, 1, 3, 1, 2), 4),
+    ],
+)
+def test_what_monitoring_plugins_read(suffix: Oid, value: int | str) -> None:
+    oid = CLSMUXPD + suffix
+    for version in (V1, V2C):
+        assert get("get", oid, version=version) == [
+            (oid, Value("string" if isinstance(value, str) else "integer", value))
+        ]
+
+
+def test_a_walk_by_getnext_visits_everything_in_order() -> None:
+    name, seen = CLSMUXPD, list[Oid]()
+    while (following := TREE.next(name)) is not None:
+        assert get("next", name) == [following]
+        name = following[0]
+        seen.append(name)
+    assert seen == sorted(seen)
+    assert len(seen) == len(TREE)
+
+
+def test_the_end_and_the_unknown() -> None:
+    last = TREE.below(CLSMUXPD)[-1][0]
+    reply = answer(request("next", 1, "public", [last]), ("public",), TREE)
+    assert reply is not None
+    assert parse_reply(reply).error == 2
+    assert get("next", last, version=V2C) == [(last, Value("end"))]
+    assert get("get", (1, 3, 9), version=V2C) == [((1, 3, 9), Value("absent"))]
+
+
+def test_an_unknown_community_gets_no_answer() -> None:
+    with pytest.raises(RemoteFault, match="community"):
+        answer(request("get", 1, "secret", [(1, 3)]), ("public",), TREE)
+
+
+@given(st.binary(max_size=300))
+def test_garbage_never_crashes_the_agent(garbage: bytes) -> None:
+    try:
+        assert answer(garbage, ("public",), TREE) is None
+    except RemoteFault:
+        pass
+
+
+@given(st.data())
+def test_damaged_requests_never_crash_the_agent(data: st.DataObject) -> None:
+    packet = bytearray(request("bulk", 5, "public", [CLSMUXPD], V2C))
+    for _ in range(data.draw(st.integers(1, 4))):
+        packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        answer(bytes(packet[: data.draw(st.integers(0, len(packet)))]), ("public",), TREE)
+    except RemoteFault:
+        pass
+
+
+def test_traps_tell_what_changed() -> None:
+    changes = traps.of_change(snapshot(), snapshot(owner=2, node2="joining"))
+    assert [change.specific for change in changes] == [
+        traps.NODE_STATE_TRAP,
+        traps.GROUP_STATE_TRAP,
+        traps.GROUP_STATE_TRAP,
+    ]
+    event = traps.of_event(EventRecord(3, "TE_FAIL_NODE", 2, "node2", "", "complete", 1386133818), 5)
+    assert event is not None
+    packet = trap(CLSMUXPD, "127.9.9.1", event.specific, 100, "public", event.values)
+    assert parse_trap(packet) == (CLSMUXPD, 73)
+
+
+def test_the_picture_of_clinfo_and_its_changes() -> None:
+    before = picture(TREE.below(CLSMUXPD))
+    after = picture(subtree(snapshot(owner=2)).below(CLSMUXPD))
+    assert before is not None
+    assert after is not None
+    assert (before.name, before.state, before.substate) == ("haes_cluster", "UP", "STABLE")
+    assert [[i.label for i in node.interfaces] for node in before.nodes] == [["node1", "app_svc"], ["node2"]]
+    assert [[(g.name, g.state) for g in node.groups] for node in after.nodes] == [[("app_rg", 4)], [("app_rg", 2)]]
+    assert topology_changes(before, after) == [("swap", "app_svc")]
+    assert topology_changes(None, before) == [("join", "node1"), ("join", "app_svc"), ("join", "node2")]
+    assert picture([]) is None
+
+
+def test_the_shipped_configuration_is_understood() -> None:
+    with open("etc/snmpd.conf", encoding="utf-8") as file:
+        shipped = configuration.parse(file.read())
+    assert shipped.faults == ()
+    assert shipped.public_community == "public"
+    assert shipped.serves(CLSMUXPD)
+    broken = configuration.parse("communty public\nsmux 1.x pw\n")
+    assert len(broken.faults) == 2
+    assert not broken.serves(CLSMUXPD)
+
+
+class _Agent(asyncio.DatagramProtocol):
+    transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        reply = answer(data, ("public",), TREE)
+        if reply is not None:
+            self.transport.sendto(reply, addr)
+
+
+@pytest.mark.skipif(shutil.which("snmpwalk") is None, reason="Net-SNMP's snmpwalk is not installed")
+@pytest.mark.parametrize("version", ["1", "2c"])
+async def test_net_snmp_walks_the_subtree(version: str) -> None:
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Agent, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("snmpwalk", "-v", version, "-c", "public", "-On", "-Oe", "-t", "5", f"127.0.0.1:{port}"),
+            dotted(CLSMUXPD),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        lines = [line for line in output.decode().splitlines() if "No more variables" not in line]
+        assert process.returncode == 0
+        assert len([line for line in lines if line.startswith(".1.3.6.1.4.1.2.3.1.2.1.5.")]) == len(TREE)
+        assert '.1.3.6.1.4.1.2.3.1.2.1.5.1.2.0 = STRING: "haes_cluster"' in lines
+        assert ".1.3.6.1.4.1.2.3.1.2.1.5.11.3.1.3.1.1 = INTEGER: 2" in lines
+    finally:
+        transport.close()
+
+
+async def test_our_own_walk_and_a_silent_agent() -> None:
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Agent, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    try:
+        assert await client.walk("127.0.0.1", port, "public", CLSMUXPD) == TREE.below(CLSMUXPD)
+    finally:
+        transport.close()
+    await asyncio.sleep(0)
+    with pytest.raises(client.NoAnswer):
+        await client.walk("127.0.0.1", port, "public", CLSMUXPD, tries=1, wait=0.5)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        with pytest.raises(client.NoAnswer):
+            await client.walk("127.0.0.1", silent.getsockname()[1], "public", CLSMUXPD, tries=2, wait=0.05)
+
+
+def test_a_tree_without_order_is_ordered() -> None:
+    tree = MibTree([((1, 10), Value("integer", 2)), ((1, 2), Value("integer", 1))])
+    assert tree.next((1,)) == ((1, 2), Value("integer", 1))
+    assert tree.next((1, 2)) == ((1, 10), Value("integer", 2))
+    assert tree.next((1, 10)) is None
