@@ -1,0 +1,68 @@
+"""The environment of a node's processes: /etc/environment and what tells a process which node it is on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+PRODUCT_PATH: Final = (
+    "/usr/bin",
+    "/etc",
+    "/usr/sbin",
+    "/usr/es/sbin/cluster/utilities",
+    "/usr/es/sbin/cluster/sbin",
+    "/usr/es/sbin/cluster/etc",
+    "/usr/sbin/rsct/bin",
+    "/usr/local/bin",
+    "/sbin",
+    "/bin",
+)
+HOST_PATH: Final = ("/usr/local/bin", "/usr/bin", "/usr/sbin", "/bin", "/sbin")
+
+
+def parse(text: str) -> dict[str, str]:
+    """The variables of an /etc/environment: ``NAME=value`` lines, ``#`` comments, optional quotes."""
+    result = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and name and not name.startswith("#"):
+            value = value.strip()
+            if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+                value = value[1:-1]
+            result[name] = value
+    return result
+
+
+def node_environment(file_text: str, root: str, mark: str, python: str) -> dict[str, str]:
+    """What every process of a node starts with.
+
+    Args:
+        file_text: the node's /etc/environment.
+        root: the node's real root folder in folder mode, "" in view mode.
+        mark: the node's marker, ``lab id/node``.
+        python: path of the interpreter; its folder ends the search path so that ``python3`` is always found.
+    """
+    result = {"HOME": "/", "LOGIN": "root", "LOGNAME": "root", "USER": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
+    result.update(parse(file_text))
+    product = tuple(result["PATH"].split(":")) if result.get("PATH") else PRODUCT_PATH
+    if root:
+        words = [root + directory for directory in product if directory.startswith("/")] + list(HOST_PATH)
+        result["HAES_ROOT"] = root
+        result["HOME"] = root
+    else:
+        words = list(product)
+    interpreter_directory = python.rpartition("/")[0]
+    if interpreter_directory and interpreter_directory not in words:
+        words.append(interpreter_directory)
+    result["PATH"] = ":".join(dict.fromkeys(words))
+    result["ODMDIR"] = root + "/etc/objrepos"
+    result["HAES_MARK"] = mark
+    result["SPT_NOENV"] = "1"
+    return result
+
+
+def with_caller(environment: Mapping[str, str], caller: Mapping[str, str]) -> dict[str, str]:
+    """A node's environment with what a caller's terminal and language settings add to it."""
+    kept = {name: value for name, value in caller.items() if name in ("TERM", "LANG", "TZ", "COLUMNS", "LINES") or
+            name.startswith("LC_")}  # fmt: skip
+    return {**environment, **kept}

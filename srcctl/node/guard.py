@@ -1,0 +1,167 @@
+"""lpar and caa watch each other: if either dies or stops turning, the other kills the whole node.
+
+A kernel that hangs is a machine that is dead. Each side owns one counter in a page of shared memory and counts it up
+once a turn of its loop. A watchdog counts its own turns, never elapsed time: when a whole machine is paused neither
+side turns, so a pause never looks like a hang.
+
+For the service of caa::
+
+    guard = Guard.from_environment()           # None when this process was not started by an lpar
+    ...
+    loop.add_reader(guard.peer_descriptor, guard.peer_died)   # readable = lpar ended
+    every guard.interval microseconds (one re-armed timer, no catching up): guard.turn()
+
+``turn`` and ``peer_died`` do not return once they have found the peer dead: the node is killed and so is the caller.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import struct
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from srcctl.node.processes import Membership, kill_all
+
+ENVIRONMENT: Final = "HAES_GUARD"
+"""``page descriptor:lock descriptor:lpar's pid:membership namespace`` in caa's environment."""
+INTERVAL: Final = 200_000
+"""Microseconds between two turns."""
+SILENT_TURNS: Final = 8
+"""Own turns without any turn of the peer after which the peer counts as hung."""
+
+_COUNTER: Final = struct.Struct("=Q")
+LPAR: Final = 0
+CAA: Final = 1
+
+
+class Page:
+    """The shared counters."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, mmap.PAGESIZE)
+
+    @classmethod
+    def create(cls) -> Page:
+        """A fresh page, both counters 0."""
+        descriptor = os.memfd_create("haes-guard", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, mmap.PAGESIZE)
+        return cls(descriptor)
+
+    def read(self, side: int) -> int:
+        """The counter of one side."""
+        value: int = _COUNTER.unpack_from(self._memory, side * _COUNTER.size)[0]
+        return value
+
+    def count(self, side: int) -> None:
+        """One more turn of that side."""
+        offset = side * _COUNTER.size
+        _COUNTER.pack_into(self._memory, offset, _COUNTER.unpack_from(self._memory, offset)[0] + 1)
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """The decision, pure: has the peer been silent for too many of my own turns?
+
+    It begins to watch when the peer has turned for the first time, because a peer that is still starting is not hung.
+    """
+
+    limit: int = SILENT_TURNS
+    last: int = 0
+    silent: int = 0
+
+    def turn(self, peer_counter: int) -> bool:
+        """One own turn; returns True if the peer is hung."""
+        if peer_counter != self.last or peer_counter == 0:
+            self.last = peer_counter
+            self.silent = 0
+            return False
+        self.silent += 1
+        return self.silent >= self.limit
+
+
+class Guard:
+    """One side of the watch.
+
+    Args:
+        peer_pid: the process that is watched.
+        page: the shared counters.
+        side: which counter is ours.
+        membership: what is killed when the peer is gone.
+        marker: path of the file that tells the next boot why the node ended, "" for none.
+        limit: own turns of silence that are tolerated.
+        lock: a descriptor of the node's power lock that is held as long as this process lives (the node is off only
+            when both lpar and caa are), -1 for none.
+    """
+
+    interval: Final = INTERVAL
+
+    def __init__(
+        self,
+        peer_pid: int,
+        page: Page,
+        side: int,
+        membership: Membership,
+        marker: str = "",
+        limit: int = SILENT_TURNS,
+        lock: int = -1,
+    ) -> None:
+        self.peer_pid = peer_pid
+        self.peer_descriptor = os.pidfd_open(peer_pid)
+        """Readable (poll, select, add_reader) when the peer has ended."""
+        self.lock = lock
+        self._page = page
+        self._side = side
+        self._membership = membership
+        self._marker = marker
+        self._watchdog = Watchdog(limit)
+
+    @classmethod
+    def from_environment(cls, limit: int = SILENT_TURNS) -> Guard | None:
+        """caa's side, from what lpar put into its environment; None if there is no lpar."""
+        value = os.environ.pop(ENVIRONMENT, "")
+        if not value:
+            return None
+        page, lock, pid, namespace, marker = value.split(" ", 4)
+        membership = Membership("" if namespace == "-" else namespace, os.environ.get("HAES_MARK", ""))
+        return cls(int(pid), Page(int(page)), CAA, membership, marker, limit, int(lock))
+
+    def turn(self) -> None:
+        """Count one turn of our own loop and look whether the peer turns. Does not return if it hangs."""
+        self._page.count(self._side)
+        if self._watchdog.turn(self._page.read(1 - self._side)):
+            self.kill_node(f"{self._peer_name} stopped turning")
+
+    def peer_died(self) -> NoReturn:
+        """The peer's descriptor became readable: it is dead, so is the node."""
+        self.kill_node(f"{self._peer_name} ended")
+
+    @property
+    def _peer_name(self) -> str:
+        return "lpar" if self._side == CAA else "caa"
+
+    def kill_node(self, reason: str) -> NoReturn:
+        """Kill every process of the node, the peer and finally this one, without clean-up."""
+        if self._marker:
+            write_end_marker(self._marker, "panic", reason)
+        kill_all(self._membership, spare={os.getpid()}, ancestors=(self.peer_pid,))
+        try:
+            os.kill(self.peer_pid, signal.SIGKILL)
+        except OSError:
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+
+
+def write_end_marker(path: str, kind: str, reason: str) -> None:
+    """Leave word for the next boot: ``kind`` is halt, reboot, shutdown or panic. Never fails: the node ends anyway."""
+    try:
+        temporary = f"{path}.new"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(f"{kind}\n{reason}\n")
+        os.rename(temporary, path)
+    except OSError:
+        pass

@@ -1,0 +1,605 @@
+"""lpar, the machine: boots a node, forks and reaps every process of it, and powers it off.
+
+One process, one thread, one poll loop: it must stay small, because every process that it forks begins as a copy of it.
+It imports the node's daemons once and never runs any of them itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import setproctitle  # noqa: F401 - imported once here, used by every forked child
+
+from srcctl.machine import TICK
+from srcctl.node import boot, environment, guard, inittab, messages, processes, programs, sockets, spawn, syscalls
+from srcctl.node.root import NodeRoot
+from srcctl.node.table import ProcessTable
+from srcctl.node.view import current_mount_points
+
+SRCMSTR: Final = "/usr/sbin/srcmstr"
+CAA_NAME: Final = "caa"
+CONTROL: Final = "/dev/lpar"
+CONSOLE: Final = "/dev/console"
+SRC_SOCKET: Final = "/dev/SRC"
+CONSOLE_MAX: Final = 1 << 20
+CONSOLE_KEEP: Final = 1 << 18
+END_MARKER: Final = "/var/adm/ras/.lastend"
+FD_VARIABLE: Final = "HAES_LPAR_FD"
+SHELL_CHARACTERS: Final = frozenset("|&;<>()$`\\\"'*?[]#~=%{}")
+GATE_POLL: Final = 2_000
+"""Microseconds between looks for srcmstr's socket at boot."""
+CONSOLE_TURNS: Final = 25
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that lpar started. ``record`` is the inittab record's identifier, "" for a subsystem or caa."""
+
+    pid: int
+    name: str
+    record: str = ""
+
+
+class Lpar:
+    """The machine of one node.
+
+    Args:
+        root: the node's root.
+        lock: descriptor of the held power lock.
+        ready: descriptor that the one who powers the node on waits for, -1 for none.
+    """
+
+    def __init__(self, root: NodeRoot, lock: int, ready: int) -> None:
+        self.root = root
+        self.identity = root.identity
+        self.lock = lock
+        self.ready = ready
+        self.view = self.identity.mode == "view"
+        self.mark = f"{self.identity.lab_id}/{self.identity.node}"
+        self.membership = processes.Membership.of_this_process(self.mark, self.view)
+        self.environment = self._environment()
+        self.programs: dict[str, programs.Program] = {}
+        self.entries: dict[str, spawn.EntryPoint] = {}
+        self.init = boot.Init(gates=frozenset({SRCMSTR}))
+        self.table = ProcessTable()
+        self.children: dict[int, Child] = {}
+        self.caa_pid = 0
+        self.srcmstr_pid = 0
+        self.srcmstr_channel: socket.socket | None = None
+        self.gate = ""
+        self.page = guard.Page.create()
+        self.guard: guard.Guard | None = None
+        self.poll = select.poll()
+        self.connections: dict[int, socket.socket] = {}
+        self.control: socket.socket | None = None
+        self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.turns = 0
+        self.boot_mounts = current_mount_points() if self.view else []
+
+    # Power on.
+
+    def _environment(self) -> dict[str, str]:
+        try:
+            with open(self.root.path("/etc/environment"), encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError:
+            text = ""
+        return environment.node_environment(text, self.root.directory, self.mark, self.identity.python)
+
+    def console(self, text: str) -> None:
+        """A line on the node's console."""
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.root.path(CONSOLE), flags, 0o644)
+            try:
+                os.write(descriptor, (text + "\n").encode("utf-8", "replace"))
+            finally:
+                os.close(descriptor)
+        except OSError:
+            pass
+
+    def power_on(self) -> None:
+        """Serve requests, import the daemons, start caa and begin with inittab."""
+        syscalls.become_subreaper()
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_IGN)
+        for name in (SRC_SOCKET,):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.root.path(name))
+        self.poll.register(self.wake_read, select.POLLIN)
+        self.control = sockets.bind(self.root.path(CONTROL), socket.SOCK_SEQPACKET)
+        self.control.listen(16)
+        self.control.setblocking(False)
+        self.poll.register(self.control, select.POLLIN)
+        if self.ready >= 0:
+            os.write(self.ready, b"ready\n")
+            os.close(self.ready)
+            self.ready = -1
+        self._import_programs()
+        self._start_caa()
+        self._log_boot()
+        self._read_inittab(None)
+
+    def _import_programs(self) -> None:
+        try:
+            self.programs = programs.load(self.root.path(programs.DIRECTORY), self.identity.mode)
+        except (programs.ProgramMapError, OSError) as error:
+            self.console(f"lpar: {error}")
+        for program in self.programs.values():
+            if not program.daemon:
+                continue
+            try:
+                entry = getattr(importlib.import_module(program.module), program.function)
+            except Exception:
+                self.console(f"lpar: {program.path} cannot be loaded\n{traceback.format_exc()}")
+                continue
+            self.entries[program.path] = entry
+        gc.collect()
+        gc.freeze()
+
+    def _start_caa(self) -> None:
+        path = next((p for p in self.entries if os.path.basename(p) == CAA_NAME), None)
+        if path is None:
+            return
+        value = " ".join(
+            (str(self.page.descriptor), str(self.lock), str(os.getpid()), self.membership.namespace or "-",
+             self.root.path(END_MARKER))
+        )  # fmt: skip
+        request = spawn.Request(
+            path,
+            environment={**self.environment, guard.ENVIRONMENT: value},
+            keep=(self.page.descriptor, self.lock),
+            dies_with_parent=False,
+        )
+        self.caa_pid = spawn.fork_entry(self.root, request, self.entries[path])
+        self.children[self.caa_pid] = Child(self.caa_pid, CAA_NAME)
+        self.guard = guard.Guard(
+            self.caa_pid, self.page, guard.LPAR, self.membership, self.root.path(END_MARKER), lock=self.lock
+        )
+        self.poll.register(self.guard.peer_descriptor, select.POLLIN)
+
+    def _log_boot(self) -> None:
+        """Error-log entries of a boot: logging is on, and why the node was off."""
+        marker = self.root.path(END_MARKER)
+        kind = reason = ""
+        try:
+            with open(marker, encoding="utf-8", errors="replace") as file:
+                kind, _, reason = file.read().partition("\n")
+            os.unlink(marker)
+        except OSError:
+            pass
+        from srcctl.node.bootlog import log_boot
+
+        log_boot(self.root, kind, reason.strip(), self.console)
+
+    # inittab.
+
+    def _read_inittab(self, level: str | None) -> str:
+        """Feed the table to init; returns a complaint, "" if all is well."""
+        try:
+            with open(self.root.path("/etc/inittab"), encoding="utf-8", errors="replace") as file:
+                table = inittab.Inittab.parse(file.read())
+        except OSError as error:
+            self.console(f"INIT: /etc/inittab: {error.strerror}")
+            table = inittab.Inittab(())
+            if self.init.level:
+                return f"/etc/inittab: {error.strerror}"
+        for complaint in table.complaints:
+            self.console(f"INIT: /etc/inittab: {complaint}")
+        self._feed_init(boot.ReadTable(table.records, level or self.init.level or table.default_level))
+        return ""
+
+    def _feed_init(self, value: boot.Input) -> None:
+        waiting: list[boot.Input] = [value]
+        while waiting:
+            for effect in self.init.step(_now(), waiting.pop(0)):
+                if isinstance(effect, boot.StartRecord):
+                    if not self._start_record(effect.record):
+                        waiting.append(boot.ProcessEnded(effect.record.identifier, -1))
+                elif isinstance(effect, boot.EndRecord):
+                    self._end_record(effect.identifier, signal.SIGKILL if effect.kill else signal.SIGTERM)
+                elif isinstance(effect, boot.Report):
+                    self.console(effect.text)
+
+    def _start_record(self, record: inittab.Record) -> bool:
+        command = record.program
+        words = command.split()
+        if not words:
+            return False
+        keep: tuple[int, ...] = ()
+        variables = self.environment
+        channel: socket.socket | None = None
+        theirs: socket.socket | None = None
+        if words[0] == SRCMSTR:
+            channel, theirs = self._new_srcmstr_channel()
+            keep = (theirs.fileno(),)
+            variables = {**variables, FD_VARIABLE: str(theirs.fileno())}
+        simple = not SHELL_CHARACTERS.intersection(command)
+        request = spawn.Request(words[0], tuple(words[1:]), variables, keep=keep)
+        try:
+            if simple and words[0] in self.entries:
+                pid = spawn.fork_entry(self.root, request, self.entries[words[0]])
+            elif simple:
+                pid = spawn.fork_exec(self.root, request)
+            else:
+                pid = spawn.fork_exec(self.root, request, self._shell(command))
+        except OSError as error:
+            self.console(f"INIT: {words[0]}: {error.strerror} (id: {record.identifier})")
+            if channel is not None:
+                channel.close()
+            return False
+        finally:
+            if theirs is not None:
+                theirs.close()
+        self.children[pid] = Child(pid, record.identifier, record.identifier)
+        if channel is not None:
+            self._adopt_srcmstr(pid, channel, record.identifier)
+        return True
+
+    def _shell(self, command: str) -> list[str]:
+        if self.root.directory:
+            # In folder mode the product's absolute paths are those of the node's own tree.
+            command = rooted(command, self.root)
+        return ["/bin/sh", "-c", command]
+
+    def _end_record(self, identifier: str, number: int) -> None:
+        for child in self.children.values():
+            if child.record == identifier:
+                # Each record's process leads a session of its own.
+                with contextlib.suppress(OSError):
+                    os.killpg(child.pid, number)
+                with contextlib.suppress(OSError):
+                    os.kill(child.pid, number)
+
+    # srcmstr.
+
+    def _new_srcmstr_channel(self) -> tuple[socket.socket, socket.socket]:
+        if self.srcmstr_channel is not None:
+            with contextlib.suppress(KeyError):
+                self.poll.unregister(self.srcmstr_channel)
+            self.srcmstr_channel.close()
+            self.srcmstr_channel = None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        ours.setblocking(False)
+        return ours, theirs
+
+    def _adopt_srcmstr(self, pid: int, channel: socket.socket, identifier: str) -> None:
+        self.srcmstr_pid = pid
+        self.srcmstr_channel = channel
+        self.gate = identifier
+        self.poll.register(channel, select.POLLIN)
+        self._tell(messages.Table(self.table.entries()))
+
+    def _tell(self, message: messages.FromLpar) -> None:
+        """Tell srcmstr. What it misses (dead, or its queue full) is in the table that its successor gets."""
+        if self.srcmstr_channel is None:
+            return
+        try:
+            self.srcmstr_channel.send(messages.encode(message))
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+                self.console(f"lpar: srcmstr does not listen: {error.strerror}")
+                with contextlib.suppress(OSError):
+                    os.kill(self.srcmstr_pid, signal.SIGKILL)
+
+    def _srcmstr_readable(self) -> None:
+        channel = self.srcmstr_channel
+        while channel is not None and channel is self.srcmstr_channel:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(channel, messages.PACKET_MAX, 4)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, descriptors = b"", []
+            if not data:
+                self.poll.unregister(channel)
+                channel.close()
+                self.srcmstr_channel = None
+                return
+            try:
+                message = messages.to_lpar_decoder.decode(data)
+            except msgspec.DecodeError as error:
+                self.console(f"lpar: srcmstr sent something else: {error}")
+                continue
+            finally_close = list(descriptors)
+            try:
+                if isinstance(message, messages.Start):
+                    self._start_subsystem(message, descriptors[0] if descriptors else -1)
+                elif isinstance(message, messages.Signal):
+                    self._signal_subsystem(message)
+                else:
+                    self.table.acknowledged(message.instance)
+            finally:
+                for descriptor in finally_close:
+                    os.close(descriptor)
+
+    def _start_subsystem(self, start: messages.Start, descriptor: int) -> None:
+        if self.table.known(start.instance):
+            self._tell(messages.StartFailed(start.instance, errno.EEXIST))
+            return
+        stdin: str | int = start.standin
+        if start.socket:
+            stdin = descriptor if descriptor >= 0 else "/dev/null"
+        request = spawn.Request(
+            start.path,
+            tuple(start.arguments),
+            {**self.environment, **start.environment},
+            stdin,
+            start.standout,
+            start.standerr,
+            uid=start.uid,
+            nice=start.nice,
+        )
+        try:
+            entry = self.entries.get(start.path)
+            if entry is not None:
+                pid = spawn.fork_entry(self.root, request, entry)
+            else:
+                pid = spawn.fork_exec(self.root, request)
+        except OSError as error:
+            self._tell(messages.StartFailed(start.instance, error.errno or errno.ENOEXEC))
+            return
+        self.table.started(start.instance, pid, start.definition)
+        self.children[pid] = Child(pid, os.path.basename(start.path))
+        self._tell(messages.Started(start.instance, pid))
+
+    def _signal_subsystem(self, request: messages.Signal) -> None:
+        entry = self.table.running(request.instance)
+        if entry is None:
+            return
+        targets = {entry.pid}
+        if request.tree:
+            targets |= processes.descendants(targets, processes.parents())
+        for pid in targets:
+            with contextlib.suppress(OSError):
+                os.kill(pid, request.signal)
+
+    # Ends.
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self.wake_read, 512):
+                pass
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._child_ended(pid, status)
+
+    def _child_ended(self, pid: int, status: int) -> None:
+        child = self.children.pop(pid, None)
+        if pid == self.caa_pid and self.guard is not None:
+            self.guard.kill_node("caa ended")
+        if pid == self.srcmstr_pid:
+            self.srcmstr_pid = 0
+            # What it asked for with its last breath still takes effect, before a successor gets the table.
+            if self.srcmstr_channel is not None:
+                self._srcmstr_readable()
+        entry = self.table.ended(pid, status)
+        if entry is not None:
+            self._tell(messages.Ended(entry.instance, status))
+        elif child is not None and child.record:
+            self._feed_init(boot.ProcessEnded(child.record, status))
+
+    # Requests.
+
+    def _accept(self) -> None:
+        assert self.control is not None
+        try:
+            connection, _ = self.control.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        self.connections[connection.fileno()] = connection
+        self.poll.register(connection, select.POLLIN)
+
+    def _drop(self, descriptor: int) -> None:
+        connection = self.connections.pop(descriptor, None)
+        if connection is not None:
+            self.poll.unregister(connection)
+            connection.close()
+
+    def _request(self, descriptor: int) -> None:
+        connection = self.connections[descriptor]
+        try:
+            data = connection.recv(messages.PACKET_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(descriptor)
+            return
+        try:
+            request = messages.control_decoder.decode(data)
+        except msgspec.DecodeError as error:
+            self._reply(connection, messages.ControlReply(error=f"not a request: {error}"))
+            return
+        if isinstance(request, messages.StatusRequest):
+            self._reply(connection, self._status())
+        elif isinstance(request, messages.Telinit):
+            self._reply(connection, messages.ControlReply(error=self._telinit(request.level)))
+        else:
+            self._reply(connection, messages.ControlReply())
+            self.power_off(request)
+
+    def _reply(self, connection: socket.socket, reply: messages.ControlReply) -> None:
+        with contextlib.suppress(OSError):
+            connection.send(messages.encode(reply))
+
+    def _telinit(self, level: str) -> str:
+        if level in ("q", "Q"):
+            return self._read_inittab(None)
+        if level not in inittab.RUN_LEVELS or len(level) != 1:
+            return f"{level} is not a run level"
+        return self._read_inittab(level)
+
+    def _status(self) -> messages.ControlReply:
+        found = {"lpar": os.getpid()}
+        if self.caa_pid:
+            found["caa"] = self.caa_pid
+        if self.srcmstr_pid:
+            found["srcmstr"] = self.srcmstr_pid
+        found.update(self.table.names())
+        return messages.ControlReply(processes=found, run_level=self.init.level)
+
+    # Power off.
+
+    def power_off(self, request: messages.Halt | messages.Reboot) -> None:
+        """Kill every process of the node at once; a reboot begins again in this very process."""
+        again = isinstance(request, messages.Reboot)
+        guard.write_end_marker(self.root.path(END_MARKER), "reboot" if again else "halt", request.reason)
+        self._kill_everything()
+        if again:
+            self._begin_again()
+        os._exit(0)
+
+    def _kill_everything(self) -> None:
+        own = os.getpid()
+        deadline = time.monotonic() + 10
+        processes.kill_all(self.membership, spare={own}, ancestors=(own,))
+        # Everything below this process is a child of it now; when the last one is reaped no file of theirs is open.
+        while time.monotonic() < deadline:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                processes.kill_all(self.membership, spare={own}, ancestors=(own,))
+                time.sleep(0.0005)
+
+    def _begin_again(self) -> None:
+        from srcctl.node.start import begin_again
+
+        begin_again(self.root, self.lock, self.boot_mounts)
+
+    # The loop.
+
+    def run(self) -> None:
+        """Serve until power off."""
+        next_turn = _now()
+        while True:
+            now = _now()
+            if now >= next_turn:
+                # Re-armed from now: after a pause there is one turn, not all the missed ones.
+                next_turn = now + guard.INTERVAL
+                self._turn()
+            wanted = [next_turn]
+            deadline = self.init.next_deadline()
+            if deadline is not None:
+                wanted.append(deadline)
+            if self.gate:
+                wanted.append(now + GATE_POLL)
+            timeout = max(0, min(wanted) - _now())
+            for descriptor, _ in self.poll.poll((timeout + 999) // 1000):
+                self._event(descriptor)
+            if self.gate and os.path.exists(self.root.path(SRC_SOCKET)):
+                identifier, self.gate = self.gate, ""
+                self._feed_init(boot.Ready(identifier))
+            if deadline is not None and _now() >= deadline:
+                self._feed_init(TICK)
+
+    def _turn(self) -> None:
+        self.turns += 1
+        if self.guard is not None:
+            self.guard.turn()
+        if self.turns % CONSOLE_TURNS == 0:
+            self._bound_console()
+
+    def _event(self, descriptor: int) -> None:
+        if descriptor == self.wake_read:
+            self._reap()
+        elif self.srcmstr_channel is not None and descriptor == self.srcmstr_channel.fileno():
+            self._srcmstr_readable()
+        elif self.control is not None and descriptor == self.control.fileno():
+            self._accept()
+        elif self.guard is not None and descriptor == self.guard.peer_descriptor:
+            self.guard.peer_died()
+        elif descriptor in self.connections:
+            self._request(descriptor)
+
+    def _bound_console(self) -> None:
+        """The console is a file; it keeps its end when it grows beyond its bound."""
+        path = self.root.path(CONSOLE)
+        try:
+            if os.path.getsize(path) <= CONSOLE_MAX:
+                return
+            with open(path, "r+b") as file:
+                file.seek(-CONSOLE_KEEP, os.SEEK_END)
+                end = file.read()
+                file.truncate(0)
+                file.seek(0)
+                file.write(end)
+        except OSError:
+            pass
+
+
+def rooted(command: str, root: NodeRoot) -> str:
+    """A shell line with every absolute path that exists in the node's root replaced by its real path.
+
+    Only words that begin a path after a blank or a redirection are looked at (folder mode).
+    """
+    result = []
+    index = 0
+    while index < len(command):
+        character = command[index]
+        if character == "/" and (index == 0 or command[index - 1] in " \t><|&;("):
+            end = index
+            while end < len(command) and command[end] not in " \t><|&;()'\"":
+                end += 1
+            word = command[index:end]
+            own = root.path(word)
+            result.append(own if os.path.lexists(own) or os.path.isdir(os.path.dirname(own)) else word)
+            index = end
+        else:
+            result.append(character)
+            index += 1
+    return "".join(result)
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1000
+
+
+def main(argv: list[str]) -> int:
+    """Process entry: ``lpar LOCK_FD READY_FD``; does not return before power off."""
+    root = NodeRoot.current()
+    lock, ready = int(argv[1]), int(argv[2])
+    for descriptor in (lock, ready):
+        if descriptor >= 0:
+            os.set_inheritable(descriptor, False)
+    lpar = Lpar(root, lock, ready)
+    spawn.set_title("lpar", [lpar.identity.node])
+    try:
+        lpar.power_on()
+        lpar.run()
+    except BaseException:
+        lpar.console(f"lpar: {traceback.format_exc()}")
+        guard.write_end_marker(root.path(END_MARKER), "panic", "lpar failed")
+        lpar._kill_everything()
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

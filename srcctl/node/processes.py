@@ -1,0 +1,142 @@
+"""Which processes belong to a node, and how all of them are killed.
+
+"Of the node" means: in the node's mount namespace (view mode), or carrying the node's marker in the environment they
+were started with, or descending from such a process (folder mode). So daemonised children, shells and applications
+are caught too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+MARK_VARIABLE: Final = "HAES_MARK"
+ROUNDS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How a process of a node is told from any other.
+
+    ``namespace`` is what ``/proc/PID/ns/mnt`` reads in view mode, "" in folder mode; ``mark`` is the value of
+    ``HAES_MARK``.
+    """
+
+    namespace: str
+    mark: str
+
+    @classmethod
+    def of_this_process(cls, mark: str, view: bool) -> Membership:
+        """The membership of the node that the calling process runs on."""
+        return cls(os.readlink("/proc/self/ns/mnt") if view else "", mark)
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def mount_namespace(pid: int | str) -> str:
+    """The mount namespace of a process, "" if it is gone, a zombie or somebody else's."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")
+    except OSError:
+        return ""
+
+
+def mark_of(pid: int | str) -> str:
+    """The node's marker in the environment that a process was started with, "" if there is none."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except OSError:
+        return ""
+    start = environment.find(b"\0HAES_MARK=")
+    if start >= 0:
+        start += 1
+    elif not environment.startswith(b"HAES_MARK="):
+        return ""
+    else:
+        start = 0
+    start += len(b"HAES_MARK=")
+    end = environment.find(b"\0", start)
+    return os.fsdecode(environment[start:] if end < 0 else environment[start:end])
+
+
+def parent_and_state(pid: int | str) -> tuple[int, str]:
+    """The parent's pid and the state letter of proc(5); (0, "") if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0, ""
+    return int(fields[1]), fields[0].decode()
+
+
+def parents() -> dict[int, int]:
+    """Every live process of the host with its parent; zombies are left out."""
+    result = {}
+    for pid in _pids():
+        parent, state = parent_and_state(pid)
+        if state and state not in "ZX":
+            result[pid] = parent
+    return result
+
+
+def descendants(roots: Iterable[int], parent_of: dict[int, int]) -> set[int]:
+    """The given processes and all that descend from them."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parent_of.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting.extend(children.get(pid, ()))
+    return found
+
+
+def members(membership: Membership, ancestors: Iterable[int] = ()) -> list[int]:
+    """The pids of all live processes of a node.
+
+    ``ancestors`` (folder mode) are processes whose descendants belong to the node even if they cleaned their
+    environment: lpar, usually.
+    """
+    if membership.namespace:
+        namespace = membership.namespace
+        return [pid for pid in _pids() if mount_namespace(pid) == namespace]
+    parent_of = parents()
+    marked = {pid for pid in parent_of if mark_of(pid) == membership.mark}
+    marked.update(pid for pid in ancestors if pid in parent_of)
+    return sorted(descendants(marked, parent_of) & parent_of.keys())
+
+
+def is_member(pid: int, membership: Membership) -> bool:
+    """True if that very process belongs to the node by its own namespace or environment."""
+    if membership.namespace:
+        return mount_namespace(pid) == membership.namespace
+    return mark_of(pid) == membership.mark
+
+
+def kill_all(membership: Membership, spare: Iterable[int] = (), ancestors: Iterable[int] = ()) -> int:
+    """Kill every process of a node but ``spare``, in rounds until none is left; returns the number of rounds.
+
+    A process that is stopped or traced dies of SIGKILL like any other; one that forks faster than a round sees its
+    parents die round by round, because a killed process cannot fork again.
+    """
+    spared = set(spare)
+    ancestors = tuple(ancestors)
+    for round_number in range(1, ROUNDS_MAX):
+        victims = [pid for pid in members(membership, ancestors) if pid not in spared]
+        if not victims:
+            return round_number
+        for pid in victims:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+    return ROUNDS_MAX

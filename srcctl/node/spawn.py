@@ -1,0 +1,229 @@
+"""How lpar makes a process: by fork alone for a program that it has imported, by fork and exec for any other.
+
+A child begins as a program begins: default signals, its own session, standard descriptors as asked, nothing else open.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+from srcctl.node.root import NodeRoot
+
+EntryPoint = Callable[[list[str]], int]
+
+_DEFAULTED: Final = (
+    signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1,
+    signal.SIGUSR2, signal.SIGALRM, signal.SIGQUIT,
+)  # fmt: skip
+NICE_NEUTRAL: Final = 20
+"""The SRC priority that stands for nice 0 (mkssys -E)."""
+TITLE_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A process to be made.
+
+    ``path`` is a product path and becomes argv[0]; ``stdin``, ``stdout`` and ``stderr`` are product paths or
+    descriptors; ``keep`` are further descriptors that the program inherits under the same number.
+    """
+
+    path: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stdin: str | int = "/dev/null"
+    stdout: str | int = "/dev/console"
+    stderr: str | int = "/dev/console"
+    keep: tuple[int, ...] = ()
+    uid: int = 0
+    nice: int = NICE_NEUTRAL
+    dies_with_parent: bool = True
+
+
+def _open_standard(root: NodeRoot, where: str | int, flags: int) -> int:
+    if isinstance(where, int):
+        return where
+    for path in (root.path(where or "/dev/null"), "/dev/null"):
+        try:
+            return os.open(path, flags | os.O_NOCTTY, 0o644)
+        except OSError:
+            continue
+    return os.open("/dev/null", os.O_RDWR)
+
+
+def _arrange_descriptors(root: NodeRoot, request: Request) -> None:
+    sources = [
+        _open_standard(root, request.stdin, os.O_RDONLY),
+        _open_standard(root, request.stdout, os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+        _open_standard(root, request.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+    ]
+    # Out of the way of 0..2 first, so that no source is overwritten before it is used.
+    high = [os.dup(source) if source < 3 else source for source in sources]
+    for number, source in enumerate(high):
+        os.dup2(source, number, inheritable=True)
+    last = 3
+    for kept in sorted(request.keep):
+        os.closerange(last, kept)
+        os.set_inheritable(kept, True)
+        last = kept + 1
+    os.closerange(last, 1 << 20)
+
+
+def _set_user(uid: int) -> None:
+    if uid == 0 or uid == os.geteuid():
+        return
+    if os.geteuid() != 0:
+        raise PermissionError(errno.EPERM, "only root can start programs of another user")
+    try:
+        import pwd
+
+        entry = pwd.getpwuid(uid)
+        os.initgroups(entry.pw_name, entry.pw_gid)
+        os.setgid(entry.pw_gid)
+    except KeyError:
+        os.setgroups([])
+        os.setgid(uid)
+    os.setuid(uid)
+
+
+def _prepare(root: NodeRoot, request: Request) -> None:
+    signal.set_wakeup_fd(-1)
+    for number in _DEFAULTED:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.setsid()
+    if request.dies_with_parent:
+        from srcctl.node.syscalls import die_with_parent
+
+        die_with_parent(signal.SIGKILL)
+    _arrange_descriptors(root, request)
+    os.chdir(root.path("/") if root.directory else "/")
+    os.umask(0o022)
+    if request.nice != NICE_NEUTRAL:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, max(-20, min(19, request.nice - NICE_NEUTRAL)))
+        except OSError:
+            pass
+    _set_user(request.uid)
+
+
+def set_title(path: str, arguments: tuple[str, ...] | list[str]) -> None:
+    """Show path and arguments as ``ps`` does for a program that was executed."""
+    from setproctitle import setproctitle
+
+    setproctitle(" ".join([path, *arguments])[:TITLE_MAX])
+    try:
+        with open("/proc/self/comm", "w", encoding="utf-8", errors="replace") as file:
+            file.write(os.path.basename(path)[:15])
+    except OSError:
+        pass
+
+
+def _call(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
+    os.environ.clear()
+    os.environ.update(request.environment)
+    sys.argv = [request.path, *request.arguments]
+    set_title(request.path, request.arguments)
+    random.seed()
+    gc.enable()
+    try:
+        return entry([request.path, *request.arguments])
+    except SystemExit as end:
+        if end.code is None:
+            return 0
+        if isinstance(end.code, int):
+            return end.code & 0xFF
+        print(end.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def _leave(status: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = status or 1
+    os._exit(status & 0xFF)
+
+
+def fork_entry(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
+    """Fork and call an entry point that is imported already; returns the child's pid.
+
+    Raises:
+        OSError: no more processes.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        _prepare(root, request)
+        status = _call(root, request, entry)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(status)
+
+
+def real_program(root: NodeRoot, path: str) -> str:
+    """The real path of a program: the node's own file if there is one, else the host's (folder mode)."""
+    own = root.path(path)
+    return own if not root.directory or os.path.exists(own) else path
+
+
+def fork_exec(root: NodeRoot, request: Request, argv: list[str] | None = None) -> int:
+    """Fork and execute; returns the pid once the program runs.
+
+    Args:
+        argv: what is executed instead of path and arguments (``["/bin/sh", "-c", line]``).
+
+    Raises:
+        OSError: the program cannot be executed, or no more processes.
+    """
+    words = argv or [request.path, *request.arguments]
+    program = real_program(root, words[0])
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        number = errno.ENOEXEC
+        try:
+            keep = Request(
+                request.path, request.arguments, request.environment, request.stdin, request.stdout, request.stderr,
+                (*request.keep, write_end), request.uid, request.nice, request.dies_with_parent,
+            )  # fmt: skip
+            _prepare(root, keep)
+            os.set_inheritable(write_end, False)
+            environment = dict(request.environment)
+            try:
+                os.execve(program, words, environment)
+            except OSError as error:
+                if error.errno != errno.ENOEXEC:
+                    raise
+                os.execve("/bin/sh", ["sh", program, *words[1:]], environment)
+        except OSError as error:
+            number = error.errno or errno.ENOEXEC
+        finally:
+            os.write(write_end, str(number).encode())
+            os._exit(127)
+    os.close(write_end)
+    with open(read_end, "rb") as pipe:
+        failure = pipe.read()
+    if failure:
+        os.waitpid(pid, 0)
+        number = int(failure)
+        raise OSError(number, os.strerror(number), program)
+    return pid

@@ -1,0 +1,64 @@
+"""Small programs that stand in for caa, srcmstr and daemons in the machine's own tests."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from srcctl.node import messages, sockets
+from srcctl.node.guard import Guard
+from srcctl.node.root import NodeRoot
+
+
+def caa(argv: list[str]) -> int:
+    """Guards lpar and does nothing else."""
+    guard = Guard.from_environment()
+    assert guard is not None
+    poll = select.poll()
+    poll.register(guard.peer_descriptor, select.POLLIN)
+    while True:
+        if poll.poll(guard.interval // 1000):
+            guard.peer_died()
+        guard.turn()
+
+
+def srcmstr(argv: list[str]) -> int:
+    """Keeps a line of what lpar says in /var/adm/SRC/seen and obeys lines of a datagram socket: JSON for lpar."""
+    root = NodeRoot.current()
+    lpar = socket.socket(fileno=int(os.environ["HAES_LPAR_FD"]))
+    requests = sockets.bind(root.path("/dev/SRC"), socket.SOCK_DGRAM)
+    seen = open(root.path("/var/adm/SRC/seen"), "ab", buffering=0)  # noqa: SIM115
+    while True:
+        ready, _, _ = select.select([lpar, requests], [], [])
+        if lpar in ready:
+            data = lpar.recv(messages.PACKET_MAX)
+            if not data:
+                return 0
+            seen.write(data + b"\n")
+        if requests in ready:
+            data = requests.recv(messages.PACKET_MAX)
+            if data == b"exit":
+                return 3
+            lpar.send(data)
+
+
+def daemon(argv: list[str]) -> int:
+    """Sleeps until SIGTERM; with ``exit N`` ends at once with status N, with ``fork`` leaves a grandchild behind."""
+    if argv[1:2] == ["exit"]:
+        return int(argv[2])
+    if argv[1:2] == ["environment"]:
+        print(os.environ.get(argv[2], ""), flush=True)
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        time.sleep(60)
+
+
+def command(argv: list[str]) -> int:
+    """Prints its arguments."""
+    print(*argv)
+    return 0
