@@ -1,0 +1,138 @@
+"""Engine events: their names, priorities, script arguments, and what each script means for resource groups.
+
+Names are those of ``rules.hacmprd``. An event is put into every member's queue by the same notification, so that all
+members hold the same queue; the serial number is given there.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from daemons.clstrmgr.recovery_program import Statement
+
+JOIN_NODE: Final = "TE_JOIN_NODE"
+FAIL_NODE: Final = "TE_FAIL_NODE"
+RG_MOVE: Final = "TE_RG_MOVE"
+RG_ONLINE: Final = "TE_RG_ONLINE"
+RG_OFFLINE: Final = "TE_RG_OFFLINE"
+JOIN_NETWORK: Final = "TE_JOIN_NETWORK"
+FAIL_NETWORK: Final = "TE_FAIL_NETWORK"
+JOIN_INTERFACE: Final = "TE_JOIN_INTERFACE"
+FAIL_INTERFACE: Final = "TE_FAIL_INTERFACE"
+REP_DISK_NOTIFY: Final = "TE_REP_DISK_NOTIFY"
+
+CRASH: Final = "crash"
+RESTARTED: Final = "restarted"
+"""FAIL_NODE of a node whose cluster manager ended and is back although the node never left the view."""
+
+FAILED: Final = "failed"
+RETRY: Final = "retry"
+OPERATOR: Final = "operator"
+SETTLE: Final = "settle"
+
+_PRIORITY: Final = {
+    FAIL_NODE: 10,
+    FAIL_INTERFACE: 20,
+    FAIL_NETWORK: 20,
+    REP_DISK_NOTIFY: 30,
+    JOIN_INTERFACE: 40,
+    JOIN_NETWORK: 40,
+    JOIN_NODE: 60,
+}
+"""Lower runs first; events of one priority keep their order. The figures are inferred."""
+
+_PRIORITY_FAILED_GROUP: Final = 30
+_PRIORITY_OPERATOR: Final = 70
+_PRIORITY_NODE_CRASH: Final = 5
+
+
+class Stage(Enum):
+    """What a step of a recovery program does with the plan's resource groups."""
+
+    NONE = 0
+    RELEASE = 1
+    ACQUIRE = 2
+    COMPLETE = 3
+
+
+class Event(msgspec.Struct, frozen=True):
+    """An event in the queue.
+
+    Args:
+        name: the engine's name of it.
+        node: the node on which it occurred; 0 for a global network event.
+        mode: FAIL_NODE: crash, restarted, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry,
+            operator, settle.
+        group, target: RG_* events; ``target`` 0 lets the policy choose.
+        network, address: interface and network events; ``address`` is the text of REP_DISK_NOTIFY.
+        origin, request: the node that asked and its number for it, growing; they make a repeated message harmless.
+        serial: the event's number in the cluster, given when it enters the queue.
+    """
+
+    name: str
+    node: int
+    mode: str = ""
+    group: str = ""
+    target: int = 0
+    network: str = ""
+    address: str = ""
+    origin: int = 0
+    request: int = 0
+    serial: int = 0
+
+    @property
+    def priority(self) -> tuple[int, int]:
+        """The place in the queue."""
+        level = _PRIORITY.get(self.name)
+        if level is None:
+            level = _PRIORITY_FAILED_GROUP if self.mode in (FAILED, RETRY) else _PRIORITY_OPERATOR
+        elif self.name == FAIL_NODE:
+            level = _PRIORITY_NODE_CRASH if self.mode in (CRASH, RESTARTED) else _PRIORITY_OPERATOR
+        return level, self.serial
+
+    @property
+    def short_name(self) -> str:
+        """The name as ``lssrc -ls clstrmgrES`` prints it: without TE_, cut."""
+        return self.name.removeprefix("TE_")[:12]
+
+
+def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, ...]:
+    """The arguments that the engine appends to every command of the event's recovery program."""
+    match event.name:
+        case "TE_FAIL_NODE":
+            word = {"offline": ("graceful",), "unmanage": ("forced",)}.get(event.mode, ())
+            return (node_name, *word)
+        case "TE_RG_MOVE" | "TE_RG_ONLINE" | "TE_RG_OFFLINE":
+            return (node_name, str(group_id))
+        case "TE_JOIN_NETWORK" | "TE_FAIL_NETWORK":
+            return (node_name if event.node else "-1", event.network)
+        case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE":
+            return (node_name, event.address)
+        case "TE_REP_DISK_NOTIFY":
+            return (node_name, event.address)
+        case _:
+            return (node_name,)
+
+
+def stage_of(statement: Statement) -> Stage:
+    """What a command does with the plan, by its script's name and node set (the classic processing model)."""
+    name = statement.name
+    if name in ("node_up_complete", "node_down_complete", "rg_move_complete"):
+        return Stage.COMPLETE
+    if name == "rg_move_release":
+        return Stage.RELEASE
+    if name == "rg_move_acquire":
+        return Stage.ACQUIRE
+    if name == "node_up":
+        return Stage.ACQUIRE if statement.node_set == "event" else Stage.RELEASE
+    if name == "node_down":
+        return Stage.RELEASE if statement.node_set == "event" else Stage.ACQUIRE
+    return Stage.NONE
+
+
+def stage_of_step(step: tuple[Statement, ...]) -> Stage:
+    """The stage of a whole step: that of its first command that has one."""
+    return next((stage for statement in step if (stage := stage_of(statement)) is not Stage.NONE), Stage.NONE)

@@ -1,0 +1,186 @@
+"""What the core is told and what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from daemons.clstrmgr import messages
+from daemons.clstrmgr.recovery_program import Program
+from daemons.cluster.configuration import Configuration
+from daemons.cthags import messages as cthags
+from srcctl.machine import Tick
+
+# Inputs --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The active configuration (None: no cluster), the recovery programs by event name, and faults found in them."""
+
+    configuration: Configuration | None
+    programs: Mapping[str, Program]
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """A notification of Group Services."""
+
+    notification: cthags.Notification
+
+
+@dataclass(frozen=True, slots=True)
+class GroupServicesLost:
+    """The connection to Group Services ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptEnded:
+    """A command that ``RunScript`` started ended with this exit status (127: it could not be run)."""
+
+    run: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobWanted:
+    """The script of this run asks for its next job."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUpdated:
+    """``cl_RMupdate`` inside a script."""
+
+    run: int
+    state: str
+    resource: str
+    group: str
+
+
+OperatorRequest: TypeAlias = (
+    messages.StartServices
+    | messages.StopServices
+    | messages.MoveGroup
+    | messages.OnlineGroup
+    | messages.OfflineGroup
+    | messages.RecoverFromScriptFailure
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operator's request; ``request`` identifies it in answers."""
+
+    request: int
+    what: OperatorRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A system event of this node."""
+
+    event: messages.SystemEvent
+
+
+Input: TypeAlias = (
+    Configured | Notified | GroupServicesLost | ScriptEnded | JobWanted | ResourceUpdated | Asked | Reported | Tick
+)
+
+# Effects -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A request to Group Services."""
+
+    request: cthags.Request
+
+
+@dataclass(frozen=True, slots=True)
+class RunScript:
+    """Run an event script. ``serial``: no other serial script of this node runs at the same time."""
+
+    run: int
+    command: str
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    serial: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerJob:
+    """The assignments for the script that asked."""
+
+    run: int
+    assignments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to an operator's request."""
+
+    request: int
+    what: messages.Progress | messages.Done
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for clstrmgr.debug."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preamble:
+    """Sentences for the event preamble in hacmp.out."""
+
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventMark:
+    """An engine event began, ended or met an error on this node."""
+
+    serial: int
+    name: str
+    node: int
+    network: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subsystems:
+    """Start or stop the daemons that run with cluster services only."""
+
+    start: bool
+    clinfo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Keep the event serial number across restarts. Comes before what is sent with it."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The picture of the cluster changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The process must end with this status."""
+
+    status: int
+    reason: str
+
+
+Effect: TypeAlias = (
+    Send | RunScript | AnswerJob | Answer | Log | Preamble | EventMark | Subsystems | Store | Publish | Exit
+)

@@ -1,0 +1,188 @@
+"""The jobs that ``process_resources`` gets from ``clRGPA``: which resources to handle next, as shell assignments.
+
+Order of an acquisition and a release, and the names of job types and variables, are the product's (the reference's
+section on process_resources). A job covers all groups of the step; values of one group are joined by commas, groups by
+blanks. ``IP_ADDRESSES``, ``CONTROLLERS`` and the like are additions that spare the scripts a look into the ODM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from daemons.clstrmgr.events import Stage
+from daemons.cluster.configuration import Configuration, ResourceGroup
+
+NONE = "JOB_TYPE=NONE"
+
+_RELEASE = ("RELEASE", "APPLICATIONS", "FILESYSTEMS", "VGS", "SERVICE_LABELS", "OFFLINE")
+_ACQUIRE = ("ACQUIRE", "SERVICE_LABELS", "DISKS", "VGS", "FILESYSTEMS")
+_COMPLETE = ("APPLICATIONS", "ONLINE")
+_ORDER = {Stage.RELEASE: _RELEASE, Stage.ACQUIRE: _ACQUIRE, Stage.COMPLETE: _COMPLETE, Stage.NONE: ()}
+_ACTION = {Stage.RELEASE: "RELEASE", Stage.ACQUIRE: "ACQUIRE", Stage.COMPLETE: "ACQUIRE", Stage.NONE: "NONE"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAddress:
+    """A service IP label as a script needs it: ``interface`` is where it becomes an alias on this node."""
+
+    label: str
+    address: str
+    netmask: str
+    interface: str
+
+
+class JobList:
+    """The jobs of one node in one step.
+
+    Args:
+        configuration: the active configuration.
+        node_name: this node.
+        stage: what the step does.
+        groups: the groups it does it to.
+        failed: names of groups that failed meanwhile; they get no further job, except to the end of a release.
+    """
+
+    def __init__(
+        self, configuration: Configuration, node_name: str, stage: Stage, groups: tuple[str, ...], failed: set[str]
+    ) -> None:
+        self._configuration = configuration
+        self._node_name = node_name
+        self._stage = stage
+        self._groups = [group for name in groups if (group := configuration.group(name)) is not None]
+        self._failed = failed
+        self._jobs = self._generate()
+
+    def next(self) -> str:
+        """The next job's assignments."""
+        return next(self._jobs, NONE)
+
+    def _generate(self) -> Iterator[str]:
+        for job_type in _ORDER[self._stage]:
+            groups = self._remaining(job_type)
+            if not groups:
+                continue
+            variables = self._variables(job_type, groups)
+            if variables is not None:
+                yield _assign(job_type, variables)
+
+    def _remaining(self, job_type: str) -> list[ResourceGroup]:
+        # A release goes on to the end whatever fails, so that as much as possible is given back.
+        if self._stage is Stage.RELEASE and job_type != "OFFLINE":
+            return self._groups
+        return [group for group in self._groups if group.name not in self._failed]
+
+    def _variables(self, job_type: str, groups: list[ResourceGroup]) -> dict[str, str] | None:
+        action = _ACTION[self._stage]
+        match job_type:
+            case "ACQUIRE" | "RELEASE":
+                extra = {"PRINCIPAL_ACTION": action, "AUXILLIARY_ACTION": "NONE"}
+                return {"RESOURCE_GROUPS": " ".join(group.name for group in groups), **extra}
+            case "ONLINE" | "OFFLINE":
+                return {"RESOURCE_GROUPS": " ".join(group.name for group in groups)}
+            case "SERVICE_LABELS":
+                values = self._service_labels(groups)
+            case "DISKS":
+                values = _lists(groups, {"HDISKS": lambda group: group.resource("DISK")})
+            case "VGS":
+                values = _lists(
+                    groups,
+                    {
+                        "VOLUME_GROUPS": lambda group: group.resource("VOLUME_GROUP"),
+                        "CONCURRENT_VOLUME_GROUP": lambda group: group.resource("CONCURRENT_VOLUME_GROUP"),
+                    },
+                )
+            case "FILESYSTEMS":
+                values = self._filesystems(groups)
+            case _:
+                values = self._applications(groups)
+        return None if values is None else {"ACTION": action, **values}
+
+    def _service_labels(self, groups: list[ResourceGroup]) -> dict[str, str] | None:
+        values = _lists(groups, {"IP_LABELS": lambda group: group.resource("SERVICE_LABEL")})
+        if values is None:
+            return None
+        addresses = [
+            found
+            for group in groups
+            for label in group.resource("SERVICE_LABEL")
+            if (found := service_address(self._configuration, self._node_name, label)) is not None
+        ]
+        texts = [f"{entry.label}:{entry.address}:{entry.netmask}:{entry.interface}" for entry in addresses]
+        return {**values, "COMMUNICATION_LINKS": "", "IP_ADDRESSES": " ".join(texts)}
+
+    def _filesystems(self, groups: list[ResourceGroup]) -> dict[str, str] | None:
+        def mounts(group: ResourceGroup) -> tuple[str, ...]:
+            # No file system named means all of the group's volume groups (the product's "ALL").
+            return group.resource("FILESYSTEM") or (("ALL",) if group.resource("VOLUME_GROUP") else ())
+
+        values = _lists(groups, {"FILE_SYSTEMS": mounts})
+        if values is None:
+            return None
+        with_mounts = [group for group in groups if mounts(group)]
+        return {
+            **values,
+            "VOLUME_GROUPS": " ".join(",".join(group.resource("VOLUME_GROUP")) for group in with_mounts),
+            "FSCHECK_TOOLS": " ".join((group.resource("FSCHECK_TOOL") or ("fsck",))[0] for group in with_mounts),
+            "RECOVERY_METHODS": " ".join(
+                (group.resource("RECOVERY_METHOD") or ("sequential",))[0] for group in with_mounts
+            ),
+        }
+
+    def _applications(self, groups: list[ResourceGroup]) -> dict[str, str] | None:
+        values = _lists(groups, {"ALL_APPLICATIONS": lambda group: group.resource("APPLICATIONS")})
+        if values is None:
+            return None
+        controllers = [
+            f"{controller.name}|{controller.start}|{controller.stop}|{controller.startup_mode}"
+            for group in groups
+            for name in group.resource("APPLICATIONS")
+            if (controller := self._configuration.controller(name)) is not None
+        ]
+        return {**values, "MISCDATA": "", "CONTROLLERS": "\n".join(controllers)}
+
+
+def service_address(configuration: Configuration, node_name: str, label: str) -> ServiceAddress | None:
+    """A service label with the boot interface of its network on this node, or None if the node has none."""
+    service = next(
+        (entry for entry in configuration.labels if entry.label == label and entry.function == "service"), None
+    )
+    if service is None:
+        return None
+    boot = next(
+        (
+            entry
+            for entry in configuration.labels
+            if entry.function == "boot" and entry.node == node_name and entry.network == service.network
+        ),
+        None,
+    )
+    if boot is None:
+        return None
+    return ServiceAddress(label, service.address, service.netmask, boot.interface)
+
+
+def _lists(
+    groups: list[ResourceGroup], kinds: dict[str, Callable[[ResourceGroup], tuple[str, ...]]]
+) -> dict[str, str] | None:
+    """Lists of resources, parallel to RESOURCE_GROUPS; None if no group has any."""
+    having = [group for group in groups if any(kind(group) for kind in kinds.values())]
+    if not having:
+        return None
+    values = {name: " ".join(",".join(kind(group)) for group in having).strip() for name, kind in kinds.items()}
+    return {**values, "RESOURCE_GROUPS": " ".join(group.name for group in having)}
+
+
+def _assign(job_type: str, variables: dict[str, str]) -> str:
+    parts = [f"JOB_TYPE={job_type}"]
+    for name, value in variables.items():
+        parts.append(f"{name}={_quote(value)}")
+    return " ".join(parts)
+
+
+def _quote(value: str) -> str:
+    """Double quotes, as the product prints; ANSI-C quoting for what a shell would expand inside them."""
+    if not set(value) & set("\"$`\\!\n'"):
+        return f'"{value}"'
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"$'{escaped}'"

@@ -1,0 +1,254 @@
+"""What an event does to the resource groups: the plan, its stages, and what follows from it.
+
+All of it is a function of the replicated state, so that every member makes the same plan and the same follow-up
+events. A group is acquired only where every release before it was reported done: a releasing node that says nothing
+(because it died) leaves its group in RELEASING, and the event of that node's failure deals with it.
+"""
+
+from __future__ import annotations
+
+from daemons.clstrmgr import events
+from daemons.clstrmgr.events import Event, Stage
+from daemons.clstrmgr.replicated import ClusterState, PlanItem
+from daemons.clstrmgr.wire import Report
+from daemons.cluster import placement
+from daemons.cluster.placement import HELD, Decision, GroupFailed, NodeJoined, NodeLeft, OperatorMove, OperatorOffline
+
+LACK_OF_NODE = "lack of node"
+FALLOVER = "fallover"
+
+
+def begin(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None:
+    """Make the plan of an event and note that it runs; a plan that an interrupted run left is taken up again."""
+    if cluster.plan_serial == event.serial:
+        return
+    cluster.plan = _make(cluster, event, members)
+    cluster.plan_serial = event.serial
+    cluster.plan_step = -1
+    if event.name == events.FAIL_NODE:
+        cluster.nodes[event.node] = "leaving"
+        if _gone(event, members):
+            for group in cluster.groups.values():
+                # The node has left the view: whatever it held is free.
+                if group.state(event.node) != "UNMANAGED":
+                    group.set(event.node, "OFFLINE", FALLOVER if group.state(event.node) in HELD else "")
+
+
+def abandon(cluster: ClusterState) -> list[Event]:
+    """Give up the plan of an event that was broken off and will not run on; returns the events that clean up.
+
+    Whoever was acquiring or releasing has an unknown part of the group: it is released there and placed anew.
+    """
+    follow = [
+        Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group)
+        for item in cluster.plan
+        for node, state in sorted(cluster.groups[item.group].states.items())
+        if state in ("ACQUIRING", "RELEASING") and cluster.nodes.get(node) != "down"
+    ]
+    cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
+    return follow
+
+
+def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) -> None:
+    """A step begins: note what the nodes that run it do with their groups."""
+    for item in cluster.plan:
+        group = cluster.groups[item.group]
+        if stage is Stage.RELEASE:
+            for node in item.release:
+                if node in running and group.state(node) in (*HELD, "ERROR"):
+                    group.set(node, "RELEASING")
+        elif stage is Stage.ACQUIRE and not blocked(cluster, item):
+            for node in item.acquire:
+                if node in running and group.state(node) != "ONLINE":
+                    group.set(node, "ACQUIRING")
+                    group.wanted = True
+
+
+def blocked(cluster: ClusterState, item: PlanItem) -> bool:
+    """Is a release that the acquisition waits for not done?"""
+    group = cluster.groups[item.group]
+    if any(group.state(node) in (*HELD, "ERROR") for node in item.release):
+        return True
+    if any(policy.name == item.group and policy.concurrent for policy in cluster.policies):
+        return False
+    return any(node not in item.acquire for node, state in group.states.items() if state in HELD)
+
+
+def groups_of(cluster: ClusterState, stage: Stage, node: int) -> tuple[str, ...]:
+    """The groups that a node handles in a stage that has begun."""
+    word = "RELEASING" if stage is Stage.RELEASE else "ACQUIRING"
+    return tuple(
+        item.group
+        for item in cluster.plan
+        if node in (item.release if stage is Stage.RELEASE else item.acquire)
+        and cluster.groups[item.group].state(node) == word
+    )
+
+
+def apply_report(cluster: ClusterState, report: Report) -> None:
+    """Note what a member says about its groups after a step."""
+    stranded = {item.group for item in cluster.plan if item.stranded}
+    for outcome in report.groups:
+        group = cluster.groups.get(outcome.group)
+        if group is None:
+            continue
+        if outcome.state == "ERROR":
+            if group.state(report.node) == "ACQUIRING":
+                group.tried.add(report.node)
+            group.set(report.node, "ERROR")
+        elif outcome.group in stranded:
+            group.set(report.node, "ERROR", LACK_OF_NODE)
+        else:
+            group.set(report.node, "OFFLINE")
+
+
+def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> list[Event]:
+    """The event is over on all members: settle the states and return the events that follow from it."""
+    follow: list[Event] = []
+    for item in cluster.plan:
+        group = cluster.groups[item.group]
+        for node in item.acquire:
+            if group.state(node) == "ACQUIRING":
+                group.set(node, "ONLINE")
+                group.tried.clear()
+            elif group.state(node) == "ERROR":
+                follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
+    _settle_nodes(cluster, event)
+    follow.extend(_network_events(cluster, event, members))
+    cluster.drop(event.serial)
+    cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
+    cluster.last_event, cluster.last_event_node = event.short_name, event.node
+    return follow
+
+
+def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tuple[PlanItem, ...]:
+    trigger: placement.Trigger
+    match event.name:
+        case events.JOIN_NODE:
+            _forget_failures(cluster)
+            if event.mode == "manual" and not any(
+                group.state(event.node) == "UNMANAGED" for group in cluster.groups.values()
+            ):
+                return ()
+            trigger = NodeJoined(event.node, cluster.settled)
+            decisions = placement.place(trigger, cluster.policies, cluster.situations(event.node))
+            return _items(decisions)
+        case events.FAIL_NODE:
+            return _leave_plan(cluster, event, members)
+        case events.JOIN_NETWORK:
+            _forget_failures(cluster)
+            return ()
+        case events.RG_MOVE | events.RG_ONLINE:
+            return _move_plan(cluster, event)
+        case events.RG_OFFLINE:
+            cluster.groups[event.group].operator_offline = True
+            cluster.groups[event.group].wanted = False
+            trigger = OperatorOffline(event.group, event.target)
+        case _:
+            return ()
+    return _items(placement.place(trigger, cluster.policies, cluster.situations()))
+
+
+def _leave_plan(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tuple[PlanItem, ...]:
+    before = cluster.nodes[event.node]
+    cluster.nodes[event.node] = "leaving"
+    situations = cluster.situations()
+    cluster.nodes[event.node] = before
+    if event.mode in ("offline", "unmanage"):
+        trigger = NodeLeft(event.node, "offline" if event.mode == "offline" else "unmanage")
+    else:
+        trigger = NodeLeft(event.node, "crash" if _gone(event, members) else "move")
+    items = _items(placement.place(trigger, cluster.policies, situations))
+    for item in items:
+        group = cluster.groups[item.group]
+        if event.mode == "offline":
+            group.wanted = any(state in HELD for node, state in group.states.items() if node != event.node)
+        elif item.stranded:
+            group.wanted = True
+    return items
+
+
+def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
+    if event.mode == events.SETTLE:
+        cluster.settled = True
+        return _items(placement.place(placement.Settled(), cluster.policies, cluster.situations()))
+    group = cluster.groups.get(event.group)
+    if group is None:
+        return ()
+    trigger: placement.Trigger
+    if event.mode == events.FAILED:
+        group.tried.add(event.node)
+        trigger = GroupFailed(event.group, event.node)
+    elif event.mode == events.RETRY:
+        trigger = placement.ResourcesBack(event.node)
+    else:
+        group.operator_offline = False
+        group.wanted = True
+        group.tried.clear()
+        group.override = event.target
+        trigger = OperatorMove(event.group, event.target)
+    decisions = placement.place(trigger, cluster.policies, cluster.situations())
+    return _items(tuple(decision for decision in decisions if decision.group == event.group))
+
+
+def _gone(event: Event, members: tuple[int, ...]) -> bool:
+    return event.mode == events.CRASH and event.node not in members
+
+
+def _items(decisions: tuple[Decision, ...]) -> tuple[PlanItem, ...]:
+    return tuple(PlanItem(entry.group, entry.release, entry.acquire, entry.stranded) for entry in decisions)
+
+
+def _forget_failures(cluster: ClusterState) -> None:
+    for group in cluster.groups.values():
+        group.tried.clear()
+
+
+def _settle_nodes(cluster: ClusterState, event: Event) -> None:
+    if event.name == events.JOIN_NODE:
+        cluster.nodes[event.node] = "up"
+    elif event.name == events.FAIL_NODE:
+        cluster.nodes[event.node] = "unmanaged" if event.mode == "unmanage" else "down"
+        for group in cluster.groups.values():
+            if event.mode == "unmanage":
+                if group.state(event.node) in HELD:
+                    group.set(event.node, "UNMANAGED")
+            elif event.mode in (events.CRASH, events.RESTARTED):
+                if group.wanted and not any(state in HELD for state in group.states.values()):
+                    group.set(event.node, "OFFLINE", LACK_OF_NODE)
+            elif group.state(event.node) == "ERROR":
+                group.set(event.node, "OFFLINE")
+
+
+def _network_events(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> list[Event]:
+    """Network events that follow from interface events, and group moves that follow from network events."""
+    follow: list[Event] = []
+    if event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE):
+        lost = cluster.network_lost(event.node, event.network)
+        known = (event.node, event.network) in cluster.networks_down
+        if lost and not known:
+            cluster.networks_down.add((event.node, event.network))
+            everywhere = all((node, event.network) in cluster.networks_down for node in cluster.up_nodes())
+            # A network that is lost on all of several nodes is a global failure: nothing moves.
+            several = len(cluster.up_nodes()) > 1
+            follow.append(
+                Event(events.FAIL_NETWORK, 0 if everywhere and several else event.node, network=event.network)
+            )
+        elif known and not lost:
+            cluster.networks_down.discard((event.node, event.network))
+            follow.append(Event(events.JOIN_NETWORK, event.node, network=event.network))
+    elif event.name == events.FAIL_NETWORK and event.node:
+        follow.extend(
+            Event(events.RG_MOVE, event.node, mode=events.FAILED, group=name)
+            for name, group in cluster.groups.items()
+            if event.network in cluster.group_networks[name] and group.state(event.node) in HELD
+        )
+    elif event.name == events.JOIN_NETWORK:
+        follow.extend(
+            Event(events.RG_MOVE, event.node, mode=events.RETRY, group=name)
+            for name, group in cluster.groups.items()
+            if group.wanted
+            and event.network in cluster.group_networks[name]
+            and not any(state in HELD for state in group.states.values())
+        )
+    return follow

@@ -1,0 +1,286 @@
+"""The replicated state: what every member of the cluster manager's group holds, and how notifications change it.
+
+It changes by nothing but the notifications of Group Services, which all members see in the same order (the state
+machine approach; Schneider, "Implementing fault-tolerant services using the state machine approach", 1990). A joiner
+takes it over from the others inside the join protocol.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+
+from daemons.clstrmgr import events
+from daemons.clstrmgr.events import Event
+from daemons.clstrmgr.messages import GroupWord, NodeWord
+from daemons.cluster.configuration import Configuration
+from daemons.cluster.placement import GroupPolicy, GroupSituation
+from daemons.runtime.codec import Codec
+
+SNAPSHOT_LIMIT = 1 << 20
+
+
+class GroupRecord(msgspec.Struct, frozen=True):
+    """A resource group in a snapshot."""
+
+    name: str
+    states: dict[int, str]
+    reasons: dict[int, str]
+    tried: tuple[int, ...]
+    override: int
+    operator_offline: bool
+    wanted: bool
+
+
+class PlanItem(msgspec.Struct, frozen=True):
+    """What the running event does to one group; ``stranded``: no node is left for it."""
+
+    group: str
+    release: tuple[int, ...]
+    acquire: tuple[int, ...]
+    stranded: bool
+
+
+class StateRecord(msgspec.Struct, frozen=True, tag="state"):
+    """The whole replicated state, as a joiner receives it. ``configuration`` is the digest of the configuration."""
+
+    configuration: int
+    serial: int
+    nodes: dict[int, str]
+    groups: tuple[GroupRecord, ...]
+    networks_down: tuple[tuple[int, str], ...]
+    addresses_down: tuple[tuple[int, str], ...]
+    queue: tuple[Event, ...]
+    requests: dict[int, int]
+    last_event: str
+    last_event_node: int
+    settled: bool
+    plan: tuple[PlanItem, ...]
+    plan_serial: int
+    plan_step: int
+
+
+record_codec: Codec[StateRecord] = Codec(StateRecord, limit=SNAPSHOT_LIMIT)
+
+
+@dataclass(slots=True)
+class GroupState:
+    """A resource group. See ``placement.GroupSituation`` for the marks."""
+
+    states: dict[int, str] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
+    tried: set[int] = field(default_factory=set)
+    override: int = 0
+    operator_offline: bool = False
+    wanted: bool = False
+
+    def set(self, node: int, state: str, reason: str = "") -> None:
+        """Note the group's state on a node."""
+        self.states[node] = state
+        if reason:
+            self.reasons[node] = reason
+        else:
+            self.reasons.pop(node, None)
+
+    def state(self, node: int) -> GroupWord:
+        """The group's state on a node."""
+        return cast(GroupWord, self.states.get(node, "OFFLINE"))
+
+
+def configuration_digest(configuration: Configuration) -> int:
+    """A number that two nodes with the same configuration share."""
+    return zlib.crc32(msgspec.msgpack.encode(configuration, order="deterministic"))
+
+
+class ClusterState:
+    """Nodes, groups, networks and the event queue, as all members agree on them."""
+
+    def __init__(self, configuration: Configuration, serial: int = 0) -> None:
+        self.configuration = configuration
+        self.digest_of_configuration = configuration_digest(configuration)
+        self.serial = serial
+        self.node_ids = {node.name: node.id for node in configuration.nodes}
+        self.node_names = {node.id: node.name for node in configuration.nodes}
+        self.group_ids = {group.name: number for number, group in enumerate(configuration.groups, start=1)}
+        self.nodes: dict[int, NodeWord] = dict.fromkeys(self.node_names, "down")
+        self.groups: dict[str, GroupState] = {group.name: GroupState() for group in configuration.groups}
+        self.networks_down: set[tuple[int, str]] = set()
+        self.addresses_down: set[tuple[int, str]] = set()
+        self.queue: list[Event] = []
+        self.requests: dict[int, int] = {}
+        self.last_event = ""
+        self.last_event_node = 0
+        self.settled = configuration.cluster.settling_time <= 0
+        self.plan: tuple[PlanItem, ...] = ()
+        self.plan_serial = 0
+        """The event that the plan belongs to; it outlives a run that Group Services broke off, 0 if there is none."""
+        self.plan_step = 0
+        self.policies = tuple(
+            GroupPolicy(
+                group.name,
+                tuple(self.node_ids[name] for name in group.nodes if name in self.node_ids),
+                group.startup,
+                group.fallover,
+                group.fallback,
+            )
+            for group in configuration.groups
+        )
+        self.boot_addresses: dict[str, tuple[int, str]] = {
+            label.address: (self.node_ids[label.node], label.network)
+            for label in configuration.labels
+            if label.function == "boot" and label.node in self.node_ids
+        }
+        networks = {label.label: label.network for label in configuration.labels if label.function == "service"}
+        self.group_networks: dict[str, frozenset[str]] = {
+            group.name: frozenset(networks[label] for label in group.resource("SERVICE_LABEL") if label in networks)
+            for group in configuration.groups
+        }
+
+    # The record of it.
+
+    def record(self) -> StateRecord:
+        """The state as a joiner receives it."""
+        return StateRecord(
+            configuration=self.digest_of_configuration,
+            serial=self.serial,
+            nodes=dict(sorted(self.nodes.items())),
+            groups=tuple(
+                GroupRecord(
+                    name,
+                    dict(sorted(group.states.items())),
+                    dict(sorted(group.reasons.items())),
+                    tuple(sorted(group.tried)),
+                    group.override,
+                    group.operator_offline,
+                    group.wanted,
+                )
+                for name, group in self.groups.items()
+            ),
+            networks_down=tuple(sorted(self.networks_down)),
+            addresses_down=tuple(sorted(self.addresses_down)),
+            queue=tuple(self.queue),
+            requests=dict(sorted(self.requests.items())),
+            last_event=self.last_event,
+            last_event_node=self.last_event_node,
+            settled=self.settled,
+            plan=self.plan,
+            plan_serial=self.plan_serial,
+            plan_step=self.plan_step,
+        )
+
+    def install(self, record: StateRecord) -> None:
+        """Take over another member's state."""
+        self.serial = record.serial
+        self.nodes = {node: cast(NodeWord, record.nodes.get(node, "down")) for node in self.node_names}
+        for entry in record.groups:
+            if entry.name in self.groups:
+                self.groups[entry.name] = GroupState(
+                    dict(entry.states),
+                    dict(entry.reasons),
+                    set(entry.tried),
+                    entry.override,
+                    entry.operator_offline,
+                    entry.wanted,
+                )
+        self.networks_down = set(record.networks_down)
+        self.addresses_down = set(record.addresses_down)
+        self.queue = list(record.queue)
+        self.requests = dict(record.requests)
+        self.last_event = record.last_event
+        self.last_event_node = record.last_event_node
+        self.settled = record.settled
+        self.plan = record.plan
+        self.plan_serial = record.plan_serial
+        self.plan_step = record.plan_step
+
+    def digest(self) -> int:
+        """A number that members with the same state share."""
+        return zlib.crc32(record_codec.encode(self.record()))
+
+    # The queue.
+
+    def enqueue(self, event: Event) -> Event | None:
+        """Put an event into the queue; None if it is a repetition of one that was seen."""
+        if event.origin:
+            if event.request <= self.requests.get(event.origin, 0):
+                return None
+            self.requests[event.origin] = event.request
+        self.serial += 1
+        event = msgspec.structs.replace(event, serial=self.serial)
+        self.queue.append(event)
+        self.queue.sort(key=lambda entry: entry.priority)
+        return event
+
+    def head(self) -> Event | None:
+        """The event that runs next."""
+        return self.queue[0] if self.queue else None
+
+    def find(self, serial: int) -> Event | None:
+        """The queued event with that serial number."""
+        return next((event for event in self.queue if event.serial == serial), None)
+
+    def drop(self, serial: int) -> None:
+        """Take an event out of the queue."""
+        self.queue = [event for event in self.queue if event.serial != serial]
+
+    def drop_events_of(self, node: int) -> None:
+        """A node is gone: what it or its operators wanted is void."""
+        self.queue = [
+            event
+            for event in self.queue
+            if not (event.node == node and event.name in (events.JOIN_NODE, events.FAIL_NODE))
+            and not (event.origin == node and event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE))
+            and not (event.node == node and event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE))
+        ]
+
+    # What placement wants to know.
+
+    def node_available(self, node: int, group: str) -> bool:
+        """Is the node up and managed, with the networks that the group needs?"""
+        if self.nodes.get(node) != "up":
+            return False
+        return not any((node, network) in self.networks_down for network in self.group_networks[group])
+
+    def situations(self, joiner: int = 0) -> dict[str, GroupSituation]:
+        """The groups as placement sees them; ``joiner`` counts as up already."""
+        before = self.nodes.get(joiner)
+        if joiner in self.nodes:
+            self.nodes[joiner] = "up"
+        try:
+            return {
+                name: GroupSituation(
+                    states=dict(group.states),
+                    available=frozenset(node for node in self.nodes if self.node_available(node, name)),
+                    tried=frozenset(group.tried),
+                    override=group.override,
+                    operator_offline=group.operator_offline,
+                    wanted=group.wanted,
+                )
+                for name, group in self.groups.items()
+            }
+        finally:
+            if before is not None:
+                self.nodes[joiner] = before
+
+    def holder(self, group: str) -> int:
+        """The node that has the group (ONLINE first), 0 if none."""
+        states = self.groups[group].states
+        for word in ("ONLINE", "UNMANAGED", "ACQUIRING", "RELEASING", "ERROR"):
+            for node, state in sorted(states.items()):
+                if state == word:
+                    return node
+        return 0
+
+    def network_lost(self, node: int, network: str) -> bool:
+        """Are all boot addresses of the node on this network down?"""
+        addresses = [
+            address for address, (owner, name) in self.boot_addresses.items() if owner == node and name == network
+        ]
+        return bool(addresses) and all((node, address) in self.addresses_down for address in addresses)
+
+    def up_nodes(self) -> tuple[int, ...]:
+        """Nodes with active cluster services."""
+        return tuple(node for node, word in sorted(self.nodes.items()) if word in ("up", "leaving"))

@@ -1,0 +1,62 @@
+"""What cluster managers tell each other: the contents of Group Services provider messages."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from daemons.clstrmgr.events import Event
+from daemons.clstrmgr.replicated import SNAPSHOT_LIMIT, StateRecord
+from daemons.runtime.codec import Codec
+
+GROUP_PREFIX = "CLSTRMGR_"
+
+
+class Enqueue(msgspec.Struct, frozen=True, tag="enqueue"):
+    """One-phase: put this event into every member's queue."""
+
+    event: Event
+
+
+class RunEvent(msgspec.Struct, frozen=True, tag="run"):
+    """n-phase: run the event with this serial number from step ``step`` of its recovery program on.
+
+    ``digest`` is that of the proposer's state: a member whose state differs has a defect.
+    """
+
+    serial: int
+    step: int
+    digest: int
+
+
+class GroupOutcome(msgspec.Struct, frozen=True, tag="outcome"):
+    """Part of a report: a group's state on the reporting node after a step."""
+
+    group: str
+    state: Literal["OFFLINE", "ERROR"]
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """Rides on a vote: what a member has to say about the phase ``phase``, in which it ran its commands.
+
+    Group Services hands on one message of a phase, so a member whose report was not the one says it again, and nobody
+    runs a command until a phase begins without a report.
+    """
+
+    serial: int
+    phase: int
+    node: int
+    groups: tuple[GroupOutcome, ...] = ()
+    failed_script: str = ""
+    status: int = 0
+
+
+Message: TypeAlias = Enqueue | RunEvent | Report | StateRecord
+
+codec: Codec[Message] = Codec(Message, limit=SNAPSHOT_LIMIT)
+
+
+def group_name(cluster_id: int) -> str:
+    """The name of the cluster managers' Group Services group."""
+    return f"{GROUP_PREFIX}{cluster_id}"
