@@ -1,0 +1,426 @@
+"""N cluster manager cores around a simple Group Services in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemons.clstrmgr import messages
+from daemons.clstrmgr.core import ClusterManager, Settings
+from daemons.clstrmgr.inputs import (
+    Answer,
+    AnswerJob,
+    Asked,
+    Configured,
+    Exit,
+    JobWanted,
+    Log,
+    Notified,
+    ResourceUpdated,
+    RunScript,
+    ScriptEnded,
+    Send,
+)
+from daemons.clstrmgr.jobs import NONE
+from daemons.clstrmgr.recovery_program import Program
+from daemons.clstrmgr.recovery_program import parse as parse_program
+from daemons.clstrmgr.rules import parse as parse_rules
+from daemons.cluster.configuration import (
+    ApplicationController,
+    Cluster,
+    Configuration,
+    Label,
+    Network,
+    Node,
+    ResourceGroup,
+)
+from daemons.cthags import messages as cthags
+from srcctl.machine import TICK
+
+ETC = Path(__file__).parents[2] / "etc"
+
+
+def programs() -> dict[str, Program]:
+    """The shipped recovery programs."""
+    rules = parse_rules((ETC / "usr/es/sbin/cluster/events/rules.hacmprd").read_text())
+    return {
+        name: parse_program(rule.program, (ETC / rule.program.lstrip("/")).read_text()) for name, rule in rules.items()
+    }
+
+
+def group(name: str, nodes: str, policies: str = "OHN FNPN FBHPN", label: str = "svc1") -> ResourceGroup:
+    """A resource group with everything in it."""
+    startup, fallover, fallback = policies.split()
+    return ResourceGroup(
+        name=name,
+        nodes=tuple(nodes.split()),
+        startup=startup,
+        fallover=fallover,
+        fallback=fallback,
+        resources=(
+            ("SERVICE_LABEL", label),
+            ("VOLUME_GROUP", f"{name}vg"),
+            ("FILESYSTEM", f"/{name}"),
+            ("APPLICATIONS", f"{name}_app"),
+        ),
+    )
+
+
+def configuration(nodes: int, *groups: ResourceGroup, settling_time: int = 0) -> Configuration:
+    """A cluster of ``nodes`` nodes on one network."""
+    names = [f"node{number}" for number in range(1, nodes + 1)]
+    return Configuration(
+        cluster=Cluster(id=1108531106, name="sample", settling_time=settling_time),
+        nodes=tuple(Node(name=name, id=number) for number, name in enumerate(names, start=1)),
+        networks=(Network(name="net_ether_01", id=1),),
+        labels=tuple(
+            Label(
+                label=name,
+                function="boot",
+                address=f"127.0.0.{number}",
+                network="net_ether_01",
+                node=name,
+                interface="en0",
+            )
+            for number, name in enumerate(names, start=1)
+        )
+        + tuple(
+            Label(label=label, function="service", address=f"127.0.0.{33 + number}", network="net_ether_01")
+            for number, label in enumerate(sorted({entry.resource("SERVICE_LABEL")[0] for entry in groups}))
+        ),
+        groups=tuple(groups),
+        controllers=tuple(
+            ApplicationController(name=f"{entry.name}_app", start="/usr/local/start", stop="/usr/local/stop")
+            for entry in groups
+        ),
+    )
+
+
+@dataclass
+class _Protocol:
+    kind: cthags.ProtocolKind
+    proposer: cthags.Provider | None
+    changing: tuple[cthags.Provider, ...]
+    reasons: tuple[cthags.LeaveReason, ...]
+    message: bytes
+    n_phase: bool
+    phase: int = 0
+    voters: tuple[cthags.Provider, ...] = ()
+    votes: dict[cthags.Provider, tuple[str, bytes | None]] = field(default_factory=dict)
+
+
+class Ring:
+    """The harness. Everything happens in the order of one queue; ``settle`` runs it dry, moving time as needed."""
+
+    def __init__(self, configured: Configuration, settings: Settings | None = None, seed: int = 0) -> None:
+        self.configured = configured
+        self.now = 0
+        self.random = random.Random(seed)
+        self.nodes: dict[int, ClusterManager] = {}
+        self.providers: list[cthags.Provider] = []
+        self.hosts: set[int] = set()
+        self.trace: list[str] = []
+        self.logs: list[str] = []
+        self.answers: dict[tuple[int, int], list[messages.Progress | messages.Done]] = {}
+        self.script_hook: Callable[[int, RunScript], int | None] = lambda node, script: 0
+        self.job_hook: Callable[[int, str], str] = lambda node, job: ""
+        self.before_phase: Callable[[_Protocol], None] = lambda protocol: None
+        self.exits: dict[int, Exit] = {}
+        self.holding: dict[int, int] = {}
+        self._queue: deque[Callable[[], None]] = deque()
+        self._waiting: deque[_Protocol] = deque()
+        self._active: _Protocol | None = None
+        self._instance = 100
+        self._requests = 0
+        self._settings = settings
+        self.jobs: list[tuple[int, str]] = []
+        for number in range(1, len(configured.nodes) + 1):
+            self.boot(number)
+
+    # Faults and operators.
+
+    def boot(self, number: int) -> None:
+        """Power a node on: its cluster manager is in ST_INIT."""
+        self.hosts.add(number)
+        machine = ClusterManager(number, f"node{number}", self._settings)
+        self.nodes[number] = machine
+        self.feed(number, Configured(self.configured, programs()))
+        self._host_change()
+
+    def ask(self, number: int, what: object) -> int:
+        """An operator's request on a node; returns its number."""
+        self._requests += 1
+        request = self._requests
+        self.answers[number, request] = []
+        self._queue.append(lambda: self.feed(number, Asked(request, what)))  # type: ignore[arg-type]
+        return request
+
+    def start(self, *numbers: int, manage: str = "auto") -> None:
+        """Start cluster services, one node after the other."""
+        for number in numbers:
+            request = self.ask(number, messages.StartServices(manage=manage))  # type: ignore[arg-type]
+            self.settle()
+            assert self.result(number, request).error == "", self.result(number, request)
+
+    def request(self, number: int, what: object) -> messages.Done:
+        """Ask and wait."""
+        request = self.ask(number, what)
+        self.settle()
+        return self.result(number, request)
+
+    def result(self, number: int, request: int) -> messages.Done:
+        """The end of a request."""
+        last = self.answers[number, request][-1]
+        assert isinstance(last, messages.Done), (last, self.nodes[number].describe())
+        return last
+
+    def kill_manager(self, number: int) -> None:
+        """The cluster manager's process dies; the node is still in the view."""
+        machine = self.nodes.pop(number)
+        machine.exited = True
+        self._provider_failed(number, "provider_failure")
+
+    def crash(self, number: int) -> None:
+        """The node is gone, and out of the view."""
+        self.nodes.pop(number, None)
+        self.hosts.discard(number)
+        self._host_change()
+        self._provider_failed(number, "host_failure")
+
+    # The machine room.
+
+    def feed(self, number: int, value: object) -> None:
+        """One input into one core, its effects carried out."""
+        machine = self.nodes.get(number)
+        if machine is None:
+            return
+        for effect in machine.step(self.now, value):  # type: ignore[arg-type]
+            match effect:
+                case Send(request):
+                    self._queue.append(lambda request=request, number=number: self._group_services(number, request))
+                case RunScript():
+                    self._queue.append(lambda effect=effect, number=number: self._script(number, effect))
+                case Answer(request, what):
+                    self.answers.setdefault((number, request), []).append(what)
+                case AnswerJob(run, assignments):
+                    self._job(number, run, assignments)
+                case Log(text):
+                    self.logs.append(f"{self.now} node{number} {text}")
+                case Exit():
+                    self.exits[number] = effect
+                case _:
+                    pass
+
+    def settle(self, limit: int = 20_000) -> None:
+        """Run until nothing is due any more within ten seconds of virtual time."""
+        for _ in range(limit):
+            if self._queue:
+                self._queue.popleft()()
+                continue
+            deadlines = [time for machine in self.nodes.values() if (time := machine.next_deadline()) is not None]
+            soon = [time for time in deadlines if time <= self.now + 10_000_000]
+            if not soon:
+                return
+            self.now = max(self.now + 1, min(soon))
+            for number in list(self.nodes):
+                deadline = self.nodes[number].next_deadline()
+                if deadline is not None and deadline <= self.now:
+                    self.feed(number, TICK)
+        raise AssertionError(("the ring does not settle", self.logs[-20:]))
+
+    def states(self, name: str) -> dict[int, str]:
+        """A group's states, which all members agree on."""
+        pictures = [
+            {node: state.groups[name].state(node) for node in state.nodes}
+            for machine in self.nodes.values()
+            if (state := machine.cluster) is not None
+        ]
+        assert all(picture == pictures[0] for picture in pictures)
+        return pictures[0] if pictures else {}
+
+    def _script(self, number: int, script: RunScript) -> None:
+        if number not in self.nodes:
+            return
+        self.trace.append(f"[{number}] {' '.join((script.command, *script.arguments))}")
+        if script.serial:
+            assert self.holding.get(number, 0) == 0, "event scripts of one node overlap"
+            self.holding[number] = script.run
+        status = self.script_hook(number, script)
+        if status is None:
+            return
+        self.end_script(number, script, status)
+
+    def end_script(self, number: int, script: RunScript, status: int = 0) -> None:
+        """The script works off its jobs and ends."""
+        if script.serial:
+            self._jobs_left = True
+            while self._jobs_left and number in self.nodes:
+                self.feed(number, JobWanted(script.run))
+            self.holding[number] = 0
+        self.feed(number, ScriptEnded(script.run, status))
+
+    def _job(self, number: int, run: int, assignments: str) -> None:
+        if assignments == NONE:
+            self._jobs_left = False
+            return
+        self.jobs.append((number, assignments))
+        kind = assignments.split()[0].removeprefix("JOB_TYPE=")
+        self.trace.append(f"[{number}]   {kind}")
+        failed = self.job_hook(number, assignments)
+        if failed:
+            self.feed(number, ResourceUpdated(run, "resource_error", "All_resources", failed))
+
+    # Group Services.
+
+    def _provider(self, number: int) -> cthags.Provider | None:
+        return next((provider for provider in self.providers if provider.node == number), None)
+
+    def _group_services(self, number: int, request: cthags.Request) -> None:
+        if number not in self.nodes:
+            return
+        match request:
+            case cthags.Subscribe():
+                self._notify_hosts(number)
+            case cthags.Join(group=name):
+                self._instance += 1
+                provider = cthags.Provider(number, self._instance)
+                self._waiting.append(_Protocol("join", None, (provider,), (), b"", n_phase=True))
+            case cthags.ProviderMessage(group=name, message=message, phases=phases):
+                if self._active is not None or self._waiting:
+                    self.feed(number, Notified(cthags.DelayedError(name, "HA_GS_COLLIDE", "message")))
+                    return
+                own = self._provider(number)
+                self._waiting.append(_Protocol("message", own, (), (), message, n_phase=phases == "n"))
+            case cthags.Leave(group=name):
+                if self._active is not None or self._waiting:
+                    self.feed(number, Notified(cthags.DelayedError(name, "HA_GS_COLLIDE", "leave")))
+                    return
+                own = self._provider(number)
+                assert own is not None
+                self._waiting.append(_Protocol("leave", own, (own,), ("voluntary_leave",), b"", n_phase=False))
+            case cthags.Vote(token=token, vote=vote, message=message):
+                active = self._active
+                voter = next((voter for voter in active.voters if voter.node == number), None) if active else None
+                assert active is not None
+                assert voter is not None
+                assert token == active.phase
+                active.votes[voter] = (vote, message)
+                self._tally()
+            case _:
+                pass
+        self._next_protocol()
+
+    def _provider_failed(self, number: int, reason: cthags.LeaveReason) -> None:
+        self.holding[number] = 0
+        provider = self._provider(number)
+        if self._active is not None:
+            for voter in self._active.voters:
+                if voter.node == number and voter not in self._active.votes:
+                    self._active.votes[voter] = ("approve", None)
+        self._waiting = deque(
+            entry
+            for entry in self._waiting
+            if not (entry.proposer is not None and entry.proposer.node == number)
+            and not (entry.kind == "join" and entry.changing[0].node == number)
+        )
+        if provider is not None:
+            self._waiting.appendleft(_Protocol("failure_leave", None, (provider,), (reason,), b"", n_phase=True))
+        if self._active is not None:
+            self._tally()
+        self._next_protocol()
+
+    def _next_protocol(self) -> None:
+        if self._active is not None or not self._waiting:
+            return
+        self._active = self._waiting.popleft()
+        if self._active.n_phase:
+            self._begin_phase()
+        else:
+            self._end(True)
+
+    def _begin_phase(self) -> None:
+        active = self._active
+        assert active is not None
+        active.phase += 1
+        active.votes = {}
+        self.before_phase(active)
+        voters = [provider for provider in self.providers if provider.node in self.nodes]
+        if active.kind == "join":
+            voters += [provider for provider in active.changing if provider.node in self.nodes]
+        active.voters = tuple(
+            voter for voter in voters if active.kind != "failure_leave" or voter not in active.changing
+        )
+        if not active.voters:
+            self._end(True)
+            return
+        providers = tuple(self.providers) + (active.changing if active.kind == "join" else ())
+        for voter in active.voters:
+            self._deliver(voter, cthags.NPhase, active, providers)
+
+    def _tally(self) -> None:
+        active = self._active
+        assert active is not None
+        if set(active.votes) != set(active.voters):
+            return
+        values = [vote for vote, _ in active.votes.values()]
+        if "reject" in values:
+            self._end(False)
+        elif "continue" in values:
+            active.message = next(
+                (active.votes[voter][1] or b"" for voter in active.voters if active.votes[voter][1]), b""
+            )
+            self._begin_phase()
+        else:
+            self._end(True)
+
+    def _end(self, approved: bool) -> None:
+        active = self._active
+        assert active is not None
+        self._active = None
+        receivers = list(self.providers)
+        if active.kind == "join":
+            receivers += active.changing
+        if active.kind in ("leave", "failure_leave"):
+            self.providers = [provider for provider in self.providers if provider not in active.changing]
+        elif active.kind == "join" and approved:
+            self.providers += active.changing
+        kind = cthags.Approved if approved else cthags.Rejected
+        for receiver in receivers:
+            if active.kind == "failure_leave" and receiver in active.changing:
+                continue
+            self._deliver(receiver, kind, active, tuple(self.providers))
+        self._queue.append(self._next_protocol)
+
+    def _deliver(
+        self,
+        receiver: cthags.Provider,
+        kind: type[cthags.NPhase] | type[cthags.Approved] | type[cthags.Rejected],
+        protocol: _Protocol,
+        providers: tuple[cthags.Provider, ...],
+    ) -> None:
+        notification = kind(
+            group="CLSTRMGR_1108531106",
+            token=protocol.phase,
+            protocol=protocol.kind,
+            phase=protocol.phase,
+            proposer=protocol.proposer,
+            changing=protocol.changing,
+            reasons=protocol.reasons,
+            providers=providers,
+            message=protocol.message,
+            state=b"",
+            time_limit_us=0,
+            self_provider=receiver,
+        )
+        self._queue.append(lambda: self.feed(receiver.node, Notified(notification)))
+
+    def _host_change(self) -> None:
+        for number in list(self.nodes):
+            self._notify_hosts(number)
+
+    def _notify_hosts(self, number: int) -> None:
+        hosts = tuple(cthags.Provider(host, 1) for host in sorted(self.hosts))
+        self._queue.append(lambda: self.feed(number, Notified(cthags.Subscription(cthags.HOST_MEMBERSHIP, hosts, b""))))
