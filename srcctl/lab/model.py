@@ -146,7 +146,9 @@ class Lab:
         """All nodes with their boot addresses, as a node's identity lists them."""
         networks = range(len(self.description.networks))
         return tuple(
-            LabNode(node.name, node.number, tuple(boot_address(self.description.block, k, node.number) for k in networks))
+            LabNode(
+                node.name, node.number, tuple(boot_address(self.description.block, k, node.number) for k in networks)
+            )
             for node in self.description.nodes
         )
 

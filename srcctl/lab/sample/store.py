@@ -35,7 +35,9 @@ class CounterStore:
             sqlite3.Error: the disk is full, failed or read-only; the counter keeps its value.
         """
         with self._lock:
-            row = self._connection.execute("UPDATE counter SET value = value + 1 WHERE id = 1 RETURNING value").fetchone()
+            row = self._connection.execute(
+                "UPDATE counter SET value = value + 1 WHERE id = 1 RETURNING value"
+            ).fetchone()
         return int(row[0])
 
     def close(self) -> None:
