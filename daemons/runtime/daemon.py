@@ -118,11 +118,11 @@ class Daemon:
         if self._stopping:
             return
         self._stopping = True
-        self.spawn(self._stop(forced))
+        self.spawn(self._orderly_end(forced))
 
     # How it works.
 
-    async def _stop(self, forced: bool) -> None:
+    async def _orderly_end(self, forced: bool) -> None:
         self.end(await self.stop(forced))
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
@@ -170,14 +170,14 @@ class Daemon:
                     lines = self.long_status().splitlines()
                     subsystem.reply_status(request, lines, own_header=self.own_status_header)
                 case subsystem.REFRESH:
-                    self.spawn(self._answer(request, self.refresh()))
+                    self.spawn(self._reply_after(request, self.refresh()))
                 case subsystem.TRACE:
                     on, long = request.parm2 == subsystem.TRACEON, request.parm1 == subsystem.LONGTRACE
-                    self.spawn(self._answer(request, self.trace(on, long)))
+                    self.spawn(self._reply_after(request, self.trace(on, long)))
                 case _:
                     subsystem.reply(request, subsystem.NOT_SUPPORTED)
 
-    async def _answer(self, request: subsystem.Request, work: Coroutine[Any, Any, str | None]) -> None:
+    async def _reply_after(self, request: subsystem.Request, work: Coroutine[Any, Any, str | None]) -> None:
         error = await work
         if error is None:
             subsystem.reply(request, subsystem.OK)

@@ -1,0 +1,106 @@
+"""What RMC commands and ctrmc say to each other, over ``/var/ct/rmcd.sock`` on the node and 657/tcp between nodes."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from daemons.ctrmc.model import Action, AuditRecord, Condition, Registry
+
+SOCKET_PATH = "/var/ct/rmcd.sock"
+SERVICE = "rmc"
+"""The entry of /etc/services."""
+
+Attribute: TypeAlias = int | float | str | None
+
+
+class ListRegistry(msgspec.Struct, frozen=True, tag="list"):
+    """Ask for all conditions, responses and associations."""
+
+
+class ListResources(msgspec.Struct, frozen=True, tag="resources"):
+    """Ask for the resources of a class with their attributes, measured now; an empty class lists the class names."""
+
+    resource_class: str = ""
+    selection: str = ""
+
+
+class ListAudit(msgspec.Struct, frozen=True, tag="audit"):
+    """Ask for the audit log."""
+
+
+class Define(msgspec.Struct, frozen=True, tag="define"):
+    """mkcondition, or chcondition when ``change``: ``new_name`` renames."""
+
+    condition: Condition
+    change: bool = False
+    new_name: str = ""
+
+
+class DefineResponse(msgspec.Struct, frozen=True, tag="define_response"):
+    """mkresponse (``add`` False) or chresponse -a (``add`` True)."""
+
+    name: str
+    action: Action | None = None
+    add: bool = False
+
+
+class Remove(msgspec.Struct, frozen=True, tag="remove"):
+    """rmcondition or rmresponse (``kind``); ``force`` also breaks its associations."""
+
+    kind: str
+    name: str
+    force: bool = False
+
+
+class Associate(msgspec.Struct, frozen=True, tag="associate"):
+    """mkcondresp (``state`` "make"), startcondresp ("start"), stopcondresp ("stop"), rmcondresp ("remove").
+
+    Without responses, start and stop mean all responses linked with the condition.
+    """
+
+    condition: str
+    responses: tuple[str, ...]
+    state: str
+
+
+class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
+    """How a request ended: ``error`` is a message with its id, empty on success."""
+
+    error: str = ""
+    code: int = 0
+
+
+class RegistryReply(msgspec.Struct, frozen=True, tag="registry"):
+    """The answer to ``ListRegistry``. ``failed`` names monitored conditions whose resources cannot be measured."""
+
+    node: str
+    registry: Registry
+    failed: tuple[str, ...] = ()
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """One resource: persistent and dynamic attributes in display order."""
+
+    name: str
+    persistent: dict[str, Attribute]
+    dynamic: dict[str, Attribute]
+
+
+class ResourcesReply(msgspec.Struct, frozen=True, tag="resources_reply"):
+    """The answer to ``ListResources``."""
+
+    resources: tuple[Resource, ...] = ()
+    classes: tuple[str, ...] = ()
+    error: str = ""
+
+
+class AuditReply(msgspec.Struct, frozen=True, tag="audit_reply"):
+    """The answer to ``ListAudit``, oldest first."""
+
+    records: tuple[AuditRecord, ...]
+
+
+Request: TypeAlias = ListRegistry | ListResources | ListAudit | Define | DefineResponse | Remove | Associate
+Answer: TypeAlias = Outcome | RegistryReply | ResourcesReply | AuditReply
