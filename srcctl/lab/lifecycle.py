@@ -161,9 +161,10 @@ def is_lab_folder(directory: str) -> bool:
     if exists(directory):
         return True
     try:
-        return set(os.listdir(directory)) <= {"nodes", "shared", KEY_FILE, LAB_FILE, LOCK_FILE}
+        found = set(os.listdir(directory))
     except OSError:
         return False
+    return bool(found) and found <= {"nodes", "shared", KEY_FILE, LAB_FILE, LOCK_FILE}
 
 
 def check_destroyable(directory: str) -> None:

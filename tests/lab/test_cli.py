@@ -1,0 +1,93 @@
+"""srcctl without any node: help, usage, and what it says where there is no lab."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from srcctl.lab import lifecycle
+from srcctl.lab.cli import cli
+
+
+def srcctl(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(cli, words, env=environment, prog_name="srcctl")
+
+
+def test_every_command_has_help() -> None:
+    for name in cli.commands:
+        answer = srcctl(name, "--help")
+        assert answer.exit_code == 0, answer.output
+        assert "Examples:\n  " in answer.output
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    assert list(cli.commands) == [
+        "up", "exec", "shell", "status", "halt", "boot", "kill", "hang", "resume", "link", "partition", "heal", "disk",
+        "down", "destroy", "completion",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["exec", "node1", "--", "true"], ["shell", "node1"], ["status"], ["halt", "node1"], ["boot", "node1"],
+        ["kill", "node1", "caa"], ["hang", "node1", "caa"], ["resume", "node1", "caa"],
+        ["link", "node1", "en0", "down"], ["partition", "node1", "node2"], ["heal"], ["disk", "hdisk1", "fail"], ["down"], ["destroy"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_no_lab_is_exit_code_4_and_makes_nothing(tmp_path: Path, words: list[str]) -> None:
+    answer = srcctl("--lab", str(tmp_path / "lab"), *words)
+    assert answer.exit_code == 4, answer.output
+    assert answer.stderr.startswith("srcctl: there is no lab in ")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_lab_is_named_before_after_or_by_the_environment(tmp_path: Path) -> None:
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    assert first in srcctl("--lab", first, "status").stderr
+    assert second in srcctl("status", "--lab", second).stderr
+    assert first in srcctl("status", SRCCTL_LAB=first).stderr
+    assert second in srcctl("--lab", second, "status", SRCCTL_LAB=first).stderr
+    assert second in srcctl("status", "--lab", second, SRCCTL_LAB=first).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["up", "--nodes", "17"], ["up", "--speed", "0"], ["up", "--mode", "cloud"], ["exec", "node1"], ["exec"],
+     ["link", "node1", "en0", "sideways"], ["nothing"]],
+)  # fmt: skip
+def test_wrong_usage_is_exit_code_2(tmp_path: Path, words: list[str]) -> None:
+    answer = srcctl("--lab", str(tmp_path / "lab"), *words)
+    assert answer.exit_code == 2
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_room_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle.disks, "ROOM_NEEDED", 1 << 60)
+    answer = srcctl("--lab", str(tmp_path / "lab"), "up")
+    assert answer.exit_code == 6
+    assert "no room on the disk" in answer.stderr
+
+
+def test_a_folder_with_other_files_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    answer = srcctl("--lab", str(tmp_path), "destroy")
+    assert answer.exit_code == 4
+    assert (tmp_path / "letter").read_text() == "dear"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    assert "_SRCCTL_COMPLETE" in srcctl("completion", shell).output
+
+
+def test_a_folder_left_without_permissions_is_removed(tmp_path: Path) -> None:
+    inner = tmp_path / "tree" / "work" / "work"
+    inner.mkdir(parents=True)
+    inner.chmod(0)
+    lifecycle.remove_tree(str(tmp_path / "tree"))
+    assert os.listdir(tmp_path) == []

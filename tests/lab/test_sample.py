@@ -1,0 +1,135 @@
+"""The sample application: real processes, a real database, real requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from srcctl.lab import addresses
+from srcctl.lab.sample.store import CounterStore
+from srcctl.node.root import Identity, Interface, LabNode
+
+
+class Service:
+    """A node's root with counterd in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.address = addresses.free_block(random.SystemRandom()) + ".33"
+        (root / "etc").mkdir()
+        (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{self.address}\tapp_svc # the service\n")
+        interfaces = (Interface("en0", "net_ether_01", "127.0.0.1", "255.0.0.0"),)
+        nodes = (LabNode("node7", 7, ("127.0.0.1",)),)
+        identity = Identity("id", "", "", "", "", "", "node7", 7, 1.0, "folder", "", interfaces, nodes)
+        (root / "etc/lpar.json").write_text(identity.text())
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        code = "import sys; from srcctl.lab.sample.counterd import main; sys.exit(main(sys.argv))"
+        return subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env={**os.environ, "HAES_ROOT": str(self.root)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def start(self) -> subprocess.CompletedProcess[str]:
+        return self.command("start", "-a", "app_svc", "-p", "8080", "-d", "/sharedfs/counter")
+
+    def ask(self, path: str = "/") -> dict[str, object]:
+        with urllib.request.urlopen(f"http://{self.address}:8080{path}", timeout=10) as answer:
+            value: dict[str, object] = json.load(answer)
+            return value
+
+    def pid(self) -> int:
+        return int((self.root / "var/run/counterd.pid").read_text())
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    yield service
+    service.command("stop")
+
+
+def test_every_request_counts_and_names_the_node(service: Service) -> None:
+    assert service.start().returncode == 0
+    assert [service.ask() for _ in range(3)] == [{"node": "node7", "counter": n} for n in (1, 2, 3)]
+
+
+def test_the_counter_survives_kill_9(service: Service) -> None:
+    service.start()
+    service.ask()
+    pidfd = os.pidfd_open(service.pid())
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    os.close(pidfd)
+    while service.command("status").returncode == 0:
+        pass
+    assert service.start().returncode == 0
+    assert service.ask()["counter"] == 2
+
+
+def test_start_and_stop_may_be_repeated(service: Service) -> None:
+    assert service.command("stop").returncode == 0
+    assert service.start().returncode == 0
+    first = service.pid()
+    assert service.start().returncode == 0
+    assert service.pid() == first
+    assert service.command("status").returncode == 0
+    assert service.command("stop").returncode == 0
+    assert service.command("status").returncode == 1
+
+
+def test_a_stale_pid_is_never_signalled(service: Service) -> None:
+    (service.root / "var/run").mkdir(parents=True)
+    (service.root / "var/run/counterd.pid").write_text(f"{os.getpid()}\n")
+    assert service.command("stop").returncode == 0
+    assert service.command("status").returncode == 1
+
+
+def test_an_address_held_elsewhere_is_said(service: Service) -> None:
+    service.start()
+    other = service.root / "other"
+    other.mkdir()
+    second = Service(other)
+    (other / "etc/hosts").write_text(f"{service.address} app_svc\n")
+    answer = second.start()
+    assert answer.returncode == 1
+    assert "Address already in use" in answer.stderr
+
+
+def test_other_paths_do_not_count(service: Service) -> None:
+    service.start()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        service.ask("/nothing")
+    assert refused.value.code == 404
+    refused.value.close()
+    assert service.ask()["counter"] == 1
+
+
+@pytest.mark.parametrize("words", [[], ["start"], ["start", "-a", "x", "-p", "many", "-d", "/x"], ["stop", "now"]])
+def test_wrong_usage(service: Service, words: list[str]) -> None:
+    answer = service.command(*words)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("usage: counterd")
+
+
+def test_a_value_is_stored_before_it_is_told(tmp_path: Path) -> None:
+    store = CounterStore(str(tmp_path))
+    store.increase()
+    connection = sqlite3.connect(tmp_path / "counter.db")
+    assert connection.execute("SELECT value FROM counter").fetchone() == (1,)
+    connection.close()
+    store.close()
