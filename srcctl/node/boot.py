@@ -6,7 +6,7 @@ init's (inferred): ten starts in two minutes put the record to rest for five min
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from srcctl.machine import SECOND, Tick
@@ -166,6 +166,8 @@ class Init:
             if job.running and not stays and job.kill_at is None:
                 job.kill_at = now + TERMINATE_PATIENCE
                 effects.append(EndRecord(name, kill=False))
+            if record is None:
+                job.record = replace(job.record, action="off")
             job.resting_until = None
             job.starts.clear()
         self._queue = [record for record in table.records if self._wanted(record, first, new_level)]

@@ -450,8 +450,10 @@ class Lpar:
     def _telinit(self, level: str) -> str:
         if level in ("q", "Q"):
             return self._read_inittab(None)
+        if level in ("S", "s", "M", "m"):
+            return self._read_inittab("S")
         if level not in inittab.RUN_LEVELS or len(level) != 1:
-            return f"{level} is not a run level"
+            return f"run level {level} is not supported"
         return self._read_inittab(level)
 
     def _status(self) -> messages.ControlReply:

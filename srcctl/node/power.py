@@ -9,14 +9,13 @@ import fcntl
 import json
 import os
 import select
-import socket
 import subprocess
 import time
 import uuid
 from dataclasses import asdict, replace
 from typing import Final
 
-from srcctl.node import messages, processes, seed, sockets, view
+from srcctl.node import control, messages, processes, seed, view
 from srcctl.node.launcher import Installation
 from srcctl.node.root import IdentityError, NodeRoot
 
@@ -194,18 +193,13 @@ def ask(lab: str, node: str, request: messages.ControlRequest, patience: float) 
         PoweredOff: nobody listens.
         PowerError: lpar refused, or did not answer in time.
     """
-    path = os.path.join(seed.root_directory(lab, node), "dev", "lpar")
+    path = os.path.join(seed.root_directory(os.path.realpath(lab), node), "dev", "lpar")
     try:
-        with sockets.connect(path, socket.SOCK_SEQPACKET, patience) as connection:
-            connection.send(messages.encode(request))
-            data = connection.recv(messages.PACKET_MAX)
-    except TimeoutError:
+        reply = control.ask(path, request, patience)
+    except control.LparSilent:
         raise PowerError(f"the lpar of {node} does not answer") from None
-    except OSError:
+    except control.LparUnreachable:
         raise PoweredOff(f"{node} is powered off") from None
-    if not data:
-        raise PoweredOff(f"{node} is powered off")
-    reply = messages.control_reply_decoder.decode(data)
     if reply.error:
         raise PowerError(reply.error)
     return reply

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 import uuid
 from dataclasses import replace
 from typing import Any, Final, NoReturn
@@ -18,6 +19,9 @@ from srcctl.node import syscalls, view
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IDENTITY_FILE, NodeRoot, replace_file
 
+LOCK_ATTEMPTS: Final = 50
+LOCK_PAUSE: Final = 0.002
+"""Seconds between attempts to take a power lock that somebody looks at."""
 TITLE_ROOM: Final = " " * 2048
 """Lengthens argv: the title of a process (path and arguments, as ``ps`` shows it) has to fit where argv was."""
 
@@ -36,13 +40,17 @@ def take_power(path: str, boot_id: str) -> int:
         OSError: the lab's shared folder cannot be written.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return -1
-    write_power(descriptor, boot_id)
-    return descriptor
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Somebody may just be looking: a look is a lock of an instant.
+            time.sleep(LOCK_PAUSE)
+            continue
+        write_power(descriptor, boot_id)
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 def write_power(descriptor: int, boot_id: str) -> None:

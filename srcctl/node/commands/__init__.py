@@ -1,0 +1,1 @@
+"""The commands of the machine: halt, reboot, shutdown, telinit, the inittab commands, ps, oslevel."""

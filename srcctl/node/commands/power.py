@@ -1,0 +1,193 @@
+"""halt, reboot, shutdown, and the host's names for them, which must never reach the host.
+
+Sources: the AIX manual pages halt, reboot and shutdown.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Final
+
+from srcctl.node import control, messages
+from srcctl.node.processes import Membership, kill_all
+from srcctl.node.root import IdentityError, NodeRoot
+
+LPAR_PATIENCE: Final = 0.5
+"""Seconds until a lpar that does not answer is killed together with the node."""
+STOP_PATIENCE: Final = 20.0
+"""Seconds that ``shutdown`` gives the subsystems to end."""
+END_MARKER: Final = "/var/adm/ras/.lastend"
+
+_HALT_USAGE: Final = "Usage: {name} [-l] [-n] [-p] [-q] [-y]"
+_SHUTDOWN_USAGE: Final = (
+    "Usage: shutdown [-d] [-F] [-h] [-i] [-k] [-l] [-m] [-p] [-r] [-t mmddHHMM[yy]] [-u] [-v] [+Time [Message]]"
+)
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _end_node(root: NodeRoot, request: messages.Halt | messages.Reboot, name: str) -> int:
+    """Ask lpar; if it does not answer (stopped, stuck) kill the node from here. Returns only on a refusal."""
+    try:
+        identity = root.identity
+    except IdentityError as error:
+        _complain(f"{name}: {error}")
+        return 1
+    try:
+        reply = control.ask(root.path("/dev/lpar"), request, LPAR_PATIENCE)
+    except control.LparUnreachable as error:
+        _complain(f"{name}: {error}")
+        return 1
+    except control.LparSilent:
+        from srcctl.node.guard import write_end_marker
+
+        write_end_marker(root.path(END_MARKER), "halt", request.reason)
+        mark = f"{identity.lab_id}/{identity.node}"
+        kill_all(Membership.of_this_process(mark, identity.mode == "view"), spare={os.getpid()})
+        return 0
+    if reply.error:
+        _complain(f"{name}: {reply.error}")
+        return 1
+    # lpar kills this process among all others.
+    time.sleep(STOP_PATIENCE)
+    return 1
+
+
+def _options(argv: list[str], letters: str) -> tuple[str, list[str]] | None:
+    import getopt
+
+    try:
+        options, operands = getopt.gnu_getopt(argv[1:], letters)
+    except getopt.GetoptError:
+        return None
+    return "".join(name[1:] for name, _ in options), operands
+
+
+def halt(argv: list[str]) -> int:
+    """``halt [-q]``: the node stops at once; also ``poweroff`` and ``fasthalt``."""
+    return _halt(argv, messages.Halt("q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
+
+
+def reboot(argv: list[str]) -> int:
+    """``reboot [-q]``: the node stops at once and boots again; also ``fastboot``."""
+    return _halt(argv, messages.Reboot("q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
+
+
+def _halt(argv: list[str], request: messages.Halt | messages.Reboot) -> int:
+    name = os.path.basename(argv[0])
+    parsed = _options(argv, "fhlnpqyt:")
+    if parsed is None or parsed[1]:
+        _complain(_HALT_USAGE.format(name=name))
+        return 1
+    return _end_node(NodeRoot.current(), request, name)
+
+
+def systemctl(argv: list[str]) -> int:
+    """The host's ``systemctl`` is out of reach; its words for power end the node, everything else is refused."""
+    words = [word for word in argv[1:] if not word.startswith("-")]
+    reason = f"systemctl by process {os.getppid()}"
+    if words[:1] in (["poweroff"], ["halt"]):
+        return _end_node(NodeRoot.current(), messages.Halt("q", reason), "systemctl")
+    if words[:1] in (["reboot"], ["kexec"], ["soft-reboot"]):
+        return _end_node(NodeRoot.current(), messages.Reboot("q", reason), "systemctl")
+    _complain("systemctl: not available on a node; see startsrc, stopsrc and lssrc.")
+    return 1
+
+
+def shutdown(argv: list[str]) -> int:
+    """``shutdown [-F] [-r]``: subsystems are stopped in order, then the node halts or boots again."""
+    parsed = _options(argv, "dFhiklmPprt:uvH")
+    if parsed is None:
+        _complain(_SHUTDOWN_USAGE)
+        return 1
+    options, operands = parsed
+    minutes = 0 if "F" in options else 1
+    if operands:
+        word = operands.pop(0)
+        if word != "now" and not word.lstrip("+").isdigit():
+            _complain(_SHUTDOWN_USAGE)
+            return 1
+        minutes = 0 if word == "now" or "F" in options else int(word.lstrip("+"))
+    again = "r" in options
+    root = NodeRoot.current()
+    print("\nSHUTDOWN PROGRAM")
+    print(time.strftime("%a %b %e %H:%M:%S %Z %Y"))
+    if operands:
+        print(" ".join(operands))
+    if minutes:
+        print(f"\nshutdown: THE SYSTEM IS BEING SHUT DOWN IN {minutes} MINUTE{'S' if minutes != 1 else ''}", flush=True)
+        time.sleep(60 * minutes)
+    print(f"\nWait for '{'Rebooting...' if again else '....Halt completed....'}' before stopping.", flush=True)
+    if "k" in options:
+        return 0
+    if not _run_scripts(root):
+        return 1
+    if "m" in options:
+        return _to_level("S", "shutdown")
+    _stop_subsystems(root)
+    print("Rebooting . . ." if again else "....Halt completed....", flush=True)
+    reason = f"shutdown {' '.join(argv[1:])}".strip()
+    request = messages.Reboot("normal", reason) if again else messages.Halt("normal", reason)
+    return _end_node(root, request, "shutdown")
+
+
+def _run_scripts(root: NodeRoot) -> bool:
+    script = root.path("/etc/rc.shutdown")
+    if os.access(script, os.X_OK) and subprocess.run([script], check=False).returncode != 0:
+        _complain("shutdown: /etc/rc.shutdown returned an error. The shutdown is cancelled.")
+        return False
+    directory = root.path("/etc/rc.d/rc2.d")
+    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+        path = os.path.join(directory, name)
+        if name.startswith("K") and os.access(path, os.X_OK):
+            subprocess.run([path, "stop"], check=False)
+    return True
+
+
+def _stop_subsystems(root: NodeRoot) -> None:
+    """Every subsystem gets a normal stop, which SRC does not take for a failure."""
+    stopsrc = root.path("/usr/bin/stopsrc")
+    if not os.path.exists(stopsrc):
+        return
+    subprocess.run([stopsrc, "-a"], check=False)
+    deadline = time.monotonic() + STOP_PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            reply = control.ask(root.path("/dev/lpar"), messages.StatusRequest(), LPAR_PATIENCE)
+        except (control.LparSilent, control.LparUnreachable):
+            return
+        if not reply.processes.keys() - {"lpar", "caa", "srcmstr"}:
+            return
+        time.sleep(0.05)
+
+
+def _to_level(level: str, name: str) -> int:
+    root = NodeRoot.current()
+    try:
+        reply = control.ask(root.path("/dev/lpar"), messages.Telinit(level), STOP_PATIENCE)
+    except control.LparSilent:
+        _complain(f"{name}: init does not answer.")
+        return 1
+    except control.LparUnreachable as error:
+        _complain(f"{name}: {error}")
+        return 1
+    if reply.error:
+        _complain(f"{name}: {reply.error}")
+        return 1
+    return 0
+
+
+def telinit(argv: list[str]) -> int:
+    """``telinit q`` reads /etc/inittab again, ``telinit N`` changes the run level; also ``init``."""
+    name = os.path.basename(argv[0])
+    if len(argv) != 2 or len(argv[1]) != 1 or argv[1] not in "0123456789abchMmNQqSs":
+        _complain(
+            f"Usage: {name} {{0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | a | b | c | h | M | m | N | Q | q | S | s}}"
+        )
+        return 1
+    return _to_level(argv[1], name)

@@ -1,0 +1,155 @@
+"""ps, oslevel, and in folder mode hostname and uname.
+
+Sources: the AIX manual pages; ps of the host does the printing, for this node's processes only, as in a WPAR.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Final
+
+from srcctl.node.processes import Membership, members
+from srcctl.node.root import IdentityError, NodeRoot
+
+LEVEL_FILE: Final = "/usr/lpp/bos/level"
+VIEW_PS: Final = "/haes/ps"
+HOST_PS: Final = ("/usr/bin/ps", "/bin/ps")
+
+
+def filter_rows(text: str, wanted: set[int]) -> str | None:
+    """The rows of a ``ps`` listing whose PID column names a wanted process; None if there is no such column.
+
+    Columns to the left of PID (user, flags, state) never hold blanks, so the field's number is that of the heading.
+    """
+    lines = text.splitlines(keepends=True)
+    if not lines:
+        return text
+    heading = lines[0].split()
+    if "PID" not in heading:
+        return None
+    column = heading.index("PID")
+    kept = [lines[0]]
+    for line in lines[1:]:
+        fields = line.split(None, column + 1)
+        if len(fields) > column and fields[column].isdigit() and int(fields[column]) in wanted:
+            kept.append(line)
+    return "".join(kept)
+
+
+def _without_selection(words: list[str]) -> list[str]:
+    """The options of a ``ps`` call without those that select processes (for formats that do not print the PID)."""
+    result = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+            continue
+        if word in ("-p", "-u", "-U", "-g", "-G", "-t", "-C", "--pid", "--ppid", "-q"):
+            skip = True
+            continue
+        if word.startswith("-") and not word.startswith("--") and "o" not in word:
+            word = "-" + "".join(letter for letter in word[1:] if letter not in "eAaxdN")
+            if word == "-":
+                continue
+        result.append(word)
+    return result
+
+
+def ps(argv: list[str]) -> int:
+    """``ps``: the host's, for the node's processes only."""
+    root = NodeRoot.current()
+    try:
+        identity = root.identity
+    except IdentityError as error:
+        print(f"ps: {error}", file=sys.stderr)
+        return 1
+    program = VIEW_PS if identity.mode == "view" else next((p for p in HOST_PS if os.path.exists(p)), "ps")
+    environment = dict(os.environ)
+    if not sys.stdout.isatty():
+        environment.setdefault("COLUMNS", "32767")
+    process = subprocess.Popen(
+        [program, *argv[1:]], stdout=subprocess.PIPE, env=environment, encoding="utf-8", errors="surrogateescape"
+    )
+    text, _ = process.communicate()
+    membership = Membership.of_this_process(f"{identity.lab_id}/{identity.node}", identity.mode == "view")
+    wanted = {*members(membership, _lpar(root)), os.getpid()}
+    filtered = filter_rows(text, wanted)
+    if filtered is None:
+        pids = ",".join(str(pid) for pid in sorted(wanted))
+        return subprocess.run([program, *_without_selection(argv[1:]), "-p", pids], check=False).returncode
+    sys.stdout.buffer.write(filtered.encode("utf-8", "surrogateescape"))
+    return process.returncode
+
+
+def _lpar(root: NodeRoot) -> tuple[int, ...]:
+    """lpar's pid where the node is told by its folder: its descendants belong to the node as well."""
+    if not root.directory:
+        return ()
+    try:
+        with open(f"{root.identity.lab}/power/{root.identity.node}", encoding="ascii") as file:
+            return (int(file.read().split()[1]),)
+    except (OSError, ValueError, IndexError):
+        return ()
+
+
+def oslevel(argv: list[str]) -> int:
+    """``oslevel [-r | -s]``: the level of the operating system (data in the node)."""
+    try:
+        with open(NodeRoot.current().path(LEVEL_FILE), encoding="ascii") as file:
+            level = file.read().strip()
+    except OSError as error:
+        print(f"oslevel: {LEVEL_FILE}: {error.strerror}", file=sys.stderr)
+        return 1
+    version, technology, *_ = level.split("-")
+    if argv[1:] == []:
+        print(f"{version[0]}.{version[1]}.0.0")
+    elif argv[1:] == ["-r"]:
+        print(f"{version}-{technology}")
+    elif argv[1:] == ["-s"]:
+        print(level)
+    else:
+        print("Usage: oslevel [-r | -s]", file=sys.stderr)
+        return 1
+    return 0
+
+
+def hostname(argv: list[str]) -> int:
+    """``hostname`` (folder mode): the node's name."""
+    words = [word for word in argv[1:] if word != "-s"]
+    if words:
+        print("hostname: the name of a node cannot be changed.", file=sys.stderr)
+        return 1
+    print(NodeRoot.current().identity.node)
+    return 0
+
+
+def uname(argv: list[str]) -> int:
+    """``uname`` (folder mode): the host's, with the node's name."""
+    letters = ""
+    for word in argv[1:]:
+        long = {"--all": "a", "--nodename": "n", "--kernel-name": "s", "--kernel-release": "r", "--machine": "m"}.get(
+            word
+        )
+        if long is None and (not word.startswith("-") or word.startswith("--")):
+            print("Usage: uname [-amnrsvpio]", file=sys.stderr)
+            return 1
+        letters += long or word[1:]
+    if set(letters) - set("amnrsvpio"):
+        print("Usage: uname [-amnrsvpio]", file=sys.stderr)
+        return 1
+    host = os.uname()
+    values = {
+        "s": host.sysname,
+        "n": NodeRoot.current().identity.node,
+        "r": host.release,
+        "v": host.version,
+        "m": host.machine,
+        "p": host.machine,
+        "i": host.machine,
+        "o": "GNU/Linux",
+    }
+    wanted = "snrvmo" if "a" in letters else (letters or "s")
+    print(" ".join(value for letter, value in values.items() if letter in wanted))
+    return 0
