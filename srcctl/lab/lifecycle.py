@@ -141,9 +141,10 @@ def destroy(directory: str) -> None:
         NotRunning: the folder is not a lab's.
         LabError: something cannot be removed.
     """
-    if exists(directory):
-        down(Lab.load(directory))
     with file_errors(directory):
+        nodes = os.path.join(directory, "nodes")
+        # By the folders, not by lab.json: a lab whose description is damaged can be removed, too.
+        power.halt_in(directory, os.listdir(nodes) if os.path.isdir(nodes) else [])
         # lab.json goes last but the lock: a destroy that was killed can be repeated.
         for name in ("nodes", "shared", KEY_FILE, LAB_FILE, LOCK_FILE):
             remove_tree(os.path.join(directory, name))

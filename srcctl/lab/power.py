@@ -39,10 +39,19 @@ def halt(lab: Lab, names: list[str]) -> None:
     Raises:
         LabError: a process cannot be killed.
     """
+    halt_in(lab.directory, names)
+
+
+def halt_in(directory: str, names: list[str]) -> None:
+    """``halt`` for the nodes of the lab in ``directory``, whose description may be damaged.
+
+    Raises:
+        LabError: a process cannot be killed.
+    """
 
     def switch_off(name: str) -> None:
         try:
-            machine.halt(lab.directory, name)
+            machine.halt(directory, name)
         except machine.PowerError as error:
             raise LabError(str(error)) from None
 

@@ -35,7 +35,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     [
         ["exec", "node1", "--", "true"], ["shell", "node1"], ["status"], ["halt", "node1"], ["boot", "node1"],
         ["kill", "node1", "caa"], ["hang", "node1", "caa"], ["resume", "node1", "caa"],
-        ["link", "node1", "en0", "down"], ["partition", "node1", "node2"], ["heal"], ["disk", "hdisk1", "fail"], ["down"], ["destroy"],
+        ["link", "node1", "en0", "down"], ["partition", "node1", "node2"], ["heal"], ["disk", "hdisk1", "fail"],
+        ["down"], ["destroy"],
     ],
     ids=lambda words: words[0],
 )  # fmt: skip

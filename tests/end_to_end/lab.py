@@ -1,0 +1,218 @@
+"""A real lab in a test's hands: commands on its nodes, its status, its faults, and waiting for what they lead to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+ValueT = TypeVar("ValueT")
+
+SRCCTL = (sys.executable, "-c", "import sys; from srcctl.lab.cli import main; sys.exit(main())")
+UP_SECONDS = 90
+GROUP = "app_rg"
+PATIENCE = 30.0
+"""Seconds. A deadline for events that take tenths of it on an idle host."""
+
+
+class LabUnderTest:
+    """A lab in ``directory``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    # Power.
+
+    def srcctl(self, *words: str, timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run srcctl on this lab; with ``check`` a failure fails the test and shows what it said."""
+        answer = subprocess.run(
+            [*SRCCTL, "--lab", str(self.directory), *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+        if check and answer.returncode != 0:
+            raise AssertionError(f"srcctl {' '.join(words)}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return answer
+
+    def up(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """``srcctl up``, at speed 20 unless the options say otherwise."""
+        speed = () if "--speed" in options or (self.directory / "lab.json").exists() else ("--speed", "20")
+        return self.srcctl("up", *speed, *options, timeout=UP_SECONDS)
+
+    def destroy(self) -> None:
+        """Remove it; nothing of it may be left."""
+        if self.directory.exists():
+            self.srcctl("destroy", check=False)
+        left = processes_marked(str(self.directory))
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left, f"processes were left behind: {left}"
+        assert not self.directory.exists(), sorted(str(p) for p in self.directory.rglob("*"))[:20]
+
+    def description(self) -> dict[str, Any]:
+        """lab.json."""
+        value: dict[str, Any] = json.loads((self.directory / "lab.json").read_text())
+        return value
+
+    def nodes(self) -> list[str]:
+        """All nodes, in order."""
+        try:
+            return [node["name"] for node in self.description()["nodes"]]
+        except FileNotFoundError:
+            return []
+
+    def status(self) -> dict[str, Any]:
+        """``srcctl status --json``."""
+        value: dict[str, Any] = json.loads(self.srcctl("status", "--json").stdout)
+        return value
+
+    def power(self, node: str) -> str:
+        """ "on" or "off"."""
+        from srcctl.node.power import state
+
+        return state(str(self.directory), node)
+
+    def processes(self, node: str) -> dict[str, int]:
+        """The node's processes by name; empty when it is off."""
+        from srcctl.node import power
+
+        try:
+            return power.status(str(self.directory), node)
+        except power.PowerError:
+            return {}
+
+    # Commands on nodes.
+
+    def run(self, node: str, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a shell command on a node; its exit code is the caller's to judge."""
+        return self.srcctl("exec", node, "--", "/bin/sh", "-c", command, timeout=timeout, check=False)
+
+    def output(self, node: str, command: str, timeout: float = 60) -> str:
+        """The output of a shell command that must succeed."""
+        answer = self.run(node, command, timeout)
+        assert answer.returncode == 0, f"{node}# {command}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}"
+        return answer.stdout
+
+    # The cluster.
+
+    def group_states(self, group: str = GROUP) -> dict[str, str]:
+        """State of a resource group by node, as the first node that is on and knows it tells."""
+        for node in self.nodes():
+            if self.power(node) != "on":
+                continue
+            answer = self.run(node, "clRGinfo -s")
+            states = {}
+            for line in answer.stdout.splitlines():
+                fields = line.split(":")
+                if len(fields) > 3 and fields[0] == group:
+                    states[fields[2]] = fields[1]
+            if states:
+                return states
+        return {}
+
+    def owner(self, group: str = GROUP) -> str:
+        """The node on which a resource group is online, "" if there is none."""
+        return next((node for node, state in self.group_states(group).items() if state == "ONLINE"), "")
+
+    def wait_for_owner(self, node: str, timeout: float = PATIENCE) -> None:
+        """Wait until the sample's resource group is online on a node."""
+        eventually(lambda: self.owner() == node, f"{GROUP} online on {node}", timeout, self.group_states)
+
+    def cluster_state(self, node: str) -> str:
+        """The cluster manager's state on a node (ST_STABLE ...)."""
+        found = re.search(r"Current state: (\S+)", self.run(node, "lssrc -ls clstrmgrES").stdout)
+        return found[1] if found else ""
+
+    def wait_for_state(self, node: str, state: str, timeout: float = PATIENCE) -> None:
+        """Wait until the cluster manager of a node is in a state."""
+        eventually(lambda: self.cluster_state(node) == state, f"{state} on {node}", timeout,
+                   lambda: self.cluster_state(node))  # fmt: skip
+
+    def rejoin(self, node: str) -> None:
+        """Boot a node and start cluster services on it."""
+        self.srcctl("boot", node)
+        self.wait_for_state(node, "ST_INIT")
+        self.output(node, f"clmgr online node {node}", timeout=120)
+
+    def make_whole(self) -> None:
+        """Every node on and in the cluster, every fault mended: where each scenario begins."""
+        self.srcctl("heal")
+        for node in self.nodes():
+            if self.power(node) == "off":
+                self.srcctl("boot", node)
+        for node in self.nodes():
+            eventually(lambda node=node: self.cluster_state(node) in ("ST_INIT", "ST_STABLE"),  # type: ignore[misc]
+                       f"the cluster manager of {node} settles", PATIENCE, lambda node=node: self.cluster_state(node))  # type: ignore[misc]  # fmt: skip
+            if self.cluster_state(node) != "ST_STABLE":
+                self.output(node, f"clmgr online node {node}", timeout=120)
+        eventually(self.owner, "the resource group is online", PATIENCE, self.group_states)
+
+    def ask(self, timeout: float = 2) -> dict[str, Any]:
+        """One request to the sample application: ``node`` and ``counter``.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        url = f"http://{self.description()['block']}.33:8080/"
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            value: dict[str, Any] = json.load(answer)
+            return value
+
+    def answers(self) -> dict[str, Any] | None:
+        """As ``ask``, None when it does not answer."""
+        try:
+            return self.ask()
+        except (OSError, urllib.error.URLError, ValueError):
+            return None
+
+    def wait_for_answer(self, node: str, timeout: float = PATIENCE) -> dict[str, Any]:
+        """Wait until the sample application answers from a node."""
+
+        def from_node() -> dict[str, Any] | None:
+            answer = self.answers()
+            return answer if answer and answer["node"] == node else None
+
+        return eventually(from_node, f"the application answers from {node}", timeout, self.answers)
+
+    def wait_for_power(self, node: str, state: str, timeout: float = PATIENCE) -> None:
+        """Wait until a node is on or off."""
+        eventually(lambda: self.power(node) == state, f"{node} is {state}", timeout, lambda: self.processes(node))
+
+
+def eventually(
+    look: Callable[[], ValueT | None], what: str, timeout: float = PATIENCE, show: Callable[[], object] = lambda: ""
+) -> ValueT:
+    """The first true value that ``look`` returns; fails with ``what`` and what ``show`` returns after ``timeout``."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = look()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"did not happen within {timeout:g} s: {what}; now: {show()!r}"
+        time.sleep(0.02)
+
+
+def processes_marked(text: str) -> list[int]:
+    """Processes of the host whose command line or environment names ``text`` (a lab's folder), this one aside."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) not in (os.getpid(), os.getppid()):
+            try:
+                data = Path(f"/proc/{entry}/cmdline").read_bytes() + Path(f"/proc/{entry}/environ").read_bytes()
+            except OSError:
+                continue
+            if os.fsencode(text) in data:
+                found.append(int(entry))
+    return found

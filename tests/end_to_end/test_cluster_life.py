@@ -1,0 +1,74 @@
+"""Administration of the running sample cluster: queries, a planned move, the repository disk, a partition."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.end_to_end.lab import LabUnderTest, eventually
+
+
+def test_the_queries_answer(lab: LabUnderTest) -> None:
+    assert lab.output("node1", "clmgr query cluster").count("=") > 10
+    assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="STABLE"\n'
+    assert lab.output("node2", "clmgr query resource_group") == "app_rg\n"
+    assert "non-concurrent:OHN:FNPN:NFB:ignore" in lab.output("node1", "clRGinfo -s")
+    shown = lab.output("node1", "clshowsrv -v")
+    for name in ("cthags", "ctrmc", "clstrmgrES", "clevmgrdES", "clcomd", "clconfd"):
+        assert re.search(rf"^ {name} .* active$", shown, re.MULTILINE), shown
+
+
+@pytest.mark.parametrize("option", ["-m", "-c", "-i", "-d"])
+def test_lscluster_answers(lab: LabUnderTest, option: str) -> None:
+    assert "haes_cluster" in lab.output("node1", f"lscluster {option}") or option in ("-m", "-i", "-d")
+
+
+def test_a_planned_move(lab: LabUnderTest) -> None:
+    counter = lab.ask()["counter"]
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    said = lab.output(owner, f"clmgr move resource_group app_rg NODE={other}", timeout=120)
+    assert "Resource group movement successful." in said
+    assert lab.owner() == other
+    assert lab.ask() == {"node": other, "counter": counter + 1}
+    lab.output(other, f"clmgr move resource_group app_rg NODE={owner}", timeout=120)
+    assert lab.ask() == {"node": owner, "counter": counter + 2}
+
+
+def test_a_lost_repository_disk_is_told_and_nothing_moves(lab: LabUnderTest) -> None:
+    owner = lab.owner()
+    lab.srcctl("disk", "hdisk1", "fail")
+    eventually(
+        lambda: "rep_disk_notify" in lab.run("node1", "cat /var/hacmp/log/hacmp.out").stdout,
+        "the repository event stands in hacmp.out",
+    )
+    eventually(lambda: "hdisk1" in lab.run("node1", "errpt -a").stdout, "the error log names hdisk1")
+    assert lab.owner() == owner
+    lab.srcctl("disk", "hdisk1", "repair")
+    lab.wait_for_state("node1", "ST_STABLE")
+
+
+def test_a_partition_under_policy_none_lets_both_sides_acquire(lab: LabUnderTest) -> None:
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    lab.srcctl("partition", "node1", "node2")
+
+    def states(node: str) -> dict[str, str]:
+        lines = [line.split(":") for line in lab.run(node, "clRGinfo -s").stdout.splitlines()]
+        return {fields[2]: fields[1] for fields in lines if len(fields) > 3}
+
+    eventually(lambda: states(other).get(other) == "ONLINE", f"{other} acquires", 60, lambda: states(other))
+    assert states(owner).get(owner) == "ONLINE"
+    lab.srcctl("heal")
+
+
+def test_offline_and_online(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    assert "The cluster is now offline." in lab.output("node1", "clmgr offline cluster WHEN=now MANAGE=offline", 120)
+    assert lab.owner() == ""
+    assert lab.answers() is None
+    assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="OFFLINE"\n'
+    assert "The cluster is now online." in lab.output("node1", "clmgr online cluster WHEN=now MANAGE=auto", 120)
+    eventually(lab.owner, "the resource group is online")
+    assert lab.answers() is not None

@@ -1,0 +1,73 @@
+"""The other rows of the README's table of deaths: what is respawned, what is not, and that the group never moves."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.end_to_end.lab import LabUnderTest, eventually
+
+RESPAWNED = ("clcomd", "clconfd", "ctrmc", "clevmgrdES", "clinfoES", "snmpd")
+
+
+def killed(lab: LabUnderTest, node: str, name: str) -> int:
+    """kill -9 by pid; returns that pid."""
+    pid = lab.processes(node)[name]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def successor(lab: LabUnderTest, node: str, name: str, old: int) -> int:
+    """The pid of the process that follows."""
+
+    def look() -> int:
+        pid = lab.processes(node).get(name, 0)
+        return pid if pid != old else 0
+
+    return eventually(look, f"a new {name} on {node}", 30, lambda: lab.processes(node))
+
+
+@pytest.mark.parametrize("name", RESPAWNED)
+def test_a_respawned_subsystem_comes_back(lab: LabUnderTest, name: str) -> None:
+    counter = lab.ask()["counter"]
+    old = killed(lab, "node1", name)
+    successor(lab, "node1", name, old)
+    eventually(lambda: "active" in lab.run("node1", f"lssrc -s {name}").stdout, f"{name} is active again")
+    assert [lab.power(node) for node in lab.nodes()] == ["on", "on"]
+    assert lab.owner() == "node1"
+    assert lab.ask()["counter"] == counter + 1
+
+
+def test_its_end_stands_in_the_error_log(lab: LabUnderTest) -> None:
+    old = killed(lab, "node1", "clevmgrdES")
+    successor(lab, "node1", "clevmgrdES", old)
+    eventually(lambda: "clevmgrdES" in lab.run("node1", "errpt -a").stdout, "the error log names clevmgrdES")
+
+
+def test_srcmstr_begins_again_with_the_same_children(lab: LabUnderTest) -> None:
+    before = lab.processes("node1")
+    old = killed(lab, "node1", "srcmstr")
+    successor(lab, "node1", "srcmstr", old)
+    eventually(lambda: "active" in lab.run("node1", "lssrc -s clcomd").stdout, "srcmstr answers")
+    after = lab.processes("node1")
+    assert {name: pid for name, pid in after.items() if name != "srcmstr"} == {
+        name: pid for name, pid in before.items() if name != "srcmstr"
+    }
+    assert lab.owner() == "node1"
+
+
+def test_a_death_while_srcmstr_is_away_is_not_lost(lab: LabUnderTest) -> None:
+    pids = lab.processes("node1")
+    os.kill(pids["srcmstr"], signal.SIGKILL)
+    os.kill(pids["clinfoES"], signal.SIGKILL)
+    successor(lab, "node1", "srcmstr", pids["srcmstr"])
+    successor(lab, "node1", "clinfoES", pids["clinfoES"])
+
+
+def test_a_hung_daemon_that_nobody_votes_with_moves_nothing(lab: LabUnderTest) -> None:
+    lab.srcctl("hang", "node1", "clinfoES")
+    assert lab.owner() == "node1"
+    lab.srcctl("resume", "node1", "clinfoES")
+    eventually(lambda: "active" in lab.run("node1", "lssrc -s clinfoES").stdout, "clinfoES goes on")
