@@ -15,7 +15,7 @@ import uuid
 from dataclasses import asdict, replace
 from typing import Final
 
-from srcctl.node import control, messages, processes, seed, view
+from srcctl.node import bytecode, control, messages, processes, seed, view
 from srcctl.node.launcher import Installation
 from srcctl.node.root import IdentityError, NodeRoot
 
@@ -105,7 +105,6 @@ def boot(lab: str, node: str) -> None:
             site=inside.site,
             boot_id=str(uuid.uuid4()),
         )
-        seed.write_identity(root, identity)
         seed.install_programs(root, seed.source_of(lab, node, installation), old.mode, installation)
         os.makedirs(os.path.dirname(power_file(lab, node)), exist_ok=True)
     except OSError as error:
@@ -126,6 +125,7 @@ def boot(lab: str, node: str) -> None:
         "power": power_file(lab, node),
         "boot_id": identity.boot_id,
         "mark": mark,
+        "identity": identity.text(),
         "root": root.directory,
         "console": root.path("/dev/console"),
         "python": inside.python,
@@ -133,15 +133,17 @@ def boot(lab: str, node: str) -> None:
         "site": inside.site,
         "plan": None if plan is None else asdict(plan),
     }
-    _launch(node, installation, mark, json.dumps(config))
+    bytecode.bring_up_to_date(installation.code)
+    _launch(node, installation, json.dumps(config))
 
 
-def _launch(node: str, installation: Installation, mark: str, config: str) -> None:
+def _launch(node: str, installation: Installation, config: str) -> None:
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     argv = [
         installation.python, "-I", "-S", "-c", _START, str(write_end), config, installation.code, installation.site,
     ]  # fmt: skip
-    environment = {"HAES_MARK": mark, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "SPT_NOENV": "1"}
+    # No marker yet: whoever wins the power lock kills what carries it, and this may be the one who loses.
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
     try:
         process = subprocess.Popen(
             argv,

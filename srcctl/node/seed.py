@@ -248,6 +248,6 @@ def _load_object_classes(root: NodeRoot, source: str) -> None:
     directory = os.path.join(source, "objrepos")
     if not os.path.isdir(directory):
         return
-    from srcctl.odm import seed
+    from srcctl.odm import seed as make_objects
 
-    seed.load(root, directory)
+    make_objects(root.directory, directory)

@@ -84,6 +84,7 @@ def _start(config: dict[str, Any], ready: int) -> None:
         os.write(ready, b"on\n")
         os._exit(1)
     kill_all(Membership("", config["mark"]), spare={os.getpid()})
+    replace_file(config["root"] + IDENTITY_FILE, config["identity"].encode())
     environment = {"HAES_MARK": config["mark"], "SPT_NOENV": "1"}
     if config["plan"] is not None:
         own_user = view.enter_namespaces()
