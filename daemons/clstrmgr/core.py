@@ -163,6 +163,7 @@ class ClusterManager:
         self.pending: list[Pending] = []
         self.joining: Pending | None = None
         self.rp_failed = False
+        self.error_seen = False
         self.exited = False
         self.clinfo = False
         self._offered: StateRecord | None = None
@@ -243,6 +244,11 @@ class ClusterManager:
     def in_group(self) -> bool:
         """Is this node a member of the cluster managers' group?"""
         return self.cluster is not None
+
+    @property
+    def settling(self) -> bool:
+        """Does the settling time run?"""
+        return self._settle_at is not None
 
     @property
     def services(self) -> bool:
@@ -628,6 +634,7 @@ class ClusterManager:
             name = cluster.node_names.get(report.node, str(report.node))
             self._log(f"resource group {outcome.group} is {outcome.state} on node {name}")
         if report.failed_script:
+            self.error_seen = True
             name = cluster.node_names.get(report.node, str(report.node))
             self._log(f"{report.failed_script} failed on node {name} with status {report.status}")
             self._effects.append(
@@ -735,6 +742,7 @@ class ClusterManager:
     def _end_run(self) -> None:
         self.run = None
         self.rp_failed = False
+        self.error_seen = False
 
     def _preamble(self, event: Event) -> None:
         assert self.cluster is not None

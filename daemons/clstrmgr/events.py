@@ -95,8 +95,9 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def short_name(self) -> str:
-        """The name as ``lssrc -ls clstrmgrES`` prints it: without TE_, cut."""
-        return self.name.removeprefix("TE_")[:12]
+        """The name as ``lssrc -ls clstrmgrES`` prints it when the event is over: without TE_, cut to 12 characters."""
+        plain = self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY)
+        return (self.name.removeprefix("TE_") + ("" if plain else "_COMPLETE"))[:12]
 
 
 def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, ...]:

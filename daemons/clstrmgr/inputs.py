@@ -60,6 +60,7 @@ class ResourceUpdated:
     state: str
     resource: str
     group: str
+    script: str = ""
 
 
 OperatorRequest: TypeAlias = (

@@ -1,0 +1,533 @@
+"""clstrmgrES: the shell around the cluster manager's core.
+
+The process runs from boot on, whether cluster services are up or down. Starting services is a request to it. It is a
+client of Group Services and dies with it while services are active: SRC then calls clexit.rc, which halts the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+
+from daemons.clstrmgr import messages
+from daemons.clstrmgr.core import EXIT_CODE, ClusterManager, Settings
+from daemons.clstrmgr.eventlog import LogFiles, Summary, preamble
+from daemons.clstrmgr.inputs import (
+    Answer,
+    AnswerJob,
+    Asked,
+    Configured,
+    Effect,
+    EventMark,
+    Exit,
+    GroupServicesLost,
+    Input,
+    Log,
+    Notified,
+    Preamble,
+    Publish,
+    Reported,
+    ResourceUpdated,
+    RunScript,
+    Send,
+    Store,
+    Subsystems,
+)
+from daemons.clstrmgr.recovery_program import Program, ProgramFault
+from daemons.clstrmgr.recovery_program import parse as parse_program
+from daemons.clstrmgr.rules import RulesFault
+from daemons.clstrmgr.rules import parse as parse_rules
+from daemons.clstrmgr.scripts import ScriptRunner
+from daemons.clstrmgr.view import long_status, snapshot
+from daemons.clstrmgr.wire import group_name
+from daemons.cluster import configuration as model
+from daemons.cluster.configuration import Configuration, ConfigurationFault
+from daemons.cthags import messages as cthags
+from daemons.runtime.codec import Codec
+from daemons.runtime.daemon import CannotStart, Daemon, run
+from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.pump import Pump
+from srcctl.machine import RemoteFault
+from srcctl.node.root import replace_file
+from srcctl.odm import OdmError, Repository
+
+request_codec: Codec[messages.Request] = Codec(messages.Request)
+answer_codec: Codec[messages.Answer] = Codec(messages.Answer)
+
+EVENTS = "/usr/es/sbin/cluster/events"
+UTILITIES = "/usr/es/sbin/cluster/utilities"
+CLEXIT = f"{UTILITIES}/clexit.rc"
+SERIAL_FILE = "/var/hacmp/clstrmgr.serial"
+
+WAIT_FOR_GROUP_SERVICES = 60.0
+"""Seconds (patience) for which a starting cluster manager waits for Group Services, if a cluster is configured."""
+
+CONFIGURATION_POLL = 2.0
+"""Seconds between looks at the object classes while services are down."""
+
+STOP_PATIENCE = 15.0
+"""Seconds that an SRC stop waits for cluster services to stop; less than SRC's own wait time of 20."""
+
+PROBE_INTERVAL = 30.0
+"""Product seconds between Group Services' probes of this client."""
+
+PROBE_PATIENCE = 5.0
+"""Seconds of patience, at least, with an answer to a probe."""
+
+Connection = LocalConnection[messages.Answer, messages.Request]
+
+
+class ClusterManagerDaemon(Daemon):
+    """The process."""
+
+    name = "clstrmgrES"
+    log_file = "/var/hacmp/log/clstrmgr.debug"
+    own_status_header = True
+
+    async def start(self) -> None:
+        """Serve, and find Group Services if a cluster is configured.
+
+        Raises:
+            CannotStart: a cluster is configured and Group Services cannot be reached.
+        """
+        self._started_at = int(time.time())
+        self._last_change = self._started_at
+        self._configuration: Configuration | None = None
+        self._stamp: object = None
+        self._cthags: LocalConnection[cthags.Request, cthags.Notification] | None = None
+        self._requests: dict[int, Callable[[messages.Answer], None]] = {}
+        self._request = 0
+        self._watchers: set[Connection] = set()
+        self._published: messages.ClusterSnapshot | None = None
+        self._summary: Summary | None = None
+        self._src_stop = False
+        self._programs: dict[str, Program] = self._read_programs()
+        self.core = ClusterManager(
+            self.identity.number,
+            self.identity.node,
+            Settings(settling_scale=self.scale.schedule(1)),
+            self._read_serial(),
+        )
+        self.pump: Pump[Input, Effect] = Pump(self.core, self._execute, self.fail)
+        self.runner = ScriptRunner(self.pump.feed, self.log.write)
+        self.files = LogFiles.of(self.root, None)
+        self.files.prepare()
+        self.reload()
+        if self.core.configuration is not None:
+            await self._find_group_services()
+        self._server: LocalServer[messages.Answer, messages.Request] = LocalServer(
+            self._path(messages.SOCKET_PATH), answer_codec, request_codec, self._serve, self._remote_fault
+        )
+        await self._server.start()
+        self.spawn(self._watch_configuration())
+
+    def _path(self, product_path: str) -> str:
+        path = self.root.path(product_path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    # Configuration.
+
+    def _read_programs(self) -> dict[str, Program]:
+        programs: dict[str, Program] = {}
+        try:
+            with open(self.root.path(f"{EVENTS}/rules.hacmprd"), encoding="utf-8") as file:
+                rules = parse_rules(file.read())
+        except (OSError, UnicodeDecodeError, RulesFault) as fault:
+            self.log.write(f"rules.hacmprd: {fault}")
+            return programs
+        for name, rule in rules.items():
+            try:
+                with open(self.root.path(rule.program), encoding="utf-8") as file:
+                    programs[name] = parse_program(rule.program, file.read())
+            except (OSError, UnicodeDecodeError, ProgramFault) as fault:
+                self.log.write(f"{name}: {fault}")
+        return programs
+
+    def _stamp_of(self, directory: str) -> object:
+        stamps = []
+        for name in model.CLASSES:
+            try:
+                info = os.stat(f"{self.root.path(directory)}/{name}")
+                stamps.append((info.st_mtime_ns, info.st_ino, info.st_size))
+            except OSError:
+                stamps.append((0, 0, 0))
+        return stamps
+
+    def _load(self, directory: str) -> Configuration | None:
+        try:
+            loaded = model.load(Repository(self.root, directory))
+        except (ConfigurationFault, OdmError, OSError) as fault:
+            self.log.write(f"the configuration in {directory} cannot be used: {fault}")
+            return None
+        own = loaded.node(self.identity.node) if loaded is not None else None
+        # A node gets its id by synchronization; before that nothing can be started.
+        return loaded if own is not None and own.id > 0 else None
+
+    def reload(self) -> None:
+        """Read the configuration again. It counts at once while services are down, else from the next start on."""
+        if self.core.in_group or self.core.joining is not None:
+            return
+        self._stamp = self._stamp_of(model.DCD)
+        self._use(self._load(model.DCD))
+
+    def _use(self, configuration: Configuration | None) -> None:
+        self._configuration = configuration
+        if configuration is not None:
+            own = configuration.node(self.identity.node)
+            assert own is not None
+            self.core.node_id = own.id
+        self.files = LogFiles.of(self.root, configuration)
+        self.files.prepare()
+        self.pump.feed(Configured(configuration, self._programs))
+
+    def _activate(self) -> None:
+        """Copy the default object classes to the active directory and use those."""
+        active = self.root.path(model.ACD)
+        fresh, old = f"{active}.new", f"{active}.old"
+        for directory in (fresh, old):
+            shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(fresh)
+        for name in model.CLASSES:
+            try:
+                shutil.copy2(f"{self.root.path(model.DCD)}/{name}", f"{fresh}/{name}")
+            except FileNotFoundError:
+                continue
+        try:
+            os.rename(active, old)
+        except FileNotFoundError:
+            pass
+        os.rename(fresh, active)
+        shutil.rmtree(old, ignore_errors=True)
+        self._stamp = self._stamp_of(model.DCD)
+        self._use(self._load(model.ACD))
+
+    async def _watch_configuration(self) -> None:
+        while True:
+            await asyncio.sleep(CONFIGURATION_POLL)
+            if not self.core.in_group and self._stamp != self._stamp_of(model.DCD):
+                self.reload()
+
+    # Group Services.
+
+    async def _find_group_services(self) -> None:
+        deadline = time.monotonic() + WAIT_FOR_GROUP_SERVICES
+        while not await self._connect():
+            if time.monotonic() >= deadline:
+                raise CannotStart("RSCT Group Services (cthags) cannot be reached: clstrmgrES cannot run without it")
+            await asyncio.sleep(0.1)
+
+    async def _connect(self) -> bool:
+        if self._cthags is not None:
+            return True
+        try:
+            connection = await LocalConnection[cthags.Request, cthags.Notification].open(
+                self.root.path(cthags.SOCKET_PATH), cthags.request_codec, cthags.notification_codec
+            )
+        except OSError:
+            return False
+        interval = self.scale.schedule(PROBE_INTERVAL)
+        limit = max(interval, self.scale.patience(PROBE_PATIENCE))
+        connection.send(cthags.Init("clstrmgr", os.getpid(), interval, limit, critical=True))
+        self._cthags = connection
+        self.spawn(self._receive(connection))
+        return True
+
+    async def _receive(self, connection: LocalConnection[cthags.Request, cthags.Notification]) -> None:
+        reason = "Group Services died"
+        try:
+            while True:
+                notification = await connection.receive()
+                if isinstance(notification, cthags.Initialized):
+                    self._check_node(notification.node)
+                else:
+                    self.pump.feed(Notified(notification))
+        except Closed:
+            pass
+        except RemoteFault as fault:
+            reason = f"Group Services sent rubbish: {fault}"
+        connection.close()
+        if self._cthags is connection:
+            self._cthags = None
+            self.pump.feed(GroupServicesLost(reason))
+
+    def _check_node(self, number: int) -> None:
+        if self._configuration is not None and number != self.core.node_id:
+            self.log.write(f"Group Services calls this node {number}, the cluster configuration {self.core.node_id}")
+
+    # Effects.
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case Send(request):
+                if self._cthags is not None:
+                    self._cthags.send(request)
+            case RunScript():
+                self._run_script(effect)
+            case AnswerJob(run_number, assignments):
+                self.runner.answer(run_number, assignments)
+            case Answer(request_number, what):
+                tell = self._requests.get(request_number)
+                if tell is not None:
+                    tell(what)
+                if isinstance(what, messages.Done):
+                    self._requests.pop(request_number, None)
+            case Log(text):
+                self.log.write(text)
+            case Preamble(sentences):
+                self.files.append(preamble(sentences))
+            case EventMark():
+                self._mark(effect)
+            case Subsystems(start, clinfo):
+                self._subsystems(start, clinfo)
+            case Store(serial):
+                self._write_serial(serial)
+            case Publish():
+                self._publish()
+            case Exit(status, reason):
+                self._exit(status, reason)
+
+    def _run_script(self, effect: RunScript) -> None:
+        if not self.runner.busy:
+            self.files.cycle()
+        configuration = self._configuration
+        environment = dict(os.environ)
+        directories = [self.root.path(f"{EVENTS}"), self.root.path(f"{EVENTS}/utils"), self.root.path(UTILITIES)]
+        environment.update(effect.environment)
+        environment.update(
+            PATH=":".join([*directories, environment.get("PATH", "/usr/bin:/bin")]),
+            LOCALNODENAME=self.identity.node,
+            CLUSTER_NAME=configuration.cluster.name if configuration is not None else "",
+            HACMP_LOG=self.files.hacmp_out,
+            CLUSTER_LOG=self.files.cluster_log,
+            HISTORY_DIR=self.files.history,
+            VERBOSE_LOGGING=self._verbose(),
+            CUSTOMIZED_EVENTS=" ".join(
+                event.name
+                for event in (configuration.events if configuration is not None else ())
+                if event.notify or event.pre or event.post or event.recovery
+            ),
+        )
+        command = effect.command.split()
+        name = command[0].rsplit("/", 1)[-1] if command[0].startswith(EVENTS) else command[0]
+        words = ["clcallev", name, *command[1:], *effect.arguments]
+        self.runner.start(effect.run, words, environment, self.files.hacmp_out)
+
+    def _verbose(self) -> str:
+        own = self._configuration.node(self.identity.node) if self._configuration is not None else None
+        return dict(own.settings).get("VERBOSE_LOGGING", "high") if own is not None else "high"
+
+    def _mark(self, mark: EventMark) -> None:
+        now = time.time()
+        if mark.phase == "start":
+            self._summary = Summary(mark.serial, mark.name, now)
+        elif mark.phase == "complete" and self._summary is not None:
+            if self.core.services or self._summary.lines:
+                self.files.append(self._summary.text(now))
+            self._summary = None
+        phase = "start" if mark.phase == "start" else "complete" if mark.phase == "complete" else "error"
+        names = self.core.cluster.node_names if self.core.cluster is not None else {}
+        record = messages.EventRecord(
+            mark.serial, mark.name, mark.node, names.get(mark.node, ""), mark.network,
+            "start" if phase == "start" else "complete" if phase == "complete" else "error", int(now),
+        )  # fmt: skip
+        for watcher in self._watchers:
+            watcher.send(record)
+
+    def _publish(self) -> None:
+        if not self._watchers and self._published is None:
+            return
+        picture = snapshot(self.core, self._last_change, self._started_at)
+        if picture == self._published:
+            return
+        self._last_change = int(time.time())
+        self._published = picture = snapshot(self.core, self._last_change, self._started_at)
+        for watcher in self._watchers:
+            watcher.send(picture)
+
+    def _subsystems(self, start: bool, clinfo: bool) -> None:
+        names = ["clevmgrdES", "clinfoES"] if clinfo else ["clevmgrdES"]
+        for name in names:
+            self.spawn(self._subsystem("startsrc" if start else "stopsrc", name))
+
+    async def _subsystem(self, command: str, name: str) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                command, "-s", name, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            self.log.write(f"{command} -s {name}: {error.strerror}")
+            return
+        output, _ = await process.communicate()
+        self.log.write(f"{command} -s {name}: {output.decode(errors='replace').strip()}")
+
+    def _exit(self, status: int, reason: str) -> None:
+        if self._src_stop and status:
+            self._clexit()
+        self.end(status)
+
+    def _clexit(self) -> None:
+        self.log.write("HACMP: clstrmgrES: SRC stop was called and exit code is non-zero. Call clexit.rc directly.")
+        try:
+            subprocess.Popen(
+                [self.root.path(CLEXIT), "clstrmgrES", "cluster"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.log.write(f"{CLEXIT}: {error.strerror}")
+
+    # The event serial number.
+
+    def _read_serial(self) -> int:
+        try:
+            with open(self.root.path(SERIAL_FILE), encoding="utf-8") as file:
+                return int(file.read().strip() or 0)
+        except (OSError, ValueError):
+            return 0
+
+    def _write_serial(self, serial: int) -> None:
+        try:
+            replace_file(self._path(SERIAL_FILE), f"{serial}\n".encode())
+        except OSError as error:
+            self.log.write(f"{SERIAL_FILE}: {error.strerror}")
+
+    # Clients.
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            while True:
+                await self._one_request(connection, await connection.receive())
+                await connection.drain()
+        finally:
+            self._watchers.discard(connection)
+
+    def _remote_fault(self, fault: RemoteFault) -> None:
+        self.log.write(f"a client sent rubbish: {fault}")
+
+    async def _one_request(self, connection: Connection, request: messages.Request) -> None:
+        match request:
+            case messages.QueryState():
+                connection.send(snapshot(self.core, self._last_change, self._started_at))
+            case messages.WatchState():
+                self._published = snapshot(self.core, self._last_change, self._started_at)
+                self._watchers.add(connection)
+                connection.send(self._published)
+            case messages.ReloadConfiguration():
+                self.reload()
+                connection.send(messages.Done())
+            case messages.SystemEvent():
+                self.pump.feed(Reported(request))
+                connection.send(messages.Done())
+            case messages.NextJob():
+                connection.send(messages.Job(self._job()))
+            case messages.ResourceUpdate(state, resource, script, group):
+                if self.core.scripts:
+                    self.pump.feed(ResourceUpdated(self.core.scripts[0].run, state, resource, group, script))
+                connection.send(messages.Done())
+            case messages.StartServices():
+                await self._start_services(connection, request)
+            case _:
+                await self._operator(connection, request)
+
+    def _job(self) -> str:
+        script = self.core.scripts[0] if self.core.scripts else None
+        if script is None or script.jobs is None:
+            return "JOB_TYPE=NONE"
+        return script.jobs.next()
+
+    async def _start_services(self, connection: Connection, request: messages.StartServices) -> None:
+        if not self.core.in_group and self.core.joining is None:
+            self.reload()
+            if self.core.configuration is not None:
+                try:
+                    self._activate()
+                except OSError as error:
+                    connection.send(messages.Done("failed", f"The active configuration: {error.strerror}."))
+                    return
+                if not await self._connect():
+                    connection.send(messages.Done("cthags", "RSCT Group Services (cthags) cannot be reached."))
+                    return
+        await self._operator(connection, request)
+
+    async def _operator(self, connection: Connection, request: messages.Request) -> None:
+        self._request += 1
+        number = self._request
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell(answer: messages.Answer) -> None:
+            if isinstance(answer, messages.Done):
+                picture = snapshot(self.core, self._last_change, self._started_at)
+                answer = messages.Done(answer.error, answer.message, picture)
+                if not done.done():
+                    done.set_result(None)
+            connection.send(answer)
+
+        self._requests[number] = tell
+        self.pump.feed(Asked(number, request))  # type: ignore[arg-type]
+        await done
+
+    # SRC.
+
+    async def stop(self, forced: bool) -> int:
+        """``stopsrc``: cluster services stop first, with groups offline, or as they are if the stop is forced."""
+        self._src_stop = True
+        if self.core.services:
+            ended: asyncio.Future[messages.Done] = asyncio.get_running_loop().create_future()
+
+            def tell(answer: messages.Answer) -> None:
+                if isinstance(answer, messages.Done) and not ended.done():
+                    ended.set_result(answer)
+
+            self._request += 1
+            self._requests[self._request] = tell
+            mode = messages.StopServices("unmanage" if forced else "offline", caller="stopsrc")
+            self.pump.feed(Asked(self._request, mode))
+            try:
+                result = await asyncio.wait_for(ended, STOP_PATIENCE)
+            except TimeoutError:
+                result = messages.Done("failed", "cluster services did not stop in time")
+            if result.error:
+                self.log.write(f"stop: {result.message}")
+                self.log.write(f"die: clstrmgr on node {self.core.node_id} is exiting with code {EXIT_CODE}")
+                self._clexit()
+                return EXIT_CODE
+        self.pump.close()
+        self.runner.forget()
+        if self._cthags is not None:
+            connection, self._cthags = self._cthags, None
+            if self.core.in_group and self._configuration is not None:
+                connection.send(cthags.Leave(group_name(self._configuration.cluster.id)))
+                await asyncio.sleep(0)
+            connection.close()
+        await self._server.close()
+        return 0
+
+    async def refresh(self) -> str | None:
+        """Read rules, recovery programs and configuration again."""
+        self._programs = self._read_programs()
+        if self.core.in_group:
+            self._use(self._configuration)
+        else:
+            self.reload()
+        return None
+
+    def long_status(self) -> str:
+        """``lssrc -ls clstrmgrES``."""
+
+        def name(node: int) -> str:
+            found = self._configuration.node_by_id(node) if self._configuration is not None else None
+            return found.name if found is not None else str(node)
+
+        return long_status(self.core, name)
+
+
+def main(argv: list[str]) -> int:
+    """The process entry."""
+    return run(ClusterManagerDaemon, argv)

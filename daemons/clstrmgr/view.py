@@ -1,0 +1,248 @@
+"""The picture of the cluster that status commands and the SNMP agent show, made from the core's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daemons.clstrmgr.core import ClusterManager
+from daemons.clstrmgr.messages import (
+    AddressView,
+    ClusterSnapshot,
+    ClusterWord,
+    GroupNodeView,
+    GroupView,
+    GroupWord,
+    NetworkView,
+    NodeView,
+    NodeWord,
+    ResourceView,
+    SubstateWord,
+)
+from daemons.clstrmgr.replicated import ClusterState
+from daemons.cluster.configuration import Configuration, ResourceGroup
+from daemons.cluster.placement import HELD
+
+
+def snapshot(core: ClusterManager, last_change: int = 0, started_at: int = 0) -> ClusterSnapshot:
+    """The cluster as this node sees it. Times are seconds since the epoch."""
+    configuration = core.configuration
+    if configuration is None:
+        return ClusterSnapshot(
+            0, "", core.state, False, "notconfigured", "notconfigured", core.node_id, core.node_name,
+            last_change=last_change, started_at=started_at,
+        )  # fmt: skip
+    cluster = core.cluster
+    run = core.run
+    return ClusterSnapshot(
+        cluster_id=configuration.cluster.id,
+        cluster_name=configuration.cluster.name,
+        state=core.state,
+        services=core.services,
+        cluster_state=_cluster_word(cluster),
+        substate=_substate(core),
+        local_node=core.node_id,
+        local_name=core.node_name,
+        primary=core.members[0] if core.members else 0,
+        members=core.members,
+        nodes=_nodes(configuration, cluster),
+        networks=_networks(configuration, cluster),
+        addresses=_addresses(configuration, cluster),
+        groups=_groups(configuration, cluster),
+        last_change=last_change,
+        last_event=cluster.last_event if cluster is not None else "",
+        last_event_node=cluster.last_event_node if cluster is not None else 0,
+        queued=len(cluster.queue) + len(core.outbox) if cluster is not None else 0,
+        event=run.event.name if run is not None else "",
+        started_at=started_at,
+    )
+
+
+def _cluster_word(cluster: ClusterState | None) -> ClusterWord:
+    if cluster is None:
+        return "down"
+    return "up" if any(word in ("up", "joining", "leaving") for word in cluster.nodes.values()) else "down"
+
+
+def _substate(core: ClusterManager) -> SubstateWord:
+    state = core.state
+    if state == "ST_RP_FAILED" or (core.run is not None and core.error_seen):
+        return "error"
+    if core.cluster is None and core.joining is None:
+        return "unknown"
+    return "stable" if state == "ST_STABLE" else "unstable"
+
+
+def _word(cluster: ClusterState | None, node: int) -> NodeWord:
+    return "unknown" if cluster is None else cluster.nodes.get(node, "down")
+
+
+def _nodes(configuration: Configuration, cluster: ClusterState | None) -> tuple[NodeView, ...]:
+    return tuple(
+        NodeView(
+            node.id,
+            node.name,
+            _word(cluster, node.id),
+            sum(label.node == node.name and label.function == "boot" for label in configuration.labels),
+        )
+        for node in sorted(configuration.nodes, key=lambda node: node.id)
+    )
+
+
+def _networks(configuration: Configuration, cluster: ClusterState | None) -> tuple[NetworkView, ...]:
+    def word(node: int, network: str) -> NodeWord:
+        state = _word(cluster, node)
+        if cluster is None or state not in ("up", "unmanaged"):
+            return state
+        return "down" if (node, network) in cluster.networks_down else "up"
+
+    return tuple(
+        NetworkView(node.id, network.id, network.name, network.attribute, network.type, word(node.id, network.name))
+        for node in sorted(configuration.nodes, key=lambda node: node.id)
+        for network in configuration.networks
+        if any(label.node == node.name and label.network == network.name for label in configuration.labels)
+    )
+
+
+def _addresses(configuration: Configuration, cluster: ClusterState | None) -> tuple[AddressView, ...]:
+    network_ids = {network.name: network.id for network in configuration.networks}
+    views: list[AddressView] = []
+    for node in sorted(configuration.nodes, key=lambda node: node.id):
+        up = _word(cluster, node.id) in ("up", "unmanaged", "leaving")
+        for label in configuration.labels:
+            network_id = network_ids.get(label.network, 0)
+            if label.function in ("boot", "persistent") and label.node == node.name:
+                down = cluster is not None and (node.id, label.address) in cluster.addresses_down
+                state: NodeWord = "unknown" if cluster is None else "up" if up and not down else "down"
+                role = "boot" if label.function == "boot" else "persistent"
+                views.append(
+                    AddressView(
+                        node.id,
+                        label.address,
+                        label.label,
+                        "boot" if role == "boot" else "persistent",
+                        network_id,
+                        state,
+                        node.id,
+                    )
+                )
+            elif label.function == "service":
+                group = next(
+                    (entry for entry in configuration.groups if label.label in entry.resource("SERVICE_LABEL")), None
+                )
+                if group is None or node.name not in group.nodes:
+                    continue
+                holder = _address_holder(cluster, group.name)
+                views.append(
+                    AddressView(
+                        node.id,
+                        label.address,
+                        label.label,
+                        "service",
+                        network_id,
+                        "unknown" if cluster is None else "up" if holder == node.id else "down",
+                        holder,
+                    )
+                )
+    return tuple(views)
+
+
+def _address_holder(cluster: ClusterState | None, group: str) -> int:
+    if cluster is None:
+        return 0
+    states = cluster.groups[group].states
+    return next((node for node, state in sorted(states.items()) if state in ("ONLINE", "UNMANAGED")), 0)
+
+
+def _groups(configuration: Configuration, cluster: ClusterState | None) -> tuple[GroupView, ...]:
+    ids = {node.name: node.id for node in configuration.nodes}
+    return tuple(
+        GroupView(
+            group_id=number,
+            name=group.name,
+            startup=group.startup,
+            fallover=group.fallover,
+            fallback=group.fallback,
+            nodes=tuple(
+                GroupNodeView(ids[name], *_group_state(cluster, group.name, ids[name]))
+                for name in group.nodes
+                if name in ids
+            ),
+            resources=_resources(configuration, group, cluster),
+            override=cluster.groups[group.name].override if cluster is not None else 0,
+        )
+        for number, group in enumerate(configuration.groups, start=1)
+    )
+
+
+def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[GroupWord, str]:
+    if cluster is None:
+        return "UNKNOWN", ""
+    group = cluster.groups[name]
+    if "UNMANAGED" in group.states.values() and group.state(node) == "OFFLINE":
+        # A group that is unmanaged somewhere reads UNMANAGED on all its nodes.
+        return "UNMANAGED", ""
+    return group.state(node), group.reasons.get(node, "")
+
+
+def _resources(
+    configuration: Configuration, group: ResourceGroup, cluster: ClusterState | None
+) -> tuple[ResourceView, ...]:
+    monitored = {monitor.attribute("RESOURCE_TO_MONITOR") for monitor in configuration.monitors}
+    states = cluster.groups[group.name].states.values() if cluster is not None else ()
+    held = any(state in HELD for state in states)
+
+    def view(number: int, kind: str, value: str) -> ResourceView:
+        state = ""
+        if kind == "APPLICATIONS":
+            state = "OFFLINE" if not held else "ONLINE MONITORED" if value in monitored else "ONLINE NOT MONITORED"
+        return ResourceView(number, kind, value, value in monitored, state)
+
+    return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))
+
+
+def long_status(core: ClusterManager, names: Callable[[int], str]) -> str:
+    """The text of ``lssrc -ls clstrmgrES``.
+
+    Line 1 is the state line; no other line may contain the word "state" in lower case, because monitors search for it.
+    ``i_local_nodeid`` is an index from 0 into the members, ``my_handle`` the node's id.
+    """
+    lines = [
+        f"Current state: {core.state}",
+        'sccsid = "@(#)36 1.135.1.118 src/43haes/usr/sbin/cluster/hacmprd/main.C,hacmp.pe,61haes_r727"',
+        'build = "HAES, an emulation of PowerHA SystemMirror 7.2.7"',
+    ]
+    cluster = core.cluster
+    if cluster is None:
+        return "\n".join(lines)
+    handles = sorted(core.members)
+    index = handles.index(core.node_id) if core.node_id in handles else -1
+    lines += [
+        f"i_local_nodeid {index}, i_local_siteid -1, my_handle {core.node_id}",
+        "     ".join(f"ml_idx[{handle}]={position}" for position, handle in enumerate(handles)),
+        f"There are {len(cluster.queue)} events on the Ibcast queue",
+        f"There are {len(core.outbox)} events on the RM Ibcast queue",
+        f"CLversion: {cluster.configuration.cluster.version}",
+        "local node vrmf is 7270",
+        'cluster fix level is "0"',
+        "The following timer(s) are currently active:",
+        *(("Settling Timer",) if core.settling else ()),
+        "Current DNP values",
+    ]
+    for node in sorted(core.members, reverse=True):
+        lines.append(f"DNP Values for NodeId - {node}  NodeName - {names(node)}")
+        lines.append("    PgSpFree = 0  PvPctBusy = 0  PctTotalTimeIdle = 0.000000")
+    lines += [
+        "CAA Cluster Capabilities",
+        "CAA Cluster services are active",
+        "There are 4 capabilities",
+    ]
+    for number, (identity, word) in enumerate(((3, "Hostname Change"), (2, "Unicast"), (0, "IPV6"), (1, "Site"))):
+        lines += [
+            f"Capability {number}",
+            f"  id: {identity}  version: 1  flag: 1",
+            f"  {word} capability is defined and globally available",
+        ]
+    lines.append("trcOn 0, kTraceOn 0, stopTraceOnExit 0, cdNodeOn 0")
+    if cluster.last_event:
+        lines.append(f"Last event run was {cluster.last_event:<12}  on node {cluster.last_event_node}")
+    return "\n".join(lines)
