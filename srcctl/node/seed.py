@@ -248,6 +248,6 @@ def _load_object_classes(root: NodeRoot, source: str) -> None:
     directory = os.path.join(source, "objrepos")
     if not os.path.isdir(directory):
         return
-    from srcctl.odm import seed as make_objects
+    from srcctl.odm import seed
 
-    make_objects(root.directory, directory)
+    seed.load(root, directory)

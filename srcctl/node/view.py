@@ -197,7 +197,20 @@ def _bind_submounts_again(base: str, own_root: str, held_root: str) -> None:
             raise ViewError(f"{point} of the host cannot be bound: {error.strerror}") from None
 
 
-def _build_devices(base: str) -> None:
+def _build_terminals(target: str, own_user: bool) -> None:
+    """The host's terminals; in a user namespace new ones, because only the host's root may open the host's there."""
+    if own_user:
+        try:
+            syscalls.mount("devpts", target, "devpts", 0, "newinstance,ptmxmode=0666,mode=620")
+        except OSError:
+            pass
+        else:
+            return
+    if os.path.isdir("/dev/pts"):
+        _bind("/dev/pts", target)
+
+
+def _build_devices(base: str, own_user: bool) -> None:
     device_directory = f"{base}/dev"
     for name in DEVICES:
         if os.path.exists(f"/dev/{name}"):
@@ -205,9 +218,9 @@ def _build_devices(base: str) -> None:
             if os.path.islink(target):
                 os.unlink(target)
             _bind(f"/dev/{name}", _file(target))
-    for name in ("pts", "shm"):
-        if os.path.isdir(f"/dev/{name}"):
-            _bind(f"/dev/{name}", _directory(f"{device_directory}/{name}"))
+    _build_terminals(_directory(f"{device_directory}/pts"), own_user)
+    if os.path.isdir("/dev/shm"):
+        _bind("/dev/shm", _directory(f"{device_directory}/shm"))
     for name, target in (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"),
                          ("stderr", "fd/2")):  # fmt: skip
         link = f"{device_directory}/{name}"
@@ -274,7 +287,7 @@ def build(plan: ViewPlan, own_user: bool) -> None:
         _bind_submounts_again(base, plan.root, root)
         for name in OWN:
             _bind(f"{root}/{name}", _directory(f"{base}/{name}"))
-        _build_devices(base)
+        _build_devices(base, own_user)
         _build_run(base)
         for name in ("proc", "sys"):
             _bind(f"/{name}", _directory(f"{base}/{name}"))
