@@ -1,0 +1,311 @@
+"""The benches: every figure is a median of several runs on a real lab of two nodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srcctl.node import power
+
+SRCCTL = str(Path(sys.executable).with_name("srcctl"))
+PATIENCE = 60.0
+IDLE_SECONDS = 30.0
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class BenchLab:
+    """A lab with the sample cluster, at speed 10 unless said otherwise."""
+
+    def __init__(self, directory: str, speed: float = 10) -> None:
+        self.directory = directory
+        self.srcctl("up", "--speed", f"{speed:g}")
+        self.block = json.loads(Path(directory, "lab.json").read_text())["block"]
+
+    def srcctl(self, *words: str, check: bool = True) -> str:
+        answer = subprocess.run(
+            [SRCCTL, "--lab", self.directory, *words], capture_output=True, text=True, check=False, timeout=120
+        )
+        if check and answer.returncode:
+            raise SystemExit(f"srcctl {' '.join(words)}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return answer.stdout
+
+    def run(self, node: str, command: str, check: bool = True) -> str:
+        return self.srcctl("exec", node, "--", "/bin/sh", "-c", command, check=check)
+
+    def processes(self, node: str) -> dict[str, int]:
+        return power.status(self.directory, node)
+
+    def owner(self) -> str:
+        for node in ("node1", "node2"):
+            if power.state(self.directory, node) == "on":
+                for line in self.run(node, "clRGinfo -s", check=False).splitlines():
+                    fields = line.split(":")
+                    if len(fields) > 3 and fields[1] == "ONLINE":
+                        return fields[2]
+        return ""
+
+    def answering_node(self) -> str:
+        try:
+            with urllib.request.urlopen(f"http://{self.block}.33:8080/", timeout=1) as answer:
+                return str(json.load(answer)["node"])
+        except (OSError, ValueError):
+            return ""
+
+    def wait_answer(self, node: str) -> None:
+        wait(lambda: self.answering_node() == node, f"the application answers from {node}")
+
+    def every_process(self, node: str) -> list[int]:
+        mark = f"{json.loads(Path(self.directory, 'lab.json').read_text())['id']}/{node}"
+        from srcctl.node.processes import mark_of
+
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and mark_of(entry) == mark]
+
+    def destroy(self) -> None:
+        self.srcctl("destroy", check=False)
+
+
+def wait(look: Callable[[], object], what: str) -> None:
+    """Poll as fast as is harmless until ``look`` is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not look():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"did not happen within {PATIENCE:g} s: {what}")
+        time.sleep(0.002)
+
+
+def other(node: str) -> str:
+    return "node2" if node == "node1" else "node1"
+
+
+def boot_to_online(lab: BenchLab, rounds: int) -> list[float]:
+    """Power on, cluster services, group ONLINE: ``srcctl up`` of a lab that is off."""
+    samples = []
+    for _ in range(rounds):
+        lab.srcctl("down")
+        begin = time.perf_counter()
+        lab.srcctl("up")
+        samples.append(time.perf_counter() - begin)
+        if not lab.owner():
+            raise SystemExit("the resource group is not online after srcctl up")
+    return samples
+
+
+def respawn(lab: BenchLab, rounds: int) -> list[float]:
+    """kill -9 of clcomd until its successor takes a connection, in milliseconds."""
+    samples = []
+    address = (f"{lab.block}.1", 16191)
+    # Two restarts within waittime seconds are the limit: with a window of a second all of ours are allowed.
+    lab.run("node1", "chssys -s clcomd -w 1 && stopsrc -s clcomd && while lssrc -s clcomd | grep -q ' active';"
+            " do sleep 0.1; done; startsrc -s clcomd")  # fmt: skip
+    wait(lambda: "clcomd" in lab.processes("node1"), "clcomd runs")
+    for _ in range(rounds):
+        time.sleep(1.1)
+        pid = lab.processes("node1")["clcomd"]
+        begin = time.perf_counter()
+        os.kill(pid, signal.SIGKILL)
+        while True:
+            try:
+                socket.create_connection(address, timeout=1).close()
+                if not Path(f"/proc/{pid}").exists():
+                    break
+            except OSError:
+                pass
+            if time.perf_counter() - begin > PATIENCE:
+                raise SystemExit("clcomd did not come back")
+            time.sleep(0.0005)
+        samples.append((time.perf_counter() - begin) * 1000)
+    return samples
+
+
+def lssrc_ratio(lab: BenchLab, rounds: int) -> list[float]:
+    """``lssrc -a`` by ``python -c pass``, both inside the node."""
+    samples = []
+    python = sys.executable
+    for _ in range(rounds):
+        lab_seconds = _time_in_node(lab, "lssrc -a >/dev/null", 10)
+        bare = _time_in_node(lab, f"$(command -v {python} || command -v python3) -c pass", 10)
+        samples.append(lab_seconds / bare)
+    return samples
+
+
+def _time_in_node(lab: BenchLab, command: str, count: int) -> float:
+    text = lab.run(
+        "node1", f"a=$(date +%s%N); for i in $(seq {count}); do {command}; done; b=$(date +%s%N); echo $((b - a))"
+    )
+    return int(text.split()[-1]) / count / 1e9
+
+
+def node_memory(lab: BenchLab, rounds: int) -> list[float]:
+    """Proportional set size of all processes of an idle cluster node, in MB."""
+    samples = []
+    for _ in range(rounds):
+        total = 0
+        for pid in lab.every_process("node2"):
+            try:
+                text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        samples.append(total / 1000)
+    return samples
+
+
+def idle_cpu(lab: BenchLab, rounds: int) -> list[float]:
+    """CPU of all processes of one node at speed 1, in percent of a core."""
+    samples = []
+    for _ in range(max(1, rounds // 3)):
+        begin, start = _cpu_ticks(lab), time.monotonic()
+        time.sleep(IDLE_SECONDS)
+        end, stop = _cpu_ticks(lab), time.monotonic()
+        used = sum(ticks - begin.get(pid, 0) for pid, ticks in end.items())
+        samples.append(used / CLOCK_TICKS / (stop - start) * 100)
+    return samples
+
+
+def _cpu_ticks(lab: BenchLab) -> dict[int, int]:
+    found = {}
+    for pid in lab.every_process("node2"):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        # utime, stime, and those of children that were reaped.
+        found[pid] = sum(int(value) for value in fields[11:15])
+    return found
+
+
+def takeover(lab: BenchLab, rounds: int) -> list[float]:
+    """The owner's lpar is killed; from the moment that the survivor's CAA declares it down until it serves."""
+    samples = []
+    for _ in range(rounds):
+        node = lab.owner()
+        survivor = other(node)
+        watch = subprocess.Popen(
+            [SRCCTL, "--lab", lab.directory, "exec", survivor, "--", "/bin/sh", "-c", DETECTION],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert watch.stdout is not None
+        try:
+            if watch.stdout.readline().strip() != "watching":
+                raise SystemExit("node states cannot be watched")
+            os.kill(lab.processes(node)["lpar"], signal.SIGKILL)
+            if "DOWN" not in watch.stdout.readline():
+                raise SystemExit("the survivor did not see its neighbour go down")
+            begin = time.perf_counter()
+            lab.wait_answer(survivor)
+            samples.append(time.perf_counter() - begin)
+        finally:
+            watch.terminate()
+            watch.wait()
+            watch.stdout.close()
+        _make_whole(lab, node)
+    return samples
+
+
+DETECTION = """
+echo watching
+while lscluster -m | grep -q 'State of node: *UP$'; do sleep 0.02; done
+echo DOWN"""
+
+
+def _make_whole(lab: BenchLab, node: str) -> None:
+    lab.srcctl("boot", node)
+    wait(lambda: "ST_INIT" in lab.run(node, "lssrc -ls clstrmgrES", check=False), f"{node} is back")
+    lab.run(node, f"clmgr online node {node}")
+
+
+def planned_move(lab: BenchLab, rounds: int) -> list[float]:
+    """``clmgr move resource_group`` until the application answers from the other node."""
+    samples = []
+    for _ in range(rounds):
+        target = other(lab.owner())
+        begin = time.perf_counter()
+        lab.run(target, f"clmgr move resource_group app_rg NODE={target}")
+        lab.wait_answer(target)
+        samples.append(time.perf_counter() - begin)
+    return samples
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A budget: the median of ``measure`` must not exceed ``budget`` (in ``unit``)."""
+
+    name: str
+    what: str
+    budget: float
+    unit: str
+    measure: Callable[[Any, int], list[float]]
+    speed: float = 10
+
+
+BENCHES = [
+    Bench("boot", "power on until the sample group is ONLINE", 4.0, "s", boot_to_online),
+    Bench("respawn", "kill -9 of a respawned subsystem until its successor answers", 30, "ms", respawn),
+    Bench("lssrc", "lssrc -a, by python -c pass", 3.0, "x", lssrc_ratio),
+    Bench("memory", "memory (PSS) of one idle cluster node", 90, "MB", node_memory),
+    Bench("takeover", "takeover beyond the detection of a node crash", 0.7, "s", takeover),
+    Bench("move", "planned move of the sample group", 0.7, "s", planned_move),
+    Bench("idle", "idle CPU of one node at speed 1", 1.0, "%", idle_cpu, speed=1),
+]
+
+
+def main() -> int:
+    """Run the benches."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--list", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.list:
+        for bench in BENCHES:
+            print(f"{bench.name:<10}{bench.what}")
+        return 0
+    known = [bench.name for bench in BENCHES]
+    if unknown := set(arguments.names) - set(known):
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    chosen = [bench for bench in BENCHES if not arguments.names or bench.name in arguments.names]
+    missed = 0
+    directory = tempfile.mkdtemp(prefix="haes-bench.")
+    try:
+        for speed in sorted({bench.speed for bench in chosen}, reverse=True):
+            lab = None
+            try:
+                lab = BenchLab(os.path.join(directory, f"speed{speed:g}"), speed)
+                for bench in (bench for bench in chosen if bench.speed == speed):
+                    samples = bench.measure(lab, max(1, arguments.rounds))
+                    figure = statistics.median(samples)
+                    verdict = "ok" if figure <= bench.budget else "MISSED"
+                    missed += verdict != "ok"
+                    spread = f"({min(samples):.3g} .. {max(samples):.3g}, {len(samples)} runs)"
+                    print(
+                        f"{bench.name:<10}{figure:>8.3g} {bench.unit:<3} budget {bench.budget:g} {bench.unit:<3} "
+                        f"{verdict:<7} {bench.what} {spread}",
+                        flush=True,
+                    )
+            finally:
+                if os.path.exists(os.path.join(directory, f"speed{speed:g}")):
+                    subprocess.run(
+                        [SRCCTL, "--lab", os.path.join(directory, f"speed{speed:g}"), "destroy"], check=False
+                    )
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
