@@ -1,0 +1,48 @@
+"""The one entry of every command and program: call its function, leave by its exit code, never with a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+
+def launch(module: str, function: str, path: str) -> None:
+    """Run ``module:function`` with the command line of this process and exit.
+
+    Args:
+        module: where the function is.
+        function: takes argv (argv[0] is the program's product path) and returns the exit code.
+        path: the program's product path.
+    """
+    sys.exit(call(module, function, [path, *sys.argv[1:]]))
+
+
+def call(module: str, function: str, argv: list[str]) -> int:
+    """Import and call the function; what the host refuses (a full or read-only disk) becomes one sentence."""
+    name = argv[0].rpartition("/")[2]
+    try:
+        __import__(module)
+        status = getattr(sys.modules[module], function)(argv)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except BrokenPipeError:
+        # The reader has gone (``lssrc -a | head -1``); what is buffered must not be complained about at exit.
+        sys.stdout = None
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        complain(f"{name}: {what}{error.strerror or error}")
+        return 1
+    except RecursionError:
+        complain(f"{name}: the input is nested too deeply")
+        return 1
+
+
+def complain(text: str) -> None:
+    """A line on stderr, if anybody still reads it."""
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (OSError, AttributeError):
+        pass

@@ -1,0 +1,68 @@
+"""The one adapter between command lines and the standard library's getopt."""
+
+from __future__ import annotations
+
+import getopt
+import sys
+
+
+class UsageError(Exception):
+    """The command line is wrong; ``str()`` is the complaint, without the usage text."""
+
+
+class Options:
+    """Parsed flags and operands.
+
+    ``values`` maps a flag's letter to the list of its arguments (empty strings for plain flags), in the order given.
+    """
+
+    __slots__ = ("operands", "values")
+
+    def __init__(self, values: dict[str, list[str]], operands: list[str]) -> None:
+        self.values = values
+        self.operands = operands
+
+    def __contains__(self, flag: str) -> bool:
+        return flag in self.values
+
+    def get(self, flag: str, default: str | None = None) -> str | None:
+        """The last argument of a flag."""
+        found = self.values.get(flag)
+        return found[-1] if found else default
+
+    def value(self, flag: str, default: str = "") -> str:
+        """The last argument of a flag as text."""
+        found = self.values.get(flag)
+        return found[-1] if found else default
+
+    def all(self, flag: str) -> list[str]:
+        """Every argument of a flag."""
+        return self.values.get(flag, [])
+
+
+def parse(argv: list[str], flags: str, *, intermixed: bool = False) -> Options:
+    """Parse ``argv[1:]`` with getopt flags (a letter with a colon takes an argument).
+
+    Args:
+        argv: the command line.
+        flags: as for getopt(3).
+        intermixed: flags may follow operands, as in ``odmdelete CLASS -q ...``.
+
+    Raises:
+        UsageError: an unknown flag or a missing argument.
+    """
+    try:
+        parser = getopt.gnu_getopt if intermixed else getopt.getopt
+        pairs, operands = parser(argv[1:], flags)
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    values: dict[str, list[str]] = {}
+    for flag, argument in pairs:
+        values.setdefault(flag[1:], []).append(argument)
+    return Options(values, operands)
+
+
+def usage(text: str, status: int = 1) -> int:
+    """Print a usage text on stderr and return the exit code."""
+    sys.stderr.write(text if text.endswith("\n") else text + "\n")
+    return status

@@ -1,0 +1,242 @@
+"""Object repositories: one self-contained text file a class, replaced by rename under a lock.
+
+A file holds the class description and then the objects, both in the forms that people know from odmcreate and odmget:
+``cp``, ``cat`` and ``diff`` of a class always see a whole one. Readers take no lock. Writers lock ``CLASS.lock`` beside
+the file, so that changes by many processes follow one another and none is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from srcctl.node.root import NodeRoot, replace_file
+from srcctl.odm import criteria as criteria_module
+from srcctl.odm import description, stanza
+from srcctl.odm.description import ObjectClass
+from srcctl.odm.errors import OdmError
+
+DEFAULT_DIRECTORY = "/etc/objrepos"
+
+OdmObject = dict[str, int | str]
+_MAGIC = "/* ODM object class */\n"
+
+
+class Repository:
+    """An object repository directory of a node.
+
+    Args:
+        root: the node's file tree.
+        directory: a product path; by default ODMDIR of the environment, else /etc/objrepos. Several directories
+            separated by colons are searched in order (ODMPATH).
+    """
+
+    def __init__(self, root: NodeRoot, directory: str | None = None) -> None:
+        self._root = root
+        directory = directory or os.environ.get("ODMDIR") or DEFAULT_DIRECTORY
+        self._directories = [root.path(part) for part in directory.split(":") if part]
+
+    def classes(self) -> list[str]:
+        """The names of the classes here, sorted."""
+        names = set()
+        for directory in self._directories:
+            try:
+                for name in os.listdir(directory):
+                    if not name.startswith(".") and "." not in name and self._is_class(os.path.join(directory, name)):
+                        names.add(name)
+            except OSError:
+                continue
+        return sorted(names)
+
+    def describe(self, class_name: str) -> ObjectClass:
+        """The description of a class.
+
+        Raises:
+            OdmError: ODMI_CLASS_DNE, ODMI_CLASS_PERMS, ODMI_MAGICNO_ERR (the file is no class).
+        """
+        return self._read(class_name)[0]
+
+    def get(self, class_name: str, criteria: str | None = None) -> list[OdmObject]:
+        """The objects that match, all without criteria, in the order in which they were added.
+
+        Raises:
+            OdmError: see ``describe``; ODMI_BAD_CRIT.
+        """
+        object_class, objects = self._read(class_name)
+        if criteria is None:
+            return objects
+        matches = criteria_module.parse(criteria, object_class)
+        return [values for values in objects if matches(values)]
+
+    def add(self, class_name: str, values: OdmObject) -> None:
+        """Add one object; missing descriptors are empty or zero.
+
+        Raises:
+            OdmError: see ``describe``; ODMI_PARAMS.
+        """
+        self.add_all(class_name, [values])
+
+    def add_all(self, class_name: str, objects: list[OdmObject]) -> None:
+        """Add several objects of one class in one step.
+
+        Raises:
+            OdmError: see ``add``; then nothing was added.
+        """
+
+        def change(object_class: ObjectClass, present: list[OdmObject]) -> tuple[list[OdmObject], int]:
+            return present + [object_class.complete(values) for values in objects], len(objects)
+
+        self._update(class_name, change)
+
+    def change(self, class_name: str, criteria: str | None, changes: OdmObject) -> int:
+        """Set descriptors of all matching objects; returns how many there are.
+
+        Raises:
+            OdmError: see ``add``; ODMI_BAD_CRIT.
+        """
+
+        def change(object_class: ObjectClass, present: list[OdmObject]) -> tuple[list[OdmObject], int]:
+            object_class.complete(changes)
+            checked = {d.name: d.check(changes[d.name]) for d in object_class.descriptors if d.name in changes}
+            matches = criteria_module.parse(criteria, object_class) if criteria is not None else _all
+            count = sum(map(matches, present))
+            return [{**values, **checked} if matches(values) else values for values in present], count
+
+        return self._update(class_name, change)
+
+    def delete(self, class_name: str, criteria: str | None = None) -> int:
+        """Remove all matching objects (all of them without criteria); returns how many.
+
+        Raises:
+            OdmError: see ``describe``; ODMI_BAD_CRIT.
+        """
+
+        def change(object_class: ObjectClass, present: list[OdmObject]) -> tuple[list[OdmObject], int]:
+            matches = criteria_module.parse(criteria, object_class) if criteria is not None else _all
+            kept = [values for values in present if not matches(values)]
+            return kept, len(present) - len(kept)
+
+        return self._update(class_name, change)
+
+    def replace_all(self, class_name: str, objects: list[OdmObject]) -> None:
+        """Exchange the whole population of a class in one step.
+
+        Raises:
+            OdmError: see ``add``; then nothing changed.
+        """
+
+        def change(object_class: ObjectClass, present: list[OdmObject]) -> tuple[list[OdmObject], int]:
+            return [object_class.complete(values) for values in objects], len(objects)
+
+        self._update(class_name, change)
+
+    def create(self, text: str) -> list[str]:
+        """Create the classes of a description in the first directory; returns their names.
+
+        Raises:
+            OdmError: ODMI_INVALID_CLASS, ODMI_CLASS_EXISTS (nothing was created), ODMI_CLASS_PERMS.
+        """
+        classes = description.parse(text)
+        for object_class in classes:
+            if os.path.lexists(os.path.join(self._directories[0], object_class.name)):
+                raise OdmError("ODMI_CLASS_EXISTS", f"{object_class.name} exists")
+        for object_class in classes:
+            self._write(os.path.join(self._directories[0], object_class.name), object_class, [])
+        return [object_class.name for object_class in classes]
+
+    def drop(self, class_name: str) -> None:
+        """Remove a class with its objects.
+
+        Raises:
+            OdmError: ODMI_CLASS_DNE, ODMI_CLASS_PERMS.
+        """
+        path = self._path(class_name)
+        with self._locked(path):
+            try:
+                os.unlink(path)
+            except OSError as error:
+                raise OdmError("ODMI_UNLINKCLASS_ERR", f"{class_name}: {error.strerror}") from None
+
+    # Files.
+
+    def _path(self, class_name: str) -> str:
+        """The real file of a class, links followed: PowerHA's classes are links to another repository."""
+        if not class_name or "/" in class_name or class_name.startswith("."):
+            raise OdmError("ODMI_CLASS_DNE", f"{class_name} is not a class name")
+        for directory in self._directories:
+            path = os.path.join(directory, class_name)
+            if os.path.islink(path):
+                target = os.readlink(path)
+                path = self._root.path(target) if target.startswith("/") else os.path.join(directory, target)
+            if os.path.exists(path):
+                return path
+        raise OdmError("ODMI_CLASS_DNE", f"{class_name} does not exist")
+
+    def _is_class(self, path: str) -> bool:
+        if os.path.islink(path):
+            return True
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.readline() == _MAGIC
+        except OSError:
+            return False
+
+    def _read(self, class_name: str) -> tuple[ObjectClass, list[OdmObject]]:
+        return self._parse(self._path(class_name), class_name)
+
+    def _parse(self, path: str, class_name: str) -> tuple[ObjectClass, list[OdmObject]]:
+        try:
+            with open(path, encoding="utf-8", newline="\n") as file:
+                text = file.read()
+        except PermissionError:
+            raise OdmError("ODMI_CLASS_PERMS", f"{class_name} cannot be read") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise OdmError("ODMI_OPEN_ERR", f"{class_name}: {error}") from None
+        head, separator, body = text.removeprefix(_MAGIC).partition("};\n")
+        if not text.startswith(_MAGIC) or not separator:
+            raise OdmError("ODMI_MAGICNO_ERR", f"{class_name} is not an object class")
+        try:
+            (object_class,) = description.parse(head + "};")
+            # A class that was copied under another name answers to its file's name.
+            object_class = object_class._replace(name=os.path.basename(class_name))
+            return object_class, [object_class.complete(s.values) for s in stanza.parse(body.split("\n"))]
+        except (OdmError, ValueError) as error:
+            raise OdmError("ODMI_MAGICNO_ERR", f"{class_name} is damaged: {error}") from None
+
+    def _update(
+        self, class_name: str, change: Callable[[ObjectClass, list[OdmObject]], tuple[list[OdmObject], int]]
+    ) -> int:
+        path = self._path(class_name)
+        with self._locked(path):
+            object_class, present = self._parse(path, class_name)
+            changed, count = change(object_class, present)
+            if changed != present:
+                self._write(path, object_class, changed)
+        return count
+
+    def _write(self, path: str, object_class: ObjectClass, objects: list[OdmObject]) -> None:
+        text = _MAGIC + object_class.text() + "".join(stanza.format_object(object_class, values) for values in objects)
+        try:
+            replace_file(path, text.encode())
+        except OSError as error:
+            code = "ODMI_READ_ONLY" if error.errno == 30 else "ODMI_CLASS_PERMS"
+            raise OdmError(code, f"{object_class.name}: {error.strerror}") from None
+
+    @contextmanager
+    def _locked(self, path: str) -> Iterator[None]:
+        try:
+            descriptor = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            code = "ODMI_READ_ONLY" if error.errno == 30 else "ODMI_CLASS_PERMS"
+            raise OdmError(code, f"{path}.lock: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _all(values: OdmObject) -> bool:
+    return True
