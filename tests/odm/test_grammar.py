@@ -17,8 +17,6 @@ CLASS_TEXT = """class Fictional_Characters {
 (CLASS,) = description.parse(CLASS_TEXT)
 
 texts = st.text(st.characters(blacklist_characters="\0", codec="utf-8"), max_size=19)
-    st.characters(blacklist_characters="\0\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", codec="utf-8"), max_size=19
-)
 
 
 def test_a_description_reads_back_as_it_was_written() -> None:
