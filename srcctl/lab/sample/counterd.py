@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import fcntl
 import getopt
-import json
 import os
+import select
 import signal
-import sqlite3
 import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from srcctl.lab.sample.store import CounterStore
 from srcctl.node.root import NodeRoot
 
 PID_FILE = "/var/run/counterd.pid"
@@ -29,44 +26,6 @@ LOG_LIMIT = 1 << 20
 PORT = 8080
 STOP_SECONDS = 5.0
 USAGE = "usage: counterd start -a LABEL [-p PORT] -d DIRECTORY | stop | status"
-
-
-class CounterServer(ThreadingHTTPServer):
-    """The listening service."""
-
-    daemon_threads = True
-
-    def __init__(self, address: str, port: int, store: CounterStore, node: str) -> None:
-        self.store = store
-        self.node = node
-        super().__init__((address, port), CounterHandler)
-
-
-class CounterHandler(BaseHTTPRequestHandler):
-    """One request."""
-
-    server: CounterServer
-    timeout = 10
-
-    def do_GET(self) -> None:
-        """Count and answer."""
-        if self.path.split("?")[0] != "/":
-            self.send_error(404)
-            return
-        try:
-            counter = self.server.store.increase()
-        except sqlite3.Error as error:
-            self.send_error(503, f"the counter cannot be stored: {error}")
-            return
-        body = json.dumps({"node": self.server.node, "counter": counter}).encode() + b"\n"
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Requests are not logged: one line a request would fill the node's /var."""
 
 
 def address_of(root: NodeRoot, label: str) -> str:
@@ -109,6 +68,12 @@ def start(root: NodeRoot, label: str, port: int, directory: str) -> int:
     except BlockingIOError:
         print("counterd: already running", file=sys.stderr)
         return 0
+    # Here and not at the top: stop and status need neither a database nor HTTP.
+    import sqlite3
+
+    from srcctl.lab.sample.server import CounterServer
+    from srcctl.lab.sample.store import CounterStore
+
     try:
         store = CounterStore(root.path(directory))
         server = CounterServer(address_of(root, label), port, store, root.identity.node)
@@ -171,8 +136,6 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _ended(pidfd: int, seconds: float) -> bool:
-    import select
-
     return bool(select.select([pidfd], [], [], seconds)[0])
 
 
