@@ -25,7 +25,7 @@ import setproctitle  # noqa: F401 - imported once here, used by every forked chi
 
 from srcctl.machine import TICK
 from srcctl.node import boot, environment, guard, inittab, messages, processes, programs, sockets, spawn, syscalls
-from srcctl.node.root import NodeRoot
+from srcctl.node.root import NodeRoot, replace_file
 from srcctl.node.table import ProcessTable
 from srcctl.node.view import current_mount_points
 
@@ -34,6 +34,7 @@ CAA_NAME: Final = "caa"
 CONTROL: Final = "/dev/lpar"
 CONSOLE: Final = "/dev/console"
 SRC_SOCKET: Final = "/dev/SRC"
+PID_FILE: Final = "/var/run/lpar.pid"
 CONSOLE_MAX: Final = 1 << 20
 CONSOLE_KEEP: Final = 1 << 18
 END_MARKER: Final = "/var/adm/ras/.lastend"
@@ -126,6 +127,8 @@ class Lpar:
         self.control.listen(16)
         self.control.setblocking(False)
         self.poll.register(self.control, select.POLLIN)
+        with contextlib.suppress(OSError):
+            replace_file(self.root.path(PID_FILE), f"{os.getpid()}\n".encode())
         if self.ready >= 0:
             os.write(self.ready, b"ready\n")
             os.close(self.ready)
@@ -145,8 +148,9 @@ class Lpar:
                 continue
             try:
                 entry = getattr(importlib.import_module(program.module), program.function)
-            except Exception:
-                self.console(f"lpar: {program.path} cannot be loaded\n{traceback.format_exc()}")
+            except Exception as error:
+                # Its launcher remains: whoever starts the program sees the reason in full.
+                self.console(f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}")
                 continue
             self.entries[program.path] = entry
         gc.collect()

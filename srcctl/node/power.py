@@ -253,6 +253,7 @@ def halt(lab: str, node: str, reason: str = "power switched off") -> None:
         processes.kill_all(processes.Membership("", mark), spare={os.getpid()}, ancestors=(pid,) if pid else ())
     if not _wait_until_off(lab, node, HALT_PATIENCE * 5):
         raise PowerError(f"{node} cannot be powered off: its lpar (pid {pid}) does not die")
+    seed.open_work(lab, node)
 
 
 def _wait_until_off(lab: str, node: str, patience: float) -> bool:

@@ -69,6 +69,16 @@ def work_directory(lab: str, node: str) -> str:
     return os.path.join(lab, "nodes", node, "work")
 
 
+def open_work(lab: str, node: str) -> None:
+    """Give the overlays' work folders back to their owner: the kernel leaves them without any permission, so that an
+    ordinary user could not remove the lab."""
+    for name in view.OVERLAID:
+        try:
+            os.chmod(os.path.join(work_directory(lab, node), name, "work"), 0o700)
+        except OSError:
+            pass
+
+
 def source_of(lab: str, node: str, installation: Installation) -> str:
     """The folder that the node was seeded from."""
     try:

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from typing import Final
 
-from srcctl.node.processes import Membership, members
+from srcctl.node.processes import Membership, descendants, members, parents
 from srcctl.node.root import IdentityError, NodeRoot
 
 LEVEL_FILE: Final = "/usr/lpp/bos/level"
+PID_FILE: Final = "/var/run/lpar.pid"
 VIEW_PS: Final = "/haes/ps"
 HOST_PS: Final = ("/usr/bin/ps", "/bin/ps")
 
@@ -74,7 +75,10 @@ def ps(argv: list[str]) -> int:
     )
     text, _ = process.communicate()
     membership = Membership.of_this_process(f"{identity.lab_id}/{identity.node}", identity.mode == "view")
-    wanted = {*members(membership, _lpar(root)), os.getpid()}
+    lpar = _lpar(root)
+    wanted = {*members(membership, lpar), os.getpid()}
+    if os.geteuid() != 0:
+        wanted |= descendants(lpar, parents())
     filtered = filter_rows(text, wanted)
     if filtered is None:
         pids = ",".join(str(pid) for pid in sorted(wanted))
@@ -84,13 +88,11 @@ def ps(argv: list[str]) -> int:
 
 
 def _lpar(root: NodeRoot) -> tuple[int, ...]:
-    """lpar's pid where the node is told by its folder: its descendants belong to the node as well."""
-    if not root.directory:
-        return ()
+    """lpar's pid: what descends from it belongs to the node, also where a user may not look at its namespace."""
     try:
-        with open(f"{root.identity.lab}/power/{root.identity.node}", encoding="ascii") as file:
-            return (int(file.read().split()[1]),)
-    except (OSError, ValueError, IndexError):
+        with open(root.path(PID_FILE), encoding="ascii") as file:
+            return (int(file.read()),)
+    except (OSError, ValueError):
         return ()
 
 
