@@ -1,0 +1,111 @@
+"""``clRGmove``: move a resource group, or bring it online or offline, by an operator's request."""
+
+from __future__ import annotations
+
+import sys
+
+from daemons.clstrmgr import client, render
+from daemons.clstrmgr.messages import ClusterSnapshot, Done, GroupView, Progress
+from srcctl.commands.options import Options, UsageError, parse, usage
+
+USAGE = "Usage: clRGmove -g <groupname> -n <nodename> | -r | -a [-m | -u | -d] [-i] [-s true | false]\n"
+MANUAL = (
+    "ERROR: Event processing has failed for the requested resource group\n"
+    "movement.  The cluster is unstable and requires manual intervention\n"
+    "to continue processing.\n"
+)
+
+
+def main(argv: list[str]) -> int:
+    """The command's entry. Exit code 0: done; 1: failed or wrong usage."""
+    try:
+        options = parse(argv, "g:n:xramudis:")
+    except UsageError as error:
+        sys.stderr.write(f"clRGmove: {error}\n")
+        return usage(USAGE)
+    wanted = [flag for flag in "mud" if flag in options]
+    targets = [flag for flag in "nra" if flag in options]
+    if "g" not in options or options.operands or len(wanted) > 1 or len(targets) != 1:
+        return usage(USAGE)
+    if "x" in options:
+        sys.stderr.write("clRGmove: there are no sites in this cluster.\n")
+        return 1
+    try:
+        picture = client.query_state()
+        return _run(options, wanted[0] if wanted else "m", picture)
+    except client.ManagerUnreachable as error:
+        sys.stderr.write(f"Cluster IPC error: {error}.\n")
+        return 1
+
+
+def _run(options: Options, what: str, picture: ClusterSnapshot) -> int:
+    if not picture.services:
+        sys.stderr.write(
+            f"Cluster IPC error: The cluster manager on node {picture.local_name} is in ST_INIT or NOT_CONFIGURED "
+            "state and cannot process the IPC request.\n"
+        )
+        return 1
+    name = options.value("g")
+    group = client.group_named(picture, name)
+    if group is None:
+        sys.stderr.write(f"clRGmove: There is no resource group {name} in this cluster.\n")
+        return 1
+    target = 0
+    node_name = options.value("n")
+    if "n" in options:
+        node = client.node_named(picture, node_name)
+        if node is None:
+            sys.stderr.write(f"clRGmove: There is no node {node_name} in this cluster.\n")
+            return 1
+        target = node.number
+    where = f" node {node_name}" if target else ""
+    if what == "m":
+        sys.stdout.write(f"Attempting to move resource group {name} to{where or ' the node its policy chooses'}.\n")
+    else:
+        word = "online" if what == "u" else "offline"
+        sys.stdout.write(f"Attempting to bring group {name} {word} on{where or ' all nodes'}.\n")
+    try:
+        done = _request(what, name, target)
+    except client.Refused as refused:
+        return _failed(what, refused)
+    after = done.snapshot or picture
+    return _succeeded(what, after, client.group_named(after, name) or group, "i" in options, node_name)
+
+
+def _request(what: str, name: str, target: int) -> Done:
+    shown = {"m": "movement", "u": "online", "d": "offline"}[what]
+
+    def progress(stage: Progress) -> None:
+        if stage.stage == "queued":
+            sys.stdout.write(f"\nWaiting for the cluster to process the resource group {shown} request....\n")
+        elif stage.stage == "stabilizing":
+            sys.stdout.write("\nWaiting for the cluster to stabilize.....\n")
+        sys.stdout.flush()
+
+    if what == "m":
+        return client.move_group(name, target, progress=progress)
+    if what == "u":
+        return client.online_group(name, target, progress=progress)
+    return client.offline_group(name, target, progress=progress)
+
+
+def _failed(what: str, refused: client.Refused) -> int:
+    shown = {"m": "movement", "u": "online", "d": "offline"}[what]
+    sys.stdout.write(f"\nResource group {shown} failed.\n")
+    sys.stdout.flush()
+    sys.stderr.write(MANUAL if "manual intervention" in str(refused) else f"ERROR: {refused}\n")
+    return 1
+
+
+def _succeeded(what: str, picture: ClusterSnapshot, group: GroupView, table: bool, node_name: str) -> int:
+    shown = {"m": "movement", "u": "online", "d": "offline"}[what]
+    sys.stdout.write(f"\nResource group {shown} successful.\n")
+    if what == "d":
+        sys.stdout.write(f"Resource group {group.name} is offline{f' on node {node_name}' if node_name else ''}.\n")
+    else:
+        online = [client.node_name(picture, entry.node) for entry in group.nodes if entry.state == "ONLINE"]
+        for name in [node_name] if node_name in online else online:
+            sys.stdout.write(f"Resource group {group.name} is online on node {name}.\n")
+    if table:
+        sys.stdout.write("".join(f"{line}\n" for line in ["", *render.after_request(picture, group)]))
+    return 0

@@ -1,0 +1,153 @@
+"""Resource groups as ``clRGinfo`` prints them: data in, lines out.
+
+Layouts are those of 7.2 ("layout B"), seen in the 7.2 books; ``-s`` is the captured colon form of 7.1.3 with its fifteen
+fields. ``-v`` and ``-m`` follow what the reference reconstructs.
+"""
+
+from __future__ import annotations
+
+import time
+
+from daemons.clstrmgr.messages import ClusterSnapshot, GroupView
+
+RULE = "-" * 77
+POLICIES = {
+    "OHN": "Online On Home Node Only",
+    "OFAN": "Online On First Available Node",
+    "OUDP": "Online Using Distribution Policy",
+    "OAAN": "Online On All Available Nodes",
+    "FNPN": "Fallover To Next Priority Node In The List",
+    "FUDNP": "Fallover Using Dynamic Node Priority",
+    "BO": "Bring Offline (On Error Node Only)",
+    "FBHPN": "Fallback To Higher Priority Node In The List",
+    "NFB": "Never Fallback",
+}
+
+
+def _names(picture: ClusterSnapshot) -> dict[int, str]:
+    return {node.number: node.name for node in picture.nodes}
+
+
+def plain(picture: ClusterSnapshot, groups: list[GroupView], timers: bool = False) -> list[str]:
+    """``clRGinfo``; with ``timers`` as ``clRGinfo -t``."""
+    names = _names(picture)
+    extra = "             Delayed Timers" if timers else ""
+    lines = [RULE, f"{'Group Name':<28} {'Group State':<16} Node{extra}", RULE]
+    for group in groups:
+        label = group.name
+        for entry in group.nodes:
+            lines.append(f"{label:<28} {entry.state:<16} {names.get(entry.node, '')}")
+            label = ""
+        lines.append("")
+    return lines[:-1] if groups else lines
+
+
+def colon(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
+    """``clRGinfo -s`` and ``-c``."""
+    names = _names(picture)
+    return [
+        ":".join(
+            (
+                group.name,
+                entry.state.replace(" ", "_"),
+                names.get(entry.node, ""),
+                "concurrent" if group.startup == "OAAN" else "non-concurrent",
+                group.startup,
+                group.fallover,
+                group.fallback,
+                "ignore",
+                "",
+                "",
+                " ",
+                " ",
+                "",
+                "",
+                "",
+            )
+        )
+        for group in groups
+        for entry in group.nodes
+    ]
+
+
+def _table(picture: ClusterSnapshot, group: GroupView, heading: str = "Group State") -> list[str]:
+    names = _names(picture)
+    lines = [f"{'Node':<28} {heading}", f"{'-' * 28} {'-' * 15}"]
+    for entry in group.nodes:
+        state = f"{entry.state} due to {entry.reason}" if entry.reason and entry.state == "OFFLINE" else entry.state
+        lines.append(f"{names.get(entry.node, ''):<28} {state}")
+    return lines
+
+
+def verbose(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
+    """``clRGinfo -v``."""
+    lines = [f"Cluster Name: {picture.cluster_name}", ""]
+    for group in groups:
+        lines += [
+            f"Resource Group Name: {group.name}",
+            f"Startup Policy: {POLICIES.get(group.startup, group.startup)}",
+            f"Fallover Policy: {POLICIES.get(group.fallover, group.fallover)}",
+            f"Fallback Policy: {POLICIES.get(group.fallback, group.fallback)}",
+            "Site Policy: ignore",
+            *_table(picture, group),
+            "",
+        ]
+    return lines[:-1]
+
+
+def after_request(picture: ClusterSnapshot, group: GroupView) -> list[str]:
+    """The table that ``clRGmove -i`` and ``clmgr move resource_group`` end with."""
+    return [
+        f"Cluster Name: {picture.cluster_name}",
+        "",
+        f"Resource Group Name: {group.name}",
+        *[line.split(" due to ")[0].rstrip() for line in _table(picture, group)],
+    ]
+
+
+def override(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
+    """``clRGinfo -p``."""
+    names = _names(picture)
+    lines = [f"Cluster Name: {picture.cluster_name}", ""]
+    for group in groups:
+        lines += [f"Resource Group Name: {group.name}", "Primary instance(s):"]
+        if group.override:
+            when = time.strftime("%a %b %d %H:%M:%S %Y", time.localtime(group.override_time))
+            lines += [
+                "The following node temporarily has the highest priority for this instance:",
+                f"{names.get(group.override, '')}, user-requested rg_move performed on {when}",
+                "",
+            ]
+        lines += [f"{'Node':<28} {'Primary State':<16} Secondary State", f"{'-' * 28} {'-' * 16} {'-' * 16}"]
+        lines += [f"{names.get(entry.node, ''):<28} {entry.state}" for entry in group.nodes]
+        lines.append("")
+    return lines[:-1]
+
+
+def movement(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
+    """``clRGinfo -a``: where a group is before and after the running event."""
+    names = _names(picture)
+    lines = [RULE, f"{'Group Name':<14} Resource Group Movement", RULE]
+    for group in groups:
+        before = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "RELEASING")), 0)
+        after = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "ACQUIRING")), 0)
+        lines.append(f'{group.name:<14} PRIMARY="{names.get(before, "")}:{names.get(after, "")}"')
+    return lines
+
+
+def monitoring(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
+    """``clRGinfo -m``."""
+    names = _names(picture)
+    rule = "-" * 80
+    lines = [rule, f"{'Group Name':<14} {'Group State':<28} {'Application state':<24} Node", rule]
+    for group in groups:
+        holder = next((entry for entry in group.nodes if entry.state != "OFFLINE"), None)
+        shown = holder or (group.nodes[0] if group.nodes else None)
+        state, node = (shown.state, names.get(shown.node, "")) if shown is not None else ("OFFLINE", "")
+        lines.append(f"{group.name:<14} {state:<28} {'':<24} {node}")
+        lines += [
+            f" {resource.name:<13} {'':<28} {resource.state}"
+            for resource in group.resources
+            if resource.kind == "APPLICATIONS"
+        ]
+    return lines
