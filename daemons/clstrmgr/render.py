@@ -1,7 +1,7 @@
 """Resource groups as ``clRGinfo`` prints them: data in, lines out.
 
-Layouts are those of 7.2 ("layout B"), seen in the 7.2 books; ``-s`` is the captured colon form of 7.1.3 with its fifteen
-fields. ``-v`` and ``-m`` follow what the reference reconstructs.
+Layouts are those of 7.2 ("layout B"), seen in the 7.2 books; ``-s`` is the captured colon form of 7.1.3 with its
+fifteen fields. ``-v`` and ``-m`` follow what the reference reconstructs.
 """
 
 from __future__ import annotations

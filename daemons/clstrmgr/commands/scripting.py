@@ -13,21 +13,10 @@ from srcctl.odm import OdmError, Repository
 
 CLRSH = "/usr/es/sbin/cluster/utilities/cl_rsh"
 CLRUNCMD = "/usr/es/sbin/cluster/utilities/clruncmd"
-STATES = [
-    "resource_acquiring",
-    "resource_up",
-    "resource_releasing",
-    "resource_down",
-    "resource_error",
-    "acquiring",
-    "releasing",
-    "rg_up",
-    "rg_down",
-    "rg_error",
-    "rg_temp_error",
-    "suspend_appmon",
-    "resume_appmon",
-]
+STATES = (
+    *("resource_acquiring", "resource_up", "resource_releasing", "resource_down", "resource_error"),
+    *("acquiring", "releasing", "rg_up", "rg_down", "rg_error", "rg_temp_error", "suspend_appmon", "resume_appmon"),
+)
 
 
 def clrgpa(argv: list[str]) -> int:

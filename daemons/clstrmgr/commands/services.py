@@ -16,7 +16,10 @@ from srcctl.node.root import NodeRoot
 
 INITTAB_ID = "hacmp6000"
 INITTAB_ENTRY = f"{INITTAB_ID}:2:wait:/usr/es/sbin/cluster/etc/rc.cluster -boot -b -A # Bring up Cluster"
-RC_USAGE = "Usage: rc.cluster [-boot] [-b] [-i | -I] [-N | -R | -B] [-M | -A] [-x] [-r] [-v] [-C interactive|yes] [-P caller]\n"
+RC_USAGE = (
+    "Usage: rc.cluster [-boot] [-b] [-i | -I] [-N | -R | -B] [-M | -A] [-x] [-r] [-v] [-C interactive|yes] "
+    "[-P caller]\n"
+)
 STOP_USAGE = "Usage: clstop { -f | -g | -gr } [-s] [-y] [-N | -R | -B]\n"
 
 
