@@ -22,6 +22,7 @@ NETWORKS_MAX = 4
 ADDRESSES_PER_NETWORK = 64
 FIRST_SERVICE_ADDRESS = 33
 """Host part, inside its network's 64 addresses, of the first service label."""
+LOCK_ATTEMPTS = 1000
 NETMASK = "255.255.255.192"
 SHARED_DIRECTORIES = ("disks", "addresses", "reservations", "power")
 
@@ -204,18 +205,19 @@ def locked(directory: str, *, create: bool = False) -> Iterator[None]:
         LabError: the folder cannot be made or written.
     """
     path = os.path.join(directory, LOCK_FILE)
-    while True:
+    for attempt in range(LOCK_ATTEMPTS):
         with file_errors(directory):
-            if create:
-                os.makedirs(directory, mode=0o700, exist_ok=True)
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except (FileNotFoundError, NotADirectoryError):
-                if create and not os.path.exists(directory):
-                    continue
                 if create:
+                    os.makedirs(directory, mode=0o700, exist_ok=True)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except (FileNotFoundError, FileExistsError, NotADirectoryError):
+                if not create:
+                    raise NotRunning(f"there is no lab in {directory}; 'srcctl up' makes one") from None
+                if attempt == LOCK_ATTEMPTS - 1:
                     raise
-                raise NotRunning(f"there is no lab in {directory}; 'srcctl up' makes one") from None
+                # A destroy removes the folder in this very moment; or a file is in the way, and stays.
+                continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _same_file(descriptor, path):
@@ -223,6 +225,7 @@ def locked(directory: str, *, create: bool = False) -> Iterator[None]:
                 return
         finally:
             os.close(descriptor)
+    raise LabError(f"{directory} is removed again and again by another program")
 
 
 def _same_file(descriptor: int, path: str) -> bool:
