@@ -37,6 +37,30 @@ def test_a_description_reads_back_as_it_was_written() -> None:
         "class X { char y[0]; };",
         "class 1X { short y; };",
         "class X { short y;",
+    ],
+)
+def test_bad_descriptions(text: str) -> None:
+    with pytest.raises(OdmError) as caught:
+        description.parse(text)
+    assert caught.value.code == "ODMI_INVALID_CLASS"
+
+
+@given(texts.filter(lambda t: len(t.encode()) < 20), texts, st.integers(-32768, 32767), st.integers(0, 2**64 - 1))
+def test_what_odmget_prints_odmadd_reads(star: str, birthday: str, age: int, fans: int) -> None:
+    values = CLASS.complete({"Story_Star": star, "Birthday": birthday, "Age": age, "Fans": fans})
+    text = stanza.format_object(CLASS, values)
+    (entry,) = stanza.parse(text.split("\n"))
+    assert entry.class_name == CLASS.name
+    assert CLASS.complete(entry.values) == values
+    assert stanza.format_object(CLASS, CLASS.complete(entry.values)) == text
+
+
+def test_the_documented_forms_of_input() -> None:
+    text = '# comment\n* comment\nX:\n        a      = "Once \\\nupon"\n\tb=19\n  c = bare\n\nY:\n\td = "x"\n'
+    entries = stanza.parse(text.splitlines())
+    assert [(e.class_name, e.values) for e in entries] == [
+        ("X", {"a": "Once upon", "b": "19", "c": "bare"}),
+        ("Y", {"d": "x"}),
     ]
 
 
