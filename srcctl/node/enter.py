@@ -58,6 +58,15 @@ def command(lab: str, node: str, argv: Sequence[str], caller: Mapping[str, str] 
     return ["nsenter", f"--target={pid}", *user, "--mount", "--uts", "--", *drop, *clean, *argv]
 
 
+def login_shell(lab: str, node: str) -> list[str]:
+    """The command line (for ``command`` or ``execute``) of a login shell that keeps the node's environment."""
+    root = NodeRoot(seed.root_directory(os.path.realpath(lab), node))
+    if root.identity.mode == "view":
+        return ["/bin/bash", "--login"]
+    # The host's /etc/profile would put the host's search path back.
+    return ["/bin/bash", "--noprofile", "--rcfile", root.path("/etc/profile"), "-i"]
+
+
 def execute(lab: str, node: str, argv: Sequence[str]) -> NoReturn:
     """Replace this process by a command in the node.
 

@@ -12,6 +12,7 @@ import gc
 import importlib
 import os
 import select
+import shlex
 import signal
 import socket
 import sys
@@ -368,10 +369,7 @@ class Lpar:
         entry = self.table.running(request.instance)
         if entry is None:
             return
-        targets = {entry.pid}
-        if request.tree:
-            targets |= processes.descendants(targets, processes.parents())
-        for pid in targets:
+        for pid in processes.tree(entry.pid) if request.tree else (entry.pid,):
             with contextlib.suppress(OSError):
                 os.kill(pid, request.signal)
 
@@ -393,6 +391,7 @@ class Lpar:
     def _child_ended(self, pid: int, status: int) -> None:
         child = self.children.pop(pid, None)
         if pid == self.caa_pid and self.guard is not None:
+            self.console(f"lpar: caa ended ({spawn.describe_status(status)}), so does the node")
             self.guard.kill_node("caa ended")
         if pid == self.srcmstr_pid:
             self.srcmstr_pid = 0
@@ -540,6 +539,7 @@ class Lpar:
         elif self.control is not None and descriptor == self.control.fileno():
             self._accept()
         elif self.guard is not None and descriptor == self.guard.peer_descriptor:
+            self._reap()
             self.guard.peer_died()
         elif descriptor in self.connections:
             self._request(descriptor)
@@ -575,7 +575,8 @@ def rooted(command: str, root: NodeRoot) -> str:
                 end += 1
             word = command[index:end]
             own = root.path(word)
-            result.append(own if os.path.lexists(own) or os.path.isdir(os.path.dirname(own)) else word)
+            in_node = os.path.lexists(own) or os.path.isdir(os.path.dirname(own))
+            result.append(shlex.quote(own) if in_node else word)
             index = end
         else:
             result.append(character)

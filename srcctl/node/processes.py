@@ -85,6 +85,22 @@ def parents() -> dict[int, int]:
     return result
 
 
+def session_of(pid: int | str) -> int:
+    """The session of a process, 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[3])
+    except OSError:
+        return 0
+
+
+def tree(pid: int) -> set[int]:
+    """A process, what descends from it, and what is left in the session that it leads (orphans that others adopted)."""
+    parent_of = parents()
+    roots = {pid, *(other for other in parent_of if session_of(other) == pid)}
+    return descendants(roots, parent_of)
+
+
 def descendants(roots: Iterable[int], parent_of: dict[int, int]) -> set[int]:
     """The given processes and all that descend from them."""
     children: dict[int, list[int]] = {}

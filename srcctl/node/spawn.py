@@ -6,7 +6,6 @@ A child begins as a program begins: default signals, its own session, standard d
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import random
 import signal
@@ -134,7 +133,6 @@ def _call(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
     sys.argv = [request.path, *request.arguments]
     set_title(request.path, request.arguments)
     random.seed()
-    gc.enable()
     try:
         return entry([request.path, *request.arguments])
     except SystemExit as end:
@@ -177,6 +175,12 @@ def fork_entry(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
         traceback.print_exc()
     finally:
         _leave(status)
+
+
+def describe_status(status: int) -> str:
+    """A wait status in words."""
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def real_program(root: NodeRoot, path: str) -> str:
