@@ -16,6 +16,7 @@ from srcctl.lab import disks, faults, lifecycle, links, power, sample_cluster, s
 from srcctl.lab.errors import LabError, NotRunning
 from srcctl.lab.model import Lab, default_directory, locked
 from srcctl.lab.progress import Progress
+from srcctl.node import enter
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -210,7 +211,7 @@ def shell(ctx: click.Context, node: str) -> None:
     """A login shell on a node."""
     lab = _lab(ctx)
     lab.node(node)
-    power.replace_by(lab, node, ["/bin/bash", "--login"])
+    power.replace_by(lab, node, enter.login_shell(lab.directory, node))
 
 
 @cli.command(
