@@ -1,0 +1,219 @@
+"""The groups of the domain as all members hold them: a state machine that only the leader's log changes.
+
+The algorithm is the replicated state machine (Schneider, "Implementing fault-tolerant services using the state machine
+approach", 1990) over a fixed sequencer (Defago, Schiper, Urban, "Total order broadcast and multicast algorithms", 2004,
+section 4.1): the leader of the view orders operations, every member applies the same ones in the same order. What it
+computes is the voting of the Group Services programming interface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from daemons.cthags.messages import DefaultVote, LeaveReason, Provider, Summary
+from daemons.cthags.wire import Begin, End, Fail, GroupRecord, NextPhase, Operation, Running, Snapshot
+from srcctl.machine import LocalFault
+
+LEAVING_KINDS = ("leave", "failure_leave", "expel")
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBegan:
+    """Providers are to be told of a phase; ``recipients`` vote."""
+
+    group: str
+    running: Running
+    providers: tuple[Provider, ...]
+    state: bytes
+    recipients: tuple[Provider, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Providers are to be told of the end of a protocol."""
+
+    group: str
+    outcome: Literal["approved", "rejected"]
+    running: Running
+    message: bytes
+    providers: tuple[Provider, ...]
+    state: bytes
+    recipients: tuple[Provider, ...]
+    gone: tuple[Provider, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Providers are to be told whose default vote was cast."""
+
+    group: str
+    summary: tuple[Summary, ...]
+    providers: tuple[Provider, ...]
+    recipients: tuple[Provider, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Subscribers are to be told."""
+
+    group: str
+
+
+Delivery: TypeAlias = PhaseBegan | Ended | Announced | Changed
+
+
+def voters(group: GroupRecord, running: Running) -> tuple[Provider, ...]:
+    """Who votes: all providers, a joiner too; those who are thrown out or have failed do not."""
+    changing = running.begin.changing
+    if running.begin.kind == "join":
+        return group.providers + changing
+    if running.begin.kind in ("failure_leave", "expel"):
+        return tuple(provider for provider in group.providers if provider not in changing)
+    return group.providers
+
+
+def default_vote(group: GroupRecord, running: Running, provider: Provider) -> DefaultVote:
+    """The vote that is cast for a provider that cannot cast it."""
+    for other, vote in running.defaults:
+        if other == provider:
+            return vote
+    return group.attributes.default_vote
+
+
+class GroupTable:
+    """All groups, by name."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, GroupRecord] = {}
+        self.serial = 0
+
+    def snapshot(self) -> Snapshot:
+        """Everything, for a joiner."""
+        return Snapshot(self.serial, tuple(self.groups[name] for name in sorted(self.groups)))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take over everything."""
+        self.serial = snapshot.serial
+        self.groups = {group.name: group for group in snapshot.groups}
+
+    def fail_nodes(self, nodes: tuple[int, ...]) -> None:
+        """Members left the view: all their providers, and those of them that were about to join, have failed."""
+        for name in sorted(self.groups):
+            group = self.groups[name]
+            known = dict(group.failed)
+            candidates = group.providers
+            if group.running is not None and group.running.begin.kind == "join":
+                candidates += group.running.begin.changing
+            for provider in candidates:
+                if provider.node in nodes and provider not in known:
+                    known[provider] = "host_failure"
+            self.groups[name] = _replace(group, failed=tuple(known.items()))
+
+    def apply(self, operation: Operation) -> list[Delivery]:
+        """Apply the next operation of the log; what the local clients are to be told.
+
+        Raises:
+            LocalFault: it does not fit to the state: members have diverged.
+        """
+        if isinstance(operation, Begin):
+            return self._begin(operation)
+        group = self.groups.get(operation.group)
+        if group is None:
+            raise LocalFault(f"operation {operation!r} for a group that does not exist")
+        if isinstance(operation, Fail):
+            if operation.provider not in dict(group.failed):
+                failed = (*group.failed, (operation.provider, operation.reason))
+                self.groups[group.name] = _replace(group, failed=failed)
+            return []
+        running = group.running
+        if running is None or running.begin.serial != operation.serial:
+            raise LocalFault(f"operation {operation!r} for a protocol that does not run")
+        state = operation.state if operation.state is not None else running.state
+        if isinstance(operation, NextPhase):
+            following = Running(running.begin, operation.phase, operation.message, state, operation.defaults)
+            group = _replace(group, running=following)
+            self.groups[group.name] = group
+            return [self._phase_began(group, following)]
+        ended = Running(running.begin, running.phase, operation.message, state, running.defaults)
+        return self._end(group, ended, operation)
+
+    def _begin(self, begin: Begin) -> list[Delivery]:
+        group = self.groups.get(begin.group)
+        if group is None:
+            if begin.kind != "join" or begin.attributes is None:
+                raise LocalFault(f"{begin!r} for a group that does not exist")
+            group = GroupRecord(begin.group, begin.attributes)
+        if group.running is not None:
+            raise LocalFault(f"{begin!r} while another protocol runs")
+        self.serial = max(self.serial, begin.serial)
+        if begin.phases == 1:
+            running = Running(begin, 0, begin.message, begin.state)
+            return self._end(group, running, End(begin.group, begin.serial, True, begin.message, None, (), ()))
+        running = Running(begin, 1, begin.message, begin.state)
+        group = _replace(group, running=running)
+        self.groups[group.name] = group
+        return [self._phase_began(group, running)]
+
+    @staticmethod
+    def _phase_began(group: GroupRecord, running: Running) -> PhaseBegan:
+        state = running.state if running.state is not None else group.state
+        return PhaseBegan(group.name, running, group.providers, state, voters(group, running))
+
+    def _end(self, group: GroupRecord, running: Running, end: End) -> list[Delivery]:
+        kind, changing = running.begin.kind, running.begin.changing
+        before = group.providers
+        providers = before
+        gone: tuple[Provider, ...] = ()
+        state = group.state
+        if end.approved:
+            if kind == "join":
+                providers = before + tuple(provider for provider in changing if provider not in before)
+            if running.state is not None:
+                state = running.state
+        elif kind == "join":
+            gone = changing
+        if kind == "failure_leave" or (end.approved and kind in LEAVING_KINDS):
+            providers = tuple(provider for provider in before if provider not in changing)
+            gone = changing
+        failed: tuple[tuple[Provider, LeaveReason], ...] = tuple(
+            (provider, reason) for provider, reason in group.failed if provider in providers
+        )
+        group = GroupRecord(group.name, group.attributes, providers, state, failed, None)
+        if providers:
+            self.groups[group.name] = group
+        else:
+            self.groups.pop(group.name, None)
+        recipients = before + changing if kind == "join" else before
+        deliveries: list[Delivery] = [
+            Ended(
+                group.name,
+                "approved" if end.approved else "rejected",
+                running,
+                end.message,
+                providers,
+                state,
+                recipients,
+                gone,
+            )
+        ]
+        if end.summary:
+            deliveries.append(Announced(group.name, end.summary, end.announced, providers))
+        deliveries.append(Changed(group.name))
+        return deliveries
+
+
+def _replace(
+    group: GroupRecord,
+    *,
+    failed: tuple[tuple[Provider, LeaveReason], ...] | None = None,
+    running: Running | None = None,
+) -> GroupRecord:
+    return GroupRecord(
+        group.name,
+        group.attributes,
+        group.providers,
+        group.state,
+        group.failed if failed is None else failed,
+        group.running if running is None else running,
+    )

@@ -1,0 +1,135 @@
+"""Views: formation, failure, restart, split and merge, and the leader's death in the middle of a change."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from ring import Ring
+
+from daemons.cthags.wire import Data
+
+
+def formed(nodes: int, **options: object) -> Ring:
+    ring = Ring(nodes, **options)  # type: ignore[arg-type]
+    ring.start(*ring.numbers)
+    assert ring.run_until(lambda: ring.agreed(*ring.numbers)), ring.logs
+    return ring
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5, 16])
+def test_the_lowest_node_forms_the_first_view(nodes: int) -> None:
+    ring = formed(nodes)
+    assert ring.views[1][0].id.leader == 1
+    assert ring.now < 100_000, "without loss, formation waits for nobody"
+
+
+def test_a_lonely_node_waits_for_the_others_first() -> None:
+    ring = Ring(2)
+    ring.start(1)
+    assert ring.run_until(lambda: ring.agreed(1))
+    assert ring.now >= ring.settings.formation_us
+
+
+def test_a_late_node_joins_as_the_youngest() -> None:
+    ring = Ring(3)
+    ring.start(2, 3)
+    assert ring.run_until(lambda: ring.agreed(2, 3))
+    ring.start(1)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3))
+    assert ring.view(1) == (2, 3, 1)
+    assert ring.views[1][-1].id.leader == 2
+
+
+def test_the_oldest_survivor_leads() -> None:
+    ring = formed(4)
+    ring.crash(1)
+    assert ring.run_until(lambda: ring.agreed(2, 3, 4))
+    assert ring.views[4][-1].id.leader == 2
+
+
+@pytest.mark.parametrize("loss", [0.1, 0.3, 0.5])
+def test_lost_packets_only_take_time(loss: float) -> None:
+    ring = Ring(4, loss=loss)
+    ring.start(*ring.numbers)
+    assert ring.run_until(lambda: ring.agreed(*ring.numbers), 120)
+    ring.crash(1)
+    assert ring.run_until(lambda: ring.agreed(2, 3, 4), 120)
+    ring.start(1)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4), 120)
+
+
+def test_view_numbers_grow_across_restarts() -> None:
+    ring = formed(2)
+    for _ in range(3):
+        before = ring.views[1][-1].id.number
+        ring.crash(1, 2)
+        ring.start(1, 2)
+        assert ring.run_until(lambda: ring.agreed(1, 2))
+        assert ring.views[1][-1].id.number > before
+
+
+def test_a_restart_that_nobody_noticed_makes_a_new_member() -> None:
+    ring = formed(3)
+    del ring.cores[2]
+    ring.start(2)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3) and len(ring.views[3]) > 1)
+    assert ring.view(3) == (1, 3, 2)
+
+
+def test_two_halves_install_different_views_and_the_smaller_gives_way() -> None:
+    ring = formed(5)
+    ring.partition((1, 2), (3, 4, 5))
+    assert ring.run_until(lambda: ring.agreed(1, 2) and ring.agreed(3, 4, 5))
+    assert ring.views[1][-1].id != ring.views[3][-1].id
+    ring.heal()
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5)), ring.logs
+    assert [ring.dissolved[node] for node in ring.numbers] == [1, 1, 0, 0, 0]
+
+
+def test_at_a_tie_the_half_with_the_lowest_node_stays() -> None:
+    ring = formed(4)
+    ring.partition((1, 4), (2, 3))
+    assert ring.run_until(lambda: ring.agreed(1, 4) and ring.agreed(2, 3))
+    ring.heal()
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4))
+    assert [ring.dissolved[node] for node in ring.numbers] == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("told", [(), (2,), (3,), (2, 3)])
+def test_the_leader_dies_while_it_commits(told: tuple[int, ...]) -> None:
+    """Only some members get the commit of the view without node 4; they pass it on."""
+    ring = formed(4)
+    old = ring.views[1][-1].id
+
+    def drop(source: int, target: int, packet: object) -> bool:
+        commits = isinstance(packet, Data) and packet.session > old and packet.number > 0 and source == 1
+        return commits and target not in told
+
+    ring.drop = drop
+    ring.crash(4)
+    ring.run(0.02)
+    assert [len(ring.views[node]) for node in (2, 3)] == [2 if node in told else 1 for node in (2, 3)]
+    ring.drop = None
+    ring.crash(1)
+    assert ring.run_until(lambda: ring.agreed(2, 3)), ring.logs
+
+
+def test_a_silent_daemon_on_a_live_node_is_left_out() -> None:
+    ring = formed(3)
+    hung = ring.cores.pop(1)
+    assert ring.run_until(lambda: ring.agreed(2, 3), 60), ring.logs
+    ring.cores[1] = hung
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3), 60), ring.logs
+    assert ring.dissolved == {1: 1, 2: 0, 3: 0}
+
+
+def test_a_pause_of_everybody_suspects_nobody() -> None:
+    ring = formed(3)
+    ring.now += 3_600_000_000
+    ring.run(30)
+    assert all(len(ring.views[node]) == 1 for node in ring.numbers), ring.logs
