@@ -15,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from srcctl.lab.errors import NotRunning
+from srcctl.node import enter, power
+
 ValueT = TypeVar("ValueT")
 
 SRCCTL = (sys.executable, "-c", "import sys; from srcctl.lab.cli import main; sys.exit(main())")
@@ -80,14 +83,10 @@ class LabUnderTest:
 
     def power(self, node: str) -> str:
         """ "on" or "off"."""
-        from srcctl.node.power import state
-
-        return state(str(self.directory), node)
+        return power.state(str(self.directory), node)
 
     def processes(self, node: str) -> dict[str, int]:
         """The node's processes by name; empty when it is off."""
-        from srcctl.node import power
-
         try:
             return power.status(str(self.directory), node)
         except power.PowerError:
@@ -96,8 +95,19 @@ class LabUnderTest:
     # Commands on nodes.
 
     def run(self, node: str, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a shell command on a node; its exit code is the caller's to judge."""
-        return self.srcctl("exec", node, "--", "/bin/sh", "-c", command, timeout=timeout, check=False)
+        """Run a shell command on a node, as ``srcctl exec`` does; its exit code is the caller's to judge.
+
+        A node that is off answers with srcctl's exit code for that.
+        """
+        argv = ["/bin/sh", "-c", command]
+        try:
+            answer: subprocess.CompletedProcess[str] = enter.run(
+                str(self.directory), node, argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                errors="replace", timeout=timeout,
+            )  # fmt: skip
+            return answer
+        except power.PoweredOff as error:
+            return subprocess.CompletedProcess(argv, NotRunning.exit_code, "", str(error))
 
     def output(self, node: str, command: str, timeout: float = 60) -> str:
         """The output of a shell command that must succeed."""

@@ -53,7 +53,7 @@ def test_the_application_counts(lab: LabUnderTest) -> None:
 
 
 def test_exec_keeps_output_and_exit_code(lab: LabUnderTest) -> None:
-    answer = lab.run("node1", "echo out; echo err >&2; exit 42")
+    answer = lab.srcctl("exec", "node1", "--", "sh", "-c", "echo out; echo err >&2; exit 42", check=False)
     assert (answer.stdout, answer.stderr, answer.returncode) == ("out\n", "err\n", 42)
 
 
