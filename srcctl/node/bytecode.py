@@ -46,7 +46,7 @@ def bring_up_to_date(code: str) -> int:
             status = entry.stat()
             if is_stale(entry.path, status.st_mtime, status.st_size):
                 try:
-                    py_compile.compile(entry.path, doraise=True, quiet=2)
+                    py_compile.compile(entry.path, doraise=True, quiet=1)
                 except (OSError, py_compile.PyCompileError):
                     continue
                 count += 1
