@@ -62,6 +62,10 @@ def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int
         possible, reason = ("folder", "asked for") if mode == "folder" else view.probe(directory)
         if mode == "view" and possible != "view":
             raise LabError(f"view mode is not possible here: {reason}")
+        if possible == "folder" and ":" in directory:
+            raise LabError(
+                f"a lab in folder mode cannot have a colon in its path, which becomes part of PATH: {directory}"
+            )
         lab = Lab(
             directory,
             LabDescription(
@@ -94,7 +98,11 @@ def up(directory: str, *, nodes: int | None, speed: float | None, mode: str) -> 
         LabError: the lab has other nodes or another mode than asked for; see also ``create`` and ``power.boot``.
     """
     if not exists(directory):
-        lab = create(directory, nodes=nodes or DEFAULT_NODES, speed=speed or DEFAULT_SPEED, mode=mode)
+        try:
+            lab = create(directory, nodes=nodes or DEFAULT_NODES, speed=speed or DEFAULT_SPEED, mode=mode)
+        except LabError:
+            destroy(directory)
+            raise
     else:
         lab = Lab.load(directory)
         if nodes is not None and nodes != len(lab.description.nodes):

@@ -72,6 +72,14 @@ def test_no_room_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: py
     answer = srcctl("--lab", str(tmp_path / "lab"), "up")
     assert answer.exit_code == 6
     assert "no room on the disk" in answer.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_colon_in_the_path_is_refused_in_folder_mode(tmp_path: Path) -> None:
+    answer = srcctl("--lab", str(tmp_path / "a:b"), "up", "--mode", "folder")
+    assert answer.exit_code == 1
+    assert "colon" in answer.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_with_other_files_is_never_removed(tmp_path: Path) -> None:
