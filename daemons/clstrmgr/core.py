@@ -9,8 +9,9 @@ A member reports what a step did to its groups on its vote. Group Services hands
 whose report was not chosen repeats it, and no step begins before a phase came without a report. A release that nobody
 reported is not done: nothing is acquired on the strength of it.
 
-A node whose cluster manager is gone may still hold disks and addresses until it has halted: the vote on its node_down
-is withheld until Group Services says that the node itself has left the view.
+A node whose cluster manager is gone may still hold disks and addresses until it has halted: its node_down waits until
+Group Services says that the node itself has left the view. The view is agreed on, so one member's word for it is
+enough; it is replicated, because a member that joins later may find the node in the view again, booted anew.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from daemons.clstrmgr.jobs import JobList
 from daemons.clstrmgr.messages import ManagerState
 from daemons.clstrmgr.recovery_program import Program, Statement
 from daemons.clstrmgr.replicated import ClusterState, StateRecord, record_codec
-from daemons.clstrmgr.wire import Enqueue, GroupOutcome, Report, RunEvent, codec, group_name
+from daemons.clstrmgr.wire import Enqueue, GroupOutcome, NodeGone, Report, RunEvent, codec, group_name
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
@@ -74,6 +75,7 @@ class Settings:
         warning_interval: between the first two warnings; the distance doubles, up to an hour.
         retry: before a proposal that collided, or an event whose vote failed, is proposed again.
         resend: before a proposal without any answer is made again.
+        gone_patience: before a member that is not the oldest says that a node has left the view.
         settling_scale: microseconds of a product second for the settling time.
     """
 
@@ -82,6 +84,7 @@ class Settings:
     warning_interval: int = 30 * SECOND
     retry: int = 20_000
     resend: int = 10 * SECOND
+    gone_patience: int = SECOND
     settling_scale: int = SECOND
 
 
@@ -159,7 +162,7 @@ class ClusterManager:
         self.self_provider: cthags.Provider | None = None
         self.run: Run | None = None
         self.scripts: deque[Script] = deque()
-        self.outbox: deque[Event] = deque()
+        self.outbox: deque[Enqueue | NodeGone] = deque()
         self.pending: list[Pending] = []
         self.joining: Pending | None = None
         self.rp_failed = False
@@ -176,7 +179,7 @@ class ClusterManager:
         self._retry_at: int | None = None
         self._settle_at: int | None = None
         self._alive: frozenset[int] = frozenset()
-        self._gone: set[int] = set()
+        self._gone: dict[int, int] = {}
         self._down_here: dict[str, str] = {}
         self._request_number = 0
         self._run_number = 0
@@ -212,6 +215,7 @@ class ClusterManager:
             case Tick():
                 self._tick()
         if not self.exited:
+            self._say_who_is_gone()
             self._propose()
             self._answer_when_stable()
             self._log_state()
@@ -225,6 +229,11 @@ class ClusterManager:
             deadlines.append(self._sent_at + self.settings.resend)
         if self.run is not None:
             deadlines.append(self.run.next_warning)
+        deadlines.extend(
+            time + self.settings.gone_patience
+            for node, time in self._gone.items()
+            if self.cluster is not None and NodeGone(node) not in self.outbox
+        )
         return min(deadlines, default=None)
 
     def describe(self) -> dict[str, object]:
@@ -236,7 +245,7 @@ class ClusterManager:
             "cluster": None if self.cluster is None else msgspec.to_builtins(self.cluster.record(), str_keys=True),
             "run": None if self.run is None else (self.run.event.name, self.run.kind, self.run.step, self.run.phase),
             "scripts": [script.command for script in self.scripts],
-            "outbox": [event.name for event in self.outbox],
+            "outbox": [repr(message) for message in self.outbox],
             "in_flight": self._in_flight,
         }
 
@@ -364,6 +373,8 @@ class ClusterManager:
         return record
 
     def _approved(self, approved: cthags.Approved) -> None:
+        if self.cluster is not None:
+            self.cluster.version += 1
         nodes = tuple(dict.fromkeys(provider.node for provider in approved.providers))
         if approved.protocol == "join":
             if approved.self_provider in approved.changing:
@@ -388,6 +399,8 @@ class ClusterManager:
                 self._one_phase(approved)
 
     def _rejected(self, rejected: cthags.Rejected) -> None:
+        if self.cluster is not None:
+            self.cluster.version += 1
         if rejected.protocol == "failure_leave":
             self.members = tuple(dict.fromkeys(provider.node for provider in rejected.providers))
             for provider, reason in zip(rejected.changing, rejected.reasons, strict=False):
@@ -408,11 +421,16 @@ class ClusterManager:
         except RemoteFault as fault:
             self._log(f"message of {approved.proposer} dropped: {fault}")
             return
-        if not isinstance(message, Enqueue):
+        if not isinstance(message, Enqueue | NodeGone):
             return
-        if self.outbox and (message.event.origin, message.event.request) == (self.node_id, self.outbox[0].request):
+        if self.outbox and self.outbox[0] == message:
             self.outbox.popleft()
-        self._enqueue(message.event)
+        if isinstance(message, NodeGone):
+            self._gone.pop(message.node, None)
+            self.cluster.node_gone(message.node)
+            self._log(f"node {message.node} has left the view")
+        else:
+            self._enqueue(message.event)
 
     def _enqueue(self, event: Event) -> None:
         cluster = self.cluster
@@ -451,9 +469,25 @@ class ClusterManager:
     def _host_membership(self, nodes: frozenset[int]) -> None:
         self._alive = nodes
         if self.cluster is not None:
-            self._gone.update(node for node in self.cluster.nodes if node not in nodes)
-        if self.run is not None:
-            self._phase_done(self.run)
+            for node in self._awaited():
+                if node not in nodes:
+                    self._gone.setdefault(node, self._now)
+
+    def _awaited(self) -> list[int]:
+        """The nodes whose end the queue waits for."""
+        assert self.cluster is not None
+        return [event.node for event in self.cluster.queue if self._held_back(event)]
+
+    def _say_who_is_gone(self) -> None:
+        """The oldest member says it at once, another one that knows it a while later."""
+        if self.cluster is None:
+            return
+        awaited = self._awaited()
+        self._gone = {node: time for node, time in self._gone.items() if node in awaited}
+        for node, time in self._gone.items():
+            oldest = bool(self.members) and self.members[0] == self.node_id
+            if (oldest or self._now >= time + self.settings.gone_patience) and NodeGone(node) not in self.outbox:
+                self.outbox.append(NodeGone(node))
 
     # Coming and going of members.
 
@@ -463,10 +497,11 @@ class ClusterManager:
         self.cluster = ClusterState(self.configuration, self.serial)
         if others and self._offered is not None:
             self.cluster.install(self._offered)
+            self.cluster.version += 1
         self._offered = None
         self.self_provider = approved.self_provider
         self._join_sent = False
-        self._gone = {node for node in self.cluster.nodes if self._alive and node not in self._alive}
+        self._gone = {node: self._now for node in self._awaited() if self._alive and node not in self._alive}
         self._request_number = max(self._request_number, self.cluster.requests.get(self.node_id, 0))
         if not self.cluster.settled:
             seconds = self.configuration.cluster.settling_time
@@ -502,10 +537,6 @@ class ClusterManager:
         cluster = self.cluster
         assert cluster is not None
         self._log(f"node {node} left the group ({reason}), members {list(self.members)}")
-        if reason == "host_failure" or (self._alive and node not in self._alive):
-            self._gone.add(node)
-        else:
-            self._gone.discard(node)
         if cluster.nodes.get(node) == "unmanaged" or reason == "voluntary_leave":
             # Stopped before it left, or stopped with unmanage: nothing of it is taken over.
             cluster.nodes[node] = "down"
@@ -516,7 +547,9 @@ class ClusterManager:
         self._drop_events_of(node)
         if began or holding:
             cluster.nodes[node] = "leaving"
-            self._enqueue(Event(events.FAIL_NODE, node, mode=events.CRASH))
+            self._enqueue(Event(events.FAIL_NODE, node, mode=events.CRASH, left=reason == "host_failure"))
+            if self._alive and node not in self._alive:
+                self._gone.setdefault(node, self._now)
         else:
             cluster.nodes[node] = "down"
 
@@ -534,7 +567,7 @@ class ClusterManager:
         """Have an event queued by all members; returns its request number."""
         self._request_number += 1
         event = msgspec.structs.replace(event, origin=self.node_id, request=self._request_number)
-        self.outbox.append(event)
+        self.outbox.append(Enqueue(event))
         return self._request_number
 
     def _propose(self) -> None:
@@ -542,7 +575,7 @@ class ClusterManager:
         if cluster is None or self._protocol or self._in_flight or self._retry_at is not None:
             return
         if self.outbox:
-            message = codec.encode(Enqueue(self.outbox[0]))
+            message = codec.encode(self.outbox[0])
             self._in_flight = "enqueue"
             self._send(cthags.ProviderMessage(self._group(), message, 1))
         elif self._leaving:
@@ -551,7 +584,7 @@ class ClusterManager:
         elif (event := cluster.head()) is not None and self.members and self.members[0] == self.node_id:
             if self._held_back(event) or self.scripts:
                 return
-            message = codec.encode(RunEvent(event.serial, max(0, cluster.plan_step), cluster.digest()))
+            message = codec.encode(RunEvent(event.serial, cluster.version, cluster.digest()))
             self._in_flight = "run"
             self._send(cthags.ProviderMessage(self._group(), message, "n"))
         else:
@@ -563,7 +596,7 @@ class ClusterManager:
         return (
             event.name == events.FAIL_NODE
             and event.mode == events.CRASH
-            and event.node not in self._gone
+            and not event.left
             and event.node not in self.members
         )
 
@@ -579,8 +612,13 @@ class ClusterManager:
             self._vote(phase.group, phase.token, "reject")
             return
         event = cluster.head()
-        if not isinstance(message, RunEvent) or event is None or event.serial != message.serial:
+        due = event is not None and isinstance(message, RunEvent) and event.serial == message.serial
+        if not isinstance(message, RunEvent) or event is None or not due or self._held_back(event):
             self._log(f"proposal of {phase.proposer} rejected: it is not the event that is due")
+            self._vote(phase.group, phase.token, "reject")
+            return
+        if message.version != cluster.version:
+            self._log(f"proposal of {phase.proposer} rejected: the group has changed since")
             self._vote(phase.group, phase.token, "reject")
             return
         if message.digest != cluster.digest():
@@ -690,16 +728,12 @@ class ClusterManager:
         """Vote, if this phase's work on this node is done."""
         if run.voted or self.scripts or run is not self.run:
             return
-        if run.kind == "vote":
-            if self._held_back(run.event):
-                return
-            value: cthags.VoteValue = "continue"
-        elif self.rp_failed and run.kind == "report":
+        if run.kind == "report" and self.rp_failed:
             return
-        else:
-            if run.kind == "step":
-                self._compose_report(run)
-            value = "continue" if run.report is not None or not run.last else "approve"
+        if run.kind == "step":
+            self._compose_report(run)
+        goes_on = run.kind == "vote" or run.report is not None or not run.last
+        value: cthags.VoteValue = "continue" if goes_on else "approve"
         run.voted = True
         run.approving = value == "approve"
         report = None if run.report is None else msgspec.structs.replace(run.report, phase=run.phase)
@@ -1004,7 +1038,8 @@ class ClusterManager:
         if self.cluster is None or not self.services:
             return
         if report.kind == "repository_lost":
-            self._want(Event(events.REP_DISK_NOTIFY, self.node_id, address=report.subject))
+            event = Event(events.REP_DISK_NOTIFY, self.node_id, network=report.detail, address=report.subject)
+            self._want(event)
         elif report.kind in ("volume_group_lost", "disk_lost") and self.configuration is not None:
             lost = {report.subject} if report.kind == "volume_group_lost" else set(report.detail.split())
             for group in self.configuration.groups:

@@ -67,9 +67,10 @@ class Event(msgspec.Struct, frozen=True):
         mode: FAIL_NODE: crash, restarted, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry,
             operator, settle.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
-        network, address: interface and network events; ``address`` is the text of REP_DISK_NOTIFY.
+        network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         origin, request: the node that asked and its number for it, growing; they make a repeated message harmless.
         serial: the event's number in the cluster, given when it enters the queue.
+        left: FAIL_NODE after a crash: the node itself has left the view, not only its cluster manager.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Event(msgspec.Struct, frozen=True):
     origin: int = 0
     request: int = 0
     serial: int = 0
+    left: bool = False
 
     @property
     def priority(self) -> tuple[int, int]:
@@ -113,7 +115,7 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
         case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE":
             return (node_name, event.address)
         case "TE_REP_DISK_NOTIFY":
-            return (node_name, event.address)
+            return (node_name, event.address, *event.network.split())
         case _:
             return (node_name,)
 

@@ -161,7 +161,7 @@ def _leave_plan(cluster: ClusterState, event: Event, members: tuple[int, ...]) -
     items = _items(placement.place(trigger, cluster.policies, situations))
     for item in items:
         group = cluster.groups[item.group]
-        if event.mode == "offline":
+        if event.mode == "offline" and group.state(event.node) in HELD:
             group.wanted = any(state in HELD for node, state in group.states.items() if node != event.node)
         elif item.stranded:
             group.wanted = True

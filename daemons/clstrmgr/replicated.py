@@ -61,6 +61,7 @@ class StateRecord(msgspec.Struct, frozen=True, tag="state"):
     plan: tuple[PlanItem, ...]
     plan_serial: int
     plan_step: int
+    version: int
 
 
 record_codec: Codec[StateRecord] = Codec(StateRecord, limit=SNAPSHOT_LIMIT)
@@ -118,6 +119,8 @@ class ClusterState:
         self.plan_serial = 0
         """The event that the plan belongs to; it outlives a run that Group Services broke off, 0 if there is none."""
         self.plan_step = 0
+        self.version = 0
+        """How many protocols of the group have ended since it was founded."""
         self.policies = tuple(
             GroupPolicy(
                 group.name,
@@ -169,6 +172,7 @@ class ClusterState:
             plan=self.plan,
             plan_serial=self.plan_serial,
             plan_step=self.plan_step,
+            version=self.version,
         )
 
     def install(self, record: StateRecord) -> None:
@@ -195,6 +199,7 @@ class ClusterState:
         self.plan = record.plan
         self.plan_serial = record.plan_serial
         self.plan_step = record.plan_step
+        self.version = record.version
 
     def digest(self) -> int:
         """A number that members with the same state share."""
@@ -234,6 +239,15 @@ class ClusterState:
             if not (event.node == node and event.name in (events.JOIN_NODE, events.FAIL_NODE))
             and not (event.origin == node and event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE))
             and not (event.node == node and event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE))
+        ]
+
+    def node_gone(self, node: int) -> None:
+        """The node has left the view since its cluster manager failed."""
+        self.queue = [
+            msgspec.structs.replace(event, left=True)
+            if event.node == node and event.name == events.FAIL_NODE and event.mode == events.CRASH
+            else event
+            for event in self.queue
         ]
 
     # What placement wants to know.

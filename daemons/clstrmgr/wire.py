@@ -19,14 +19,21 @@ class Enqueue(msgspec.Struct, frozen=True, tag="enqueue"):
     event: Event
 
 
-class RunEvent(msgspec.Struct, frozen=True, tag="run"):
-    """n-phase: run the event with this serial number from step ``step`` of its recovery program on.
+class NodeGone(msgspec.Struct, frozen=True, tag="gone"):
+    """One-phase: the node whose cluster manager failed has left the view since; what it held is free."""
 
-    ``digest`` is that of the proposer's state: a member whose state differs has a defect.
+    node: int
+
+
+class RunEvent(msgspec.Struct, frozen=True, tag="run"):
+    """n-phase: run the event with this serial number.
+
+    ``version`` and ``digest`` are those of the proposer's state. Of another version: the proposal was overtaken by a
+    failure or a join, and is rejected. Of the same version with another digest: a member has a defect.
     """
 
     serial: int
-    step: int
+    version: int
     digest: int
 
 
@@ -52,7 +59,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     status: int = 0
 
 
-Message: TypeAlias = Enqueue | RunEvent | Report | StateRecord
+Message: TypeAlias = Enqueue | NodeGone | RunEvent | Report | StateRecord
 
 codec: Codec[Message] = Codec(Message, limit=SNAPSHOT_LIMIT)
 

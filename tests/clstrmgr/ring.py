@@ -130,10 +130,11 @@ class Ring:
         self.before_phase: Callable[[_Protocol], None] = lambda protocol: None
         self.exits: dict[int, Exit] = {}
         self.holding: dict[int, int] = {}
-        self._queue: deque[Callable[[], None]] = deque()
+        self._queue: deque[Callable[[], object]] = deque()
         self._waiting: deque[_Protocol] = deque()
         self._active: _Protocol | None = None
         self._instance = 100
+        self._clients: dict[cthags.Provider, ClusterManager] = {}
         self._requests = 0
         self._settings = settings
         self.jobs: list[tuple[int, str]] = []
@@ -287,6 +288,7 @@ class Ring:
             case cthags.Join(group=name):
                 self._instance += 1
                 provider = cthags.Provider(number, self._instance)
+                self._clients[provider] = self.nodes[number]
                 self._waiting.append(_Protocol("join", None, (provider,), (), b"", n_phase=True))
             case cthags.ProviderMessage(group=name, message=message, phases=phases):
                 if self._active is not None or self._waiting:
@@ -312,6 +314,9 @@ class Ring:
             case _:
                 pass
         self._next_protocol()
+
+    def _lives(self, provider: cthags.Provider) -> bool:
+        return self.nodes.get(provider.node) is self._clients[provider]
 
     def _provider_failed(self, number: int, reason: cthags.LeaveReason) -> None:
         self.holding[number] = 0
@@ -346,10 +351,11 @@ class Ring:
         assert active is not None
         active.phase += 1
         active.votes = {}
+        active.voters = ()
         self.before_phase(active)
-        voters = [provider for provider in self.providers if provider.node in self.nodes]
+        voters = [provider for provider in self.providers if self._lives(provider)]
         if active.kind == "join":
-            voters += [provider for provider in active.changing if provider.node in self.nodes]
+            voters += [provider for provider in active.changing if self._lives(provider)]
         active.voters = tuple(
             voter for voter in voters if active.kind != "failure_leave" or voter not in active.changing
         )
@@ -363,7 +369,7 @@ class Ring:
     def _tally(self) -> None:
         active = self._active
         assert active is not None
-        if set(active.votes) != set(active.voters):
+        if not active.voters or set(active.votes) != set(active.voters):
             return
         values = [vote for vote, _ in active.votes.values()]
         if "reject" in values:
@@ -415,7 +421,7 @@ class Ring:
             time_limit_us=0,
             self_provider=receiver,
         )
-        self._queue.append(lambda: self.feed(receiver.node, Notified(notification)))
+        self._queue.append(lambda: self._lives(receiver) and self.feed(receiver.node, Notified(notification)))
 
     def _host_change(self) -> None:
         for number in list(self.nodes):

@@ -1,0 +1,241 @@
+"""What goes wrong: scripts, acquisitions, releases, members that die between two phases, votes that fail."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from daemons.clstrmgr import messages
+from daemons.clstrmgr.inputs import Reported, RunScript
+from tests.clstrmgr.ring import Ring, configuration, group
+
+
+def three(policies: str = "OHN FNPN NFB") -> Ring:
+    ring = Ring(configuration(3, group("rg1", "node1 node2 node3", policies)))
+    ring.start(1, 2, 3)
+    return ring
+
+
+def test_acquisition_that_fails_moves_the_group_on() -> None:
+    ring = three()
+    ring.job_hook = lambda node, job: "rg1" if node == 2 and "JOB_TYPE=VGS ACTION=\"ACQUIRE" in job else ""
+    ring.crash(1)
+    ring.settle()
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "OFFLINE", 3: "ONLINE"}
+    assert "[2] rg_move_release node2 1" in ring.trace
+
+
+def test_group_without_a_place_is_in_error_until_a_node_joins() -> None:
+    ring = three()
+    broken = {1, 2, 3}
+    ring.job_hook = lambda node, job: "rg1" if node in broken and "JOB_TYPE=VGS ACTION=\"ACQUIRE" in job else ""
+    assert ring.request(1, messages.MoveGroup("rg1", 2)).error == "failed"
+    states = ring.states("rg1")
+    assert "ONLINE" not in states.values()
+    assert "ERROR" in states.values()
+    broken.clear()
+    ring.request(3, messages.StopServices("offline"))
+    ring.start(3)
+    assert ring.states("rg1")[3] == "ONLINE"
+
+
+def test_release_that_fails_lets_nobody_acquire() -> None:
+    ring = three()
+    ring.job_hook = lambda node, job: "rg1" if "JOB_TYPE=FILESYSTEMS ACTION=\"RELEASE" in job else ""
+    assert ring.request(1, messages.MoveGroup("rg1", 2)).error == "failed"
+    assert ring.states("rg1") == {1: "ERROR", 2: "OFFLINE", 3: "OFFLINE"}
+    assert not any("[2]   ACQUIRE" in line for line in ring.trace)
+
+
+def test_script_failure_stops_the_program_until_recovery() -> None:
+    ring = three()
+    ring.trace.clear()
+    ring.script_hook = lambda node, script: 1 if node == 2 and script.command == "rg_move_fence" else 0
+    request = ring.ask(1, messages.MoveGroup("rg1", 2))
+    ring.settle()
+    assert ring.result(1, request).error == "failed"
+    assert ring.nodes[2].state == "ST_RP_FAILED"
+    assert {ring.nodes[1].state, ring.nodes[3].state} == {"ST_BARRIER"}
+    assert [line for line in ring.trace if "event_error" in line] == [
+        f"[{node}] event_error node2 TE_RG_MOVE rg_move_fence" for node in (1, 2, 3)
+    ]
+    assert not any("rg_move_acquire" in line for line in ring.trace)
+    assert ring.request(2, messages.RecoverFromScriptFailure()).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
+    assert {machine.state for machine in ring.nodes.values()} == {"ST_STABLE"}
+
+
+def test_missing_script_is_a_failure() -> None:
+    ring = three()
+    ring.script_hook = lambda node, script: 127 if node == 3 and script.command == "node_up" else 0
+    ring.request(2, messages.StopServices("offline"))
+    request = ring.ask(2, messages.StartServices())
+    ring.settle()
+    assert ring.nodes[3].state == "ST_RP_FAILED"
+    assert ring.result(2, request).error == "failed"
+
+
+@pytest.mark.parametrize("phase", range(1, 8))
+@pytest.mark.parametrize("victim", [1, 2, 3])
+def test_member_dies_between_two_phases(phase: int, victim: int) -> None:
+    ring = three()
+    died = []
+
+    def before(protocol: object) -> None:
+        if getattr(protocol, "kind", "") == "message" and getattr(protocol, "phase", 0) == phase and not died:
+            died.append(victim)
+            ring.crash(victim)
+
+    ring.before_phase = before
+    ring.ask(3 if victim != 3 else 2, messages.MoveGroup("rg1", 2))
+    ring.settle()
+    states = ring.states("rg1")
+    assert [node for node, state in states.items() if state == "ONLINE"] != []
+    assert len([state for state in states.values() if state != "OFFLINE"]) == 1, states
+    assert {machine.state for machine in ring.nodes.values()} == {"ST_STABLE"}
+
+
+def test_manager_dies_while_it_releases() -> None:
+    """Its release is not reported: nobody acquires before the node has left the view."""
+    ring = three()
+
+    def hook(node: int, script: RunScript) -> int | None:
+        if node == 1 and script.command == "rg_move_release":
+            ring.kill_manager(1)
+            return None
+        return 0
+
+    ring.script_hook = hook
+    ring.ask(3, messages.MoveGroup("rg1", 2))
+    ring.settle()
+    assert ring.states("rg1") == {1: "RELEASING", 2: "OFFLINE", 3: "OFFLINE"}
+    ring.crash(1)
+    ring.settle()
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
+
+
+def test_network_loss_moves_the_group_and_its_return_is_noted() -> None:
+    ring = three()
+    ring.trace.clear()
+    ring.feed(1, Reported(messages.SystemEvent("interface_down", "127.0.0.1")))
+    ring.settle()
+    assert [line for line in ring.trace if line.startswith("[1] ")][:3] == [
+        "[1] fail_interface node1 127.0.0.1",
+        "[1] network_down node1 net_ether_01",
+        "[1] network_down_complete node1 net_ether_01",
+    ]
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
+    assert ring.request(1, messages.MoveGroup("rg1", 1)).error == "not_eligible"
+    ring.feed(1, Reported(messages.SystemEvent("interface_up", "127.0.0.1")))
+    ring.settle()
+    assert ring.request(1, messages.MoveGroup("rg1", 1)).error == ""
+
+
+def test_volume_group_loss_moves_the_group() -> None:
+    ring = three()
+    ring.feed(1, Reported(messages.SystemEvent("volume_group_lost", "rg1vg")))
+    ring.settle()
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
+
+
+def test_repository_loss_is_notified_on_its_node() -> None:
+    ring = three()
+    ring.trace.clear()
+    ring.feed(2, Reported(messages.SystemEvent("repository_lost", "hdisk1", "0x1")))
+    ring.settle()
+    assert ring.trace == ["[2] rep_disk_notify node2 hdisk1 0x1"]
+
+
+def test_config_too_long_is_only_a_warning() -> None:
+    ring = three()
+    ring.trace.clear()
+    held: list[RunScript] = []
+
+    def hook(node: int, script: RunScript) -> int | None:
+        if node == 1 and script.command == "rg_move_release":
+            held.append(script)
+            return None
+        return 0
+
+    ring.script_hook = hook
+    request = ring.ask(1, messages.MoveGroup("rg1", 2))
+    ring.settle()
+    for _ in range(300):
+        ring.now += 10_000_000
+        ring.settle()
+    program = "/usr/es/sbin/cluster/events/rg_move.rp"
+    assert f"[1] config_too_long 360 {program}" in ring.trace
+    ring.script_hook = lambda node, script: 0
+    ring.end_script(1, held[0])
+    ring.settle()
+    assert ring.result(1, request).error == ""
+
+
+def test_offline_group_stays_offline_until_an_operator_asks() -> None:
+    ring = three()
+    assert ring.request(2, messages.OfflineGroup("rg1", 1)).error == ""
+    assert set(ring.states("rg1").values()) == {"OFFLINE"}
+    ring.request(1, messages.StopServices("offline"))
+    ring.start(1)
+    assert set(ring.states("rg1").values()) == {"OFFLINE"}
+    assert ring.request(2, messages.OnlineGroup("rg1", 3)).error == ""
+    assert ring.states("rg1")[3] == "ONLINE"
+
+
+def test_refusals() -> None:
+    ring = three()
+    assert ring.request(1, messages.StartServices()).error == "active"
+    assert ring.request(1, messages.MoveGroup("nix", 1)).error == "unknown_group"
+    assert ring.request(1, messages.MoveGroup("rg1", 9)).error == "unknown_node"
+    assert ring.request(1, messages.MoveGroup("rg1", 1)).error == "already"
+    ring.request(3, messages.StopServices("offline"))
+    assert ring.request(1, messages.MoveGroup("rg1", 3)).error == "node_down"
+    assert ring.request(3, messages.MoveGroup("rg1", 1)).error == "not_active"
+    assert ring.request(1, messages.RecoverFromScriptFailure()).error == "already"
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_random_histories_keep_one_holder(seed: int) -> None:
+    dice = random.Random(seed)
+    policies = ["OHN FNPN FBHPN", "OFAN FNPN NFB", "OFAN BO FBHPN", "OUDP FNPN NFB", "OAAN BO NFB"]
+    groups = [
+        group(
+            f"rg{number}", " ".join(dice.sample(["node1", "node2", "node3"], dice.randint(2, 3))), dice.choice(policies)
+        )
+        for number in range(1, 4)
+    ]
+    ring = Ring(configuration(3, *groups), seed=seed)
+    ring.job_hook = lambda node, job: dice.choice(groups).name if dice.random() < 0.02 else ""
+    held: dict[tuple[int, str], bool] = {}
+    for _ in range(25):
+        node = dice.randint(1, 3)
+        if node not in ring.nodes:
+            ring.boot(node)
+            continue
+        action = dice.random()
+        name = dice.choice(groups).name
+        if action < 0.45:
+            ring.ask(node, messages.StartServices())
+        elif action < 0.6:
+            ring.ask(node, messages.StopServices(dice.choice(["offline", "move", "unmanage"])))  # type: ignore[arg-type]
+        elif action < 0.75:
+            ring.ask(node, messages.MoveGroup(name, dice.choice([0, 1, 2, 3])))
+        elif action < 0.8:
+            ring.ask(node, messages.OfflineGroup(name, 0))
+        elif action < 0.85:
+            ring.ask(node, messages.OnlineGroup(name, 0))
+        else:
+            ring.crash(node)
+        if dice.random() < 0.7:
+            ring.settle()
+    ring.settle()
+    assert held == {}
+    for entry in groups:
+        states = ring.states(entry.name)
+        busy = [state for state in states.values() if state in ("ACQUIRING", "RELEASING")]
+        assert busy == [], (entry, states)
+        if not entry.concurrent:
+            assert list(states.values()).count("ONLINE") <= 1
+    for machine in ring.nodes.values():
+        assert machine.state in ("ST_STABLE", "ST_INIT"), machine.describe()

@@ -1,0 +1,205 @@
+"""The shipped event scripts under real bash, with commands of the node replaced by recorders."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from daemons.clstrmgr.events import Stage
+from daemons.clstrmgr.inputs import Input, JobWanted, ResourceUpdated, ScriptEnded
+from daemons.clstrmgr.jobs import JobList
+from daemons.clstrmgr.scripts import ScriptRunner
+from tests.clstrmgr.ring import ETC, configuration, group
+
+EVENTS = ETC / "usr/es/sbin/cluster/events"
+UTILITIES = ETC / "usr/es/sbin/cluster/utilities"
+
+
+class Node:
+    """A node with fake commands: runs one event script and answers its jobs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.bin = directory / "bin"
+        self.bin.mkdir()
+        self.calls = directory / "calls"
+        self.hacmp_out = directory / "hacmp.out"
+        self.cluster_log = directory / "cluster.log"
+        self.updates: list[ResourceUpdated] = []
+        self.fake("ifconfig", "varyonvg", "varyoffvg", "mount", "umount", "fuser", "lsvg", "start", "stop")
+        self.configuration = configuration(2, group("rg1", "node1 node2"))
+        controllers = tuple(
+            type(entry)(
+                name=entry.name, start=f"{self.bin}/start -x", stop=f"{self.bin}/stop", startup_mode="foreground"
+            )
+            for entry in self.configuration.controllers
+        )
+        self.configuration = type(self.configuration)(
+            **{name: getattr(self.configuration, name) for name in self.configuration.__struct_fields__}
+            | {"controllers": controllers}
+        )
+
+    def fake(self, *names: str, status: int = 0) -> None:
+        for name in names:
+            path = self.bin / name
+            path.write_text(f'#!/bin/bash\necho "{name} $*" >>{self.calls}\nexit {status}\n')
+            path.chmod(0o755)
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        words = [str(self.bin), str(EVENTS), str(EVENTS / "utils"), str(UTILITIES), os.environ["PATH"]]
+        return {
+            "PATH": ":".join(words),
+            "LOCALNODENAME": "node1",
+            "CLUSTER_NAME": "sample",
+            "CLUSTER_LOG": str(self.cluster_log),
+            "HISTORY_DIR": str(self.directory),
+            **extra,
+        }
+
+    def run(self, stage: Stage, *words: str, **extra: str) -> int:
+        jobs = JobList(self.configuration, "node1", stage, ("rg1",), set())
+
+        async def body() -> int:
+            ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+            def feed(value: Input) -> None:
+                match value:
+                    case JobWanted(run):
+                        runner.answer(run, jobs.next())
+                    case ResourceUpdated():
+                        self.updates.append(value)
+                    case ScriptEnded(_, status):
+                        ended.set_result(status)
+
+            runner = ScriptRunner(feed, lambda text: None)
+            runner.start(1, ["clcallev", *words], self.environment(**extra), str(self.hacmp_out))
+            return await asyncio.wait_for(ended, 20)
+
+        return asyncio.run(body())
+
+    def event_lines(self) -> list[str]:
+        lines = [re.sub(r"^\w{3} \d\d \d\d:\d\d:\d\d ", "", line) for line in self.hacmp_out.read_text().splitlines()]
+        return [line for line in lines if line.startswith("EVENT ")]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_acquisition(node: Node) -> None:
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    assert node.calls.read_text().splitlines() == [
+        "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
+        "varyonvg rg1vg",
+        "mount /rg1",
+    ]
+    assert node.event_lines() == [
+        "EVENT START: node_up node1",
+        "EVENT START: acquire_service_addr",
+        "EVENT COMPLETED: acquire_service_addr 0",
+        "EVENT COMPLETED: node_up node1 0",
+    ]
+    assert [(update.state, update.group) for update in node.updates] == [
+        ("acquiring", "rg1"),
+        ("resource_up", "rg1"),
+        ("resource_up", "rg1"),
+        ("resource_up", "rg1"),
+    ]
+    lines = node.cluster_log.read_text().splitlines()
+    assert re.fullmatch(
+        r"\w{3} \d\d \d\d:\d\d:\d\d node1 user:notice PowerHA SystemMirror for AIX: EVENT START: node_up node1",
+        lines[0],
+    )
+    (history,) = node.directory.glob("cluster.????????")
+    assert re.fullmatch(r"\w{3} \d\d \d\d:\d\d:\d\d EVENT START: node_up node1", history.read_text().splitlines()[0])
+
+
+def test_release(node: Node) -> None:
+    assert node.run(Stage.RELEASE, "rg_move_release", "node1", "1") == 0
+    assert node.calls.read_text().splitlines() == [
+        "stop ",
+        "umount /rg1",
+        "varyoffvg rg1vg",
+        "ifconfig en0 delete 127.0.0.33",
+    ]
+    assert node.event_lines() == [
+        "EVENT START: rg_move_release node1 1",
+        "EVENT START: rg_move node1 1 RELEASE",
+        "EVENT START: stop_server rg1_app",
+        "EVENT COMPLETED: stop_server rg1_app  0",
+        "EVENT START: release_service_addr",
+        "EVENT COMPLETED: release_service_addr 0",
+        "EVENT COMPLETED: rg_move node1 1 RELEASE 0",
+        "EVENT COMPLETED: rg_move_release node1 1 0",
+    ]
+
+
+def test_applications_start(node: Node) -> None:
+    assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
+    assert node.calls.read_text().splitlines() == ["start -x"]
+    assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+
+
+def test_trace_shows_script_and_line(node: Node) -> None:
+    node.run(Stage.ACQUIRE, "node_up", "node1", VERBOSE_LOGGING="high")
+    text = node.hacmp_out.read_text()
+    assert re.search(r"^:node_up\[\d+\] process_resources$", text, re.MULTILINE)
+    assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] varyonvg rg1vg$", text, re.MULTILINE)
+    assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] : exit status of varyonvg rg1vg is: 0$", text, re.MULTILINE)
+    reference = r"^cl_RMupdate: Reference string: \S+\.process_resources\.All_groups\.rg1\.ref$"
+    assert re.search(reference, text, re.MULTILINE)
+
+
+def test_volume_group_that_does_not_come(node: Node) -> None:
+    node.fake("varyonvg", status=1)
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    assert ("resource_error", "rg1") in [(update.state, update.group) for update in node.updates]
+    assert "!!!!!!!!!! ERROR !!!!!!!!!!" in node.hacmp_out.read_text()
+
+
+def test_failing_and_missing_scripts(node: Node) -> None:
+    bad = node.bin / "node_up"
+    bad.write_text("#!/bin/bash\nexit 3\n")
+    bad.chmod(0o755)
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 3
+    assert node.event_lines()[-1] == "EVENT FAILED: 3: node_up node1 3"
+    assert node.run(Stage.ACQUIRE, "no_such_event", "node1") == 127
+
+
+def test_channel_is_closed_to_applications(node: Node) -> None:
+    start = node.bin / "start"
+    start.write_text(
+        f"#!/bin/bash\nls -l /proc/self/fd | grep -c socket >{node.calls}\necho ${{CLRGPA_FD:-none}} >>{node.calls}\n"
+    )
+    assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
+    assert node.calls.read_text().split() == ["0", "none"]
+
+
+def test_forced_node_down_leaves_everything(node: Node) -> None:
+    assert node.run(Stage.RELEASE, "node_down", "node1", "forced") == 0
+    assert not node.calls.exists()
+
+
+def test_pre_and_post_events_and_recovery(node: Node) -> None:
+    customization = node.bin / "cl_event_customization"
+    customization.write_text(
+        f"#!/bin/bash\necho PRE={node.bin}/before\necho POST={node.bin}/after\necho NOTIFY=\n"
+        f"echo RECOVERY={node.bin}/repair\necho COUNT=2\n"
+    )
+    customization.chmod(0o755)
+    node.fake("before", "after", "repair")
+    bad = node.bin / "node_up"
+    bad.write_text("#!/bin/bash\nexit 3\n")
+    bad.chmod(0o755)
+    assert node.run(Stage.ACQUIRE, "node_up", "node1", CUSTOMIZED_EVENTS="node_up node_down") == 3
+    assert node.calls.read_text().splitlines() == [
+        "before node_up node1",
+        "repair node_up node1",
+        "repair node_up node1",
+        "after node_up 3 node1",
+    ]
