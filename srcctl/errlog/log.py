@@ -1,0 +1,155 @@
+"""The error log's file: appended under a lock, one line an entry, bounded, whole after kill -9.
+
+An entry is a line of JSON that ends in a newline; a line without its end was being written when its writer died and is
+not an entry.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from srcctl.errlog.templates import TEMPLATES, Template
+from srcctl.node.root import IdentityError, NodeRoot, replace_file
+
+LOG_FILE = "/var/adm/ras/errlog"
+SIZE_MAX = 1 << 20
+"""Bytes of the log (the product's default is 1 MB); the oldest half goes when it is full."""
+
+
+class Entry(NamedTuple):
+    """One entry. ``time`` in seconds since the epoch; ``details`` are titles and texts of the detail data."""
+
+    sequence: int
+    time: float
+    label: str
+    resource: str
+    node: str
+    details: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def template(self) -> Template:
+        """What the log knows about the label."""
+        return TEMPLATES[self.label]
+
+
+def log_entry(root: NodeRoot, label: str, resource: str, details: Sequence[tuple[str, str]] = ()) -> None:
+    """Write an entry. A log that cannot be written (full or read-only disk) loses it; nobody fails for that.
+
+    Args:
+        root: the node's file tree.
+        label: of a template.
+        resource: the resource name, for example ``SRC``.
+        details: titles and texts of the detail data.
+
+    Raises:
+        KeyError: no template has that label (a defect of the caller).
+    """
+    TEMPLATES[label]
+    try:
+        with _locked(root):
+            entries, size = _read_lines(root)
+            sequence = json.loads(entries[-1])["sequence"] + 1 if entries else 1
+            line = json.dumps(
+                {
+                    "sequence": sequence,
+                    "time": time.time(),
+                    "label": label,
+                    "resource": resource,
+                    "node": _node(root),
+                    "details": [list(detail) for detail in details],
+                }
+            )
+            data = (line + "\n").encode()
+            if size + len(data) > SIZE_MAX:
+                kept = entries[len(entries) // 2 :]
+                replace_file(root.path(LOG_FILE), "".join(kept).encode() + data)
+            else:
+                _append(root.path(LOG_FILE), data, sum(len(entry.encode()) for entry in entries))
+    except (OSError, ValueError, KeyError):
+        pass
+
+
+def read(root: NodeRoot) -> list[Entry]:
+    """All entries, oldest first; an absent log is empty."""
+    try:
+        lines, _ = _read_lines(root)
+    except OSError:
+        return []
+    return [entry for line in lines if (entry := _entry(line)) is not None]
+
+
+def clear(root: NodeRoot, remove: Sequence[int]) -> None:
+    """Remove the entries with these sequence numbers.
+
+    Raises:
+        OSError: the log cannot be written.
+    """
+    gone = set(remove)
+    with _locked(root):
+        lines, _ = _read_lines(root)
+        kept = [line for line in lines if (entry := _entry(line)) is None or entry.sequence not in gone]
+        replace_file(root.path(LOG_FILE), "".join(kept).encode())
+
+
+def _node(root: NodeRoot) -> str:
+    try:
+        return root.identity.node
+    except IdentityError:
+        return os.uname().nodename
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        value = json.loads(line)
+        if value["label"] not in TEMPLATES:
+            return None
+        return Entry(
+            int(value["sequence"]),
+            float(value["time"]),
+            value["label"],
+            value["resource"],
+            value["node"],
+            tuple((str(title), str(text)) for title, text in value["details"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read_lines(root: NodeRoot) -> tuple[list[str], int]:
+    """Complete lines with their ends, and the file's size."""
+    try:
+        with open(root.path(LOG_FILE), encoding="utf-8", errors="replace", newline="\n") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return [], 0
+    lines = text.splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n") and line.startswith("{")], len(text.encode())
+
+
+def _append(path: str, data: bytes, end_of_whole_lines: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if os.fstat(descriptor).st_size != end_of_whole_lines:
+            # The tail of a writer that was killed in the middle of its line.
+            os.ftruncate(descriptor, end_of_whole_lines)
+        os.pwrite(descriptor, data, end_of_whole_lines)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(root: NodeRoot) -> Iterator[None]:
+    path = root.path(LOG_FILE) + ".lock"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

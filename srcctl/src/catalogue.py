@@ -1,0 +1,36 @@
+"""The 0513 message catalogue. Texts that no published output confirms are believed right (inferred: 001, 053, 103)."""
+
+from __future__ import annotations
+
+MESSAGES = {
+    1: "The System Resource Controller daemon is not active.",
+    4: "The Subsystem or Group, %s, is currently inoperative.",
+    5: "The Subsystem, %s, only supports signal communication.",
+    15: "The %s Subsystem could not be started.\nPlease check subsystem resources and try again.",
+    29: "The %s Subsystem is already active.\nMultiple instances are not supported.",
+    36: "The request could not be passed to the %s subsystem.\nStart the subsystem and try your command again.",
+    44: "The %s Subsystem was requested to stop.",
+    53: "Only root may run this command.",
+    56: "Timeout waiting for command response. If you specified a foreign host,\n"
+    "see the /etc/inittab file on the foreign host to verify that the SRC daemon\n"
+    "(srcmstr) was started with the -r flag to accept remote requests.",
+    59: "The %s Subsystem has been started. Subsystem PID is %s.",
+    71: "The %s Subsystem has been added.",
+    75: "The new subsystem name is already on file.",
+    77: "Subsystem has been changed.",
+    79: "The notify method %s has been added.",
+    83: "Subsystem has been Deleted.",
+    84: "There were no records that matched your request.",
+    85: "The %s Subsystem is not on file.",
+    86: "The %s Group is not on file.",
+    91: "The request to turn on tracing was completed successfully.",
+    92: "The request to turn off tracing was completed successfully.",
+    95: "The request for subsystem refresh was completed successfully.",
+    103: "The request is not supported by the %s Subsystem.",
+}
+
+
+def message(number: int, *values: object) -> str:
+    """``0513-nnn text``."""
+    text = MESSAGES[number]
+    return f"0513-{number:03d} " + (text % values if values else text)

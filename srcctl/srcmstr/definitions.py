@@ -1,0 +1,85 @@
+"""SRCsubsys objects as values, and how their argument and environment strings are split."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ONCE, RESPAWN = 1, 2
+"""SRCsubsys.action."""
+MESSAGE_QUEUE, SIGNALS, SOCKETS = 1, 2, 3
+"""SRCsubsys.contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A subsystem's definition. ``waittime`` in seconds."""
+
+    subsysname: str
+    path: str
+    synonym: str = ""
+    cmdargs: str = ""
+    uid: int = 0
+    standin: str = "/dev/console"
+    standout: str = "/dev/console"
+    standerr: str = "/dev/console"
+    action: int = ONCE
+    multi: int = 0
+    contact: int = SOCKETS
+    priority: int = 20
+    signorm: int = 0
+    sigforce: int = 0
+    display: int = 1
+    waittime: int = 20
+    grpname: str = ""
+
+    @classmethod
+    def from_object(cls, values: Mapping[str, object]) -> Definition:
+        """The definition in an SRCsubsys object (or in its JSON form)."""
+        fields = {name: values[name] for name in cls.__slots__ if name in values}
+        return cls(**fields)  # type: ignore[arg-type]
+
+    def as_dict(self) -> dict[str, object]:
+        """The definition as plain values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def answers_to(self, name: str) -> bool:
+        """Whether ``name`` is its name or its synonym."""
+        return name in (self.subsysname, self.synonym) and name != ""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that is defined: subsystems in the order of the object class, and notify methods by name."""
+
+    definitions: tuple[Definition, ...] = ()
+    notify: tuple[tuple[str, str], ...] = ()
+
+    def named(self, name: str) -> Definition | None:
+        """The definition of a subsystem by name or synonym."""
+        return next((d for d in self.definitions if d.answers_to(name)), None)
+
+    def group(self, name: str) -> tuple[Definition, ...]:
+        """The members of a group."""
+        return tuple(d for d in self.definitions if name and d.grpname == name)
+
+    def notify_method(self, definition: Definition) -> str:
+        """The subsystem's own notify method, else its group's; never both."""
+        methods = dict(self.notify)
+        return methods.get(definition.subsysname) or methods.get(definition.grpname or "\0", "")
+
+
+def split_arguments(text: str) -> list[str]:
+    """Split by shell-like rules; an unbalanced quote stands for itself (inferred)."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def split_environment(text: str) -> dict[str, str]:
+    """``NAME=value`` pairs of ``startsrc -e``; other words are ignored."""
+    return {
+        name: value for name, mark, value in (word.partition("=") for word in split_arguments(text)) if mark and name
+    }
