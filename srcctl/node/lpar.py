@@ -25,7 +25,19 @@ import msgspec
 import setproctitle  # noqa: F401 - imported once here, used by every forked child
 
 from srcctl.machine import TICK
-from srcctl.node import boot, environment, guard, inittab, messages, processes, programs, sockets, spawn, syscalls
+from srcctl.node import (
+    boot,
+    bootlog,
+    environment,
+    guard,
+    inittab,
+    messages,
+    processes,
+    programs,
+    sockets,
+    spawn,
+    syscalls,
+)
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.node.table import ProcessTable
 from srcctl.node.view import current_mount_points
@@ -36,6 +48,8 @@ CONTROL: Final = "/dev/lpar"
 CONSOLE: Final = "/dev/console"
 SRC_SOCKET: Final = "/dev/SRC"
 PID_FILE: Final = "/var/run/lpar.pid"
+CONNECTIONS_MAX: Final = 64
+"""Beyond it the oldest connection to the control socket is closed."""
 CONSOLE_MAX: Final = 1 << 20
 CONSOLE_KEEP: Final = 1 << 18
 END_MARKER: Final = "/var/adm/ras/.lastend"
@@ -188,9 +202,7 @@ class Lpar:
             os.unlink(marker)
         except OSError:
             pass
-        from srcctl.node.bootlog import log_boot
-
-        log_boot(self.root, kind, reason.strip(), self.console)
+        bootlog.log_boot(self.root, kind, reason.strip())
 
     # inittab.
 
@@ -413,6 +425,8 @@ class Lpar:
         except OSError:
             return
         connection.setblocking(False)
+        if len(self.connections) >= CONNECTIONS_MAX:
+            self._drop(next(iter(self.connections)))
         self.connections[connection.fileno()] = connection
         self.poll.register(connection, select.POLLIN)
 

@@ -197,11 +197,12 @@ def ask(lab: str, node: str, request: messages.ControlRequest, patience: float) 
     """
     path = os.path.join(seed.root_directory(os.path.realpath(lab), node), "dev", "lpar")
     try:
-        reply = control.ask(path, request, patience)
+        data = control.exchange_bytes(path, messages.encode(request), patience)
     except control.LparSilent:
         raise PowerError(f"the lpar of {node} does not answer") from None
     except control.LparUnreachable:
         raise PoweredOff(f"{node} is powered off") from None
+    reply = messages.control_reply_decoder.decode(data)
     if reply.error:
         raise PowerError(reply.error)
     return reply

@@ -116,17 +116,18 @@ def descendants(roots: Iterable[int], parent_of: dict[int, int]) -> set[int]:
     return found
 
 
-def members(membership: Membership, ancestors: Iterable[int] = ()) -> list[int]:
+def members(membership: Membership, ancestors: Iterable[int] = (), thorough: bool = False) -> list[int]:
     """The pids of all live processes of a node.
 
     ``ancestors`` (folder mode) are processes whose descendants belong to the node even if they cleaned their
-    environment: lpar, usually.
+    environment: lpar, usually. ``thorough`` looks for marks and descendants in view mode too, which catches what went
+    into a mount namespace of its own; it costs twice the time.
     """
-    if membership.namespace:
+    if membership.namespace and not thorough:
         namespace = membership.namespace
         return [pid for pid in _pids() if mount_namespace(pid) == namespace]
     parent_of = parents()
-    marked = {pid for pid in parent_of if mark_of(pid) == membership.mark}
+    marked = {pid for pid in parent_of if is_member(pid, membership) or mark_of(pid) == membership.mark}
     marked.update(pid for pid in ancestors if pid in parent_of)
     return sorted(descendants(marked, parent_of) & parent_of.keys())
 
@@ -146,10 +147,13 @@ def kill_all(membership: Membership, spare: Iterable[int] = (), ancestors: Itera
     """
     spared = set(spare)
     ancestors = tuple(ancestors)
+    thorough = False
     for round_number in range(1, ROUNDS_MAX):
-        victims = [pid for pid in members(membership, ancestors) if pid not in spared]
+        victims = [pid for pid in members(membership, ancestors, thorough) if pid not in spared]
         if not victims:
-            return round_number
+            if thorough:
+                return round_number
+            thorough = True
         for pid in victims:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -77,11 +77,21 @@ def _arrange_descriptors(root: NodeRoot, request: Request) -> None:
     os.closerange(last, 1 << 20)
 
 
+def _own_user_namespace() -> bool:
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split()[2:] == ["1"]
+
+
 def _set_user(uid: int) -> None:
-    if uid == 0 or uid == os.geteuid():
+    """Become another user. An owner who is not root has no other users: the program then runs as the owner."""
+    if uid == 0 or uid == os.geteuid() or os.geteuid() != 0:
         return
-    if os.geteuid() != 0:
-        raise PermissionError(errno.EPERM, "only root can start programs of another user")
+    if _own_user_namespace():
+        # This host gives us no other user: the owner without any privilege comes nearest.
+        from srcctl.node.syscalls import CAP_LAST, drop_capabilities
+
+        drop_capabilities(range(CAP_LAST + 1))
+        return
     try:
         import pwd
 
@@ -100,10 +110,6 @@ def _prepare(root: NodeRoot, request: Request) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.setsid()
-    if request.dies_with_parent:
-        from srcctl.node.syscalls import die_with_parent
-
-        die_with_parent(signal.SIGKILL)
     _arrange_descriptors(root, request)
     os.chdir(root.path("/") if root.directory else "/")
     os.umask(0o022)
@@ -113,6 +119,11 @@ def _prepare(root: NodeRoot, request: Request) -> None:
         except OSError:
             pass
     _set_user(request.uid)
+    if request.dies_with_parent:
+        # Last, because a change of user takes it back.
+        from srcctl.node.syscalls import die_with_parent
+
+        die_with_parent(signal.SIGKILL)
 
 
 def set_title(path: str, arguments: tuple[str, ...] | list[str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from srcctl.errlog import read
 from srcctl.node import enter, messages, power, processes, sockets
 from srcctl.node.root import Identity
 from tests.node.machine import Machine, wait_for
@@ -386,3 +387,20 @@ def test_garbage_on_the_control_socket(machine: Machine) -> None:
             connection.send(garbage)
     machine.tell_srcmstr(b"garbage")
     assert power.status(machine.lab, machine.name)["srcmstr"]
+
+
+def test_error_log_of_boots(machine: Machine) -> None:
+    assert [entry.label for entry in read(machine.root)] == ["ERRLOG_ON"]
+    machine.run("halt", "-q")
+    wait_for(machine.is_off, "the node is off")
+    assert power_cycle_labels(machine) == ["ERRLOG_ON", "REBOOT_ID"]
+    os.kill(power.status(machine.lab, machine.name)["lpar"], signal.SIGKILL)
+    wait_for(machine.is_off, "the node is off")
+    assert power_cycle_labels(machine) == ["ERRLOG_ON", "KERNEL_PANIC"]
+
+
+def power_cycle_labels(machine: Machine) -> list[str]:
+    """The labels that a boot adds."""
+    before = len(read(machine.root))
+    machine.boot()
+    return [entry.label for entry in read(machine.root)[before:]]

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Final
 
-from srcctl.node import control, messages
+from srcctl.node import control
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IdentityError, NodeRoot
 
@@ -31,7 +31,11 @@ def _complain(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _end_node(root: NodeRoot, request: messages.Halt | messages.Reboot, name: str) -> int:
+def _request(kind: str, mode: str, reason: str) -> dict[str, str]:
+    return {"type": kind, "mode": mode, "reason": reason}
+
+
+def _end_node(root: NodeRoot, request: dict[str, str], name: str) -> int:
     """Ask lpar; if it does not answer (stopped, stuck) kill the node from here. Returns only on a refusal."""
     try:
         identity = root.identity
@@ -39,19 +43,19 @@ def _end_node(root: NodeRoot, request: messages.Halt | messages.Reboot, name: st
         _complain(f"{name}: {error}")
         return 1
     try:
-        reply = control.ask(root.path("/dev/lpar"), request, LPAR_PATIENCE)
+        reply = control.exchange(root.path("/dev/lpar"), request, LPAR_PATIENCE)
     except control.LparUnreachable as error:
         _complain(f"{name}: {error}")
         return 1
     except control.LparSilent:
         from srcctl.node.guard import write_end_marker
 
-        write_end_marker(root.path(END_MARKER), "halt", request.reason)
+        write_end_marker(root.path(END_MARKER), "halt", request["reason"])
         mark = f"{identity.lab_id}/{identity.node}"
         kill_all(Membership.of_this_process(mark, identity.mode == "view"), spare={os.getpid()})
         return 0
-    if reply.error:
-        _complain(f"{name}: {reply.error}")
+    if reply["error"]:
+        _complain(f"{name}: {reply['error']}")
         return 1
     # lpar kills this process among all others.
     time.sleep(STOP_PATIENCE)
@@ -70,15 +74,15 @@ def _options(argv: list[str], letters: str) -> tuple[str, list[str]] | None:
 
 def halt(argv: list[str]) -> int:
     """``halt [-q]``: the node stops at once; also ``poweroff`` and ``fasthalt``."""
-    return _halt(argv, messages.Halt("q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
+    return _halt(argv, _request("halt", "q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
 
 
 def reboot(argv: list[str]) -> int:
     """``reboot [-q]``: the node stops at once and boots again; also ``fastboot``."""
-    return _halt(argv, messages.Reboot("q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
+    return _halt(argv, _request("reboot", "q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
 
 
-def _halt(argv: list[str], request: messages.Halt | messages.Reboot) -> int:
+def _halt(argv: list[str], request: dict[str, str]) -> int:
     name = os.path.basename(argv[0])
     parsed = _options(argv, "fhlnpqyt:")
     if parsed is None or parsed[1]:
@@ -92,9 +96,9 @@ def systemctl(argv: list[str]) -> int:
     words = [word for word in argv[1:] if not word.startswith("-")]
     reason = f"systemctl by process {os.getppid()}"
     if words[:1] in (["poweroff"], ["halt"]):
-        return _end_node(NodeRoot.current(), messages.Halt("q", reason), "systemctl")
+        return _end_node(NodeRoot.current(), _request("halt", "q", reason), "systemctl")
     if words[:1] in (["reboot"], ["kexec"], ["soft-reboot"]):
-        return _end_node(NodeRoot.current(), messages.Reboot("q", reason), "systemctl")
+        return _end_node(NodeRoot.current(), _request("reboot", "q", reason), "systemctl")
     _complain("systemctl: not available on a node; see startsrc, stopsrc and lssrc.")
     return 1
 
@@ -132,7 +136,7 @@ def shutdown(argv: list[str]) -> int:
     _stop_subsystems(root)
     print("Rebooting . . ." if again else "....Halt completed....", flush=True)
     reason = f"shutdown {' '.join(argv[1:])}".strip()
-    request = messages.Reboot("normal", reason) if again else messages.Halt("normal", reason)
+    request = _request("reboot", "normal", reason) if again else _request("halt", "normal", reason)
     return _end_node(root, request, "shutdown")
 
 
@@ -158,10 +162,10 @@ def _stop_subsystems(root: NodeRoot) -> None:
     deadline = time.monotonic() + STOP_PATIENCE
     while time.monotonic() < deadline:
         try:
-            reply = control.ask(root.path("/dev/lpar"), messages.StatusRequest(), LPAR_PATIENCE)
+            reply = control.exchange(root.path("/dev/lpar"), {"type": "status"}, LPAR_PATIENCE)
         except (control.LparSilent, control.LparUnreachable):
             return
-        if not reply.processes.keys() - {"lpar", "caa", "srcmstr"}:
+        if not reply["processes"].keys() - {"lpar", "caa", "srcmstr"}:
             return
         time.sleep(0.05)
 
@@ -169,15 +173,15 @@ def _stop_subsystems(root: NodeRoot) -> None:
 def _to_level(level: str, name: str) -> int:
     root = NodeRoot.current()
     try:
-        reply = control.ask(root.path("/dev/lpar"), messages.Telinit(level), STOP_PATIENCE)
+        reply = control.exchange(root.path("/dev/lpar"), {"type": "telinit", "level": level}, STOP_PATIENCE)
     except control.LparSilent:
         _complain(f"{name}: init does not answer.")
         return 1
     except control.LparUnreachable as error:
         _complain(f"{name}: {error}")
         return 1
-    if reply.error:
-        _complain(f"{name}: {reply.error}")
+    if reply["error"]:
+        _complain(f"{name}: {reply['error']}")
         return 1
     return 0
 
