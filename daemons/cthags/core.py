@@ -195,6 +195,7 @@ class Core:
         self._sent_positions: dict[int, deque[tuple[int, int]]] = {}
         self._stable_at: dict[int, int] = {}
         self._base: ViewId | None = None
+        self._hosts: tuple[int, ...] = ()
         self.faults: Counter[str] = Counter()
         self._next_request = 1
         self._next_instance = 1
@@ -227,6 +228,7 @@ class Core:
                 self._received(now, value)
             case AliveNodes():
                 self._membership.set_alive(now, value.alive, value.configured)
+                self._tell_hosts()
             case ClientRequest():
                 self._request(value.client, value.request)
             case ClientGone():
@@ -326,7 +328,7 @@ class Core:
         for operation in operations:
             self._apply(operation)
 
-    def installed(self, view: View, departed: tuple[int, ...], snapshot: Snapshot | None) -> None:
+    def installed(self, view: View, departed: dict[int, LeaveReason], snapshot: Snapshot | None) -> None:
         """Begin a view: the log is empty, the nodes that are out have failed, open business goes to the leader."""
         base, position = self._base, self._log.position
         self._log = ViewLog()
@@ -339,7 +341,7 @@ class Core:
         self._table.fail_nodes(departed)
         self._base = view.id
         self._out.append(ViewInstalled(view, base, position))
-        self._notify_hosts()
+        self._tell_hosts()
         self._sequencer.clear()
         if self._membership.leads:
             self._sequencer.restart(self._now)
@@ -373,7 +375,7 @@ class Core:
         self._loopback.clear()
         for name in names:
             self._notify_subscribers(name)
-        self._notify_hosts()
+        self._tell_hosts()
 
     # The log.
 
@@ -663,8 +665,7 @@ class Core:
 
     def _subscription(self, name: str) -> Subscription:
         if name == HOST_MEMBERSHIP:
-            view = self._membership.view
-            return Subscription(name, tuple(Provider(node, 0) for node in view.nodes) if view else (), b"")
+            return Subscription(name, tuple(Provider(node, 0) for node in self._membership.hosts()), b"")
         group = self._table.groups.get(name)
         return Subscription(name, group.providers if group else (), group.state if group else b"")
 
@@ -673,8 +674,11 @@ class Core:
             if name in client.subscriptions:
                 self._notify(client, self._subscription(name))
 
-    def _notify_hosts(self) -> None:
-        self._notify_subscribers(HOST_MEMBERSHIP)
+    def _tell_hosts(self) -> None:
+        hosts = self._membership.hosts()
+        if hosts != self._hosts:
+            self._hosts = hosts
+            self._notify_subscribers(HOST_MEMBERSHIP)
 
     def _deliver(self, delivery: groups.Delivery) -> None:
         match delivery:

@@ -97,7 +97,7 @@ class GroupTable:
         self.serial = snapshot.serial
         self.groups = {group.name: group for group in snapshot.groups}
 
-    def fail_nodes(self, nodes: tuple[int, ...]) -> None:
+    def fail_nodes(self, nodes: dict[int, LeaveReason]) -> None:
         """Members left the view: all their providers, and those of them that were about to join, have failed."""
         for name in sorted(self.groups):
             group = self.groups[name]
@@ -107,7 +107,7 @@ class GroupTable:
                 candidates += group.running.begin.changing
             for provider in candidates:
                 if provider.node in nodes and provider not in known:
-                    known[provider] = "host_failure"
+                    known[provider] = nodes[provider.node]
             self.groups[name] = _replace(group, failed=tuple(known.items()))
 
     def apply(self, operation: Operation) -> list[Delivery]:

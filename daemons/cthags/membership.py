@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from daemons.cthags.link import Link
+from daemons.cthags.messages import LeaveReason
 from daemons.cthags.wire import (
     Ack,
     Beat,
@@ -86,8 +87,8 @@ class Replica(Protocol):
         """Apply operations that this member missed."""
         ...
 
-    def installed(self, view: View, departed: tuple[int, ...], snapshot: Snapshot | None) -> None:
-        """A view begins. ``departed``: nodes whose members are out. ``snapshot``: the state, for a new member."""
+    def installed(self, view: View, departed: dict[int, LeaveReason], snapshot: Snapshot | None) -> None:
+        """A view begins. ``departed``: nodes whose members are out, and why. ``snapshot``: for a new member."""
         ...
 
     def dissolved(self) -> None:
@@ -183,6 +184,11 @@ class Membership:
     def blocked(self) -> bool:
         """A proposal was acknowledged: nothing of the present view is delivered any more."""
         return bool(self._accepted)
+
+    def hosts(self) -> tuple[int, ...]:
+        """The nodes that are up: members of the view, oldest first, then others that caa calls alive."""
+        inside = self.view.nodes if self.view is not None else ()
+        return inside + tuple(node for node in sorted(self.alive) if node not in inside)
 
     def describe(self) -> dict[str, object]:
         """The state as plain values."""
@@ -557,6 +563,7 @@ class Membership:
             first=first,
             operations=self._replica.operations_after(first) if proposal.base is not None else (),
             snapshot=self._replica.snapshot(),
+            down=tuple(node for node in self.view.nodes if node not in self.alive) if self.view is not None else (),
             base_commit=self._last_commit if behind else None,
         )
         for member in proposal.members:
@@ -634,7 +641,11 @@ class Membership:
                 old = self.view
             self._replica.catch_up(commit.operations[max(0, self._replica.position() - commit.first) :])
         before = old.members if old is not None else ()
-        departed = tuple(sorted({member.node for member in before if member not in commit.view.members}))
+        departed: dict[int, LeaveReason] = {
+            member.node: "host_failure" if member.node in commit.down else "provider_failure"
+            for member in before
+            if member not in commit.view.members
+        }
         self.view = commit.view
         self._last_commit = commit
         interrupted = self._round is not None and self._round.id > commit.view.id

@@ -32,7 +32,8 @@ STATE_MAX = 256
 """Bytes of a group's state value."""
 
 HOST_MEMBERSHIP = "HostMembership"
-"""The system group whose providers are the nodes of the view, to which anybody may subscribe."""
+"""The system group whose providers are the nodes that are up: those of the view, and live ones whose Group Services
+have just ended or begun. A node leaves it only when caa calls it dead. Anybody may subscribe; nobody may join."""
 
 Phases: TypeAlias = Literal[1, "n"]
 """1: no vote, the protocol is approved at once. "n": rounds of votes, each of them a barrier."""

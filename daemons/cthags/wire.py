@@ -175,7 +175,8 @@ class Commit(msgspec.Struct, frozen=True, tag="commit"):
     """All acknowledged: bring your copy of the old view's log to its end, then install the view.
 
     ``operations`` begin after position ``first`` of the log of view ``base``. ``base_commit`` leads a member that is
-    one view behind to ``base``. ``snapshot`` is the state at the end of that log, for those who had no view.
+    one view behind to ``base``. ``snapshot`` is the state at the end of that log, for those who had no view. ``down``
+    are the nodes that caa calls dead: of a member that is left out but not among them only the daemon has failed.
     """
 
     view: View
@@ -183,6 +184,7 @@ class Commit(msgspec.Struct, frozen=True, tag="commit"):
     first: int
     operations: tuple[Operation, ...]
     snapshot: Snapshot
+    down: tuple[int, ...] = ()
     base_commit: Commit | None = None
 
 

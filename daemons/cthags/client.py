@@ -1,0 +1,106 @@
+"""How others talk to Group Services: an asyncio client for daemons that join groups, a blocking one for commands."""
+
+from __future__ import annotations
+
+import os
+
+from daemons.cthags.messages import (
+    SOCKET_PATH,
+    Died,
+    DomainStatus,
+    Init,
+    Initialized,
+    Notification,
+    QueryStatus,
+    Request,
+    notification_codec,
+    request_codec,
+)
+from daemons.runtime.local import Closed, LocalConnection
+from daemons.runtime.local_client import LocalClient
+from srcctl.machine import RemoteFault
+from srcctl.node.root import NodeRoot
+
+QUERY_PATIENCE = 10.0
+"""Seconds within which cthags answers a status query."""
+
+
+class Unreachable(Exception):
+    """cthags does not run on this node, or does not answer."""
+
+
+class GroupServices:
+    """A GS client: ``init``, then ``send`` requests and ``receive`` notifications.
+
+    After ``Died`` nothing comes any more: the connection has ended.
+    """
+
+    def __init__(self, connection: LocalConnection[Request, Notification], node: int) -> None:
+        self._connection = connection
+        self.node = node
+        """This node's number."""
+
+    @classmethod
+    async def init(
+        cls,
+        root: NodeRoot,
+        name: str,
+        *,
+        interval_us: int = 0,
+        limit_us: int = 0,
+        critical: bool = False,
+    ) -> GroupServices:
+        """``ha_gs_init``: connect and register.
+
+        Args:
+            root: the node's root.
+            name: the program's name as status commands show it.
+            interval_us, limit_us: responsiveness probes (0: none).
+            critical: to be killed when it does not answer.
+
+        Raises:
+            Unreachable: cthags does not run.
+        """
+        try:
+            connection = await LocalConnection[Request, Notification].open(
+                root.path(SOCKET_PATH), request_codec, notification_codec
+            )
+            connection.send(Init(name, os.getpid(), interval_us, limit_us, critical))
+            answer = await connection.receive()
+        except (OSError, Closed, RemoteFault) as error:
+            raise Unreachable(f"Group Services cannot be reached: {error}") from None
+        if not isinstance(answer, Initialized):
+            connection.close()
+            raise Unreachable("Group Services refused the client")
+        return cls(connection, answer.node)
+
+    def send(self, request: Request) -> None:
+        """Make a request; what comes of it is a notification."""
+        self._connection.send(request)
+
+    async def receive(self) -> Notification:
+        """The next notification; ``Died`` when Group Services has ended."""
+        try:
+            return await self._connection.receive()
+        except (Closed, RemoteFault):
+            return Died()
+
+    def quit(self) -> None:
+        """``ha_gs_quit``: end the connection; what was joined fails."""
+        self._connection.close()
+
+
+def query_status(root: NodeRoot) -> DomainStatus:
+    """Ask the node's cthags for its status, without an event loop.
+
+    Raises:
+        Unreachable: it does not run or does not answer.
+    """
+    try:
+        with LocalClient(root.path(SOCKET_PATH), request_codec, notification_codec, QUERY_PATIENCE) as client:
+            answer = client.request(QueryStatus())
+    except (OSError, EOFError, RemoteFault) as error:
+        raise Unreachable(str(error)) from None
+    if not isinstance(answer, DomainStatus):
+        raise Unreachable("unexpected answer")
+    return answer

@@ -1,0 +1,207 @@
+"""hagsd, the Group Services daemon: the shell around the core.
+
+It needs a cluster: caa says who is alive and on which paths. Without one there is no domain to serve, and the daemon
+ends at once with status 0, as a subsystem that is ``inoperative``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Literal
+
+import msgspec
+
+from daemons.caa import messages as caa
+from daemons.cthags.core import (
+    AliveNodes,
+    ClientGone,
+    ClientRequest,
+    CloseClient,
+    Core,
+    Dissolved,
+    Effect,
+    Input,
+    Log,
+    Notify,
+    Received,
+    Send,
+    Store,
+    ViewInstalled,
+)
+from daemons.cthags.membership import Settings
+from daemons.cthags.messages import (
+    SOCKET_PATH,
+    Init,
+    Notification,
+    QueryStatus,
+    Request,
+    notification_codec,
+    request_codec,
+)
+from daemons.cthags.paths import Paths
+from daemons.cthags.status import long_status
+from daemons.cthags.wire import PACKET_LIMIT, packet_codec
+from daemons.runtime.daemon import CannotStart, Daemon, run
+from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.pump import Pump
+from srcctl.errlog import log_entry
+from srcctl.machine import RemoteFault
+from srcctl.node.root import replace_file
+
+STATE_FILE = "/var/ct/cfg/cthags.json"
+BEAT = 5.0
+HELLO = 0.5
+FORMATION = 3.0
+"""Product seconds; see ``membership.Settings``."""
+
+Connection = LocalConnection[Notification, Request]
+Merge = Literal["majority", "manual"]
+
+
+class GroupServicesDaemon(Daemon):
+    """cthags's shell."""
+
+    name = "cthags"
+    log_file = "/var/ct/IW/log/cthags/cthags.default"
+
+    async def start(self) -> None:
+        self._connections: dict[int, Connection] = {}
+        self._last_connection = 0
+        self._durable = self._load()
+        self._paths = Paths(self.root, self._packet, self._alive, self._caa_lost)
+        if not await self._paths.connect():
+            raise CannotStart("CAA is not active on this node: there is no domain to serve", 0)
+        schedule = self.scale.schedule
+        settings = Settings(
+            beat_us=schedule(BEAT), hello_us=schedule(HELLO), formation_us=schedule(FORMATION), merge=self._merge()
+        )
+        self.core = Core(self._paths.node, dict(self._durable), settings)
+        self.pump = Pump[Input, Effect](self.core, self._execute, self.fail)
+        self._server = LocalServer(
+            self.root.path(SOCKET_PATH), notification_codec, request_codec, self._serve, self._client_fault
+        )
+        try:
+            os.makedirs(os.path.dirname(self.root.path(SOCKET_PATH)), exist_ok=True)
+            await self._paths.start()
+            await self._server.start()
+        except OSError as error:
+            raise CannotStart(f"cannot listen: {error.strerror}") from None
+        log_entry(self.root, "GS_START_ST", "cthags", "Group Services daemon started")
+        self.log.write(f"started on node {self._paths.node}")
+        self._paths.follow(self.spawn)
+
+    async def stop(self, forced: bool) -> int:
+        self.pump.close()
+        await self._server.close()
+        self._paths.close()
+        log_entry(self.root, "GS_STOP_ST", "cthags", "Group Services daemon stopped")
+        self.log.write("stopped")
+        return 0
+
+    def long_status(self) -> str:
+        return "\n".join(long_status(self.core.status()))
+
+    def _merge(self) -> Merge:
+        return "manual" if "--merge-manual" in self.arguments else "majority"
+
+    # Inputs.
+
+    def _packet(self, node: int, data: bytes) -> None:
+        try:
+            packet = packet_codec.decode(data)
+        except RemoteFault as fault:
+            self.log.write(f"packet from node {node} dropped: {fault}")
+            return
+        self.pump.feed(Received(node, packet))
+
+    def _alive(self, membership: caa.Membership) -> None:
+        configured = tuple(node.number for node in membership.nodes)
+        self.pump.feed(AliveNodes(membership.generation, frozenset(membership.alive), configured))
+
+    def _caa_lost(self, reason: str) -> None:
+        self.fail(f"CAA has ended: {reason}")
+
+    async def _serve(self, connection: Connection) -> None:
+        self._last_connection += 1
+        number = self._last_connection
+        self._connections[number] = connection
+        try:
+            while True:
+                request = await connection.receive()
+                if isinstance(request, Init):
+                    request = msgspec.structs.replace(request, pid=connection.peer_pid)
+                elif isinstance(request, QueryStatus):
+                    connection.send(self.core.status())
+                    continue
+                self.pump.feed(ClientRequest(number, request))
+                await connection.drain()
+        except Closed:
+            pass
+        finally:
+            self._connections.pop(number, None)
+            self.pump.feed(ClientGone(number))
+
+    def _client_fault(self, fault: RemoteFault) -> None:
+        self.log.write(f"a client sent rubbish: {fault}")
+
+    # Effects.
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case Send():
+                data = packet_codec.encode(effect.packet)
+                assert len(data) <= PACKET_LIMIT
+                self._paths.send(effect.node, data)
+            case Notify():
+                connection = self._connections.get(effect.client)
+                if connection is not None:
+                    connection.send(effect.notification)
+            case Store():
+                self._store(effect)
+            case CloseClient():
+                self._close_client(effect)
+            case Log():
+                self.log.write(effect.text)
+            case ViewInstalled() | Dissolved():
+                if isinstance(effect, Dissolved):
+                    log_entry(self.root, "GS_DOM_MERGE_ER", "cthags", "The domain was dissolved to merge with another")
+
+    def _close_client(self, effect: CloseClient) -> None:
+        connection = self._connections.pop(effect.client, None)
+        if effect.kill:
+            try:
+                os.kill(effect.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError) as error:
+                self.log.write(f"process {effect.pid}: {error.strerror}")
+        if connection is not None:
+            connection.close()
+
+    def _load(self) -> dict[str, int]:
+        try:
+            with open(self.root.path(STATE_FILE), "rb") as file:
+                return msgspec.json.decode(file.read(), type=dict[str, int])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            self.log.write(f"{STATE_FILE}: {error}; view numbers begin anew")
+            return {}
+
+    def _store(self, effect: Store) -> None:
+        self._durable[effect.key] = effect.value
+        path = self.root.path(STATE_FILE)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            replace_file(path, msgspec.json.encode(self._durable))
+        except OSError as error:
+            # What is promised next would not be durable: a node that cannot write must not take part.
+            raise CannotStart(f"{STATE_FILE}: {error.strerror}") from error
+
+
+def main(argv: list[str]) -> int:
+    """The process entry of hagsd."""
+    return run(GroupServicesDaemon, argv)
+
+
+__all__ = ["GroupServicesDaemon", "asyncio", "main"]
