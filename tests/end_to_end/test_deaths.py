@@ -9,7 +9,8 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
-RESPAWNED = ("clcomd", "clconfd", "ctrmc", "clevmgrdES", "clinfoES", "snmpd")
+RESPAWNED = ("clcomd", "clconfd", "ctrmc")
+ONCE = ("clevmgrdES", "clinfoES", "snmpd")
 
 
 def killed(lab: LabUnderTest, node: str, name: str) -> int:
@@ -40,10 +41,26 @@ def test_a_respawned_subsystem_comes_back(lab: LabUnderTest, name: str) -> None:
     assert lab.ask()["counter"] == counter + 1
 
 
-def test_its_end_stands_in_the_error_log(lab: LabUnderTest) -> None:
-    old = killed(lab, "node1", "clevmgrdES")
-    successor(lab, "node1", "clevmgrdES", old)
-    eventually(lambda: "clevmgrdES" in lab.run("node1", "errpt -a").stdout, "the error log names clevmgrdES")
+@pytest.mark.parametrize("name", ONCE)
+def test_another_subsystem_stays_down_until_it_is_started(lab: LabUnderTest, name: str) -> None:
+    counter = lab.ask()["counter"]
+    killed(lab, "node1", name)
+    eventually(lambda: "inoperative" in lab.run("node1", f"lssrc -s {name}").stdout, f"{name} is inoperative")
+    eventually(
+        lambda: name in lab.run("node1", "errpt -a -J SRC_SVKO").stdout, f"the error log names {name}", 10,
+        lambda: lab.run("node1", "errpt -a").stdout,
+    )  # fmt: skip
+    assert [lab.power(node) for node in lab.nodes()] == ["on", "on"]
+    assert lab.owner() == "node1"
+    assert lab.ask()["counter"] == counter + 1
+    lab.output("node1", f"startsrc -s {name}")
+    eventually(lambda: name in lab.processes("node1"), f"{name} runs again")
+
+
+def test_a_respawn_stands_in_the_error_log(lab: LabUnderTest) -> None:
+    old = killed(lab, "node2", "clconfd")
+    successor(lab, "node2", "clconfd", old)
+    eventually(lambda: "clconfd" in lab.run("node2", "errpt -a -J SRC_RSTRT").stdout, "the error log names clconfd")
 
 
 def test_srcmstr_begins_again_with_the_same_children(lab: LabUnderTest) -> None:
@@ -61,9 +78,9 @@ def test_srcmstr_begins_again_with_the_same_children(lab: LabUnderTest) -> None:
 def test_a_death_while_srcmstr_is_away_is_not_lost(lab: LabUnderTest) -> None:
     pids = lab.processes("node1")
     os.kill(pids["srcmstr"], signal.SIGKILL)
-    os.kill(pids["clinfoES"], signal.SIGKILL)
+    os.kill(pids["ctrmc"], signal.SIGKILL)
     successor(lab, "node1", "srcmstr", pids["srcmstr"])
-    successor(lab, "node1", "clinfoES", pids["clinfoES"])
+    successor(lab, "node1", "ctrmc", pids["ctrmc"])
 
 
 def test_a_hung_daemon_that_nobody_votes_with_moves_nothing(lab: LabUnderTest) -> None:
