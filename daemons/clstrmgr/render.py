@@ -139,12 +139,12 @@ def monitoring(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     """``clRGinfo -m``."""
     names = _names(picture)
     rule = "-" * 80
-    lines = [rule, f"{'Group Name':<14} {'Group State':<28} {'Application state':<24} Node", rule]
+    lines = [rule, f"{'Group Name':<14} {'Group State':<28} {'Application state':<28} Node", rule]
     for group in groups:
         holder = next((entry for entry in group.nodes if entry.state != "OFFLINE"), None)
         shown = holder or (group.nodes[0] if group.nodes else None)
         state, node = (shown.state, names.get(shown.node, "")) if shown is not None else ("OFFLINE", "")
-        lines.append(f"{group.name:<14} {state:<28} {'':<24} {node}")
+        lines.append(f"{group.name:<14} {state:<28} {'':<28} {node}")
         lines += [
             f" {resource.name:<13} {'':<28} {resource.state}"
             for resource in group.resources

@@ -520,12 +520,7 @@ class ClusterManagerDaemon(Daemon):
 
     def long_status(self) -> str:
         """``lssrc -ls clstrmgrES``."""
-
-        def name(node: int) -> str:
-            found = self._configuration.node_by_id(node) if self._configuration is not None else None
-            return found.name if found is not None else str(node)
-
-        return long_status(self.core, name)
+        return long_status(self.core)
 
 
 def main(argv: list[str]) -> int:

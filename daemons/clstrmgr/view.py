@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.messages import (
     AddressView,
@@ -200,11 +198,12 @@ def _resources(
     return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))
 
 
-def long_status(core: ClusterManager, names: Callable[[int], str]) -> str:
+def long_status(core: ClusterManager) -> str:
     """The text of ``lssrc -ls clstrmgrES``.
 
     Line 1 is the state line; no other line may contain the word "state" in lower case, because monitors search for it.
-    ``i_local_nodeid`` is an index from 0 into the members, ``my_handle`` the node's id.
+    ``i_local_nodeid`` is an index from 0 into the members, ``my_handle`` the node's id. Dynamic node priority values
+    are not collected, so none is shown.
     """
     lines = [
         f"Current state: {core.state}",
@@ -228,9 +227,6 @@ def long_status(core: ClusterManager, names: Callable[[int], str]) -> str:
         *(("Settling Timer",) if core.settling else ()),
         "Current DNP values",
     ]
-    for node in sorted(core.members, reverse=True):
-        lines.append(f"DNP Values for NodeId - {node}  NodeName - {names(node)}")
-        lines.append("    PgSpFree = 0  PvPctBusy = 0  PctTotalTimeIdle = 0.000000")
     lines += [
         "CAA Cluster Capabilities",
         "CAA Cluster services are active",

@@ -270,7 +270,7 @@ def _settle(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
 
 def _move(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
     if policy.concurrent:
-        if node not in situation.available or situation.state(node) in HELD:
+        if node not in policy.nodes or node not in situation.available or situation.state(node) in HELD:
             return None
         return Decision(policy.name, acquire=(node,))
     # An operator's word clears the memory of failed attempts.
@@ -288,7 +288,7 @@ def _move(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision
 def _offline(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
     release = tuple(
         other
-        for other in policy.nodes
+        for other in sorted(policy.nodes)
         if node in (0, other) and (situation.state(other) in HELD or situation.state(other) == "ERROR")
     )
     return Decision(policy.name, release=release) if release else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemons.clstrmgr import messages
@@ -39,6 +38,7 @@ from daemons.cluster.configuration import (
 )
 from daemons.cthags import messages as cthags
 from srcctl.machine import TICK
+from tests.clstrmgr.group_services import FakeGroupServices
 
 ETC = Path(__file__).parents[2] / "etc"
 
@@ -99,19 +99,6 @@ def configuration(nodes: int, *groups: ResourceGroup, settling_time: int = 0) ->
     )
 
 
-@dataclass
-class _Protocol:
-    kind: cthags.ProtocolKind
-    proposer: cthags.Provider | None
-    changing: tuple[cthags.Provider, ...]
-    reasons: tuple[cthags.LeaveReason, ...]
-    message: bytes
-    n_phase: bool
-    phase: int = 0
-    voters: tuple[cthags.Provider, ...] = ()
-    votes: dict[cthags.Provider, tuple[str, bytes | None]] = field(default_factory=dict)
-
-
 class Ring:
     """The harness. Everything happens in the order of one queue; ``settle`` runs it dry, moving time as needed."""
 
@@ -120,21 +107,15 @@ class Ring:
         self.now = 0
         self.random = random.Random(seed)
         self.nodes: dict[int, ClusterManager] = {}
-        self.providers: list[cthags.Provider] = []
-        self.hosts: set[int] = set()
+        self.services = FakeGroupServices(self._notify)
         self.trace: list[str] = []
         self.logs: list[str] = []
         self.answers: dict[tuple[int, int], list[messages.Progress | messages.Done]] = {}
         self.script_hook: Callable[[int, RunScript], int | None] = lambda node, script: 0
         self.job_hook: Callable[[int, str], str] = lambda node, job: ""
-        self.before_phase: Callable[[_Protocol], None] = lambda protocol: None
         self.exits: dict[int, Exit] = {}
         self.holding: dict[int, int] = {}
         self._queue: deque[Callable[[], object]] = deque()
-        self._waiting: deque[_Protocol] = deque()
-        self._active: _Protocol | None = None
-        self._instance = 100
-        self._clients: dict[cthags.Provider, ClusterManager] = {}
         self._requests = 0
         self._settings = settings
         self.jobs: list[tuple[int, str]] = []
@@ -145,11 +126,12 @@ class Ring:
 
     def boot(self, number: int) -> None:
         """Power a node on: its cluster manager is in ST_INIT."""
-        self.hosts.add(number)
         machine = ClusterManager(number, f"node{number}", self._settings)
         self.nodes[number] = machine
+        self.holding[number] = 0
+        self.services.connect(number, machine)
+        self.services.host(number, True)
         self.feed(number, Configured(self.configured, programs()))
-        self._host_change()
 
     def ask(self, number: int, what: object) -> int:
         """An operator's request on a node; returns its number."""
@@ -182,14 +164,13 @@ class Ring:
         """The cluster manager's process dies; the node is still in the view."""
         machine = self.nodes.pop(number)
         machine.exited = True
-        self._provider_failed(number, "provider_failure")
+        self.services.fail(number, "provider_failure")
 
     def crash(self, number: int) -> None:
         """The node is gone, and out of the view."""
         self.nodes.pop(number, None)
-        self.hosts.discard(number)
-        self._host_change()
-        self._provider_failed(number, "host_failure")
+        self.services.host(number, False)
+        self.services.fail(number, "host_failure")
 
     # The machine room.
 
@@ -201,7 +182,11 @@ class Ring:
         for effect in machine.step(self.now, value):  # type: ignore[arg-type]
             match effect:
                 case Send(request):
-                    self._queue.append(lambda request=request, number=number: self._group_services(number, request))
+                    self._queue.append(
+                        lambda request=request, number=number, machine=machine: self.services.request(
+                            number, machine, request
+                        )
+                    )
                 case RunScript():
                     self._queue.append(lambda effect=effect, number=number: self._script(number, effect))
                 case Answer(request, what):
@@ -231,6 +216,15 @@ class Ring:
                 if deadline is not None and deadline <= self.now:
                     self.feed(number, TICK)
         raise AssertionError(("the ring does not settle", self.logs[-20:]))
+
+    def _notify(self, client: object, notification: cthags.Notification) -> None:
+        assert isinstance(client, ClusterManager)
+
+        def deliver() -> None:
+            if self.nodes.get(client.node_id) is client:
+                self.feed(client.node_id, Notified(notification))
+
+        self._queue.append(deliver)
 
     def states(self, name: str) -> dict[int, str]:
         """A group's states, which all members agree on."""
@@ -273,160 +267,3 @@ class Ring:
         failed = self.job_hook(number, assignments)
         if failed:
             self.feed(number, ResourceUpdated(run, "resource_error", "All_resources", failed))
-
-    # Group Services.
-
-    def _provider(self, number: int) -> cthags.Provider | None:
-        return next((provider for provider in self.providers if provider.node == number), None)
-
-    def _group_services(self, number: int, request: cthags.Request) -> None:
-        if number not in self.nodes:
-            return
-        match request:
-            case cthags.Subscribe():
-                self._notify_hosts(number)
-            case cthags.Join(group=name):
-                self._instance += 1
-                provider = cthags.Provider(number, self._instance)
-                self._clients[provider] = self.nodes[number]
-                self._waiting.append(_Protocol("join", None, (provider,), (), b"", n_phase=True))
-            case cthags.ProviderMessage(group=name, message=message, phases=phases):
-                if self._active is not None or self._waiting:
-                    self.feed(number, Notified(cthags.DelayedError(name, "HA_GS_COLLIDE", "message")))
-                    return
-                own = self._provider(number)
-                self._waiting.append(_Protocol("message", own, (), (), message, n_phase=phases == "n"))
-            case cthags.Leave(group=name):
-                if self._active is not None or self._waiting:
-                    self.feed(number, Notified(cthags.DelayedError(name, "HA_GS_COLLIDE", "leave")))
-                    return
-                own = self._provider(number)
-                assert own is not None
-                self._waiting.append(_Protocol("leave", own, (own,), ("voluntary_leave",), b"", n_phase=False))
-            case cthags.Vote(token=token, vote=vote, message=message):
-                active = self._active
-                voter = next((voter for voter in active.voters if voter.node == number), None) if active else None
-                assert active is not None
-                assert voter is not None
-                assert token == active.phase
-                active.votes[voter] = (vote, message)
-                self._tally()
-            case _:
-                pass
-        self._next_protocol()
-
-    def _lives(self, provider: cthags.Provider) -> bool:
-        return self.nodes.get(provider.node) is self._clients[provider]
-
-    def _provider_failed(self, number: int, reason: cthags.LeaveReason) -> None:
-        self.holding[number] = 0
-        provider = self._provider(number)
-        if self._active is not None:
-            for voter in self._active.voters:
-                if voter.node == number and voter not in self._active.votes:
-                    self._active.votes[voter] = ("approve", None)
-        self._waiting = deque(
-            entry
-            for entry in self._waiting
-            if not (entry.proposer is not None and entry.proposer.node == number)
-            and not (entry.kind == "join" and entry.changing[0].node == number)
-        )
-        if provider is not None:
-            self._waiting.appendleft(_Protocol("failure_leave", None, (provider,), (reason,), b"", n_phase=True))
-        if self._active is not None:
-            self._tally()
-        self._next_protocol()
-
-    def _next_protocol(self) -> None:
-        if self._active is not None or not self._waiting:
-            return
-        self._active = self._waiting.popleft()
-        if self._active.n_phase:
-            self._begin_phase()
-        else:
-            self._end(True)
-
-    def _begin_phase(self) -> None:
-        active = self._active
-        assert active is not None
-        active.phase += 1
-        active.votes = {}
-        active.voters = ()
-        self.before_phase(active)
-        voters = [provider for provider in self.providers if self._lives(provider)]
-        if active.kind == "join":
-            voters += [provider for provider in active.changing if self._lives(provider)]
-        active.voters = tuple(
-            voter for voter in voters if active.kind != "failure_leave" or voter not in active.changing
-        )
-        if not active.voters:
-            self._end(True)
-            return
-        providers = tuple(self.providers) + (active.changing if active.kind == "join" else ())
-        for voter in active.voters:
-            self._deliver(voter, cthags.NPhase, active, providers)
-
-    def _tally(self) -> None:
-        active = self._active
-        assert active is not None
-        if not active.voters or set(active.votes) != set(active.voters):
-            return
-        values = [vote for vote, _ in active.votes.values()]
-        if "reject" in values:
-            self._end(False)
-        elif "continue" in values:
-            active.message = next(
-                (active.votes[voter][1] or b"" for voter in active.voters if active.votes[voter][1]), b""
-            )
-            self._begin_phase()
-        else:
-            self._end(True)
-
-    def _end(self, approved: bool) -> None:
-        active = self._active
-        assert active is not None
-        self._active = None
-        receivers = list(self.providers)
-        if active.kind == "join":
-            receivers += active.changing
-        if active.kind in ("leave", "failure_leave"):
-            self.providers = [provider for provider in self.providers if provider not in active.changing]
-        elif active.kind == "join" and approved:
-            self.providers += active.changing
-        kind = cthags.Approved if approved else cthags.Rejected
-        for receiver in receivers:
-            if active.kind == "failure_leave" and receiver in active.changing:
-                continue
-            self._deliver(receiver, kind, active, tuple(self.providers))
-        self._queue.append(self._next_protocol)
-
-    def _deliver(
-        self,
-        receiver: cthags.Provider,
-        kind: type[cthags.NPhase] | type[cthags.Approved] | type[cthags.Rejected],
-        protocol: _Protocol,
-        providers: tuple[cthags.Provider, ...],
-    ) -> None:
-        notification = kind(
-            group="CLSTRMGR_1108531106",
-            token=protocol.phase,
-            protocol=protocol.kind,
-            phase=protocol.phase,
-            proposer=protocol.proposer,
-            changing=protocol.changing,
-            reasons=protocol.reasons,
-            providers=providers,
-            message=protocol.message,
-            state=b"",
-            time_limit_us=0,
-            self_provider=receiver,
-        )
-        self._queue.append(lambda: self._lives(receiver) and self.feed(receiver.node, Notified(notification)))
-
-    def _host_change(self) -> None:
-        for number in list(self.nodes):
-            self._notify_hosts(number)
-
-    def _notify_hosts(self, number: int) -> None:
-        hosts = tuple(cthags.Provider(host, 1) for host in sorted(self.hosts))
-        self._queue.append(lambda: self.feed(number, Notified(cthags.Subscription(cthags.HOST_MEMBERSHIP, hosts, b""))))

@@ -19,7 +19,7 @@ def three(policies: str = "OHN FNPN NFB") -> Ring:
 
 def test_acquisition_that_fails_moves_the_group_on() -> None:
     ring = three()
-    ring.job_hook = lambda node, job: "rg1" if node == 2 and "JOB_TYPE=VGS ACTION=\"ACQUIRE" in job else ""
+    ring.job_hook = lambda node, job: "rg1" if node == 2 and 'JOB_TYPE=VGS ACTION="ACQUIRE' in job else ""
     ring.crash(1)
     ring.settle()
     assert ring.states("rg1") == {1: "OFFLINE", 2: "OFFLINE", 3: "ONLINE"}
@@ -29,7 +29,7 @@ def test_acquisition_that_fails_moves_the_group_on() -> None:
 def test_group_without_a_place_is_in_error_until_a_node_joins() -> None:
     ring = three()
     broken = {1, 2, 3}
-    ring.job_hook = lambda node, job: "rg1" if node in broken and "JOB_TYPE=VGS ACTION=\"ACQUIRE" in job else ""
+    ring.job_hook = lambda node, job: "rg1" if node in broken and 'JOB_TYPE=VGS ACTION="ACQUIRE' in job else ""
     assert ring.request(1, messages.MoveGroup("rg1", 2)).error == "failed"
     states = ring.states("rg1")
     assert "ONLINE" not in states.values()
@@ -42,7 +42,7 @@ def test_group_without_a_place_is_in_error_until_a_node_joins() -> None:
 
 def test_release_that_fails_lets_nobody_acquire() -> None:
     ring = three()
-    ring.job_hook = lambda node, job: "rg1" if "JOB_TYPE=FILESYSTEMS ACTION=\"RELEASE" in job else ""
+    ring.job_hook = lambda node, job: "rg1" if 'JOB_TYPE=FILESYSTEMS ACTION="RELEASE' in job else ""
     assert ring.request(1, messages.MoveGroup("rg1", 2)).error == "failed"
     assert ring.states("rg1") == {1: "ERROR", 2: "OFFLINE", 3: "OFFLINE"}
     assert not any("[2]   ACQUIRE" in line for line in ring.trace)
@@ -87,7 +87,7 @@ def test_member_dies_between_two_phases(phase: int, victim: int) -> None:
             died.append(victim)
             ring.crash(victim)
 
-    ring.before_phase = before
+    ring.services.before_phase = before
     ring.ask(3 if victim != 3 else 2, messages.MoveGroup("rg1", 2))
     ring.settle()
     states = ring.states("rg1")

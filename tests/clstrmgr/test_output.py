@@ -1,0 +1,99 @@
+"""Exact bytes of clRGinfo, clshowsrv and lssrc -ls clstrmgrES."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemons.clstrmgr import messages, render, view
+from daemons.clstrmgr.commands import clshowsrv
+from tests.clstrmgr.ring import Ring, configuration, group
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def golden(name: str) -> str:
+    """A golden file without its first line, which names the witness."""
+    first, _, text = (GOLDEN / name).read_text().partition("\n")
+    assert first.startswith(("# witness: ", "# inferred")), name
+    return text
+
+
+def ring() -> Ring:
+    made = Ring(configuration(2, group("rg_IHS", "node1 node2", "OFAN FNPN NFB")))
+    made.start(2, 1)
+    return made
+
+
+def picture(made: Ring | None = None) -> messages.ClusterSnapshot:
+    return view.snapshot((made or ring()).nodes[1])
+
+
+def joined(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def test_clrginfo_plain() -> None:
+    shown = picture()
+    assert joined(render.plain(shown, list(shown.groups))) == golden("clRGinfo/plain.txt")
+
+
+def test_clrginfo_unmanaged() -> None:
+    made = ring()
+    made.request(2, messages.StopServices("unmanage"))
+    shown = picture(made)
+    assert joined(render.plain(shown, list(shown.groups))) == golden("clRGinfo/unmanaged.txt")
+
+
+@pytest.mark.parametrize("name", ["colon", "verbose", "override", "movement", "monitoring"])
+def test_clrginfo_forms(name: str) -> None:
+    shown = picture()
+    assert joined(getattr(render, name)(shown, list(shown.groups))) == golden(f"clRGinfo/{name}.txt")
+
+
+def test_clrginfo_colon_has_the_captured_fields() -> None:
+    shown = picture()
+    captured = "pdb213rg:ONLINE:pasv0450:non-concurrent:OHN:FNPN:NFB:ignore::: : :::"
+    for line in render.colon(shown, list(shown.groups)):
+        assert line.count(":") == captured.count(":")
+        assert line.split(":")[7:] == captured.split(":")[7:]
+
+
+def test_table_after_a_move() -> None:
+    shown = picture()
+    assert joined(render.after_request(shown, shown.groups[0])) == golden("clRGinfo/after_request.txt")
+
+
+def test_long_status() -> None:
+    made = ring()
+    assert view.long_status(made.nodes[1]) + "\n" == golden("lssrc_ls_clstrmgrES/stable.txt")
+    made.request(1, messages.StopServices("offline"))
+    assert view.long_status(made.nodes[1]) + "\n" == golden("lssrc_ls_clstrmgrES/init.txt")
+
+
+ROWS = {
+    "cthags": " cthags           cthags           21627174     active",
+    "ctrmc": " ctrmc            rsct             12910990     active",
+    "clstrmgrES": " clstrmgrES       cluster          15466992     active",
+    "clevmgrdES": " clevmgrdES       cluster          15139118     active",
+    "clinfoES": " clinfoES         cluster          18612536     active",
+    "clcomd": " clcomd           caa              14942498     active",
+    "clconfd": " clconfd          caa              21758316     active",
+}
+
+
+def test_clshowsrv_all_up() -> None:
+    lines = clshowsrv.report(ROWS, ["Current state: ST_STABLE", "sccsid"], everything=True)
+    assert joined(lines) == golden("clshowsrv/up.txt")
+
+
+def test_clshowsrv_services_stopped() -> None:
+    rows = ROWS | {
+        name: f" {name:<16} cluster                       inoperative" for name in ("clevmgrdES", "clinfoES")
+    }
+    lines = clshowsrv.report(rows, ["Current state: ST_INIT", "sccsid"], everything=True)
+    assert joined(lines) == golden("clshowsrv/stopped.txt")
+    assert lines[-1] == "Current state: ST_INIT"
+    short = clshowsrv.report(rows, ["Current state: ST_INIT"], everything=False)
+    assert short[0] == "Status of the PowerHA SystemMirror subsystems:"

@@ -1,0 +1,260 @@
+"""Placement against a slow twin that says what must hold instead of how to find it, and examples by policy."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemons.cluster.placement import (
+    HELD,
+    Decision,
+    GroupFailed,
+    GroupPolicy,
+    GroupSituation,
+    NodeJoined,
+    NodeLeft,
+    OperatorMove,
+    OperatorOffline,
+    ResourcesBack,
+    Settled,
+    Trigger,
+    place,
+)
+
+NODES = (1, 2, 3)
+STATES = ("ONLINE", "OFFLINE", "ACQUIRING", "RELEASING", "ERROR", "UNMANAGED")
+
+policies = st.builds(
+    GroupPolicy,
+    name=st.just("rg"),
+    nodes=st.permutations(NODES).flatmap(lambda order: st.integers(1, 3).map(lambda count: tuple(order[:count]))),
+    startup=st.sampled_from(["OHN", "OFAN", "OUDP", "OAAN"]),
+    fallover=st.sampled_from(["FNPN", "FUDNP", "BO"]),
+    fallback=st.sampled_from(["FBHPN", "NFB"]),
+)
+situations = st.builds(
+    GroupSituation,
+    states=st.dictionaries(st.sampled_from(NODES), st.sampled_from(STATES), max_size=3),
+    available=st.frozensets(st.sampled_from(NODES)),
+    tried=st.frozensets(st.sampled_from(NODES), max_size=2),
+    override=st.sampled_from([0, 1, 2, 3]),
+    operator_offline=st.booleans(),
+    wanted=st.booleans(),
+)
+nodes = st.sampled_from(NODES)
+triggers = st.one_of(
+    st.builds(NodeJoined, nodes, st.booleans()),
+    st.builds(NodeLeft, nodes, st.sampled_from(["crash", "move", "offline", "unmanage"])),
+    st.builds(GroupFailed, st.just("rg"), nodes),
+    st.builds(ResourcesBack, nodes),
+    st.just(Settled()),
+    st.builds(OperatorMove, st.just("rg"), st.sampled_from([0, 1, 2, 3])),
+    st.builds(OperatorOffline, st.just("rg"), st.sampled_from([0, 1, 2, 3])),
+)
+
+
+def every_decision() -> list[Decision | None]:
+    subsets = [tuple(part) for size in range(4) for part in itertools.combinations(NODES, size)]
+    made = [
+        Decision("rg", release, acquire, stranded)
+        for release in subsets
+        for acquire in [(), (1,), (2,), (3,)]
+        for stranded in (False, True)
+    ]
+    return [None, *made]
+
+
+def twin(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
+    """Tries every decision there is, and keeps the one that obeys all the rules."""
+    fitting = [decision for decision in every_decision() if obeys(decision, trigger, policy, situation)]
+    assert len(fitting) == 1, (fitting, trigger, policy, situation)
+    return fitting[0]
+
+
+def obeys(decision: Decision | None, trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> bool:
+    released = set(decision.release) if decision else set()
+    acquired = set(decision.acquire) if decision else set()
+    if decision is not None and not decision.release and not decision.acquire and not may_be_empty(trigger, situation):
+        return False
+    return (
+        released == must_release(trigger, policy, situation)
+        and acquired == must_acquire(trigger, policy, situation)
+        and (decision is not None) == is_concerned(trigger, policy, situation)
+        and (decision is not None and decision.stranded) == is_stranded(trigger, policy, situation)
+    )
+
+
+def may_be_empty(trigger: Trigger, situation: GroupSituation) -> bool:
+    return isinstance(trigger, NodeLeft) and trigger.mode == "crash"
+
+
+def holds(situation: GroupSituation, node: int) -> bool:
+    return situation.state(node) in HELD
+
+
+def held_anywhere(situation: GroupSituation) -> bool:
+    return any(holds(situation, node) for node in NODES)
+
+
+def unmanaged(situation: GroupSituation) -> bool:
+    return any(situation.state(node) == "UNMANAGED" for node in NODES)
+
+
+def best(policy: GroupPolicy, situation: GroupSituation, without: int, tried: bool = True) -> set[int]:
+    places = [node for node in policy.nodes if node in situation.available and node != without]
+    if tried:
+        places = [node for node in places if node not in situation.tried]
+    return {min(places, key=policy.nodes.index)} if places else set()
+
+
+def is_concerned(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> bool:
+    if isinstance(trigger, NodeLeft):
+        state = situation.state(trigger.node)
+        return trigger.mode != "unmanage" and (state in HELD or (state == "ERROR" and trigger.mode != "crash"))
+    if isinstance(trigger, GroupFailed):
+        return situation.state(trigger.node) not in ("OFFLINE", "UNMANAGED")
+    return bool(must_release(trigger, policy, situation) or must_acquire(trigger, policy, situation))
+
+
+def is_stranded(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> bool:
+    if not is_concerned(trigger, policy, situation) or must_acquire(trigger, policy, situation):
+        return False
+    if isinstance(trigger, GroupFailed):
+        return True
+    return (
+        isinstance(trigger, NodeLeft)
+        and trigger.mode in ("crash", "move")
+        and holds(situation, trigger.node)
+        and not policy.concurrent
+        and policy.fallover != "BO"
+        and not any(holds(situation, node) for node in NODES if node != trigger.node)
+    )
+
+
+def must_release(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> set[int]:
+    match trigger:
+        case NodeJoined():
+            return set(situation.holders()) if falls_back(trigger, policy, situation) else set()
+        case NodeLeft(node, mode):
+            return {node} if mode != "crash" and is_concerned(trigger, policy, situation) else set()
+        case GroupFailed(_, node):
+            return {node} if is_concerned(trigger, policy, situation) else set()
+        case OperatorMove():
+            targets = must_acquire(trigger, policy, situation)
+            if policy.concurrent or not targets:
+                return set()
+            errors = {node for node in policy.nodes if situation.state(node) == "ERROR"}
+            return (set(situation.holders()) | errors) - targets
+        case OperatorOffline(_, node):
+            return {
+                other
+                for other in policy.nodes
+                if node in (0, other) and (holds(situation, other) or situation.state(other) == "ERROR")
+            }
+        case _:
+            return set()
+
+
+def falls_back(trigger: NodeJoined, policy: GroupPolicy, situation: GroupSituation) -> bool:
+    node = trigger.node
+    if (
+        node not in policy.nodes
+        or node not in situation.available
+        or situation.operator_offline
+        or policy.concurrent
+        or unmanaged(situation)
+        or not held_anywhere(situation)
+        or policy.fallback == "NFB"
+        or holds(situation, situation.override)
+    ):
+        return False
+    return all(
+        other != node and (other not in policy.nodes or policy.nodes.index(other) > policy.nodes.index(node))
+        for other in situation.holders()
+    )
+
+
+def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> set[int]:
+    match trigger:
+        case NodeJoined(node, settled):
+            if node in policy.nodes and situation.state(node) == "UNMANAGED":
+                return {node}
+            if node not in policy.nodes or node not in situation.available or situation.operator_offline:
+                return set()
+            if policy.concurrent:
+                return set() if holds(situation, node) else {node}
+            if unmanaged(situation):
+                return set()
+            if held_anywhere(situation):
+                return {node} if falls_back(trigger, policy, situation) else set()
+            home = node == policy.nodes[0]
+            starts = {"OHN": home, "OFAN": settled or home, "OUDP": True}[policy.startup]
+            return {node} if starts or situation.wanted else set()
+        case NodeLeft(node, mode):
+            others = any(holds(situation, other) for other in NODES if other != node)
+            goes = mode in ("crash", "move") and holds(situation, node) and not others
+            return (
+                best(policy, situation, node) if goes and policy.fallover != "BO" and not policy.concurrent else set()
+            )
+        case GroupFailed(_, node):
+            if not is_concerned(trigger, policy, situation) or policy.concurrent or policy.fallover == "BO":
+                return set()
+            return best(policy, situation, node)
+        case ResourcesBack(node):
+            if node not in policy.nodes or node not in situation.available or situation.operator_offline:
+                return set()
+            if unmanaged(situation):
+                return set()
+            if policy.concurrent:
+                return {node} if situation.state(node) == "ERROR" else set()
+            return {node} if situation.wanted and not held_anywhere(situation) else set()
+        case Settled():
+            idle = not (held_anywhere(situation) or unmanaged(situation) or situation.operator_offline)
+            return best(policy, situation, 0) if policy.startup == "OFAN" and idle else set()
+        case OperatorMove(_, node):
+            if policy.concurrent:
+                return {node} & set(policy.nodes) & situation.available - set(situation.holders())
+            targets = {node} if node else best(policy, situation, 0, tried=False)
+            return {
+                target
+                for target in targets
+                if target in situation.available and target in policy.nodes and situation.state(target) != "ONLINE"
+            }
+        case _:
+            return set()
+
+
+@settings(max_examples=1500, deadline=None)
+@given(triggers, policies, situations)
+def test_placement_agrees_with_its_twin(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> None:
+    found = place(trigger, (policy,), {"rg": situation})
+    expected = twin(trigger, policy, situation)
+    assert found == ((expected,) if expected is not None else ())
+
+
+@settings(max_examples=500, deadline=None)
+@given(triggers, policies, situations)
+def test_nothing_is_acquired_where_it_cannot_be(
+    trigger: Trigger, policy: GroupPolicy, situation: GroupSituation
+) -> None:
+    for decision in place(trigger, (policy,), {"rg": situation}):
+        for node in decision.acquire:
+            assert node in policy.nodes
+            assert node in situation.available or situation.state(node) == "UNMANAGED"
+
+
+def test_distribution_gives_a_node_one_group() -> None:
+    groups = tuple(GroupPolicy(name, (1, 2), "OUDP", "FNPN", "NFB") for name in ("a", "b", "c"))
+    free = GroupSituation(available=frozenset((1, 2)))
+    assert place(NodeJoined(1), groups, dict.fromkeys("abc", free)) == (Decision("a", (), (1,)),)
+    taken = GroupSituation({1: "ONLINE"}, frozenset((1, 2)))
+    assert place(NodeJoined(2), groups, {"a": taken, "b": free, "c": free}) == (Decision("b", (), (2,)),)
+
+
+def test_groups_are_decided_in_the_order_of_the_configuration() -> None:
+    groups = (GroupPolicy("z", (1, 2)), GroupPolicy("a", (1, 2)))
+    held = GroupSituation({1: "ONLINE"}, frozenset((2,)))
+    decisions = place(NodeLeft(1, "crash"), groups, {"a": held, "z": held})
+    assert [decision.group for decision in decisions] == ["z", "a"]
