@@ -117,13 +117,13 @@ class ClusterManagerDaemon(Daemon):
         self.files = LogFiles.of(self.root, None)
         self.files.prepare()
         self.reload()
-        if self.core.configuration is not None:
-            await self._find_group_services()
         self._server: LocalServer[messages.Answer, messages.Request] = LocalServer(
             self._path(messages.SOCKET_PATH), answer_codec, request_codec, self._serve, self._remote_fault
         )
         await self._server.start()
-        self.spawn(self._watch_configuration())
+        if self.core.configuration is not None:
+            await self._find_group_services()
+        self.spawn(self._watch())
 
     def _path(self, product_path: str) -> str:
         path = self.root.path(product_path)
@@ -206,11 +206,16 @@ class ClusterManagerDaemon(Daemon):
         self._stamp = self._stamp_of(model.DCD)
         self._use(self._load(model.ACD))
 
-    async def _watch_configuration(self) -> None:
+    async def _watch(self) -> None:
+        """While services are down: follow the object classes, and stay in touch with Group Services."""
         while True:
             await asyncio.sleep(CONFIGURATION_POLL)
-            if not self.core.in_group and self._stamp != self._stamp_of(model.DCD):
+            if self.core.in_group:
+                continue
+            if self._stamp != self._stamp_of(model.DCD):
                 self.reload()
+            if self.core.configuration is not None:
+                await self._connect()
 
     # Group Services.
 
@@ -218,7 +223,10 @@ class ClusterManagerDaemon(Daemon):
         deadline = time.monotonic() + WAIT_FOR_GROUP_SERVICES
         while not await self._connect():
             if time.monotonic() >= deadline:
-                raise CannotStart("RSCT Group Services (cthags) cannot be reached: clstrmgrES cannot run without it")
+                # Status 0, because an abnormal end halts the node, and no service of the cluster ran here.
+                await self._server.close()
+                reason = "RSCT Group Services (cthags) cannot be reached: clstrmgrES cannot run without it"
+                raise CannotStart(reason, status=0)
             await asyncio.sleep(0.1)
 
     async def _connect(self) -> bool:
