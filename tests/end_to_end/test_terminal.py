@@ -1,0 +1,61 @@
+"""srcctl shell on a real terminal, and hang and resume of single processes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import time
+from pathlib import Path
+
+from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
+
+
+def talk(descriptor: int, wanted: str, timeout: float = 20) -> str:
+    """Read until ``wanted`` was shown."""
+    shown = b""
+    deadline = time.monotonic() + timeout
+    while wanted.encode() not in shown:
+        ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
+        assert ready, shown
+        shown += os.read(descriptor, 4096)
+    return shown.decode(errors="replace")
+
+
+def test_a_login_shell_on_the_node(bare_lab: LabUnderTest) -> None:
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.execv(SRCCTL[0], [*SRCCTL, "--lab", str(bare_lab.directory), "shell", "node2"])
+    try:
+        os.write(descriptor, b"echo on_$(grep -c . /etc/hosts)_$((40 + 2)); lssrc -s clcomd | head -1; exit 7\n")
+        shown = talk(descriptor, "Subsystem         Group")
+        assert "_42" in shown
+    finally:
+        _, status = os.waitpid(pid, 0)
+        os.close(descriptor)
+    assert os.waitstatus_to_exitcode(status) == 7
+
+
+def test_hang_and_resume(bare_lab: LabUnderTest) -> None:
+    answer = bare_lab.srcctl("hang", "node1", "snmpd")
+    pid = bare_lab.processes("node1")["snmpd"]
+    assert answer.stdout == f"SIGSTOP to snmpd of node1, process {pid}\n"
+
+    def state() -> str:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    eventually(lambda: state() == "T", "snmpd is stopped")
+    bare_lab.srcctl("resume", "node1", "snmpd")
+    eventually(lambda: state() != "T", "snmpd goes on")
+
+
+def test_halt_and_boot(bare_lab: LabUnderTest) -> None:
+    bare_lab.srcctl("halt", "node2")
+    assert bare_lab.power("node2") == "off"
+    assert bare_lab.status()["nodes"]["node2"]["processes"] == {}
+    bare_lab.srcctl("halt", "node2")
+    bare_lab.srcctl("boot", "node2")
+    assert bare_lab.power("node2") == "on"
+    before = bare_lab.processes("node2")["lpar"]
+    bare_lab.srcctl("boot", "node2")
+    assert bare_lab.processes("node2")["lpar"] == before
