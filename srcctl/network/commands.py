@@ -1,0 +1,141 @@
+"""ifconfig and netstat -i, true to the lab's interfaces and aliases."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import subprocess
+import sys
+
+from srcctl.network.addresses import AddressRegistry, Alias
+from srcctl.network.faults import Faults
+from srcctl.node.root import Identity, Interface, NodeRoot
+
+IFCONFIG_USAGE = (
+    "Usage: ifconfig -a\n"
+    "       ifconfig interface\n"
+    "       ifconfig interface [inet] address [netmask mask] [up] {alias | delete}\n"
+    "       ifconfig interface {up | down}"
+)
+UP_FLAGS = (
+    "1e084863,480<UP,BROADCAST,NOTRAILERS,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64BIT,CHECKSUM_OFFLOAD(ACTIVE),CHAIN>"
+)
+DOWN_FLAGS = "1e084822,480<BROADCAST,NOTRAILERS,SIMPLEX,MULTICAST,GROUPRT,64BIT,CHECKSUM_OFFLOAD(ACTIVE),CHAIN>"
+_WORDS = ("inet", "up", "firstalias", "alias", "delete", "-alias", "netmask", "broadcast", "down", "detach")
+
+
+def ifconfig(argv: list[str]) -> int:
+    """``ifconfig``: show interfaces; configure and remove aliases."""
+    identity = NodeRoot.current().identity
+    if argv[1:] in ([], ["-a"]):
+        if len(argv) == 1:
+            return _usage()
+        for interface in identity.interfaces:
+            sys.stdout.write(_shown(identity, interface))
+        return 0
+    name, words = argv[1], argv[2:]
+    interface_found = next((i for i in identity.interfaces if i.name == name), None)
+    if interface_found is None:
+        sys.stderr.write(f"ifconfig: 0821-323 The interface {name} does not exist.\n")
+        return 1
+    if not words:
+        sys.stdout.write(_shown(identity, interface_found))
+        return 0
+    return _configure(identity, interface_found, words)
+
+
+def _configure(identity: Identity, interface: Interface, words: list[str]) -> int:
+    netmask, address, action = interface.netmask, "", ""
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if word in ("netmask", "broadcast"):
+            place += 1
+            if place == len(words):
+                return _usage()
+            if word == "netmask":
+                netmask = words[place]
+        elif word in ("alias", "firstalias"):
+            action = "alias"
+        elif word in ("delete", "-alias"):
+            action = "delete"
+        elif word not in _WORDS and not address:
+            address = word
+        elif word not in _WORDS:
+            return _usage()
+        place += 1
+    registry = AddressRegistry(identity.lab)
+    if not action and words[0] in ("up", "down") and len(words) == 1:
+        Faults(identity.lab).set_link(identity.node, interface.network, up=words[0] == "up")
+        return 0
+    if not action or not address:
+        return _usage()
+    try:
+        number = ipaddress.IPv4Address(address)
+        netmask = str(ipaddress.IPv4Address(netmask if not netmask.startswith("0x") else int(netmask, 16)))
+    except ValueError:
+        sys.stderr.write(f"ifconfig: 0821-324 {address} is not a valid address.\n")
+        return 1
+    if number not in ipaddress.IPv4Network("127.0.0.0/8"):
+        sys.stderr.write(f"ifconfig: {address} is not an address of this lab.\n")
+        return 1
+    if action == "alias":
+        for other in registry.configure(identity, interface.name, address, netmask):
+            # AIX logs a duplicate address when it hears one; both keep it.
+            sys.stderr.write(f"ifconfig: duplicate IP address {address} detected, {other.node} has it too.\n")
+        return 0
+    if not registry.remove(identity, address):
+        sys.stderr.write("ifconfig: 0821-222 ioctl (SIOCDIFADDR): The requested address is not configured.\n")
+        return 1
+    return 0
+
+
+def _usage() -> int:
+    sys.stderr.write(IFCONFIG_USAGE + "\n")
+    return 1
+
+
+def _shown(identity: Identity, interface: Interface) -> str:
+    up = Faults(identity.lab).link_up(identity.node, interface.network)
+    aliases = [a for a in AddressRegistry(identity.lab).of_node(identity.node) if a.interface == interface.name]
+    own = Alias(interface.address, identity.node, "", interface.name, interface.netmask)
+    lines = [f"{interface.name}: flags={UP_FLAGS if up else DOWN_FLAGS}"]
+    for alias in (own, *aliases):
+        network = ipaddress.IPv4Network(f"{alias.address}/{alias.netmask}", strict=False)
+        mask = int(ipaddress.IPv4Address(alias.netmask))
+        lines.append(f"\tinet {alias.address} netmask {mask:#010x} broadcast {network.broadcast_address}")
+    lines.append("\t tcp_sendspace 262144 tcp_recvspace 262144 rfc1323 1")
+    return "\n".join(lines) + "\n"
+
+
+def netstat(argv: list[str]) -> int:
+    """``netstat -i`` and ``-in``: the interface table; any other form is the host's netstat."""
+    flags = "".join(word.lstrip("-") for word in argv[1:] if word.startswith("-"))
+    if "i" not in flags:
+        for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
+            if os.access(path, os.X_OK):
+                return subprocess.run([path, *argv[1:]], check=False).returncode
+        sys.stderr.write("netstat: only -i and -in are supported on this node.\n")
+        return 1
+    identity = NodeRoot.current().identity
+    faults, registry = Faults(identity.lab), AddressRegistry(identity.lab)
+    numeric = "n" in flags
+    print("Name  Mtu   Network     Address            Ipkts Ierrs    Opkts Oerrs  Coll")
+    for number, interface in enumerate(identity.interfaces, 2):
+        star = "" if faults.link_up(identity.node, interface.network) else "*"
+        mac = ".".join(f"{part:x}" for part in (0xFA, 0x16, *map(int, interface.address.split("."))))
+        rows = [(f"link#{number}", mac)]
+        addresses = [interface.address]
+        addresses += [a.address for a in registry.of_node(identity.node) if a.interface == interface.name]
+        for address in addresses:
+            network = ipaddress.IPv4Network(f"{address}/{interface.netmask}", strict=False)
+            shown = address if numeric else _name(identity, address)
+            rows.append((str(network.network_address).removesuffix(".0"), shown))
+        for network_name, shown in rows:
+            counters = f"{0:>5} {0:>5} {0:>8} {0:>5} {0:>5}"
+            print(f"{interface.name + star:<5} {1500:<5} {network_name:<11} {shown:<18} {counters}")
+    return 0
+
+
+def _name(identity: Identity, address: str) -> str:
+    return next((node.name for node in identity.nodes if address in node.addresses), address)

@@ -1,0 +1,185 @@
+"""Faults of networks and shared disks that ``srcctl link | partition | disk`` injects.
+
+They are a file in the lab's shared folder. Whoever sends or receives asks it each time; a look costs one stat(2). No
+privilege is needed, and every program of a node obeys: the heartbeats, Group Services, clcomd, the disks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from srcctl.node.root import replace_file
+
+FAULTS_FILE = "faults.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Two sets of nodes that do not reach each other; ``keep_disk`` spares the path over the repository disk."""
+
+    first: frozenset[str]
+    second: frozenset[str]
+    keep_disk: bool = False
+
+    def separates(self, one: str, other: str) -> bool:
+        """Whether the two nodes are on different sides."""
+        return (one in self.first and other in self.second) or (one in self.second and other in self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSet:
+    """All faults in force."""
+
+    links: frozenset[tuple[str, str]] = frozenset()
+    partitions: tuple[Partition, ...] = ()
+    disks: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> FaultSet:
+        """From the file's text; a damaged file means no faults."""
+        try:
+            value = json.loads(text)
+            return cls(
+                frozenset((str(node), str(network)) for node, network in value["links"]),
+                tuple(
+                    Partition(frozenset(p["first"]), frozenset(p["second"]), bool(p["keep_disk"]))
+                    for p in value["partitions"]
+                ),
+                frozenset(map(str, value["disks"])),
+            )
+        except (ValueError, KeyError, TypeError):
+            return cls()
+
+    def text(self) -> str:
+        """The file's text."""
+        value = {
+            "links": sorted(map(list, self.links)),
+            "partitions": [
+                {"first": sorted(p.first), "second": sorted(p.second), "keep_disk": p.keep_disk}
+                for p in self.partitions
+            ],
+            "disks": sorted(self.disks),
+        }
+        return json.dumps(value, indent=1) + "\n"
+
+    def describe(self) -> list[str]:
+        """The faults, a sentence each."""
+        lines = [f"the link of {node} to {network} is down" for node, network in sorted(self.links)]
+        for p in self.partitions:
+            kept = ", the repository disk is kept" if p.keep_disk else ""
+            lines.append(f"{', '.join(sorted(p.first))} and {', '.join(sorted(p.second))} are cut off{kept}")
+        return lines + [f"{disk} has failed" for disk in sorted(self.disks)]
+
+
+class Faults:
+    """The faults of a lab, read again whenever the file changed.
+
+    Args:
+        lab: the lab's shared folder.
+    """
+
+    def __init__(self, lab: str) -> None:
+        self._lab = lab
+        self._path = os.path.join(lab, FAULTS_FILE)
+        self._stamp: tuple[int, int] | None = None
+        self._faults = FaultSet()
+
+    @property
+    def current(self) -> FaultSet:
+        """All faults in force now."""
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            self._stamp, self._faults = None, FaultSet()
+            return self._faults
+        stamp = status.st_ino, status.st_mtime_ns
+        if stamp != self._stamp:
+            try:
+                with open(self._path, "rb") as file:
+                    self._faults = FaultSet.parse(file.read())
+                self._stamp = stamp
+            except OSError:
+                pass
+        return self._faults
+
+    def link_up(self, node: str, network: str) -> bool:
+        """Whether the node's interface on the network works."""
+        return (node, network) not in self.current.links
+
+    def cut(self, one: str, other: str) -> bool:
+        """Whether a partition separates two nodes on all networks."""
+        return any(p.separates(one, other) for p in self.current.partitions)
+
+    def reachable(self, one: str, other: str, network: str) -> bool:
+        """Whether packets pass between two nodes on a network."""
+        return self.link_up(one, network) and self.link_up(other, network) and not self.cut(one, other)
+
+    def any_path(self, one: str, other: str, networks: Iterable[str]) -> bool:
+        """Whether packets pass between two nodes on any of the networks."""
+        return one == other or any(self.reachable(one, other, network) for network in networks)
+
+    def disk_cut(self, one: str, other: str) -> bool:
+        """Whether two nodes do not see each other's sectors of the repository disk."""
+        return any(p.separates(one, other) and not p.keep_disk for p in self.current.partitions)
+
+    def disk_failed(self, disk: str) -> bool:
+        """Whether a shared disk has failed."""
+        return disk in self.current.disks
+
+    # What srcctl changes.
+
+    def set_link(self, node: str, network: str, up: bool) -> None:
+        """Cut or mend an interface.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        with self._changing() as change:
+            links = change[0].links - {(node, network)}
+            change[0] = replace(change[0], links=links if up else links | {(node, network)})
+
+    def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool) -> None:
+        """Cut everything between two sets of nodes.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        with self._changing() as change:
+            added = Partition(frozenset(first), frozenset(second), keep_disk)
+            kept = tuple(p for p in change[0].partitions if {p.first, p.second} != {added.first, added.second})
+            change[0] = replace(change[0], partitions=(*kept, added))
+
+    def heal(self) -> None:
+        """Mend every partition and every link.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        with self._changing() as change:
+            change[0] = FaultSet(disks=change[0].disks)
+
+    def set_disk(self, disk: str, failed: bool) -> None:
+        """Let a shared disk fail, or repair it.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        with self._changing() as change:
+            disks = change[0].disks - {disk}
+            change[0] = replace(change[0], disks=disks | {disk} if failed else disks)
+
+    @contextmanager
+    def _changing(self) -> Iterator[list[FaultSet]]:
+        descriptor = os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            change = [self.current]
+            yield change
+            replace_file(self._path, change[0].text().encode())
+        finally:
+            os.close(descriptor)

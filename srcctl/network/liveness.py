@@ -1,0 +1,28 @@
+"""Whether a node of the lab is alive: its machine process holds a lock for exactly as long as it lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+
+def is_alive(lab: str, node: str, boot_id: str = "") -> bool:
+    """Whether a node runs, and if ``boot_id`` is given, whether it is still in that very life.
+
+    Args:
+        lab: the lab's shared folder.
+        node: the node's name.
+        boot_id: what the node's identity says since its last boot.
+    """
+    try:
+        descriptor = os.open(os.path.join(lab, "power", node), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return boot_id in os.read(descriptor, 4096).decode(errors="replace").split() if boot_id else True
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Disks, volume groups and file systems of a lab's nodes."""

@@ -1,0 +1,217 @@
+"""File systems: /etc/filesystems, mounting shared ones, and how full the node's own are.
+
+A shared file system's contents are a folder beside its disk's file. In view mode it is bind-mounted into the node; in
+folder mode its mount point is a symbolic link. The node's own file systems have declared sizes, so that df and the
+watch over /var measure the node and not the host.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+
+from srcctl.network.faults import Faults
+from srcctl.node.root import NodeRoot, replace_file
+from srcctl.storage.disk import DIRECTORY
+
+FILESYSTEMS_FILE = "/etc/filesystems"
+BLOCK = 512
+
+
+@dataclass(slots=True)
+class Stanza:
+    """A stanza of /etc/filesystems. ``size`` (512-byte blocks) is kept here for the node's own file systems."""
+
+    mount_point: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        return self.attributes.get("dev", "")
+
+    @property
+    def volume(self) -> str:
+        """The logical volume's name."""
+        return self.device.rpartition("/")[2]
+
+
+def read_stanzas(root: NodeRoot) -> list[Stanza]:
+    """The stanzas, in order; none if the file is missing."""
+    try:
+        with open(root.path(FILESYSTEMS_FILE), encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    stanzas: list[Stanza] = []
+    for line in lines:
+        if not line.strip() or line.startswith("*"):
+            continue
+        if not line[0].isspace() and line.rstrip().endswith(":"):
+            stanzas.append(Stanza(line.strip()[:-1]))
+        elif stanzas and "=" in line:
+            name, _, value = line.partition("=")
+            stanzas[-1].attributes[name.strip()] = value.strip().strip('"')
+    return stanzas
+
+
+def write_stanzas(root: NodeRoot, stanzas: list[Stanza]) -> None:
+    """Replace the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = ""
+    for stanza in stanzas:
+        text += f"{stanza.mount_point}:\n"
+        text += "".join(f"\t{name:<15} = {value}\n" for name, value in stanza.attributes.items()) + "\n"
+    replace_file(root.path(FILESYSTEMS_FILE), text.encode())
+
+
+def contents(lab: str, disk: str, volume: str) -> str:
+    """The folder with the contents of a shared file system."""
+    return os.path.join(lab, DIRECTORY, f"{disk}.d", volume)
+
+
+def mounted(root: NodeRoot) -> dict[str, str]:
+    """The shared file systems that are mounted on this node: mount point to contents folder."""
+    lab = root.identity.lab
+    found = {}
+    if root.identity.mode == "view":
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                fields = line.split()
+                marker = f"/shared/{DIRECTORY}/"
+                if marker in fields[3] and ".d/" in fields[3]:
+                    found[_unescaped(fields[4])] = f"{lab}/{DIRECTORY}/" + _unescaped(fields[3].rpartition(marker)[2])
+        return found
+    for stanza in read_stanzas(root):
+        try:
+            target = os.readlink(root.path(stanza.mount_point))
+        except OSError:
+            continue
+        if target.startswith(f"{lab}/{DIRECTORY}/"):
+            found[stanza.mount_point] = target
+    return found
+
+
+def mount(root: NodeRoot, mount_point: str, disk: str, volume: str) -> None:
+    """Mount a shared file system.
+
+    Raises:
+        OSError: EIO if its disk has failed, EBUSY if something is mounted there.
+    """
+    lab = root.identity.lab
+    if Faults(lab).disk_failed(disk):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), disk)
+    if mount_point in mounted(root):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount_point)
+    source, target = contents(lab, disk, volume), root.path(mount_point)
+    os.makedirs(source, exist_ok=True)
+    if root.identity.mode == "view":
+        from srcctl.node import syscalls
+
+        os.makedirs(target, exist_ok=True)
+        syscalls.mount(source, target, "", syscalls.MS_BIND)
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.isdir(target) and not os.path.islink(target):
+        os.rmdir(target)
+    os.symlink(source, target)
+
+
+def unmount(root: NodeRoot, mount_point: str) -> None:
+    """Unmount a shared file system.
+
+    Raises:
+        OSError: EINVAL if it is not mounted, EBUSY if a process of the node uses it.
+    """
+    source = mounted(root).get(mount_point)
+    if source is None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), mount_point)
+    target = root.path(mount_point)
+    if root.identity.mode == "view":
+        from srcctl.node import syscalls
+
+        syscalls.unmount(target)
+        return
+    if users(root, source):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount_point)
+    os.unlink(target)
+    os.mkdir(target)
+
+
+def users(root: NodeRoot, directory: str) -> list[int]:
+    """The processes of this node whose working directory or an open file lies below a folder."""
+    from srcctl.node.processes import MARK_VARIABLE, Membership, members
+
+    view = root.identity.mode == "view"
+    membership = Membership.of_this_process(os.environ.get(MARK_VARIABLE, ""), view=view)
+    below = os.path.realpath(directory)
+    found = []
+    for pid in members(membership):
+        try:
+            links = [f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{n}" for n in os.listdir(f"/proc/{pid}/fd"))]
+        except OSError:
+            continue
+        for link in links:
+            try:
+                target = os.readlink(link)
+            except OSError:
+                continue
+            if target == below or target.startswith(below + "/"):
+                found.append(pid)
+                break
+    return found
+
+
+def usage(root: NodeRoot, mount_point: str) -> tuple[int, int]:
+    """Size and bytes used of a file system of this node.
+
+    Raises:
+        OSError: there is no such file system.
+    """
+    stanza = next((s for s in read_stanzas(root) if s.mount_point == mount_point), None)
+    if stanza is None:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), mount_point)
+    size = int(stanza.attributes.get("size", "0")) * BLOCK
+    others = {s.mount_point for s in read_stanzas(root)} - {mount_point}
+    return size, _used(root, mount_point, others)
+
+
+def usage_of(directory: str) -> int:
+    """Bytes that the files below a folder take."""
+    return _tree_bytes(directory, set(), NodeRoot())
+
+
+def _used(root: NodeRoot, mount_point: str, others: set[str]) -> int:
+    """Bytes that the files below a mount point take, other file systems left out."""
+    top = root.path(mount_point)
+    if mount_point == "/":
+        # The node's own part of the root: in a view the rest belongs to the host.
+        return sum(
+            _tree_bytes(root.path(path), others, root) for path in ("/etc", "/aha", "/home") if path not in others
+        )
+    return _tree_bytes(top, others, root)
+
+
+def _tree_bytes(top: str, others: set[str], root: NodeRoot) -> int:
+    total, waiting = 0, [top]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    total += status.st_blocks * BLOCK
+                    if entry.is_dir(follow_symlinks=False) and root.product_path(entry.path) not in others:
+                        waiting.append(entry.path)
+        except OSError:
+            continue
+    return total
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
