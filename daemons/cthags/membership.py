@@ -61,7 +61,7 @@ class Settings:
     """
 
     beat_us: int = 5 * SECOND
-    silent_beats: int = 4
+    silent_beats: int = 10
     hello_us: int = SECOND // 2
     formation_us: int = 3 * SECOND
     joiner_hellos: int = 4

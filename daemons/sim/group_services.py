@@ -1,0 +1,126 @@
+"""cthags's real core on a simulated node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from daemons.cthags.core import (
+    AliveNodes,
+    ClientGone,
+    ClientRequest,
+    CloseClient,
+    Core,
+    Dissolved,
+    Log,
+    Notify,
+    Received,
+    Send,
+    Store,
+    ViewInstalled,
+)
+from daemons.cthags.messages import Died, Notification, Request, notification_codec, request_codec
+from daemons.cthags.wire import packet_codec
+from daemons.sim.process import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemons.sim.node import SimulatedNode
+
+LOCAL_US = 60
+"""Time of a message over a Unix socket."""
+
+
+class GroupServicesProcess(Process):
+    """cthags of a node."""
+
+    name: ClassVar[str] = "cthags"
+    core: Core
+
+    def __init__(self, node: SimulatedNode, make: Callable[[int, dict[str, int]], Core]) -> None:
+        self._disk = node.disk.setdefault("cthags", {})
+        super().__init__(node, make(node.number, dict(self._disk)))
+        self._clients: dict[int, Process] = {}
+        self._next_client = 1
+
+    def start(self) -> None:
+        """Listen, and follow caa."""
+        self.states_changed()
+
+    def states_changed(self) -> None:
+        """caa's picture of the nodes."""
+        if self.node.states is not None:
+            generation, alive = self.node.states.picture()
+            self.feed(AliveNodes(generation, alive, self.node.cluster.numbers))
+
+    def receive(self, source: int, data: bytes) -> None:
+        """A datagram."""
+        self.feed(Received(source, packet_codec.decode(data)))
+
+    # Clients.
+
+    def connect(self, client: Process) -> int:
+        """A client process connects; its number on this daemon."""
+        number = self._next_client
+        self._next_client += 1
+        self._clients[number] = client
+        return number
+
+    def request(self, number: int, data: bytes) -> None:
+        """A client's message arrives."""
+        if number in self._clients:
+            request: Request = request_codec.decode(data)
+            self.node.cluster.checker.requested(self.node, number, request)
+            self.feed(ClientRequest(number, request))
+
+    def disconnected(self, number: int) -> None:
+        """A client's process ended."""
+        if self._clients.pop(number, None) is not None:
+            self.feed(ClientGone(number))
+
+    def end(self, status: int) -> None:
+        clients, self._clients = self._clients, {}
+        super().end(status)
+        for client in clients.values():
+            client.later(LOCAL_US, client.notified, Died())
+
+    # Effects.
+
+    def execute(self, effect: Any) -> None:
+        match effect:
+            case Send(target, packet):
+                data = packet_codec.encode(packet)
+                other = self.node.cluster.nodes[target]
+                self.world.transmit(self.node.number, target, other.deliver, _receive, other, self.node.number, data)
+            case Notify(number, notification):
+                client = self._clients.get(number)
+                if client is not None:
+                    data = notification_codec.encode(notification)
+                    client.later(LOCAL_US, self._hand_over, client, number, data)
+            case Store(key, value):
+                self._disk[key] = value
+            case ViewInstalled():
+                nodes = " ".join(str(node) for node in effect.view.nodes)
+                self.node.trace(f"view {effect.view.id} nodes {nodes}")
+                self.node.cluster.checker.view_installed(self.node, effect)
+            case Dissolved():
+                self.node.trace("view given up: dissolved")
+                self.node.cluster.checker.dissolved(self.node)
+            case CloseClient(number, _, kill, reason):
+                self.node.trace(reason)
+                client = self._clients.pop(number, None)
+                if client is not None and kill:
+                    client.end(9)
+            case Log():
+                pass
+
+    def _hand_over(self, client: Process, number: int, data: bytes) -> None:
+        notification: Notification = notification_codec.decode(data)
+        self.node.cluster.checker.notified(self.node, number, notification)
+        client.notified(notification)
+
+
+def _receive(node: SimulatedNode, source: int, data: bytes) -> None:
+    process = node.process("cthags")
+    if isinstance(process, GroupServicesProcess):
+        process.receive(source, data)

@@ -1,0 +1,244 @@
+"""The invariants 1 to 4 of the design, checked after every step that could break them.
+
+The checker believes no core: it looks at what nodes really hold, at what daemons install and tell their clients, and at
+what clients answered.
+
+1. A group that is not concurrent is online on at most one live node inside a partition. Two nodes that a cut has
+   separated are excused from each other (with split policy "none" both halves act) until they share a view again
+   without holding the same group. A paused node does not count as live, a resumed one counts once its operating
+   system side has looked at the dead man's switch.
+2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
+3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
+   every provider that could vote in the last one has voted.
+4. A group is acquired only while no live node of the same view holds any of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from daemons.cthags.core import ViewInstalled
+from daemons.cthags.messages import Approved, Notification, NPhase, Provider, Rejected, Request, Vote
+from daemons.cthags.wire import Member, View, ViewId
+from daemons.sim.world import InvariantBroken
+
+if TYPE_CHECKING:
+    from daemons.sim.cluster import Cluster
+    from daemons.sim.node import SimulatedNode
+    from daemons.sim.process import Process
+
+Told = tuple[str, str, int, int, tuple[Provider, ...], tuple[Provider, ...]]
+"""Kind of notification, protocol, token, phase, who changes, providers."""
+
+
+@dataclass(slots=True)
+class _Knowledge:
+    """What the checker saw of a node in its present life."""
+
+    view: View | None = None
+    dissolved: bool = False
+    told: dict[str, list[Told]] = field(default_factory=dict)
+    joined: dict[str, int] = field(default_factory=dict)
+    phase: dict[str, NPhase] = field(default_factory=dict)
+    voted: dict[tuple[str, int, Provider], None] = field(default_factory=dict)
+    identities: dict[str, Provider] = field(default_factory=dict)
+
+
+class Checker:
+    """Watches a simulated cluster.
+
+    Args:
+        cluster: the cluster.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.checks = [0, 0, 0, 0, 0]
+        """How often each invariant was looked at, by number."""
+        self._nodes = {number: _Knowledge() for number in cluster.numbers}
+        self._numbers: dict[int, int] = {}
+        self._members: dict[ViewId, tuple[Member, ...]] = {}
+        self._histories: dict[tuple[ViewId, ViewId], dict[str, tuple[bool, list[Told]]]] = {}
+        self._excused: set[tuple[int, int]] = set()
+
+    # Views.
+
+    def view_installed(self, node: SimulatedNode, installed: ViewInstalled) -> None:
+        """A node installed a view."""
+        view, known = installed.view, self._nodes[node.number]
+        self.checks[2] += 1
+        newest = self._numbers.get(node.number, 0)
+        if view.id.number <= newest:
+            raise InvariantBroken(2, f"{node.name} installed view {view.id} after one with number {newest}")
+        self._numbers[node.number] = view.id.number
+        members = self._members.setdefault(view.id, view.members)
+        if members != view.members:
+            raise InvariantBroken(2, f"{node.name} lists {view.members} in view {view.id}, others {members}")
+        if known.view is not None and installed.base == known.view.id:
+            self._compare_histories(node, installed.base, view, known)
+        known.view = view
+        known.told = {}
+        known.joined = {}
+        self._forgive()
+
+    def _compare_histories(self, node: SimulatedNode, base: ViewId, view: View, known: _Knowledge) -> None:
+        self.checks[3] += 1
+        others = self._histories.setdefault((base, view.id), {})
+        for group in sorted(known.identities):
+            whole = group not in known.joined
+            told = known.told.get(group, [])
+            told = told if whole else told[known.joined[group] :]
+            first = others.setdefault(group, (whole, told))
+            if first[0] and whole:
+                same = first[1] == told
+            else:
+                length = min(len(first[1]), len(told))
+                same = length == 0 or first[1][-length:] == told[-length:]
+            if not same:
+                difference = next(
+                    (pair for pair in zip(first[1], told, strict=False) if pair[0] != pair[1]),
+                    f"{len(first[1])} and {len(told)} notifications",
+                )
+                raise InvariantBroken(
+                    3, f"{node.name} leaves view {base} for {view.id} having been told something else: {difference}"
+                )
+            if whole and not first[0]:
+                others[group] = (whole, told)
+
+    def dissolved(self, node: SimulatedNode) -> None:
+        """A node gave up its view in a merge."""
+        known = self._nodes[node.number]
+        known.dissolved = True
+        known.view = None
+        known.identities = {}
+        known.told = {}
+
+    # Votes.
+
+    def requested(self, node: SimulatedNode, client: int, request: Request) -> None:
+        """A client of cthags asks something."""
+        known = self._nodes[node.number]
+        if isinstance(request, Vote) and request.group in known.identities | known.phase:
+            phase = known.phase.get(request.group)
+            if phase is not None:
+                known.voted[request.group, request.token, phase.self_provider] = None
+
+    def notified(self, node: SimulatedNode, client: int, notification: Notification) -> None:
+        """cthags told a client something."""
+        if not isinstance(notification, NPhase | Approved | Rejected):
+            return
+        known, group = self._nodes[node.number], notification.group
+        self._check_barrier(node, notification)
+        told = known.told.setdefault(group, [])
+        mine = notification.self_provider
+        if notification.protocol == "join" and mine in notification.changing and group not in known.joined:
+            known.joined[group] = len(told)
+        told.append(
+            (
+                type(notification).__name__,
+                notification.protocol,
+                notification.token,
+                notification.phase,
+                notification.changing,
+                notification.providers,
+            )
+        )
+        if isinstance(notification, NPhase):
+            known.phase[group] = notification
+            return
+        known.phase.pop(group, None)
+        if mine in notification.providers:
+            known.identities[group] = mine
+        else:
+            known.identities.pop(group, None)
+
+    def _check_barrier(self, node: SimulatedNode, notification: NPhase | Approved | Rejected) -> None:
+        last = notification.phase - 1 if isinstance(notification, NPhase) else notification.phase
+        if last < 1 or isinstance(notification, Rejected):
+            return
+        self.checks[3] += 1
+        token = notification.token if not isinstance(notification, NPhase) else notification.token - 1
+        view = self._nodes[node.number].view
+        for other in self.cluster.nodes.values():
+            known = self._nodes[other.number]
+            phase = known.phase.get(notification.group)
+            if (
+                other.live
+                and known.view == view
+                and phase is not None
+                and phase.token == token
+                and (phase.protocol, phase.changing) == (notification.protocol, notification.changing)
+                and (notification.group, token, phase.self_provider) not in known.voted
+                and other.process("clstrmgrES") is not None
+            ):
+                raise InvariantBroken(
+                    3, f"{node.name} passed the barrier of phase {last} before {other.name} had voted in it"
+                )
+
+    # Groups.
+
+    def taken(self, node: SimulatedNode, group: str, first: bool) -> None:
+        """A node takes a resource of a group."""
+        if first:
+            self.checks[4] += 1
+            mine = self._nodes[node.number]
+            for number in self.cluster.holdings.holders(group):
+                other = self._nodes[number]
+                if number == node.number or not self.cluster.nodes[number].live or other.dissolved:
+                    continue
+                together = mine.view is not None and other.view is not None and mine.view.id == other.view.id
+                if together and not self._is_excused(node.number, number):
+                    raise InvariantBroken(4, f"{node.name} acquires {group}, which node{number} has not released")
+        self._check_online(group)
+
+    def resumed(self, node: SimulatedNode) -> None:
+        """A paused node runs on."""
+        for group in self.cluster.holdings.groups():
+            self._check_online(group)
+
+    def _check_online(self, group: str) -> None:
+        self.checks[1] += 1
+        online = [
+            number
+            for number in self.cluster.holdings.online(group)
+            if self.cluster.nodes[number].live and not self._nodes[number].dissolved
+        ]
+        for position, number in enumerate(online):
+            for other in online[position + 1 :]:
+                if not self._is_excused(number, other):
+                    raise InvariantBroken(1, f"{group} is online on node{number} and on node{other}")
+
+    def _is_excused(self, one: int, other: int) -> bool:
+        return (min(one, other), max(one, other)) in self._excused
+
+    def separated(self, pairs: list[tuple[int, int]]) -> None:
+        """A cut separates nodes."""
+        self._excused.update((min(pair), max(pair)) for pair in pairs)
+
+    def _forgive(self) -> None:
+        """Nodes that share a view again, and hold nothing twice, have no excuse any more."""
+        for one, other in sorted(self._excused):
+            first, second = self._nodes[one].view, self._nodes[other].view
+            if first is None or first != second or not self.cluster.world.connected(one, other):
+                continue
+            holdings = self.cluster.holdings
+            if not any({one, other} <= set(holdings.holders(group)) for group in holdings.groups()):
+                self._excused.discard((one, other))
+
+    # Lives.
+
+    def powered_off(self, node: SimulatedNode) -> None:
+        """A node is off."""
+        self._nodes[node.number] = _Knowledge()
+
+    def process_ended(self, node: SimulatedNode, process: Process) -> None:
+        """A process ended."""
+        known = self._nodes[node.number]
+        if process.name == "cthags":
+            known.view = None
+        if process.name in ("cthags", "clstrmgrES"):
+            known.phase.clear()
+            known.identities.clear()
+            known.told.clear()
+            known.joined.clear()

@@ -1,0 +1,121 @@
+"""clstrmgrES's real core on a simulated node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from daemons.clstrmgr import inputs, messages
+from daemons.clstrmgr.core import ClusterManager
+from daemons.cthags.messages import Died, Init, Initialized, Notification, Request, request_codec
+from daemons.sim.group_services import LOCAL_US, GroupServicesProcess
+from daemons.sim.process import Process
+from daemons.sim.scripts import Script
+from srcctl.machine import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemons.sim.node import SimulatedNode
+
+PROBE_INTERVAL_US = 10 * SECOND
+PROBE_LIMIT_US = 5 * SECOND
+CONNECT_AGAIN_US = 200 * MILLISECOND
+
+
+class ManagerProcess(Process):
+    """clstrmgrES of a node."""
+
+    name: ClassVar[str] = "clstrmgrES"
+    core: ClusterManager
+
+    def __init__(self, node: SimulatedNode, make: Callable[[int, str, int], ClusterManager]) -> None:
+        self._disk = node.disk.setdefault("clstrmgrES", {})
+        super().__init__(node, make(node.number, node.name, self._disk.get("serial", 0)))
+        self.scripts: dict[int, Script] = {}
+        self._daemon: GroupServicesProcess | None = None
+        self._number = 0
+        self._state = ""
+        self._request = 0
+        self._hung = False
+        self.answers: dict[int, messages.Done] = {}
+
+    def start(self) -> None:
+        """Read the configuration, find Group Services."""
+        self.feed(inputs.Configured(self.node.cluster.configuration, self.node.cluster.programs))
+        self._connect()
+
+    def hang(self) -> None:
+        """SIGSTOP: it takes no step any more."""
+        self._hung = True
+
+    def ask(self, what: inputs.OperatorRequest) -> int:
+        """An operator's request."""
+        self._request += 1
+        self.feed(inputs.Asked(self._request, what))
+        return self._request
+
+    def feed(self, value: object) -> None:
+        if self._hung:
+            return
+        super().feed(value)
+        state = self.core.state
+        if self.running and state != self._state:
+            self._state = state
+            self.node.trace(f"clstrmgrES {state}")
+
+    def end(self, status: int) -> None:
+        daemon, number = self._daemon, self._number
+        super().end(status)
+        if daemon is not None:
+            daemon.later(LOCAL_US, daemon.disconnected, number)
+
+    # Group Services.
+
+    def _connect(self) -> None:
+        daemon = self.node.process("cthags")
+        if not isinstance(daemon, GroupServicesProcess):
+            self.later(CONNECT_AGAIN_US, self._connect)
+            return
+        self._daemon = daemon
+        self._number = daemon.connect(self)
+        self._send(Init("clstrmgr", self.pid, PROBE_INTERVAL_US, PROBE_LIMIT_US, True))
+
+    def notified(self, notification: Notification) -> None:
+        """What Group Services say."""
+        if isinstance(notification, Died):
+            self._daemon = None
+            self.feed(inputs.GroupServicesLost("Group Services died"))
+            self.later(CONNECT_AGAIN_US, self._connect)
+        elif not isinstance(notification, Initialized):
+            self.feed(inputs.Notified(notification))
+
+    def _send(self, request: Request) -> None:
+        daemon = self._daemon
+        if daemon is not None:
+            daemon.later(LOCAL_US, daemon.request, self._number, request_codec.encode(request))
+
+    # Effects.
+
+    def execute(self, effect: Any) -> None:
+        match effect:
+            case inputs.Publish() | inputs.Preamble() | inputs.Log() | inputs.Subsystems():
+                pass
+            case inputs.Send(request):
+                self._send(request)
+            case inputs.RunScript(run):
+                self.scripts[run] = Script(self, effect)
+            case inputs.AnswerJob(run, assignments):
+                script = self.scripts.get(run)
+                if script is not None:
+                    script.answer(assignments)
+            case inputs.EventMark(serial, name, about, _, phase):
+                self.node.trace(f"event {serial} {name} node{about} {phase}")
+            case inputs.Store(serial):
+                self._disk["serial"] = serial
+            case inputs.Answer(request, what):
+                if isinstance(what, messages.Done):
+                    self.answers[request] = what
+                    self.node.trace(f"request {request}: {what.error or 'done'}")
+            case inputs.Exit(status, reason):
+                self.node.trace(f"clstrmgrES exits: {reason}")
+                self.end(status << 8)

@@ -1,0 +1,46 @@
+"""Makes the processes of a node from the real cores. A planted bug is a subclass that makes another core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemons.clstrmgr.core import ClusterManager
+from daemons.cthags.core import Core
+from daemons.cthags.membership import Settings
+from daemons.sim.group_services import GroupServicesProcess
+from daemons.sim.manager import ManagerProcess
+from daemons.sim.process import Process
+from daemons.sim.states import StatesProcess
+
+if TYPE_CHECKING:
+    from daemons.sim.node import SimulatedNode
+
+SETTINGS = Settings()
+
+
+class Parts:
+    """The cores as they are."""
+
+    def states(self, node: SimulatedNode) -> StatesProcess:
+        """caa."""
+        return StatesProcess(node)
+
+    def process(self, node: SimulatedNode, name: str) -> Process:
+        """A subsystem's process.
+
+        Raises:
+            KeyError: there is no such subsystem.
+        """
+        if name == "cthags":
+            return GroupServicesProcess(node, self.group_services)
+        if name == "clstrmgrES":
+            return ManagerProcess(node, self.manager)
+        raise KeyError(name)
+
+    def group_services(self, node: int, durable: dict[str, int]) -> Core:
+        """cthags's core."""
+        return Core(node, durable, SETTINGS)
+
+    def manager(self, node: int, name: str, serial: int) -> ClusterManager:
+        """clstrmgrES's core."""
+        return ClusterManager(node, name, serial=serial)

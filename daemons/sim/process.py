@@ -1,0 +1,81 @@
+"""A process of a node: a real core with its timer and its connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from srcctl.machine import TICK, LocalFault
+
+if TYPE_CHECKING:
+    from daemons.sim.node import SimulatedNode
+
+
+class Process:
+    """Drives a core as a shell would: steps, effects in order, one timer.
+
+    Args:
+        node: the node on which it runs.
+        core: the machine.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, node: SimulatedNode, core: Any) -> None:
+        self.node = node
+        self.world = node.world
+        self.core = core
+        self.pid = node.next_pid()
+        self.running = True
+        self._armed: int | None = None
+
+    def feed(self, value: object) -> None:
+        """One step of the core and its effects."""
+        if not self.running:
+            return
+        self.world.steps += 1
+        try:
+            for effect in self.core.step(self.world.now, value):
+                self.execute(effect)
+        except LocalFault as fault:
+            self.node.trace(f"{self.name} local fault: {fault}")
+            self.node.assertion(self.name, fault)
+            self.end(1)
+            return
+        self._arm()
+
+    def execute(self, effect: Any) -> None:
+        """Carry out an effect."""
+        raise NotImplementedError
+
+    def end(self, status: int) -> None:
+        """The process is gone."""
+        if self.running:
+            self.running = False
+            self.node.process_ended(self, status)
+
+    def later(self, delay: int, action: Any, *arguments: Any) -> None:
+        """Something happens in this process after a delay, if it lives then."""
+        self.node.after(delay, self._if_running, action, arguments)
+
+    def _if_running(self, action: Any, arguments: tuple[Any, ...]) -> None:
+        if self.running:
+            action(*arguments)
+
+    def _arm(self) -> None:
+        deadline = self.core.next_deadline()
+        if deadline is None or (self._armed is not None and self._armed <= deadline):
+            return
+        self._armed = deadline
+        self.node.at(deadline, self._fire, deadline)
+
+    def _fire(self, at: int) -> None:
+        if not self.running or self._armed != at:
+            return
+        self._armed = None
+        deadline = self.core.next_deadline()
+        if deadline is None:
+            return
+        if self.world.now < deadline:
+            self._arm()
+            return
+        self.feed(TICK)

@@ -1,0 +1,81 @@
+"""Event scripts, simulated: they ask the cluster manager for jobs, take and give up resources, take time, and fail."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from daemons.clstrmgr.inputs import JobWanted, ResourceUpdated, RunScript, ScriptEnded
+from daemons.clstrmgr.jobs import NONE
+from daemons.sim.resources import KINDS
+from srcctl.machine import MILLISECOND
+
+if TYPE_CHECKING:
+    from daemons.sim.manager import ManagerProcess
+
+JOB_US = 60 * MILLISECOND
+SCRIPT_US = 20 * MILLISECOND
+
+
+class Script:
+    """One script that runs.
+
+    Args:
+        manager: the cluster manager that started it; the script outlives it.
+        effect: how it was started.
+    """
+
+    def __init__(self, manager: ManagerProcess, effect: RunScript) -> None:
+        self.manager = manager
+        self.node = manager.node
+        self.run = effect.run
+        self.name = effect.command.split()[0].rsplit("/", 1)[-1]
+        self._chance = manager.node.script_chance
+        self._wait(SCRIPT_US, self._ask)
+
+    def _wait(self, usual: int, action: object, *arguments: object) -> None:
+        slow = self.node.script_slowness
+        self.node.after(int(usual * (0.5 + self._chance.random()) * slow), action, *arguments)  # type: ignore[arg-type]
+
+    def _tell(self, value: object) -> None:
+        if self.manager.running:
+            self.manager.feed(value)
+
+    def _ask(self) -> None:
+        if self.name in ("admin_op", "event_error", "config_too_long"):
+            self._end(0)
+            return
+        self._tell(JobWanted(self.run))
+
+    def answer(self, assignments: str) -> None:
+        """The next job."""
+        if assignments == NONE:
+            failed = self.node.scripts_fail > 0 and self._chance.random() < self.node.scripts_fail
+            self._wait(SCRIPT_US, self._end, 1 if failed else 0)
+            return
+        job = dict(part.split("=", 1) for part in shlex.split(assignments) if "=" in part)
+        acquire = job.get("ACTION") == "ACQUIRE"
+        groups = job.get("RESOURCE_GROUPS", "").split()
+        kind = job["JOB_TYPE"]
+        if kind in KINDS and acquire:
+            for group in groups:
+                self.node.take(group, kind)
+        self._wait(JOB_US if kind in KINDS else SCRIPT_US, self._job_done, kind, acquire, groups)
+
+    def _job_done(self, kind: str, acquire: bool, groups: list[str]) -> None:
+        if kind in KINDS:
+            failed = self.node.jobs_fail > 0 and self._chance.random() < self.node.jobs_fail
+            if failed:
+                names = " ".join(groups)
+                self.node.trace(f"{self.name} {kind} fails for {names}")
+                self._tell(ResourceUpdated(self.run, "rg_error", kind, names, self.name))
+            elif not acquire:
+                for group in groups:
+                    self.node.give(group, kind)
+        self._ask()
+
+    def _end(self, status: int) -> None:
+        if status:
+            self.node.trace(f"{self.name} ends with status {status}")
+        self.manager.scripts.pop(self.run, None)
+        self._tell(ScriptEnded(self.run, status))
