@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.core import EXIT_CODE, ClusterManager, Settings
+from daemons.clstrmgr.activity import Settings
+from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary, preamble
+from daemons.clstrmgr.foundation import EXIT_CODE
 from daemons.clstrmgr.inputs import (
     Answer,
     AnswerJob,

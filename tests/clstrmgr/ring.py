@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.core import ClusterManager, Settings
+from daemons.clstrmgr.activity import Settings
+from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.inputs import (
     Answer,
     AnswerJob,

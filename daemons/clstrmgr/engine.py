@@ -1,0 +1,319 @@
+"""Running an event: the vote on it, the steps of its recovery program with their barriers, its scripts on this node."""
+
+from __future__ import annotations
+
+import msgspec
+
+from daemons.clstrmgr import events, messages, plan
+from daemons.clstrmgr.activity import Run, Script
+from daemons.clstrmgr.events import Event, Stage
+from daemons.clstrmgr.foundation import Foundation
+from daemons.clstrmgr.inputs import (
+    AnswerJob,
+    EventMark,
+    Preamble,
+    ResourceUpdated,
+    RunScript,
+    Subsystems,
+)
+from daemons.clstrmgr.jobs import NONE as NO_JOB
+from daemons.clstrmgr.jobs import JobList
+from daemons.clstrmgr.recovery_program import Program, Statement
+from daemons.clstrmgr.wire import GroupOutcome, Report, RunEvent, codec
+from daemons.cthags import messages as cthags
+from srcctl.machine import SECOND, LocalFault, RemoteFault
+
+
+class EventEngine(Foundation):
+    """The part that runs events."""
+
+    def _vote_phase(self, phase: cthags.NPhase) -> None:
+        cluster = self.cluster
+        assert cluster is not None
+        try:
+            message = codec.decode(phase.message)
+        except RemoteFault as fault:
+            self._log(f"proposal of {phase.proposer} rejected: {fault}")
+            self._vote(phase.group, phase.token, "reject")
+            return
+        event = cluster.head()
+        due = event is not None and isinstance(message, RunEvent) and event.serial == message.serial
+        if not isinstance(message, RunEvent) or event is None or not due or self._held_back(event):
+            self._log(f"proposal of {phase.proposer} rejected: it is not the event that is due")
+            self._vote(phase.group, phase.token, "reject")
+            return
+        if message.version != cluster.version:
+            self._log(f"proposal of {phase.proposer} rejected: the group has changed since")
+            self._vote(phase.group, phase.token, "reject")
+            return
+        if message.digest != cluster.digest():
+            raise LocalFault(f"the state differs from that of {phase.proposer} before event {event.serial}")
+        program = self.programs.get(event.name)
+        if program is None:
+            self._log(f"no recovery program for {event.name}")
+            program = Program("", ())
+        limit = self.settings.event_limit
+        if event.name in (events.JOIN_NODE, events.FAIL_NODE, events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE):
+            limit += self.settings.group_limit
+        run = Run(event, program, phase.token, self._now, next_warning=self._now + limit)
+        self.run = run
+        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "start"))
+        for entry in self._requests_of(event):
+            entry.stage = "running"
+            self._answer(entry.request, messages.Progress("running"))
+        if event.name == events.FAIL_NODE and event.origin == event.node == self.node_id:
+            self._start_script("vote", "admin_op", ("clrm_stop_request", str(event.serial), "0"))
+        self._phase_done(run)
+
+    def _next_phase(self, phase: cthags.NPhase) -> None:
+        run = self.run
+        if run is None:
+            # The vote of phase 1 was ours to reject; somebody else's default outvoted nothing.
+            self._vote(phase.group, phase.token, "approve")
+            return
+        run.phase, run.token, run.voted, run.approving = phase.phase, phase.token, False, False
+        report: Report | None = None
+        if phase.message:
+            try:
+                decoded = codec.decode(phase.message)
+            except RemoteFault as fault:
+                self._log(f"report dropped: {fault}")
+            else:
+                report = decoded if isinstance(decoded, Report) and decoded.serial == run.event.serial else None
+        if report is not None:
+            self._report_phase(run, report)
+        else:
+            self._begin_step(run)
+        self._phase_done(run)
+
+    def _report_phase(self, run: Run, report: Report) -> None:
+        cluster = self.cluster
+        assert cluster is not None
+        run.kind = "report"
+        if report.node == self.node_id:
+            run.report = None
+        plan.apply_report(cluster, report)
+        for outcome in report.groups:
+            name = cluster.node_names.get(report.node, str(report.node))
+            self._log(f"resource group {outcome.group} is {outcome.state} on node {name}")
+        if report.failed_script:
+            self.error_seen = True
+            name = cluster.node_names.get(report.node, str(report.node))
+            self._log(f"{report.failed_script} failed on node {name} with status {report.status}")
+            self._effects.append(
+                EventMark(run.event.serial, run.event.name, run.event.node, run.event.network, "error")
+            )
+            if self._participates(run.event):
+                self._start_script("error", "event_error", (name, run.event.name, report.failed_script))
+            self._fail_requests()
+
+    def _begin_step(self, run: Run) -> None:
+        cluster = self.cluster
+        assert cluster is not None
+        event = run.event
+        if run.kind == "vote":
+            run.first_step = max(0, cluster.plan_step) if cluster.plan_serial == event.serial else 0
+            run.step = run.first_step - 1
+            if cluster.plan_serial not in (0, event.serial):
+                for later in plan.abandon(cluster):
+                    self._enqueue(later)
+            plan.begin(cluster, event, self.members)
+            self._preamble(event)
+        run.kind = "step"
+        run.results = {}
+        if run.last:
+            return
+        run.step += 1
+        cluster.plan_step = run.step
+        step = run.program.steps[run.step]
+        running = frozenset(
+            node
+            for node in self.members
+            if any(statement.applies(node, event.node) for statement in step) and self._node_participates(node, event)
+        )
+        plan.begin_stage(cluster, events.stage_of_step(step), running)
+        if not self._participates(event):
+            return
+        name = cluster.node_names.get(event.node, "")
+        arguments = events.script_arguments(event, name, cluster.group_ids.get(event.group, 0))
+        for statement in step:
+            if statement.applies(self.node_id, event.node):
+                self._start_script("step", statement.command, arguments, statement)
+
+    def _participates(self, event: Event) -> bool:
+        return self._node_participates(self.node_id, event)
+
+    def _node_participates(self, node: int, event: Event) -> bool:
+        assert self.cluster is not None
+        if event.name in (events.JOIN_NODE, events.FAIL_NODE) and event.node == node:
+            return True
+        return self.cluster.nodes.get(node) in ("up", "leaving")
+
+    def _phase_done(self, run: Run) -> None:
+        """Vote, if this phase's work on this node is done."""
+        if run.voted or self.scripts or run is not self.run:
+            return
+        if run.kind == "report" and self.rp_failed:
+            return
+        if run.kind == "step":
+            self._compose_report(run)
+        goes_on = run.kind == "vote" or run.report is not None or not run.last
+        value: cthags.VoteValue = "continue" if goes_on else "approve"
+        run.voted = True
+        run.approving = value == "approve"
+        report = None if run.report is None else msgspec.structs.replace(run.report, phase=run.phase)
+        self._vote(self._group(), run.token, value, None if report is None else codec.encode(report))
+
+    def _compose_report(self, run: Run) -> None:
+        outcomes = tuple(
+            GroupOutcome(group, "ERROR" if state == "ERROR" else "OFFLINE")
+            for group, state in sorted(run.results.items())
+            if state != "ONLINE"
+        )
+        if outcomes or run.failed_script:
+            run.report = Report(
+                run.event.serial, run.phase, self.node_id, outcomes, run.failed_script, run.failed_status
+            )
+        run.failed_script, run.failed_status = "", 0
+
+    def _finish(self) -> None:
+        run, cluster = self.run, self.cluster
+        assert run is not None
+        assert cluster is not None
+        event = run.event
+        if cluster.plan_serial != event.serial:
+            plan.begin(cluster, event, self.members)
+        follow = plan.finish(cluster, event, self.members)
+        self._end_run()
+        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "complete"))
+        self._log(f"event {event.serial} {event.name} is complete")
+        for later in follow:
+            self._enqueue(later)
+        for entry in self._requests_of(event):
+            entry.stage = "stabilizing"
+            self._answer(entry.request, messages.Progress("stabilizing"))
+        if event.name == events.FAIL_NODE and event.node == self.node_id:
+            if event.mode == "unmanage":
+                self._effects.append(Subsystems(start=False, clinfo=True))
+            else:
+                self._leaving = True
+
+    def _end_run(self) -> None:
+        self.run = None
+        self.rp_failed = False
+        self.error_seen = False
+
+    def _preamble(self, event: Event) -> None:
+        assert self.cluster is not None
+        sentences: list[str] = []
+        for item in self.cluster.plan:
+            if item.release:
+                sentences.append(f"Enqueued rg_move release event for resource group '{item.group}'.")
+            if item.acquire:
+                sentences.append(f"Enqueued rg_move acquire event for resource group '{item.group}'.")
+        if event.name == events.JOIN_NODE:
+            sentences.append("Node Up Completion Event has been enqueued.")
+        elif event.name == events.FAIL_NODE:
+            sentences.append("Node Down Completion Event has been enqueued.")
+        if sentences and self._participates(event):
+            self._effects.append(Preamble(tuple(sentences)))
+
+    def _start_script(
+        self, purpose: str, command: str, arguments: tuple[str, ...], statement: Statement | None = None
+    ) -> None:
+        self._run_number += 1
+        script = Script(self._run_number, purpose, command, arguments, statement)
+        self.scripts.append(script)
+        if len(self.scripts) == 1:
+            self._launch(script)
+
+    def _launch(self, script: Script) -> None:
+        script.started = True
+        if script.statement is not None and self.cluster is not None and self.configuration is not None:
+            stage = events.stage_of(script.statement)
+            script.groups = plan.groups_of(self.cluster, stage, self.node_id) if stage is not Stage.NONE else ()
+            script.jobs = JobList(self.configuration, self.node_name, stage, script.groups, script.failed)
+        self._effects.append(RunScript(script.run, script.command, script.arguments, self._environment(), serial=True))
+
+    def _environment(self) -> tuple[tuple[str, str], ...]:
+        names = self.cluster.node_names if self.cluster is not None else {}
+        event = self.run.event if self.run is not None else None
+        before = [names[node] for node in self.members if node in names]
+        after = [
+            name for name in before if event is None or event.name != events.FAIL_NODE or name != names[event.node]
+        ]
+        return (
+            ("TE_NAME", event.name if event is not None else ""),
+            ("EVENT_SERIAL", str(event.serial if event is not None else 0)),
+            ("RG_DEPENDENCIES", "FALSE"),
+            ("PRE_EVENT_MEMBERSHIP", " ".join(before)),
+            ("POST_EVENT_MEMBERSHIP", " ".join(after)),
+        )
+
+    def _script_ended(self, number: int, status: int) -> str:
+        """A script is over; returns what it was for."""
+        if not self.scripts or self.scripts[0].run != number:
+            return ""
+        script = self.scripts.popleft()
+        run = self.run
+        if script.purpose == "step" and run is not None and script.statement is not None:
+            self._step_ended(run, script, script.statement, status)
+        if self.scripts:
+            self._launch(self.scripts[0])
+        elif run is not None:
+            self._phase_done(run)
+        return script.purpose
+
+    def _step_ended(self, run: Run, script: Script, statement: Statement, status: int) -> None:
+        stage = events.stage_of(statement)
+        for group in script.groups:
+            if group in script.failed:
+                run.results[group] = "ERROR"
+            elif stage is Stage.RELEASE:
+                run.results[group] = "OFFLINE"
+            else:
+                run.results.setdefault(group, "ONLINE")
+        if statement.expected is not None and status != statement.expected:
+            self._log(f"{script.command} ended with status {status}, expected {statement.expected}")
+            run.failed_script, run.failed_status = statement.name, status
+            self.rp_failed = True
+            if stage is Stage.RELEASE:
+                # Until the operator has repaired it by hand nothing is known to be free.
+                run.results.update(dict.fromkeys(script.groups, "ERROR"))
+            while self.scripts:
+                self.scripts.popleft()
+
+    def _job_wanted(self, number: int) -> None:
+        script = self._script(number)
+        assignments = NO_JOB if script is None or script.jobs is None else script.jobs.next()
+        self._effects.append(AnswerJob(number, assignments))
+
+    def _resource_updated(self, update: ResourceUpdated) -> None:
+        script = self._script(update.run)
+        if script is None:
+            return
+        if update.state in ("rg_error", "resource_error", "rg_temp_error"):
+            named = set(update.group.split()) & set(script.groups)
+            script.failed.update(named or script.groups)
+            self._log(f"{script.command}: {update.state} {update.resource} {update.group}")
+
+    def _script(self, number: int) -> Script | None:
+        return next((script for script in self.scripts if script.run == number and script.started), None)
+
+    def _warn_if_too_long(self) -> None:
+        run = self.run
+        if run is not None and self._now >= run.next_warning:
+            run.warned += 1
+            hour = 3600 * SECOND
+            run.next_warning = self._now + min(self.settings.warning_interval << (run.warned - 1), hour)
+            seconds = (self._now - run.began) // SECOND
+            self._run_number += 1
+            self._effects.append(
+                RunScript(
+                    self._run_number,
+                    "config_too_long",
+                    (str(seconds), run.program.path),
+                    self._environment(),
+                    serial=False,
+                )
+            )

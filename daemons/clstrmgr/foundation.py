@@ -1,0 +1,177 @@
+"""The common ground of the cluster manager's parts."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from daemons.clstrmgr import events, messages
+from daemons.clstrmgr.activity import Pending, Run, Script, Settings
+from daemons.clstrmgr.events import Event
+from daemons.clstrmgr.inputs import (
+    Answer,
+    Effect,
+    Exit,
+    Log,
+    Send,
+    Store,
+)
+from daemons.clstrmgr.messages import ManagerState
+from daemons.clstrmgr.recovery_program import Program
+from daemons.clstrmgr.replicated import ClusterState, StateRecord
+from daemons.clstrmgr.wire import Enqueue, NodeGone, group_name
+from daemons.cluster.configuration import Configuration
+from daemons.cthags import messages as cthags
+
+EXIT_CODE: Final = 4
+"""The exit code of a cluster manager that gives up (seen in the product's clstrmgr.debug)."""
+
+
+class Foundation:
+    """What all parts of the cluster manager share: its attributes, its queue of effects, and how it speaks.
+
+    Args:
+        node_id, node_name: this node.
+        settings: times.
+        serial: the last event serial number that this node knew (it grows across restarts).
+    """
+
+    def __init__(self, node_id: int, node_name: str, settings: Settings | None = None, serial: int = 0) -> None:
+        self.node_id = node_id
+        self.node_name = node_name
+        self.settings = settings or Settings()
+        self.serial = serial
+        self.configuration: Configuration | None = None
+        self.programs: dict[str, Program] = {}
+        self.cluster: ClusterState | None = None
+        self.members: tuple[int, ...] = ()
+        self.self_provider: cthags.Provider | None = None
+        self.run: Run | None = None
+        self.scripts: deque[Script] = deque()
+        self.outbox: deque[Enqueue | NodeGone] = deque()
+        self.pending: list[Pending] = []
+        self.joining: Pending | None = None
+        self.rp_failed = False
+        self.error_seen = False
+        self.exited = False
+        self.clinfo = False
+        self._offered: StateRecord | None = None
+        self._leaving = False
+        self._join_sent = False
+        self._subscribed = False
+        self._protocol = False
+        self._in_flight = ""
+        self._sent_at = 0
+        self._retry_at: int | None = None
+        self._settle_at: int | None = None
+        self._alive: frozenset[int] = frozenset()
+        self._gone: dict[int, int] = {}
+        self._down_here: dict[str, str] = {}
+        self._request_number = 0
+        self._run_number = 0
+        self._logged_state: ManagerState | None = None
+        self._now = 0
+        self._effects: list[Effect] = []
+
+    @property
+    def in_group(self) -> bool:
+        """Is this node a member of the cluster managers' group?"""
+        return self.cluster is not None
+
+    @property
+    def settling(self) -> bool:
+        """Does the settling time run?"""
+        return self._settle_at is not None
+
+    @property
+    def services(self) -> bool:
+        """Are cluster services active on this node?"""
+        return self.cluster is not None and self.cluster.nodes.get(self.node_id) in ("up", "joining", "leaving")
+
+    @property
+    def state(self) -> ManagerState:
+        """The state as ``lssrc -ls clstrmgrES`` shows it."""
+        if self.configuration is None:
+            return "NOT_CONFIGURED"
+        if self.rp_failed:
+            return "ST_RP_FAILED"
+        if self.cluster is None:
+            return "ST_INIT" if self.joining is None else "ST_JOINING"
+        run = self.run
+        if run is not None:
+            if run.kind == "vote":
+                return "ST_VOTING"
+            if not run.voted:
+                return "ST_RP_RUNNING"
+            return "ST_CBARRIER" if run.approving else "ST_BARRIER"
+        if self.joining is not None:
+            return "ST_JOINING"
+        if self.cluster.queue or self.outbox or self._leaving:
+            return "ST_UNSTABLE"
+        return "ST_STABLE"
+
+    def _held_back(self, event: Event) -> bool:
+        """Must the event wait until the node that failed has left the view?"""
+        return (
+            event.name == events.FAIL_NODE
+            and event.mode == events.CRASH
+            and not event.left
+            and event.node not in self.members
+        )
+
+    def _enqueue(self, event: Event) -> None:
+        cluster = self.cluster
+        assert cluster is not None
+        if event.address and event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE):
+            change = (
+                cluster.addresses_down.add if event.name == events.FAIL_INTERFACE else cluster.addresses_down.discard
+            )
+            change((event.node, event.address))
+        queued = cluster.enqueue(event)
+        if queued is None:
+            return
+        self.serial = max(self.serial, queued.serial)
+        self._effects.append(Store(self.serial))
+        self._log(f"event {queued.serial} {queued.name} node {queued.node} {queued.mode} is queued")
+
+    def _want(self, event: Event) -> int:
+        """Have an event queued by all members; returns its request number."""
+        self._request_number += 1
+        event = msgspec.structs.replace(event, origin=self.node_id, request=self._request_number)
+        self.outbox.append(Enqueue(event))
+        return self._request_number
+
+    def _requests_of(self, event: Event) -> list[Pending]:
+        if event.origin != self.node_id:
+            return []
+        return [entry for entry in self.pending if entry.number == event.request]
+
+    def _fail_requests(self) -> None:
+        message = "Event processing has failed. The cluster is unstable and requires manual intervention."
+        for entry in self.pending:
+            self._answer(entry.request, messages.Done("failed", message))
+        self.pending.clear()
+
+    def _group(self) -> str:
+        assert self.configuration is not None
+        return group_name(self.configuration.cluster.id)
+
+    def _send(self, request: cthags.Request) -> None:
+        self._effects.append(Send(request))
+
+    def _vote(self, group: str, token: int, value: cthags.VoteValue, message: bytes | None = None) -> None:
+        self._send(cthags.Vote(group, token, value, message=message))
+
+    def _answer(self, request: int, what: messages.Progress | messages.Done) -> None:
+        self._effects.append(Answer(request, what))
+
+    def _log(self, text: str) -> None:
+        self._effects.append(Log(text))
+
+    def _die(self, reason: str) -> None:
+        self._log(reason)
+        self._log(f"die: clstrmgr on node {self.node_id} is exiting with code {EXIT_CODE}")
+        self.exited = True
+        self._effects.append(Exit(EXIT_CODE, reason))

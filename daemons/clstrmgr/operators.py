@@ -1,0 +1,204 @@
+"""What operators and system events of this node ask for: checked here, then turned into events for all members."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from daemons.clstrmgr import events, messages
+from daemons.clstrmgr.activity import Pending
+from daemons.clstrmgr.engine import EventEngine
+from daemons.clstrmgr.events import Event
+from daemons.clstrmgr.inputs import (
+    Subsystems,
+)
+from daemons.clstrmgr.replicated import ClusterState
+from daemons.cluster.placement import HELD
+from daemons.cthags import messages as cthags
+from srcctl.machine import LocalFault
+
+NOT_ACTIVE: Final = "Cluster services are not active on this node."
+
+
+class OperatorDesk(EventEngine):
+    """The part that answers operators."""
+
+    def _asked(self, request: int, what: object) -> None:
+        error = self._refusal(what)
+        if error is not None:
+            self._answer(request, error)
+            return
+        match what:
+            case messages.StartServices():
+                self._start_services(Pending(request, what))
+            case messages.StopServices(mode):
+                self._pend(request, what, Event(events.FAIL_NODE, self.node_id, mode=mode))
+            case messages.MoveGroup(group, node):
+                self._pend(request, what, self._group_event(events.RG_MOVE, group, node))
+            case messages.OnlineGroup(group, node):
+                self._pend(request, what, self._group_event(events.RG_ONLINE, group, node))
+            case messages.OfflineGroup(group, node):
+                self._pend(request, what, self._group_event(events.RG_OFFLINE, group, node))
+            case messages.RecoverFromScriptFailure():
+                self.rp_failed = False
+                self._log("recovery requested by an operator")
+                self._answer(request, messages.Done())
+                if self.run is not None:
+                    self._phase_done(self.run)
+            case _:
+                raise LocalFault(f"no operator's request: {what!r}")
+
+    def _group_event(self, name: str, group: str, node: int) -> Event:
+        assert self.cluster is not None
+        about = self.cluster.holder(group) or node or self.node_id
+        return Event(name, about, mode=events.OPERATOR, group=group, target=node)
+
+    def _pend(self, request: int, what: object, event: Event) -> None:
+        entry = Pending(request, what, self._want(event))
+        self.pending.append(entry)
+        self._answer(request, messages.Progress("queued"))
+
+    def _refusal(self, what: object) -> messages.Done | None:
+        if self.configuration is None:
+            return messages.Done("not_configured", "No cluster is configured on this node.")
+        if isinstance(what, messages.StartServices):
+            if self.services or self.joining is not None:
+                return messages.Done("active", f"Cluster services are already active on node {self.node_name}.")
+            return None
+        if isinstance(what, messages.RecoverFromScriptFailure):
+            return None if self.rp_failed else messages.Done("already", "No event script has failed on this node.")
+        cluster = self.cluster
+        if cluster is None or cluster.nodes.get(self.node_id) != "up":
+            return messages.Done("not_active", NOT_ACTIVE)
+        if isinstance(what, messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup):
+            return self._group_refusal(cluster, what)
+        return None
+
+    def _group_refusal(
+        self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
+    ) -> messages.Done | None:
+        policy = next((policy for policy in cluster.policies if policy.name == what.group), None)
+        if policy is None:
+            return messages.Done("unknown_group", f"There is no resource group {what.group}.")
+        group = cluster.groups[what.group]
+        states = [group.state(node) for node in policy.nodes]
+        if what.node:
+            name = cluster.node_names.get(what.node)
+            if name is None:
+                return messages.Done("unknown_node", f"There is no node with the id {what.node}.")
+            if what.node not in policy.nodes:
+                return messages.Done("not_eligible", f"Node {name} does not participate in group {what.group}.")
+            if cluster.nodes[what.node] != "up":
+                return messages.Done("node_down", f"Cluster services are not active on node {name}.")
+        if isinstance(what, messages.OfflineGroup):
+            held = [node for node in policy.nodes if group.state(node) in (*HELD, "ERROR")]
+            if not held or (what.node and what.node not in held):
+                return messages.Done("already", f"Resource group {what.group} is offline already.")
+            return None
+        if "UNMANAGED" in states:
+            return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
+        if isinstance(what, messages.OnlineGroup) and not policy.concurrent and "ONLINE" in states:
+            return messages.Done("already", f"Resource group {what.group} is online already.")
+        if what.node and group.state(what.node) == "ONLINE":
+            return messages.Done("already", f"Resource group {what.group} is online on that node already.")
+        if what.node and not cluster.node_available(what.node, what.group):
+            return messages.Done("not_eligible", f"A network that {what.group} needs is down on that node.")
+        if isinstance(what, messages.MoveGroup) and not any(state in HELD for state in states):
+            return messages.Done("denied", f"Resource group {what.group} is online nowhere: bring it online instead.")
+        return None
+
+    def _start_services(self, entry: Pending) -> None:
+        assert isinstance(entry.what, messages.StartServices)
+        self.clinfo = entry.what.clinfo
+        self._effects.append(Subsystems(start=True, clinfo=entry.what.clinfo))
+        self._answer(entry.request, messages.Progress("queued"))
+        self.joining = entry
+        self._start_script("join", "admin_op", ("clrm_start_request", str(self.serial + 1), "0"))
+
+    def _send_join(self) -> None:
+        entry = self.joining
+        assert entry is not None
+        if self.cluster is None:
+            self._join_sent = True
+            if not self._subscribed:
+                self._subscribed = True
+                self._send(cthags.Subscribe(cthags.HOST_MEMBERSHIP))
+            attributes = cthags.GroupAttributes(phases="n", default_vote="approve")
+            self._send(cthags.Join(self._group(), attributes))
+            return
+        # Services were stopped with unmanage: the node never left the group.
+        assert isinstance(entry.what, messages.StartServices)
+        entry.number = self._want(Event(events.JOIN_NODE, self.node_id, mode=entry.what.manage))
+        self.pending.append(entry)
+        self.joining = None
+
+    def _fail_join(self, error: str, message: str) -> None:
+        self._log(message)
+        if self.joining is not None:
+            self._answer(self.joining.request, messages.Done(error, message))
+            self._effects.append(Subsystems(start=False, clinfo=True))
+            self.joining = None
+
+    def _answer_when_stable(self) -> None:
+        if self.cluster is None or self.run is not None or self.cluster.queue or self.outbox or self._leaving:
+            return
+        waiting = [entry for entry in self.pending if entry.stage == "stabilizing"]
+        self.pending = [entry for entry in self.pending if entry.stage != "stabilizing"]
+        for entry in waiting:
+            self._answer(entry.request, self._result(entry.what))
+
+    def _result(self, what: object) -> messages.Done:
+        cluster = self.cluster
+        assert cluster is not None
+        if isinstance(what, messages.MoveGroup | messages.OnlineGroup):
+            states = cluster.groups[what.group]
+            online = [node for node in cluster.nodes if states.state(node) == "ONLINE"]
+            if (what.node and what.node not in online) or not online:
+                return messages.Done("failed", f"Resource group {what.group} could not be brought online there.")
+        elif isinstance(what, messages.OfflineGroup):
+            states = cluster.groups[what.group]
+            nodes = (what.node,) if what.node else tuple(cluster.nodes)
+            if any(states.state(node) in (*HELD, "ERROR") for node in nodes):
+                return messages.Done("failed", f"Resource group {what.group} could not be brought offline.")
+        return messages.Done()
+
+    def _reported(self, report: messages.SystemEvent) -> None:
+        self._log(f"system event: {report.kind} {report.subject} {report.detail}".rstrip())
+        if report.kind in ("interface_down", "interface_up"):
+            self._interface(report)
+        if self.cluster is None or not self.services:
+            return
+        if report.kind == "repository_lost":
+            event = Event(events.REP_DISK_NOTIFY, self.node_id, network=report.detail, address=report.subject)
+            self._want(event)
+        elif report.kind in ("volume_group_lost", "disk_lost") and self.configuration is not None:
+            lost = {report.subject} if report.kind == "volume_group_lost" else set(report.detail.split())
+            for group in self.configuration.groups:
+                held = self.cluster.groups[group.name].state(self.node_id) in HELD
+                if held and lost & set(group.resource("VOLUME_GROUP")):
+                    self._want(Event(events.RG_MOVE, self.node_id, mode=events.FAILED, group=group.name))
+
+    def _interface(self, report: messages.SystemEvent) -> None:
+        if self.configuration is None:
+            return
+        label = next(
+            (
+                entry
+                for entry in self.configuration.labels
+                if entry.function == "boot"
+                and entry.node == self.node_name
+                and report.subject in (entry.address, entry.interface, entry.label)
+            ),
+            None,
+        )
+        if label is None:
+            return
+        down = report.kind == "interface_down"
+        if down == (label.address in self._down_here):
+            return
+        if down:
+            self._down_here[label.address] = label.network
+        else:
+            del self._down_here[label.address]
+        if self.services:
+            name = events.FAIL_INTERFACE if down else events.JOIN_INTERFACE
+            self._want(Event(name, self.node_id, network=label.network, address=label.address))
