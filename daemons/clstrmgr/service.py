@@ -105,6 +105,8 @@ class ClusterManagerDaemon(Daemon):
         self._request = 0
         self._watchers: set[Connection] = set()
         self._published: messages.ClusterSnapshot | None = None
+        self._overrides: dict[str, int] = {}
+        self._override_times: dict[str, int] = {}
         self._summary: Summary | None = None
         self._src_stop = False
         self._programs: dict[str, Program] = self._read_programs()
@@ -115,7 +117,7 @@ class ClusterManagerDaemon(Daemon):
             self._read_serial(),
         )
         self.pump: Pump[Input, Effect] = Pump(self.core, self._execute, self.fail)
-        self.runner = ScriptRunner(self.pump.feed, self.log.write)
+        self.runner = ScriptRunner(self._from_script, self.log.write)
         self.files = LogFiles.of(self.root, None)
         self.files.prepare()
         self.reload()
@@ -327,12 +329,18 @@ class ClusterManagerDaemon(Daemon):
         words = ["clcallev", name, *command[1:], *effect.arguments]
         self.runner.start(effect.run, words, environment, self.files.hacmp_out)
 
+    def _from_script(self, value: Input) -> None:
+        if isinstance(value, ResourceUpdated) and self._summary is not None:
+            self._summary.add(value.state, value.resource, value.script, value.group, time.time())
+        self.pump.feed(value)
+
     def _verbose(self) -> str:
         own = self._configuration.node(self.identity.node) if self._configuration is not None else None
         return dict(own.settings).get("VERBOSE_LOGGING", "high") if own is not None else "high"
 
     def _mark(self, mark: EventMark) -> None:
         now = time.time()
+        self._last_change = int(now)
         if mark.phase == "start":
             self._summary = Summary(mark.serial, mark.name, now)
         elif mark.phase == "complete" and self._summary is not None:
@@ -348,14 +356,23 @@ class ClusterManagerDaemon(Daemon):
         for watcher in self._watchers:
             watcher.send(record)
 
+    def _picture(self) -> messages.ClusterSnapshot:
+        return snapshot(self.core, self._last_change, self._started_at, self._override_times)
+
     def _publish(self) -> None:
-        if not self._watchers and self._published is None:
+        cluster = self.core.cluster
+        overrides = {name: group.override for name, group in cluster.groups.items()} if cluster is not None else {}
+        for name, node in overrides.items():
+            if node != self._overrides.get(name, 0):
+                self._override_times[name] = int(time.time())
+        self._overrides = overrides
+        if not self._watchers:
             return
-        picture = snapshot(self.core, self._last_change, self._started_at)
+        picture = self._picture()
         if picture == self._published:
             return
         self._last_change = int(time.time())
-        self._published = picture = snapshot(self.core, self._last_change, self._started_at)
+        self._published = picture = self._picture()
         for watcher in self._watchers:
             watcher.send(picture)
 
@@ -424,9 +441,9 @@ class ClusterManagerDaemon(Daemon):
     async def _one_request(self, connection: Connection, request: messages.Request) -> None:
         match request:
             case messages.QueryState():
-                connection.send(snapshot(self.core, self._last_change, self._started_at))
+                connection.send(self._picture())
             case messages.WatchState():
-                self._published = snapshot(self.core, self._last_change, self._started_at)
+                self._published = self._picture()
                 self._watchers.add(connection)
                 connection.send(self._published)
             case messages.ReloadConfiguration():
@@ -439,7 +456,7 @@ class ClusterManagerDaemon(Daemon):
                 connection.send(messages.Job(self._job()))
             case messages.ResourceUpdate(state, resource, script, group):
                 if self.core.scripts:
-                    self.pump.feed(ResourceUpdated(self.core.scripts[0].run, state, resource, group, script))
+                    self._from_script(ResourceUpdated(self.core.scripts[0].run, state, resource, group, script))
                 connection.send(messages.Done())
             case messages.StartServices():
                 await self._start_services(connection, request)
@@ -473,7 +490,7 @@ class ClusterManagerDaemon(Daemon):
 
         def tell(answer: messages.Answer) -> None:
             if isinstance(answer, messages.Done):
-                picture = snapshot(self.core, self._last_change, self._started_at)
+                picture = self._picture()
                 answer = messages.Done(answer.error, answer.message, picture)
                 if not done.done():
                     done.set_result(None)

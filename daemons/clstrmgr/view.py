@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.messages import (
     AddressView,
@@ -21,8 +23,16 @@ from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.placement import HELD
 
 
-def snapshot(core: ClusterManager, last_change: int = 0, started_at: int = 0) -> ClusterSnapshot:
-    """The cluster as this node sees it. Times are seconds since the epoch."""
+def snapshot(
+    core: ClusterManager,
+    last_change: int = 0,
+    started_at: int = 0,
+    override_times: Mapping[str, int] | None = None,
+) -> ClusterSnapshot:
+    """The cluster as this node sees it. Times are seconds since the epoch.
+
+    ``override_times`` says when a group's priority override was set.
+    """
     configuration = core.configuration
     if configuration is None:
         return ClusterSnapshot(
@@ -45,7 +55,7 @@ def snapshot(core: ClusterManager, last_change: int = 0, started_at: int = 0) ->
         nodes=_nodes(configuration, cluster),
         networks=_networks(configuration, cluster),
         addresses=_addresses(configuration, cluster),
-        groups=_groups(configuration, cluster),
+        groups=_groups(configuration, cluster, override_times or {}),
         last_change=last_change,
         last_event=cluster.last_event if cluster is not None else "",
         last_event_node=cluster.last_event_node if cluster is not None else 0,
@@ -151,7 +161,9 @@ def _address_holder(cluster: ClusterState | None, group: str) -> int:
     return next((node for node, state in sorted(states.items()) if state in ("ONLINE", "UNMANAGED")), 0)
 
 
-def _groups(configuration: Configuration, cluster: ClusterState | None) -> tuple[GroupView, ...]:
+def _groups(
+    configuration: Configuration, cluster: ClusterState | None, override_times: Mapping[str, int]
+) -> tuple[GroupView, ...]:
     ids = {node.name: node.id for node in configuration.nodes}
     return tuple(
         GroupView(
@@ -167,6 +179,7 @@ def _groups(configuration: Configuration, cluster: ClusterState | None) -> tuple
             ),
             resources=_resources(configuration, group, cluster),
             override=cluster.groups[group.name].override if cluster is not None else 0,
+            override_time=override_times.get(group.name, 0),
         )
         for number, group in enumerate(configuration.groups, start=1)
     )

@@ -172,6 +172,7 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
         assert "PowerHA SystemMirror Event Summary" in text
         assert "HACMP Event Preamble" in text
         assert "Event: TE_RG_MOVE" in text
+        assert "Resource group offline:\trg1\tprocess_resources\nSearch on: " in text
 
 
 async def test_takeover(lab: Lab) -> None:
