@@ -1,0 +1,159 @@
+"""What Cluster Aware AIX tells the daemons of its node over ``/dev/cluster0``, and what nodes tell each other."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from daemons.runtime.codec import Codec
+
+SOCKET_PATH = "/dev/cluster0"
+DISK_PATH = "dpcom"
+"""The name of the path over the repository disk."""
+RELAY_MAX = 8_000
+"""Bytes of a datagram that travels over the repository disk."""
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A node of the cluster: its number, name, uuid, and its address on each network (network order)."""
+
+    number: int
+    name: str
+    uuid: str
+    addresses: tuple[tuple[str, str], ...]
+    """Pairs of network and address."""
+
+
+class PathState(msgspec.Struct, frozen=True):
+    """A path from this node to another: a network with both addresses, or ``dpcom`` with empty ones."""
+
+    node: int
+    network: str
+    local_address: str
+    remote_address: str
+    up: bool
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
+    """Ask for ``Membership`` now and after every change; with ``events`` also for events; ``relay`` takes datagrams."""
+
+    events: bool = False
+    relay: bool = False
+
+
+class Query(msgspec.Struct, frozen=True, tag="query"):
+    """Ask for one ``Status``."""
+
+
+class Relay(msgspec.Struct, frozen=True, tag="relay"):
+    """A datagram to a node (from a subscriber) or from it (to a subscriber with ``relay``), over the repository disk."""
+
+    node: int
+    payload: bytes
+
+
+class Join(msgspec.Struct, frozen=True, tag="join"):
+    """Become a member of the cluster on this repository disk (clusterconf)."""
+
+    disk: str
+
+
+class Leave(msgspec.Struct, frozen=True, tag="leave"):
+    """Stop CAA on this node; with ``forget`` the node is no longer a member (rmcluster)."""
+
+    forget: bool = False
+
+
+class Reread(msgspec.Struct, frozen=True, tag="reread"):
+    """The definition on the repository disk changed (chcluster, clctrl -tune)."""
+
+
+class Membership(msgspec.Struct, frozen=True, tag="membership"):
+    """Who is alive. ``generation`` grows with every change; ``own`` is this node's number."""
+
+    generation: int
+    own: int
+    alive: tuple[int, ...]
+    nodes: tuple[Node, ...]
+    paths: tuple[PathState, ...]
+    repository_up: bool
+    cluster_name: str
+    cluster_id: str
+
+
+class Event(msgspec.Struct, frozen=True, tag="event"):
+    """An occurrence of an /aha event producer.
+
+    ``kind`` is the producer's EVENT_TYPE (NODE_UP, NODE_DOWN, ADAPTER_UP, ADAPTER_DOWN, REP_UP, REP_DOWN, CONNECT_UP,
+    CONNECT_DOWN); ``subject`` an interface or disk name; ``time_ns`` the wall clock.
+    """
+
+    serial: int
+    kind: str
+    node: int
+    subject: str
+    time_ns: int
+
+
+class InterfaceState(msgspec.Struct, frozen=True):
+    """An interface of the local node."""
+
+    name: str
+    network: str
+    address: str
+    netmask: str
+    up: bool
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Counters of heartbeat packets (lscluster -s)."""
+
+    sent: int = 0
+    received: int = 0
+    disk_writes: int = 0
+    disk_reads: int = 0
+    dropped: int = 0
+
+
+class Status(msgspec.Struct, frozen=True, tag="status"):
+    """Everything that lscluster shows. ``membership`` is None while CAA is not active here."""
+
+    membership: Membership | None
+    disk: str = ""
+    disk_uuid: str = ""
+    interfaces: tuple[InterfaceState, ...] = ()
+    round_trips: tuple[tuple[int, int, int], ...] = ()
+    """Node, smoothed round-trip time and mean deviation, in milliseconds."""
+    tunables: tuple[tuple[str, str], ...] = ()
+    statistics: Statistics = Statistics()
+
+
+class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
+    """How a request ended; ``error`` is empty on success."""
+
+    error: str = ""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
+    """Between nodes: I live, and these are the nodes that I hear myself.
+
+    ``incarnation`` grows with every boot; ``echo`` is the last stamp heard from the receiver and ``held`` how long ago
+    in microseconds, for round-trip times.
+    """
+
+    sender: int
+    incarnation: int
+    serial: int
+    contacts: tuple[int, ...]
+    stamp: int = 0
+    echo: int = 0
+    held: int = 0
+
+
+Request: TypeAlias = Subscribe | Query | Relay | Join | Leave | Reread
+Answer: TypeAlias = Membership | Event | Relay | Status | Outcome
+
+request_codec: Codec[Request] = Codec(Request)
+answer_codec: Codec[Answer] = Codec(Answer)
+heartbeat_codec: Codec[Heartbeat] = Codec(Heartbeat, limit=2048)
