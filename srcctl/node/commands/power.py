@@ -6,7 +6,6 @@ Sources: the AIX manual pages halt, reboot and shutdown.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from typing import Final
@@ -141,6 +140,8 @@ def shutdown(argv: list[str]) -> int:
 
 
 def _run_scripts(root: NodeRoot) -> bool:
+    import subprocess
+
     script = root.path("/etc/rc.shutdown")
     if os.access(script, os.X_OK) and subprocess.run([script], check=False).returncode != 0:
         _complain("shutdown: /etc/rc.shutdown returned an error. The shutdown is cancelled.")
@@ -155,6 +156,8 @@ def _run_scripts(root: NodeRoot) -> bool:
 
 def _stop_subsystems(root: NodeRoot) -> None:
     """Every subsystem gets a normal stop, which SRC does not take for a failure."""
+    import subprocess
+
     stopsrc = root.path("/usr/bin/stopsrc")
     if not os.path.exists(stopsrc):
         return

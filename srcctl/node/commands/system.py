@@ -6,7 +6,6 @@ Sources: the AIX manual pages; ps of the host does the printing, for this node's
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from typing import Final
 
@@ -60,6 +59,8 @@ def _without_selection(words: list[str]) -> list[str]:
 
 def ps(argv: list[str]) -> int:
     """``ps``: the host's, for the node's processes only."""
+    import subprocess
+
     root = NodeRoot.current()
     try:
         identity = root.identity
