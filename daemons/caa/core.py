@@ -10,8 +10,8 @@ A node that was not heard on any path for ``node_timeout`` is suspected; after `
 that is heard again is up at once.
 
 The dead man's switch: whoever could not tell the others that it lives for ``node_timeout`` must not go on, because they
-will take over after ``node_timeout + node_down_delay``. A machine that was paused finds this out before it does anything
-else; a machine that has neither a working link nor the repository finds it out by waiting (deadman_mode a).
+will take over after ``node_timeout + node_down_delay``. A machine that was paused finds this out before it does
+anything else; one that has neither a working link nor the repository finds it out by waiting (deadman_mode a).
 """
 
 from __future__ import annotations
@@ -274,6 +274,7 @@ class Membership:
             return None
         first = peer.incarnation == 0
         peer.incarnation = heartbeat.incarnation
+        peer.serials.clear()
         return None if first else heartbeat.sender
 
     # Decisions.

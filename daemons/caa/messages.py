@@ -47,7 +47,7 @@ class Query(msgspec.Struct, frozen=True, tag="query"):
 
 
 class Relay(msgspec.Struct, frozen=True, tag="relay"):
-    """A datagram to a node (from a subscriber) or from it (to a subscriber with ``relay``), over the repository disk."""
+    """A datagram over the repository disk: to a node (from a subscriber), from it (to one with ``relay``)."""
 
     node: int
     payload: bytes

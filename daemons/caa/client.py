@@ -1,0 +1,120 @@
+"""How commands and daemons ask CAA on their node."""
+
+from __future__ import annotations
+
+from daemons.caa.messages import (
+    SOCKET_PATH,
+    Answer,
+    Join,
+    Leave,
+    Membership,
+    Outcome,
+    Query,
+    Request,
+    Reread,
+    Status,
+    answer_codec,
+    request_codec,
+)
+from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError, find_disk
+from daemons.runtime.local import LocalConnection
+from daemons.runtime.local_client import LocalClient
+from srcctl.machine import RemoteFault
+from srcctl.node.root import NodeRoot
+
+__all__ = [
+    "CaaError",
+    "Commit",
+    "Definition",
+    "Membership",
+    "RepositoryDisk",
+    "RepositoryError",
+    "Status",
+    "connect",
+    "find_disk",
+    "join",
+    "leave",
+    "repository",
+    "reread",
+    "status",
+]
+
+INACTIVE = "Cluster services are not active."
+
+
+class CaaError(Exception):
+    """CAA cannot be asked, or refused; ``str()`` is the message."""
+
+
+def _ask(root: NodeRoot, request: Request) -> Answer:
+    try:
+        with LocalClient(root.path(SOCKET_PATH), request_codec, answer_codec) as client:
+            return client.request(request)
+    except (OSError, EOFError, RemoteFault):
+        raise CaaError(INACTIVE) from None
+
+
+def status(root: NodeRoot) -> Status:
+    """Everything that lscluster shows; ``membership`` is None while CAA is not active.
+
+    Raises:
+        CaaError: CAA does not answer.
+    """
+    answer = _ask(root, Query())
+    if not isinstance(answer, Status):
+        raise CaaError(INACTIVE)
+    return answer
+
+
+def _request(root: NodeRoot, request: Request) -> None:
+    answer = _ask(root, request)
+    if isinstance(answer, Outcome) and answer.error:
+        raise CaaError(answer.error)
+
+
+def join(root: NodeRoot, disk: str) -> None:
+    """Have this node join the cluster on a repository disk; returns when it is active.
+
+    Raises:
+        CaaError: the disk holds no cluster with this node.
+    """
+    _request(root, Join(disk))
+
+
+def leave(root: NodeRoot, forget: bool = False) -> None:
+    """Stop CAA on this node; with ``forget`` it is no member any more.
+
+    Raises:
+        CaaError: CAA does not answer.
+    """
+    _request(root, Leave(forget))
+
+
+def reread(root: NodeRoot) -> None:
+    """Have CAA read the definition on the repository disk again.
+
+    Raises:
+        CaaError: CAA does not answer.
+    """
+    _request(root, Reread())
+
+
+def repository(root: NodeRoot) -> RepositoryDisk:
+    """The repository disk of this node's cluster.
+
+    Raises:
+        CaaError: CAA is not active.
+    """
+    now = status(root)
+    if now.membership is None or not now.disk:
+        raise CaaError(INACTIVE)
+    return RepositoryDisk(root.identity.lab, now.disk)
+
+
+async def connect(root: NodeRoot) -> LocalConnection[Request, Answer]:
+    """A connection for subscribers.
+
+    Raises:
+        OSError: CAA does not listen.
+    """
+    return await LocalConnection.open(root.path(SOCKET_PATH), request_codec, answer_codec)

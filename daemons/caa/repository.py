@@ -1,0 +1,247 @@
+"""The repository disk: the cluster's definition, the configuration's commit record and archive, heartbeats, mailboxes.
+
+Everything that must survive an interrupted write is written alternately to two slots with serial number and checksum;
+the newer whole one counts. A commit record is one sector, so it is either there or not: it is the commit point of a
+synchronization.
+
+    offset       contents
+    0            magic
+    64 KiB, +64  definition, two slots
+    256 KiB, +1  commit record, two slots of one sector
+    1 MiB, +4    archive of the configuration, two slots
+    16 MiB       heartbeat sectors, one a node
+    32 MiB       mailboxes, one for every ordered pair of nodes: 16 letters of 8 KiB
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TypeVar
+
+import msgspec
+
+from daemons.caa.messages import RELAY_MAX, Heartbeat, Node, heartbeat_codec
+from srcctl.machine import RemoteFault
+from srcctl.node.root import NodeRoot
+from srcctl.storage.disk import SECTOR, Disk, disk_names, pvid, uuid_of
+from srcctl.storage.volume_groups import REPOSITORY_MAGIC
+
+KIBI, MEBI = 1 << 10, 1 << 20
+DEFINITION_SLOTS, DEFINITION_BYTES = (64 * KIBI, 128 * KIBI), 64 * KIBI
+COMMIT_SLOTS = (256 * KIBI, 256 * KIBI + SECTOR)
+ARCHIVE_SLOTS, ARCHIVE_BYTES = (1 * MEBI, 5 * MEBI), 4 * MEBI
+HEARTBEATS = 16 * MEBI
+MAILBOXES = 32 * MEBI
+LETTERS, LETTER_BYTES = 16, 8 * KIBI
+NODES_MAX = 16
+_SLOT_HEADER = 4 + 4 + 8 + 4
+
+ValueT = TypeVar("ValueT")
+
+
+class RepositoryError(Exception):
+    """The disk is no repository, or cannot be used as one; ``str()`` is one sentence."""
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """A CAA cluster. ``key`` is the cluster's key in hex; ``tunables`` in the units of clctrl."""
+
+    name: str
+    uuid: str
+    key: str
+    nodes: tuple[Node, ...]
+    tunables: tuple[tuple[str, str], ...] = ()
+    highest_number: int = 0
+
+    def node(self, name: str) -> Node | None:
+        """The member of that name."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """The commit record of a configuration: its generation, the archive's checksum, who made it and when (epoch s)."""
+
+    generation: int
+    checksum: int
+    node: str
+    time: int
+
+
+class RepositoryDisk:
+    """A repository disk as one node sees it.
+
+    Args:
+        lab: the lab's shared folder.
+        disk: its name.
+
+    Raises:
+        OSError: from every operation: the disk has failed, or does not exist.
+    """
+
+    def __init__(self, lab: str, disk: str) -> None:
+        self.name = disk
+        self._disk = Disk(lab, disk)
+        self._letters: dict[tuple[int, int], int] = {}
+
+    def close(self) -> None:
+        """Release the disk."""
+        self._disk.close()
+
+    def is_repository(self) -> bool:
+        """Whether a cluster lives here."""
+        return self._disk.read(0, len(REPOSITORY_MAGIC)) == REPOSITORY_MAGIC
+
+    # Definition.
+
+    def create(self, definition: Definition) -> None:
+        """Make this disk a repository.
+
+        Raises:
+            RepositoryError: it is one already.
+        """
+        if self.is_repository():
+            raise RepositoryError(f"{self.name} is the repository of a cluster already")
+        for offset in (*DEFINITION_SLOTS, *COMMIT_SLOTS, *ARCHIVE_SLOTS):
+            self._disk.write(offset, bytes(SECTOR))
+        self._disk.write(HEARTBEATS, bytes(SECTOR * (NODES_MAX + 1)))
+        self.write_definition(definition)
+        self._disk.write(0, REPOSITORY_MAGIC.ljust(SECTOR, b"\0"))
+
+    def erase(self) -> None:
+        """Wipe it: no cluster lives here any more."""
+        for offset in (0, *DEFINITION_SLOTS, *COMMIT_SLOTS, *ARCHIVE_SLOTS):
+            self._disk.write(offset, bytes(SECTOR))
+
+    def read_definition(self) -> Definition | None:
+        """The cluster's definition, or None if no cluster lives here."""
+        if not self.is_repository():
+            return None
+        return self._read_newest(DEFINITION_SLOTS, DEFINITION_BYTES, Definition)[1]
+
+    def write_definition(self, definition: Definition) -> None:
+        """Replace the definition."""
+        self._write_next(DEFINITION_SLOTS, DEFINITION_BYTES, definition)
+
+    # Configuration.
+
+    def read_commit(self) -> Commit | None:
+        """The newest commit record, or None before the first synchronization."""
+        return self._read_newest(COMMIT_SLOTS, SECTOR, Commit)[1]
+
+    def store_archive(self, generation: int, archive: bytes) -> int:
+        """Store the archive of a generation that is not committed yet; returns its checksum.
+
+        Raises:
+            RepositoryError: it is too large.
+        """
+        if len(archive) > ARCHIVE_BYTES - 16:
+            raise RepositoryError(f"the configuration takes {len(archive)} bytes, more than {ARCHIVE_BYTES - 16}")
+        header = generation.to_bytes(8, "big") + len(archive).to_bytes(8, "big")
+        self._disk.write(ARCHIVE_SLOTS[generation % 2], header + archive)
+        return zlib.crc32(archive)
+
+    def commit(self, commit: Commit) -> None:
+        """The commit point: from here on every node goes forward to this generation."""
+        self._write_next(COMMIT_SLOTS, SECTOR, commit)
+
+    def read_archive(self, commit: Commit) -> bytes | None:
+        """The archive of a commit record, or None if it is not whole."""
+        offset = ARCHIVE_SLOTS[commit.generation % 2]
+        header = self._disk.read(offset, 16)
+        generation, length = int.from_bytes(header[:8], "big"), int.from_bytes(header[8:], "big")
+        if generation != commit.generation or length > ARCHIVE_BYTES:
+            return None
+        archive = self._disk.read(offset + 16, length)
+        return archive if zlib.crc32(archive) == commit.checksum else None
+
+    # Heartbeats.
+
+    def write_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Write a node's sector."""
+        body = heartbeat_codec.encode(heartbeat)
+        sector = len(body).to_bytes(2, "big") + zlib.crc32(body).to_bytes(4, "big") + body
+        self._disk.write(HEARTBEATS + heartbeat.sender * SECTOR, sector.ljust(SECTOR, b"\0"))
+
+    def read_heartbeats(self, nodes: frozenset[int]) -> tuple[Heartbeat, ...]:
+        """The sectors of these nodes that hold a heartbeat."""
+        area = self._disk.read(HEARTBEATS, SECTOR * (NODES_MAX + 1))
+        found = []
+        for node in sorted(nodes):
+            sector = area[node * SECTOR : (node + 1) * SECTOR]
+            length, checksum = int.from_bytes(sector[:2], "big"), int.from_bytes(sector[2:6], "big")
+            body = sector[6 : 6 + length]
+            if not length or zlib.crc32(body) != checksum:
+                continue
+            try:
+                heartbeat = heartbeat_codec.decode(body)
+            except RemoteFault:
+                continue
+            if heartbeat.sender == node:
+                found.append(heartbeat)
+        return tuple(found)
+
+    # Mailboxes.
+
+    def post(self, sender: int, receiver: int, serial: int, payload: bytes) -> None:
+        """Put a datagram into the mailbox of a pair; it replaces the one 16 letters before it."""
+        if len(payload) > RELAY_MAX:
+            return
+        head = serial.to_bytes(8, "big") + len(payload).to_bytes(4, "big") + zlib.crc32(payload).to_bytes(4, "big")
+        self._disk.write(_letter(sender, receiver, serial), head + payload)
+
+    def collect(self, sender: int, receiver: int) -> list[bytes]:
+        """The datagrams of a pair that were not collected yet, oldest first."""
+        seen = self._letters.get((sender, receiver), 0)
+        letters = []
+        for slot in range(LETTERS):
+            head = self._disk.read(_letter(sender, receiver, slot), 16)
+            serial, length = int.from_bytes(head[:8], "big"), int.from_bytes(head[8:12], "big")
+            if serial <= seen or length > RELAY_MAX:
+                continue
+            payload = self._disk.read(_letter(sender, receiver, slot) + 16, length)
+            if zlib.crc32(payload) == int.from_bytes(head[12:], "big"):
+                letters.append((serial, payload))
+        letters.sort()
+        if letters:
+            self._letters[sender, receiver] = letters[-1][0]
+        return [payload for _, payload in letters]
+
+    # Slots.
+
+    def _read_newest(self, slots: tuple[int, int], size: int, kind: type[ValueT]) -> tuple[int, ValueT | None]:
+        newest: tuple[int, ValueT | None] = (0, None)
+        for offset in slots:
+            head = self._disk.read(offset, _SLOT_HEADER)
+            length, serial = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:16], "big")
+            if head[:4] != b"SLOT" or length > size - _SLOT_HEADER or serial <= newest[0]:
+                continue
+            body = self._disk.read(offset + _SLOT_HEADER, length)
+            if zlib.crc32(body) != int.from_bytes(head[16:], "big"):
+                continue
+            try:
+                newest = serial, msgspec.msgpack.decode(body, type=kind)
+            except msgspec.DecodeError:
+                continue
+        return newest
+
+    def _write_next(self, slots: tuple[int, int], size: int, value: msgspec.Struct) -> None:
+        body = msgspec.msgpack.encode(value)
+        if len(body) > size - _SLOT_HEADER:
+            raise RepositoryError(f"a {type(value).__name__} of {len(body)} bytes does not fit into its slot")
+        serial = self._read_newest(slots, size, type(value))[0] + 1
+        head = b"SLOT" + len(body).to_bytes(4, "big") + serial.to_bytes(8, "big") + zlib.crc32(body).to_bytes(4, "big")
+        self._disk.write(slots[serial % 2], (head + body).ljust(SECTOR, b"\0"))
+
+
+def _letter(sender: int, receiver: int, serial: int) -> int:
+    pair = sender * (NODES_MAX + 1) + receiver
+    return MAILBOXES + (pair * LETTERS + serial % LETTERS) * LETTER_BYTES
+
+
+def find_disk(root: NodeRoot, wanted: str) -> str | None:
+    """A disk by name, PVID or UUID."""
+    identity = root.identity
+    for name in disk_names(identity.lab):
+        if wanted in (name, pvid(identity.lab_id, name), uuid_of(identity.lab_id, name)):
+            return name
+    return None
