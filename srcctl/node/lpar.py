@@ -614,8 +614,10 @@ def main(argv: list[str]) -> int:
     try:
         lpar.power_on()
         lpar.run()
-    except BaseException:
+    except BaseException as error:
         lpar.console(f"lpar: {traceback.format_exc()}")
+        if lpar.ready >= 0:
+            os.write(lpar.ready, f"error {error}\n".encode())
         guard.write_end_marker(root.path(END_MARKER), "panic", "lpar failed")
         lpar._kill_everything()
         raise

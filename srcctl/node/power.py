@@ -134,7 +134,14 @@ def boot(lab: str, node: str) -> None:
         "plan": None if plan is None else asdict(plan),
     }
     bytecode.bring_up_to_date(installation.code)
-    _launch(node, installation, json.dumps(config))
+    try:
+        _launch(node, installation, json.dumps(config))
+    except AlreadyOn:
+        raise
+    except PowerError:
+        # What came up in part is still going down.
+        _wait_until_off(lab, node, HALT_PATIENCE * 5)
+        raise
 
 
 def _launch(node: str, installation: Installation, config: str) -> None:

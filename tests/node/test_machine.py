@@ -16,7 +16,7 @@ import pytest
 from srcctl.errlog import read
 from srcctl.node import enter, messages, power, processes, sockets
 from srcctl.node.root import Identity
-from tests.node.machine import Machine, wait_for
+from tests.node.machine import Machine, lab_directory, wait_for
 
 pytestmark = pytest.mark.end_to_end
 
@@ -404,3 +404,37 @@ def power_cycle_labels(machine: Machine) -> list[str]:
     before = len(read(machine.root))
     machine.boot()
     return [entry.label for entry in read(machine.root)[before:]]
+
+
+def test_a_full_disk_is_one_sentence(mode: str) -> None:
+    """A lab on a file system without room: the node does not come up and says why."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    directory = lab_directory()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", directory], check=False).returncode != 0:
+        os.rmdir(directory)
+        pytest.skip("no file system can be mounted here")
+    try:
+        machine = Machine(os.path.join(directory, "lab"), mode)
+        fill(os.path.join(directory, "ballast"))
+        with pytest.raises(power.PowerError, match="No space left"):
+            power.boot(machine.lab, machine.name)
+        assert machine.is_off()
+        os.unlink(os.path.join(directory, "ballast"))
+        machine.boot()
+        machine.halt()
+    finally:
+        subprocess.run(["umount", directory], check=True)
+        os.rmdir(directory)
+
+
+def fill(path: str) -> None:
+    """Write until there is no room."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        while True:
+            os.write(descriptor, b"x" * 4096)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
