@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event, Stage
-from daemons.clstrmgr.replicated import ClusterState, PlanItem
+from daemons.clstrmgr.replicated import LACK_OF_NODE, ClusterState, PlanItem
 from daemons.clstrmgr.wire import Report
 from daemons.cluster import placement
 from daemons.cluster.placement import HELD, Decision, GroupFailed, NodeJoined, NodeLeft, OperatorMove, OperatorOffline
 
-LACK_OF_NODE = "lack of node"
 FALLOVER = "fallover"
 
 
@@ -67,11 +66,12 @@ def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) ->
 def blocked(cluster: ClusterState, item: PlanItem) -> bool:
     """Is a release that the acquisition waits for not done?"""
     group = cluster.groups[item.group]
-    if any(group.state(node) in (*HELD, "ERROR") for node in item.release):
+    if any(group.state(node) in HELD or node in group.unreleased() for node in item.release):
         return True
     if any(policy.name == item.group and policy.concurrent for policy in cluster.policies):
         return False
-    return any(node not in item.acquire for node, state in group.states.items() if state in HELD)
+    others = [node for node in group.states if node not in item.acquire]
+    return any(group.state(node) in HELD or node in group.unreleased() for node in others)
 
 
 def groups_of(cluster: ClusterState, stage: Stage, node: int) -> tuple[str, ...]:
@@ -115,10 +115,26 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
     _settle_nodes(cluster, event)
     follow.extend(_network_events(cluster, event, members))
+    if event.name == events.FAIL_NODE:
+        follow.extend(_unreleased_elsewhere(cluster))
     cluster.drop(event.serial)
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     cluster.last_event, cluster.last_event_node = event.short_name, event.node
     return follow
+
+
+def _unreleased_elsewhere(cluster: ClusterState) -> list[Event]:
+    """A node went, but another one may still have a part of a group: release it there, then look for a place."""
+    return [
+        Event(events.RG_MOVE, node, mode=events.FAILED, group=name)
+        for name, group in cluster.groups.items()
+        if group.wanted and not any(state in HELD for state in group.states.values())
+        for node in sorted(group.unreleased())
+        if not any(
+            (queued.name, queued.mode, queued.group, queued.node) == (events.RG_MOVE, events.FAILED, name, node)
+            for queued in cluster.queue
+        )
+    ]
 
 
 def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tuple[PlanItem, ...]:

@@ -64,6 +64,9 @@ class StateRecord(msgspec.Struct, frozen=True, tag="state"):
     version: int
 
 
+LACK_OF_NODE = "lack of node"
+"""The reason of an ERROR after which nothing of the group is left on the node, and of an OFFLINE without a place."""
+
 record_codec: Codec[StateRecord] = Codec(StateRecord, limit=SNAPSHOT_LIMIT)
 
 
@@ -85,6 +88,14 @@ class GroupState:
             self.reasons[node] = reason
         else:
             self.reasons.pop(node, None)
+
+    def unreleased(self) -> frozenset[int]:
+        """Nodes in ERROR that may still have resources of the group."""
+        return frozenset(
+            node
+            for node, state in self.states.items()
+            if state == "ERROR" and self.reasons.get(node, "") != LACK_OF_NODE
+        )
 
     def state(self, node: int) -> GroupWord:
         """The group's state on a node."""
@@ -272,6 +283,7 @@ class ClusterState:
                     override=group.override,
                     operator_offline=group.operator_offline,
                     wanted=group.wanted,
+                    unreleased=group.unreleased(),
                 )
                 for name, group in self.groups.items()
             }

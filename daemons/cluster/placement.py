@@ -43,6 +43,8 @@ class GroupSituation:
         override: the priority override location, 0 if none.
         operator_offline: an operator brought the group offline; policies leave it alone.
         wanted: it has been online, or should be, and waits for a place.
+        unreleased: nodes in ERROR that may still have some of its resources: nothing is acquired elsewhere before
+            they are released.
     """
 
     states: Mapping[int, str] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class GroupSituation:
     override: int = 0
     operator_offline: bool = False
     wanted: bool = False
+    unreleased: frozenset[int] = frozenset()
 
     def state(self, node: int) -> str:
         """The group's state on a node."""
@@ -136,10 +139,19 @@ def place(
         situation = situations.get(policy.name, GroupSituation())
         decision = _decide(trigger, policy, situation, distributed)
         if decision is not None:
+            decision = _release_first(decision, policy, situation)
             decisions.append(decision)
             if policy.startup == "OUDP":
                 distributed |= set(decision.acquire)
     return tuple(decisions)
+
+
+def _release_first(decision: Decision, policy: GroupPolicy, situation: GroupSituation) -> Decision:
+    """Whoever may still have resources of the group gives them back before another node acquires it."""
+    if policy.concurrent or not decision.acquire:
+        return decision
+    release = (set(decision.release) | situation.unreleased) - set(decision.acquire)
+    return Decision(decision.group, tuple(sorted(release)), decision.acquire, decision.stranded)
 
 
 def next_place(policy: GroupPolicy, situation: GroupSituation, leaving: int) -> int:
@@ -224,15 +236,18 @@ def _leave(policy: GroupPolicy, situation: GroupSituation, node: int, mode: str)
     state = situation.state(node)
     if mode == "unmanage" or state == "UNMANAGED":
         return None
-    # A group in ERROR may have left something behind; an orderly stop cleans it up.
-    if state not in HELD and not (state == "ERROR" and mode != "crash"):
+    # A group in ERROR may have left something behind: an orderly stop cleans it up, a crash frees it for others.
+    if state not in HELD and not (state == "ERROR" and (mode != "crash" or situation.wanted)):
         return None
     release = () if mode == "crash" else (node,)
-    if state == "ERROR" or mode == "offline" or policy.concurrent:
+    if (state == "ERROR" and mode != "crash") or mode == "offline" or policy.concurrent:
         return Decision(policy.name, release=release)
     if any(holder != node for holder in situation.holders()):
         return Decision(policy.name, release=release)
     if policy.fallover == "BO":
+        return Decision(policy.name, release=release)
+    if situation.unreleased - {node}:
+        # The program of a leaving node releases on that node only: an event for the other one follows.
         return Decision(policy.name, release=release)
     target = next_place(policy, situation, node)
     return Decision(policy.name, release=release, acquire=(target,) if target else (), stranded=not target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +43,10 @@ situations = st.builds(
     override=st.sampled_from([0, 1, 2, 3]),
     operator_offline=st.booleans(),
     wanted=st.booleans(),
+).flatmap(
+    lambda situation: st.frozensets(st.sampled_from(NODES)).map(
+        lambda some: replace(situation, unreleased=frozenset(node for node in some if situation.state(node) == "ERROR"))
+    )
 )
 nodes = st.sampled_from(NODES)
 triggers = st.one_of(
@@ -112,7 +117,8 @@ def best(policy: GroupPolicy, situation: GroupSituation, without: int, tried: bo
 def is_concerned(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> bool:
     if isinstance(trigger, NodeLeft):
         state = situation.state(trigger.node)
-        return trigger.mode != "unmanage" and (state in HELD or (state == "ERROR" and trigger.mode != "crash"))
+        waits = trigger.mode != "crash" or situation.wanted
+        return trigger.mode != "unmanage" and (state in HELD or (state == "ERROR" and waits))
     if isinstance(trigger, GroupFailed):
         return situation.state(trigger.node) not in ("OFFLINE", "UNMANAGED")
     return bool(must_release(trigger, policy, situation) or must_acquire(trigger, policy, situation))
@@ -123,17 +129,29 @@ def is_stranded(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation
         return False
     if isinstance(trigger, GroupFailed):
         return True
+    return isinstance(trigger, NodeLeft) and looks_for_a_place(trigger, policy, situation)
+
+
+def looks_for_a_place(trigger: NodeLeft, policy: GroupPolicy, situation: GroupSituation) -> bool:
+    lost = holds(situation, trigger.node) or (
+        trigger.mode == "crash" and situation.state(trigger.node) == "ERROR" and situation.wanted
+    )
     return (
-        isinstance(trigger, NodeLeft)
+        lost
         and trigger.mode in ("crash", "move")
-        and holds(situation, trigger.node)
         and not policy.concurrent
         and policy.fallover != "BO"
-        and not any(holds(situation, node) for node in NODES if node != trigger.node)
+        and not any(holds(situation, node) or node in situation.unreleased for node in NODES if node != trigger.node)
     )
 
 
 def must_release(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> set[int]:
+    targets = must_acquire(trigger, policy, situation)
+    left_behind = set() if policy.concurrent or not targets else situation.unreleased - targets
+    return plain_release(trigger, policy, situation) | left_behind
+
+
+def plain_release(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> set[int]:
     match trigger:
         case NodeJoined():
             return set(situation.holders()) if falls_back(trigger, policy, situation) else set()
@@ -192,12 +210,8 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
             home = node == policy.nodes[0]
             starts = {"OHN": home, "OFAN": settled or home, "OUDP": True}[policy.startup]
             return {node} if starts or situation.wanted else set()
-        case NodeLeft(node, mode):
-            others = any(holds(situation, other) for other in NODES if other != node)
-            goes = mode in ("crash", "move") and holds(situation, node) and not others
-            return (
-                best(policy, situation, node) if goes and policy.fallover != "BO" and not policy.concurrent else set()
-            )
+        case NodeLeft(node, _):
+            return best(policy, situation, node) if looks_for_a_place(trigger, policy, situation) else set()
         case GroupFailed(_, node):
             if not is_concerned(trigger, policy, situation) or policy.concurrent or policy.fallover == "BO":
                 return set()
