@@ -11,7 +11,8 @@ from collections import deque
 from daemons.cthags.wire import Ack, Data, ViewId
 from srcctl.machine import MILLISECOND, RemoteFault
 
-FRAGMENT_BYTES = 16 << 10
+FRAGMENT_BYTES = 7_500
+"""So that every packet also fits on the path over the repository disk (caa.messages.RELAY_MAX)."""
 WINDOW = 64
 """Packets in flight, and packets kept that came too early."""
 

@@ -6,7 +6,6 @@ ends at once with status 0, as a subsystem that is ``inoperative``.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from typing import Literal
@@ -45,6 +44,7 @@ from daemons.cthags.status import long_status
 from daemons.cthags.wire import PACKET_LIMIT, packet_codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.ports import UnknownService
 from daemons.runtime.pump import Pump
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
@@ -86,9 +86,9 @@ class GroupServicesDaemon(Daemon):
             os.makedirs(os.path.dirname(self.root.path(SOCKET_PATH)), exist_ok=True)
             await self._paths.start()
             await self._server.start()
-        except OSError as error:
-            raise CannotStart(f"cannot listen: {error.strerror}") from None
-        log_entry(self.root, "GS_START_ST", "cthags", "Group Services daemon started")
+        except (OSError, UnknownService) as error:
+            raise CannotStart(f"cannot listen: {error}") from None
+        log_entry(self.root, "GS_START_ST", "cthags")
         self.log.write(f"started on node {self._paths.node}")
         self._paths.follow(self.spawn)
 
@@ -96,7 +96,7 @@ class GroupServicesDaemon(Daemon):
         self.pump.close()
         await self._server.close()
         self._paths.close()
-        log_entry(self.root, "GS_STOP_ST", "cthags", "Group Services daemon stopped")
+        log_entry(self.root, "GS_STOP_ST", "cthags")
         self.log.write("stopped")
         return 0
 
@@ -164,9 +164,10 @@ class GroupServicesDaemon(Daemon):
                 self._close_client(effect)
             case Log():
                 self.log.write(effect.text)
-            case ViewInstalled() | Dissolved():
-                if isinstance(effect, Dissolved):
-                    log_entry(self.root, "GS_DOM_MERGE_ER", "cthags", "The domain was dissolved to merge with another")
+            case Dissolved():
+                log_entry(self.root, "GS_DOM_MERGE_ER", "cthags")
+            case ViewInstalled():
+                pass
 
     def _close_client(self, effect: CloseClient) -> None:
         connection = self._connections.pop(effect.client, None)
@@ -202,6 +203,3 @@ class GroupServicesDaemon(Daemon):
 def main(argv: list[str]) -> int:
     """The process entry of hagsd."""
     return run(GroupServicesDaemon, argv)
-
-
-__all__ = ["GroupServicesDaemon", "asyncio", "main"]

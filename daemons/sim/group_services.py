@@ -95,8 +95,8 @@ class GroupServicesProcess(Process):
             case Notify(number, notification):
                 client = self._clients.get(number)
                 if client is not None:
-                    data = notification_codec.encode(notification)
-                    client.later(LOCAL_US, self._hand_over, client, number, data)
+                    self.node.cluster.checker.notified(self.node, number, notification)
+                    client.later(LOCAL_US, self._hand_over, client, notification_codec.encode(notification))
             case Store(key, value):
                 self._disk[key] = value
             case ViewInstalled():
@@ -114,9 +114,9 @@ class GroupServicesProcess(Process):
             case Log():
                 pass
 
-    def _hand_over(self, client: Process, number: int, data: bytes) -> None:
+    @staticmethod
+    def _hand_over(client: Process, data: bytes) -> None:
         notification: Notification = notification_codec.decode(data)
-        self.node.cluster.checker.notified(self.node, number, notification)
         client.notified(notification)
 
 

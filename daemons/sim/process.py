@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from srcctl.machine import TICK, LocalFault
 
 if TYPE_CHECKING:
+    from daemons.cthags.messages import Notification
     from daemons.sim.node import SimulatedNode
 
 
@@ -36,12 +37,18 @@ class Process:
         try:
             for effect in self.core.step(self.world.now, value):
                 self.execute(effect)
-        except LocalFault as fault:
-            self.node.trace(f"{self.name} local fault: {fault}")
+        except (LocalFault, AssertionError) as fault:
+            self.node.trace(f"{self.name} asserts: {fault!r}")
             self.node.assertion(self.name, fault)
             self.end(1)
             return
         self._arm()
+
+    def start(self) -> None:
+        """Begin, once the process exists."""
+
+    def notified(self, notification: Notification) -> None:
+        """Group Services tell their client something."""
 
     def execute(self, effect: Any) -> None:
         """Carry out an effect."""

@@ -1,0 +1,177 @@
+"""lsrpdomain and lsrpnode: the peer domain, which under CAA is the cluster (RSCT manual pages of both)."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from daemons.caa import messages as caa
+from daemons.cthags.client import QUERY_PATIENCE, Unreachable, query_status
+from daemons.cthags.commands.tables import render
+from daemons.cthags.messages import DomainStatus
+from daemons.runtime.local_client import LocalClient
+from srcctl.commands.options import Options, UsageError, parse
+from srcctl.machine import RemoteFault
+from srcctl.node.root import IdentityError, NodeRoot
+
+RSCT_VERSION = "3.2.4.0"
+"""The RSCT level that is emulated."""
+
+TS_PORT = 12347
+GS_PORT = 12348
+
+OK, RMC_ERROR, BAD_FLAG, BAD_PARAMETER = 0, 1, 3, 4
+"""Exit codes of the family."""
+
+_FORMS = "ltd"
+
+LSRPDOMAIN_USAGE = "Usage: lsrpdomain [-o | -O] [-l | -t | -d | -D delimiter] [-x] [-h] [-TV] [peer_domain]\n"
+LSRPNODE_USAGE = (
+    "Usage: lsrpnode [-o | -O | -L] [-l | -t | -d | -D delimiter] [-x] [-i] [-P] [-Q] [-B] [-h] [-TV] [node_name]\n"
+    "       lsrpnode [-l | -t | -d | -D delimiter] [-x] [-h] [-TV] -p peer_domain\n"
+)
+
+
+class Domain(NamedTuple):
+    """What the two daemons say. ``group_services`` is None while cthags does not run here."""
+
+    cluster: caa.Membership
+    group_services: DomainStatus | None
+
+
+def ask(root: NodeRoot) -> Domain | None:
+    """The domain as this node sees it; None if it is in none.
+
+    Raises:
+        Unreachable: CAA does not answer.
+    """
+    try:
+        with LocalClient(root.path(caa.SOCKET_PATH), caa.request_codec, caa.answer_codec, QUERY_PATIENCE) as client:
+            answer = client.request(caa.Query())
+    except FileNotFoundError:
+        return None
+    except ConnectionRefusedError:
+        return None
+    except (OSError, EOFError, RemoteFault) as error:
+        raise Unreachable(str(error)) from None
+    if not isinstance(answer, caa.Status) or answer.membership is None:
+        return None
+    try:
+        status = query_status(root)
+    except Unreachable:
+        status = None
+    return Domain(answer.membership, status)
+
+
+def operational_state(domain: Domain) -> str:
+    """OpState of the domain on this node."""
+    status = domain.group_services
+    if status is None:
+        return "Offline"
+    return "Online" if status.established else "Pending online"
+
+
+def node_id(uuid: str) -> str:
+    """The RSCT node id, 16 hexadecimal digits; derived from CAA's uuid (inferred)."""
+    return uuid.replace("-", "")[:16].lower().ljust(16, "0")
+
+
+def lsrpdomain(argv: list[str]) -> int:
+    """``lsrpdomain``."""
+    try:
+        options = parse(argv, "oOltdD:xhTV")
+        form, delimiter = _form(options)
+        if len(options.operands) > 1:
+            raise UsageError("too many operands")
+    except UsageError as error:
+        return _usage("lsrpdomain", LSRPDOMAIN_USAGE, error)
+    if "h" in options:
+        sys.stdout.write(LSRPDOMAIN_USAGE)
+        return OK
+    domain = _domain("lsrpdomain")
+    if isinstance(domain, int):
+        return domain
+    state = operational_state(domain)
+    name = domain.cluster.cluster_name
+    if options.operands and options.operands[0] not in name:
+        sys.stderr.write(f"lsrpdomain: 2632-020 The peer domain {options.operands[0]} is not defined.\n")
+        return BAD_PARAMETER
+    shown = not (("o" in options and state != "Online") or ("O" in options and state != "Offline"))
+    header = ("Name", "OpState", "RSCTActiveVersion", "MixedVersions", "TSPort", "GSPort")
+    rows = [(name, state, RSCT_VERSION, "No", str(TS_PORT), str(GS_PORT))] if shown else []
+    sys.stdout.write(render(header, rows, form, delimiter, "x" not in options))
+    return OK
+
+
+def lsrpnode(argv: list[str]) -> int:
+    """``lsrpnode``."""
+    try:
+        options = parse(argv, "oOLltdD:xiPQBp:hTV")
+        form, delimiter = _form(options)
+        if len(options.operands) > 1:
+            raise UsageError("too many operands")
+    except UsageError as error:
+        return _usage("lsrpnode", LSRPNODE_USAGE, error)
+    if "h" in options:
+        sys.stdout.write(LSRPNODE_USAGE)
+        return OK
+    domain = _domain("lsrpnode")
+    if isinstance(domain, int):
+        return domain
+    wanted = options.get("p")
+    if wanted is not None and wanted != domain.cluster.cluster_name:
+        sys.stderr.write(f"lsrpnode: 2632-020 The peer domain {wanted} is not defined.\n")
+        return BAD_PARAMETER
+    rows = _node_rows(domain, options)
+    if not rows and options.operands:
+        sys.stderr.write(f"lsrpnode: 2632-021 The node {options.operands[0]} is not defined in the peer domain.\n")
+        return BAD_PARAMETER
+    header = ["Name", "OpState", "RSCTVersion"]
+    for flag, names in (("i", ["NodeNum", "NodeID"]), ("P", ["Preferred"]), ("Q", ["Quorum"]), ("B", ["Tiebreaker"])):
+        header += names if flag in options else []
+    sys.stdout.write(render(header, rows, form, delimiter, "x" not in options))
+    return OK
+
+
+def _node_rows(domain: Domain, options: Options) -> list[list[str]]:
+    status = domain.group_services
+    inside = status.members if status is not None and status.established else ()
+    rows = []
+    for node in domain.cluster.nodes:
+        state = "Online" if node.number in inside else "Offline"
+        if (
+            ("o" in options and state != "Online")
+            or ("O" in options and state != "Offline")
+            or ("L" in options and node.number != domain.cluster.own)
+            or (options.operands and options.operands[0] != node.name)
+        ):
+            continue
+        row = [node.name, state, RSCT_VERSION]
+        row += [str(node.number), node_id(node.uuid)] if "i" in options else []
+        row += ["Yes"] if "P" in options else []
+        row += ["Yes"] if "Q" in options else []
+        row += ["Yes"] if "B" in options else []
+        rows.append(row)
+    return rows
+
+
+def _form(options: Options) -> tuple[str, str]:
+    chosen = [letter for letter in (*_FORMS, "D") if letter in options]
+    if len(chosen) > 1:
+        raise UsageError("only one of -l, -t, -d and -D may be given")
+    delimiter = options.get("D", ":") or ":"
+    return ("d" if chosen == ["D"] else chosen[0] if chosen else "t"), delimiter
+
+
+def _domain(command: str) -> Domain | int:
+    try:
+        domain = ask(NodeRoot.current())
+    except (OSError, Unreachable, IdentityError) as error:
+        sys.stderr.write(f"{command}: 2612-023 Could not authenticate user or reach the daemon: {error}\n")
+        return RMC_ERROR
+    return OK if domain is None else domain
+
+
+def _usage(command: str, text: str, error: UsageError) -> int:
+    sys.stderr.write(f"{command}: {error}\n{text}")
+    return BAD_FLAG
