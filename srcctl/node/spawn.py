@@ -142,6 +142,10 @@ def _call(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
     os.environ.clear()
     os.environ.update(request.environment)
     sys.argv = [request.path, *request.arguments]
+    # What the interpreter itself arranges when it starts: a closed connection is an error, not the end.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     set_title(request.path, request.arguments)
     random.seed()
     try:

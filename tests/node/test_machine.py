@@ -23,6 +23,12 @@ pytestmark = pytest.mark.end_to_end
 ENDLESS = "while :; do (sleep 0.01 & ) ; sleep 0.002; done"
 
 
+def ignored_signals(pid: int) -> set[int]:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn"))
+    mask = int(line.split()[1], 16)
+    return {number for number in range(1, 65) if mask & 1 << (number - 1)}
+
+
 def alive(pid: int) -> bool:
     return processes.parent_and_state(pid)[1] not in ("", "Z", "X")
 
@@ -108,7 +114,7 @@ def test_daemon_is_forked_with_title_environment_and_streams(machine: Machine) -
     assert os.readlink(f"/proc/{pid}/fd/1").endswith("/dev/console")
     assert sorted(os.listdir(f"/proc/{pid}/fd"))[:3] == ["0", "1", "2"]
     assert len(os.listdir(f"/proc/{pid}/fd")) == 3
-    assert "SigIgn:\t0000000000000000" not in Path(f"/proc/{lpar}/status").read_text()
+    assert ignored_signals(pid) == {signal.SIGPIPE, signal.SIGXFSZ}
     assert power.status(machine.lab, machine.name)["sub1"] == pid
     listing = machine.run("ps", "-ef").stdout
     assert f"{pid}" in listing
@@ -127,6 +133,7 @@ def test_any_program_is_executed_and_its_exit_reported(machine: Machine) -> None
     script.chmod(0o755)
     machine.start(5, "/usr/local/bin/job")
     ended = wait_for(lambda: [m for m in machine.heard() if m["type"] == "ended"], "its end is reported")[0]
+    assert ignored_signals(machine.start(4, "/bin/sleep", "999")) == set()
     assert os.waitstatus_to_exitcode(ended["status"]) == 9
     assert machine.start(6, "/no/such/program") == -errno.ENOENT
     assert machine.start(7, "/etc/hosts") == -errno.EACCES
