@@ -19,12 +19,12 @@ from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 import uvloop
-from srcctl.src import subsystem
 
 from daemons.runtime.log import DaemonLog
 from daemons.runtime.scale import Scale
 from srcctl.machine import LocalFault
 from srcctl.node.root import Identity, IdentityError, NodeRoot
+from srcctl.src import subsystem
 
 EXIT_FAULT = 1
 """The exit code of a daemon that ended by a defect of its own."""

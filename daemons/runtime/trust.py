@@ -33,6 +33,11 @@ class Refused(RemoteFault):
     """The other side does not hold the key."""
 
 
+def key_bytes() -> bytes:
+    """A fresh key."""
+    return os.urandom(32)
+
+
 def proof(key: bytes, role: bytes, client_nonce: bytes, server_nonce: bytes, name: bytes) -> bytes:
     """What one side sends to prove that it holds ``key``."""
     return hmac.digest(key, b"HAES " + role + b"\0" + client_nonce + server_nonce + name, "sha256")

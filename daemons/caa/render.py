@@ -1,0 +1,223 @@
+"""The views of lscluster: data in, exact text out.
+
+Labels, order and the lines that parsers rely on are those of the AIX 7.2 documentation and of published parsers; the
+indentation was rebuilt there (inferred), as was the layout of ``-c`` beyond its first and third line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+
+from daemons.caa.messages import DISK_PATH, Membership, Node, Status
+from srcctl.node.root import Identity
+
+SITE_UUID = "51735173-5173-5173-5173-517351735173"
+RULE = "-" * 76
+TABLE_RULE = "-" * 71
+CAPABILITIES = "CAA_NETMON, AUTO_REPOS_REPLACE, HNAME_CHG, UNICAST, IPV6, SITE"
+
+
+def nodes(status: Status, membership: Membership, identity: Identity) -> str:
+    """``lscluster -m``."""
+    lines = ["Calling node query for all nodes...", f"Node query number of nodes examined: {len(membership.nodes)}", ""]
+    trips = {node: (smoothed, deviation) for node, smoothed, deviation in status.round_trips}
+    for number, node in enumerate(membership.nodes):
+        if number:
+            lines += ["", RULE]
+        own = node.number == membership.own
+        state = "UP" if node.number in membership.alive else "DOWN"
+        smoothed, deviation = trips.get(node.number, (0, 0))
+        paths = [path for path in membership.paths if path.node == node.number]
+        lines += [
+            "",
+            f"\tNode name: {node.name}",
+            f"\tCluster shorthand id for node: {node.number}",
+            f"\tUUID for node: {node.uuid}",
+            f"\tState of node: {state}{'  NODE_LOCAL' if own else ''}",
+            f"\tSmoothed rtt to node: {smoothed}",
+            f"\tMean Deviation in network rtt to node: {deviation}",
+            "\tNumber of clusters node is a member in: 1",
+            "\tCLUSTER NAME       SHID         UUID",
+            f"\t{membership.cluster_name:<18} 0            {membership.cluster_id}",
+            "\tSITE NAME          SHID         UUID",
+            f"\t{'LOCAL':<18} 1            {SITE_UUID}",
+            "",
+            f"\tPoints of contact for node: {len(paths)}",
+        ]
+        if paths:
+            lines += [
+                f"\t{TABLE_RULE}",
+                "\tInterface     State  Protocol    Status     SRC_IP->DST_IP",
+                f"\t{TABLE_RULE}",
+            ]
+            for path in paths:
+                word = "UP" if path.up else "DOWN"
+                if path.network == DISK_PATH:
+                    lines.append(f"\t{DISK_PATH:<13} {word:<6} {'none':<11} RESTRICTED")
+                else:
+                    name = f"tcpsock->{node.number:02d}"
+                    ends = f"{path.local_address}->{path.remote_address}"
+                    lines.append(f"\t{name:<13} {word:<6} {'IPv4':<11} {'none':<10} {ends}")
+    return "\n".join(lines) + "\n"
+
+
+def _head(title: str, membership: Membership, stale: bool) -> list[str]:
+    total, alive = len(membership.nodes), len(membership.alive)
+    lines = [
+        title,
+        "",
+        f"Cluster Name: {membership.cluster_name}",
+        f"Cluster uuid: {membership.cluster_id}",
+        f"Number of nodes reporting = {alive}",
+    ]
+    if stale:
+        lines.append("Number of nodes stale = 0")
+    return [*lines, f"Number of nodes expected = {total}"]
+
+
+def interfaces(status: Status, membership: Membership, identity: Identity) -> str:
+    """``lscluster -i``: the interfaces of every node that is up."""
+    lines = _head("Network/Storage Interface Query", membership, stale=True)
+    for node in membership.nodes:
+        if node.number not in membership.alive:
+            continue
+        own = node.number == membership.own
+        paths = {path.network: path.up for path in membership.paths if path.node == node.number}
+        lines += [
+            "",
+            f"Node {node.name}",
+            f"Node UUID = {node.uuid}",
+            f"Number of interfaces discovered = {len(node.addresses) + 1}",
+        ]
+        for number, (network, address) in enumerate(node.addresses, 1):
+            local = next((i for i in status.interfaces if i.network == network), None)
+            name = local.name if local else f"en{number - 1}"
+            mask = local.netmask if local else "255.255.255.0"
+            up = (local.up if local else True) if own else paths.get(network, False)
+            block = ipaddress.IPv4Network(f"{address}/{mask}", strict=False)
+            lines += [
+                f"\tInterface number {number}, {name}",
+                "\t\tIFNET type = 6 (IFT_ETHER)",
+                "\t\tNDD type = 7 (NDD_ISO88023)",
+                "\t\tMAC address length = 6",
+                f"\t\tMAC address = {mac(address)}",
+                "\t\tSmoothed RTT across interface = 0",
+                "\t\tMean deviation in network RTT across interface = 0",
+                "\t\tProbe interval for interface = 1000 ms",
+                "\t\tIFNET flags for interface = 0x1E084863",
+                "\t\tNDD flags for interface = 0x0021081B",
+                f"\t\tInterface state = {'UP' if up else 'DOWN'}",
+                "\t\tNumber of regular addresses configured on interface = 1",
+                f"\t\tIPv4 ADDRESS: {address} broadcast {block.broadcast_address} netmask {mask}",
+                "\t\tNumber of cluster multicast addresses configured on interface = 1",
+                f"\t\tIPv4 MULTICAST ADDRESS: {multicast(membership)}",
+            ]
+        up = membership.repository_up if own else paths.get(DISK_PATH, False)
+        lines += [
+            f"\tInterface number {len(node.addresses) + 1}, {DISK_PATH}",
+            "\t\tIFNET type = 0 (none)",
+            "\t\tNDD type = 305 (NDD_PINGCOMM)",
+            "\t\tSmoothed RTT across interface = 0",
+            "\t\tMean deviation in network RTT across interface = 0",
+            "\t\tProbe interval for interface = 1000 ms",
+            "\t\tIFNET flags for interface = 0x00000000",
+            "\t\tNDD flags for interface = 0x00000009",
+            f"\t\tInterface state = {'UP' if up else 'DOWN'}  RESTRICTED  AIX_CONTROLLED",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def disks(status: Status, membership: Membership, identity: Identity) -> str:
+    """``lscluster -d``."""
+    lines = _head("Storage Interface Query", membership, stale=False)
+    for node in membership.nodes:
+        if node.number not in membership.alive:
+            continue
+        up = membership.repository_up if node.number == membership.own else True
+        lines += [
+            "",
+            f"Node {node.name}",
+            f"Node UUID = {node.uuid}",
+            "Number of disks discovered = 1",
+            f"\t{status.disk}:",
+            f"\t\tState : {'UP' if up else 'DOWN'}",
+            f"\t\t uDid : {hashlib.blake2b(status.disk_uuid.encode(), digest_size=10).hexdigest().upper()}03IBMfcp",
+            f"\t\t uUid : {status.disk_uuid}",
+            f"\t    Site uUid : {SITE_UUID}",
+            "\t\t Type : REPDISK",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration(status: Status, membership: Membership, identity: Identity) -> str:
+    """``lscluster -c``."""
+    lines = [
+        f"Cluster Name: {membership.cluster_name}",
+        f"Cluster UUID: {membership.cluster_id}",
+        f"Number of nodes in cluster = {len(membership.nodes)}",
+    ]
+    for node in membership.nodes:
+        lines += [
+            f"\tCluster ID for node {node.name}: {node.number}",
+            f"\tPrimary IP address for node {node.name}: {primary_address(node)}",
+        ]
+    group = multicast(membership)
+    mode = "unicast" if dict(status.tunables).get("communication_mode", "u") == "u" else "multicast"
+    groups = ":".join(f"{int(a) << 8 | int(b):x}" for a, b in (group.split(".")[:2], group.split(".")[2:]))
+    lines += [
+        "Number of disks in cluster = 1",
+        f"\tDisk = {status.disk} UUID = {status.disk_uuid} cluster_major = 0 cluster_minor = 1",
+        f"Multicast for site LOCAL: IPv4 {group} IPv6 ff05::{groups}",
+        f"Communication Mode: {mode}",
+        f"Local node maximum capabilities: {CAPABILITIES}",
+        f"Effective cluster-wide capabilities: {CAPABILITIES}",
+        "Local node max level: 40000",
+        "Effective cluster level: 40000",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def statistics(status: Status, membership: Membership, identity: Identity) -> str:
+    """``lscluster -s``: the counters that exist here; the others are zero."""
+    counters = status.statistics
+    pairs = [
+        ("pkts seen", counters.received + counters.dropped),
+        ("passed", counters.received),
+        ("IP pkts", counters.received),
+        ("UDP pkts", counters.received),
+        ("gossip pkts sent", counters.sent),
+        ("gossip pkts recv", counters.received),
+        ("cluster address pkts", 0),
+        ("CP pkts", 0),
+        ("bad transmits", 0),
+        ("bad posts", 0),
+        ("short pkts", 0),
+        ("multicast pkts", 0),
+        ("cluster wide errors", 0),
+        ("bad pkts", counters.dropped),
+        ("dup pkts", 0),
+        ("pkt fragments", 0),
+        ("disk packets sent", counters.disk_writes),
+        ("disk packets recv", counters.disk_reads),
+    ]
+    lines = ["Cluster Network Statistics:", ""]
+    for left, right in zip(pairs[::2], pairs[1::2], strict=True):
+        lines.append(f"{left[0] + ': ' + str(left[1]):<40}{right[0]}: {right[1]}")
+    return "\n".join(lines) + "\n"
+
+
+def primary_address(node: Node) -> str:
+    """The address on the first network."""
+    return node.addresses[0][1] if node.addresses else ""
+
+
+def multicast(membership: Membership) -> str:
+    """The cluster's multicast address: 228 and the last three octets of the first node's address."""
+    address = primary_address(membership.nodes[0]) if membership.nodes else "0.0.0.0"
+    return "228." + address.partition(".")[2]
+
+
+def mac(address: str) -> str:
+    """A hardware address made from an IP address (locally administered)."""
+    return "FA:16:" + ":".join(f"{int(part):02X}" for part in address.split("."))
