@@ -54,6 +54,12 @@ HOST_CAPABILITIES: Final = (
 )
 """What a node gives up for good, so that nothing in it can stop, re-clock or reprogram the host."""
 
+PR_SET_SECCOMP: Final = 22
+SECCOMP_MODE_FILTER: Final = 2
+
+_KILL_BY_ARCHITECTURE: Final = {"x86_64": (0xC000003E, 62), "aarch64": (0xC00000B7, 129)}
+"""Machine: (AUDIT_ARCH of the kernel's headers, number of kill(2))."""
+
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217, "i686": 217}
 _CAPABILITY_VERSION_3: Final = 0x20080522
 
@@ -165,3 +171,48 @@ def drop_capabilities(numbers: Iterable[int]) -> None:
         data[word].inheritable &= keep
     _check(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
     _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = [
+        ("code", ctypes.c_uint16),
+        ("jump_true", ctypes.c_uint8),
+        ("jump_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    ]
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.POINTER(_Filter))]
+
+
+def spare_the_host() -> None:
+    """Refuse ``kill -9 -1`` and signals to process 1 from here on, for everything started from here.
+
+    Process ids are the host's, so that root's "kill everything" in a shutdown script of a node would reach every
+    process of the host. Linux seccomp(2); a machine whose numbers are not listed goes without.
+
+    Raises:
+        OSError: the kernel has no seccomp filters.
+    """
+    numbers = _KILL_BY_ARCHITECTURE.get(os.uname().machine)
+    if numbers is None:
+        return
+    load, equal, give_back = 0x20, 0x15, 0x06
+    refuse, allow = 0x00050000 | 1, 0x7FFF0000
+    lines = [
+        (load, 0, 0, 4),
+        (equal, 0, 8, numbers[0]),
+        (load, 0, 0, 0),
+        (equal, 0, 6, numbers[1]),
+        (load, 0, 0, 16),
+        (equal, 3, 0, 0xFFFFFFFF),
+        (equal, 0, 3, 1),
+        (load, 0, 0, 24),
+        (equal, 1, 0, 0),
+        (give_back, 0, 0, refuse),
+        (give_back, 0, 0, allow),
+    ]
+    filters = (_Filter * len(lines))(*(_Filter(*line) for line in lines))
+    program = _FilterProgram(len(lines), filters)
+    _check(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,8 +57,6 @@ def test_two_boots_at_once_make_one_node(new_machine: Callable[..., Machine]) ->
     machine = new_machine()
     code = f"from srcctl.node import power\ntry: power.boot({machine.lab!r}, 'node1'); print('on')\n"
     code += "except power.AlreadyOn: print('already')"
-    import sys
-
     racers = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
         for _ in range(3)
@@ -369,6 +368,26 @@ def test_capabilities_to_stop_the_host_are_gone(machine: Machine) -> None:
             line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("CapEff")
         )
         assert int(effective.split()[1], 16) & (1 << 22 | 1 << 16 | 1 << 27 | 1 << 25) == 0
+
+
+def test_kill_everything_is_refused_in_a_node(machine: Machine) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user reaches only processes of its own")
+    if os.uname().machine not in ("x86_64", "aarch64"):
+        pytest.skip("no filter for this machine")
+    identity = Identity.parse(Path(machine.root.path("/etc/lpar.json")).read_text())
+    # Signal 0 harms nobody, should the filter be missing.
+    code = "import os\ntry: os.kill(-1, 0)\nexcept PermissionError: print('refused')"
+    machine.start(1, identity.python, "-I", "-S", "-c", code)
+    wait_for(lambda: "refused" in machine.console(), "kill was refused")
+    program = (
+        f"from srcctl.node import enter; enter.execute({machine.lab!r}, 'node1', {[identity.python, '-c', code]!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
+    )
+    assert done.stdout == "refused\n"
+    assert machine.run("sh", "-c", "sleep 99 & kill -9 $!; wait $!; echo $?").stdout == "137\n"
 
 
 def test_shutdown_stops_in_order(machine: Machine) -> None:
