@@ -26,6 +26,8 @@ class Cluster:
         self.configuration = sample(count)
         self.programs = shipped_programs()
         self.holdings = Holdings()
+        self.sectors: dict[int, bytes] = {}
+        """Of the repository disk, by node."""
         self.local_faults: list[str] = []
         self.checker = Checker(self)
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}

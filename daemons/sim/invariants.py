@@ -132,7 +132,8 @@ class Checker:
         self._check_barrier(node, notification)
         told = known.told.setdefault(group, [])
         mine = notification.self_provider
-        if notification.protocol == "join" and mine in notification.changing and group not in known.joined:
+        first = notification.phase == (1 if isinstance(notification, NPhase) else 0)
+        if notification.protocol == "join" and mine in notification.changing and first:
             known.joined[group] = len(told)
         told.append(
             (

@@ -116,7 +116,9 @@ class SimulatedNode:
         self.on = False
         self.boot_number += 1
         self.supervisor = None
-        self.states = None
+        if self.states is not None:
+            self.states.running = False
+            self.states = None
         self.cluster.holdings.lose(self.number)
         self.cluster.checker.powered_off(self)
 

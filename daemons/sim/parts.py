@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemons.caa import core as caa
 from daemons.clstrmgr.core import ClusterManager
 from daemons.cthags.core import Core
 from daemons.cthags.membership import Settings
@@ -23,7 +24,11 @@ class Parts:
 
     def states(self, node: SimulatedNode) -> StatesProcess:
         """caa."""
-        return StatesProcess(node)
+        return StatesProcess(node, self.membership)
+
+    def membership(self) -> caa.Membership:
+        """caa's core."""
+        return caa.Membership()
 
     def process(self, node: SimulatedNode, name: str) -> Process:
         """A subsystem's process.

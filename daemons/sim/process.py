@@ -36,7 +36,8 @@ class Process:
         self.world.steps += 1
         try:
             for effect in self.core.step(self.world.now, value):
-                self.execute(effect)
+                if self.running:
+                    self.execute(effect)
         except (LocalFault, AssertionError) as fault:
             self.node.trace(f"{self.name} asserts: {fault!r}")
             self.node.assertion(self.name, fault)

@@ -1,70 +1,102 @@
-"""Who is alive, as a node's operating system side says it, and the node's dead man's switch."""
+"""caa's real core on a simulated node: heartbeats over the network and over the repository disk, dead man's switch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from daemons.caa import core as caa
+from daemons.caa.messages import heartbeat_codec
 from daemons.sim.group_services import GroupServicesProcess
-from srcctl.machine import MILLISECOND, SECOND
+from daemons.sim.process import Process
+from srcctl.machine import MILLISECOND, SECOND, TICK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemons.sim.node import SimulatedNode
 
-NODE_DOWN_US = 30 * SECOND
-"""node_timeout and grace period."""
+NETWORK = "net_ether_01"
+HEARTBEAT_US = 2 * SECOND
+NODE_TIMEOUT_US = 20 * SECOND
+NODE_DOWN_DELAY_US = 10 * SECOND
+DISK_US = 5 * MILLISECOND
 
-DEAD_MAN_US = 20 * SECOND
-POLL_US = 500 * MILLISECOND
 
-
-class StatesProcess:
-    """Heartbeats without packets: a node that could be heard within the timeout is alive.
+class StatesProcess(Process):
+    """caa of a node.
 
     Args:
         node: the node.
+        make: makes the core.
     """
 
-    dead_man_us = DEAD_MAN_US
+    name: ClassVar[str] = "caa"
+    core: caa.Membership
 
-    def __init__(self, node: SimulatedNode) -> None:
-        self.node = node
-        self._heard: dict[int, int] = {}
-        self._boots: dict[int, int] = {}
-        self._generation = 0
-        self._alive: frozenset[int] = frozenset((node.number,))
-        self._turned_at = node.world.now
+    def __init__(self, node: SimulatedNode, make: Callable[[], caa.Membership]) -> None:
+        super().__init__(node, make())
+        self._picture: caa.Announce | None = None
 
     def start(self) -> None:
-        """Begin."""
-        self._poll()
+        """Join the cluster that the repository disk names."""
+        settings = caa.Settings(
+            own=self.node.number,
+            incarnation=self.node.boot_number,
+            nodes=frozenset(self.node.cluster.numbers),
+            networks=(NETWORK,),
+            heartbeat_us=HEARTBEAT_US,
+            node_timeout_us=NODE_TIMEOUT_US,
+            node_down_delay_us=NODE_DOWN_DELAY_US,
+            network_fdt_us=NODE_TIMEOUT_US,
+        )
+        self.feed(caa.Configure(settings))
 
     def picture(self) -> tuple[int, frozenset[int]]:
         """Generation and live nodes."""
-        return self._generation, self._alive
+        if self._picture is None:
+            return 0, frozenset((self.node.number,))
+        return self._picture.generation, self._picture.alive
 
     def resumed(self) -> None:
-        """The machine was paused: too long ago that the others can have waited?"""
-        if self.node.world.now - self._turned_at > self.dead_man_us:
-            self.node.crash("dead man's switch")
+        """The machine stood still and runs on."""
+        self.feed(TICK)
 
-    def _poll(self) -> None:
-        node, now = self.node, self.node.world.now
-        self._turned_at = now
-        for number, other in node.cluster.nodes.items():
-            if number != node.number and other.on and other.live and node.world.connected(number, node.number):
-                if self._boots.get(number, other.boot_number) != other.boot_number and number in self._alive:
-                    self._heard.pop(number, None)
-                else:
-                    self._heard[number] = now
-                self._boots[number] = other.boot_number
-        alive = frozenset(
-            [node.number, *(number for number, heard in self._heard.items() if now - heard < NODE_DOWN_US)]
-        )
-        if alive != self._alive:
-            self._alive = alive
-            self._generation += 1
-            node.trace(f"alive {' '.join(map(str, sorted(alive)))}")
-            process = node.process("cthags")
-            if isinstance(process, GroupServicesProcess):
-                process.states_changed()
-        node.after(POLL_US, self._poll)
+    def execute(self, effect: Any) -> None:
+        world, cluster, own = self.world, self.node.cluster, self.node.number
+        match effect:
+            case caa.Send(_, target, heartbeat):
+                other = cluster.nodes[target]
+                world.transmit(own, target, other.deliver, _receive, other, heartbeat_codec.encode(heartbeat))
+            case caa.WriteDisk(heartbeat):
+                if world.repository_up:
+                    cluster.sectors[own] = heartbeat_codec.encode(heartbeat)
+            case caa.ReadDisk():
+                self.later(DISK_US, self._read_disk)
+            case caa.Announce():
+                before, self._picture = self._picture, effect
+                if before is None or before.alive != effect.alive:
+                    self.node.trace(f"alive {' '.join(map(str, sorted(effect.alive)))}")
+                    process = self.node.process("cthags")
+                    if isinstance(process, GroupServicesProcess):
+                        process.states_changed()
+            case caa.HaltNode(reason):
+                self.node.crash(reason)
+            case caa.Publish():
+                pass
+
+    def _read_disk(self) -> None:
+        cluster, own = self.node.cluster, self.node.number
+        if not self.world.repository_up:
+            self.feed(caa.DiskSeen(None))
+            return
+        sectors = [
+            heartbeat_codec.decode(data)
+            for number, data in cluster.sectors.items()
+            if number != own and self.world.connected(own, number)
+        ]
+        self.feed(caa.DiskSeen(tuple(sectors)))
+
+
+def _receive(node: SimulatedNode, data: bytes) -> None:
+    if node.states is not None:
+        node.states.feed(caa.Received(NETWORK, heartbeat_codec.decode(data)))
