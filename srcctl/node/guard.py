@@ -26,15 +26,24 @@ from typing import Final, NoReturn
 from srcctl.node.processes import Membership, kill_all
 
 ENVIRONMENT: Final = "HAES_GUARD"
-"""``page descriptor:lock descriptor:lpar's pid:membership namespace`` in caa's environment."""
+"""``page descriptor, lock descriptor, lpar's pid, turns, namespace, marker`` in caa's environment."""
 INTERVAL: Final = 200_000
 """Microseconds between two turns."""
 SILENT_TURNS: Final = 8
-"""Own turns without any turn of the peer after which the peer counts as hung."""
+"""Own turns without any turn of the peer after which the peer counts as hung, at ordinary speed."""
+SILENT_TURNS_MIN: Final = 3
+SILENCE: Final = 20_000_000
+"""Product microseconds of silence that a fast lab may not exceed: the other nodes declare a node dead after CAA's
+node_timeout and grace (30 and 10 seconds by default), and by then a hung node must be gone."""
 
 _COUNTER: Final = struct.Struct("=Q")
 LPAR: Final = 0
 CAA: Final = 1
+
+
+def silent_turns(speed: float) -> int:
+    """The turns of silence that are tolerated in a lab of that speed."""
+    return max(SILENT_TURNS_MIN, min(SILENT_TURNS, int(SILENCE / speed / INTERVAL)))
 
 
 class Page:
@@ -120,14 +129,14 @@ class Guard:
         self._watchdog = Watchdog(limit)
 
     @classmethod
-    def from_environment(cls, limit: int = SILENT_TURNS) -> Guard | None:
+    def from_environment(cls) -> Guard | None:
         """caa's side, from what lpar put into its environment; None if there is no lpar."""
         value = os.environ.pop(ENVIRONMENT, "")
         if not value:
             return None
-        page, lock, pid, namespace, marker = value.split(" ", 4)
+        page, lock, pid, turns, namespace, marker = value.split(" ", 5)
         membership = Membership("" if namespace == "-" else namespace, os.environ.get("HAES_MARK", ""))
-        return cls(int(pid), Page(int(page)), CAA, membership, marker, limit, int(lock))
+        return cls(int(pid), Page(int(page)), CAA, membership, marker, int(turns), int(lock))
 
     def turn(self) -> None:
         """Count one turn of our own loop and look whether the peer turns. Does not return if it hangs."""

@@ -175,10 +175,10 @@ class Lpar:
         path = next((p for p in self.entries if os.path.basename(p) == CAA_NAME), None)
         if path is None:
             return
-        value = " ".join(
-            (str(self.page.descriptor), str(self.lock), str(os.getpid()), self.membership.namespace or "-",
-             self.root.path(END_MARKER))
-        )  # fmt: skip
+        turns = guard.silent_turns(self.identity.speed)
+        marker = self.root.path(END_MARKER)
+        words = (self.page.descriptor, self.lock, os.getpid(), turns, self.membership.namespace or "-", marker)
+        value = " ".join(map(str, words))
         request = spawn.Request(
             path,
             environment={**self.environment, guard.ENVIRONMENT: value},
@@ -187,9 +187,7 @@ class Lpar:
         )
         self.caa_pid = spawn.fork_entry(self.root, request, self.entries[path])
         self.children[self.caa_pid] = Child(self.caa_pid, CAA_NAME)
-        self.guard = guard.Guard(
-            self.caa_pid, self.page, guard.LPAR, self.membership, self.root.path(END_MARKER), lock=self.lock
-        )
+        self.guard = guard.Guard(self.caa_pid, self.page, guard.LPAR, self.membership, marker, turns, self.lock)
         self.poll.register(self.guard.peer_descriptor, select.POLLIN)
 
     def _log_boot(self) -> None:

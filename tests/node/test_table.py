@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srcctl.node.guard import SILENT_TURNS, Watchdog
+from srcctl.node.guard import INTERVAL, SILENT_TURNS, Watchdog, silent_turns
 from srcctl.node.table import ProcessTable
 
 
@@ -78,3 +78,9 @@ def test_watchdog_is_calmed_by_one_turn_of_the_peer() -> None:
     for peer in range(1, 20):
         for _ in range(SILENT_TURNS):
             assert not watchdog.turn(peer)
+
+
+def test_a_fast_lab_tolerates_less_silence() -> None:
+    assert silent_turns(1) == silent_turns(10) == SILENT_TURNS
+    for speed in (1.0, 10.0, 20.0, 30.0, 50.0):
+        assert silent_turns(speed) * INTERVAL < 40_000_000 / speed, "gone before the others take over"
