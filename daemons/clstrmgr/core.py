@@ -117,16 +117,19 @@ class ClusterManager(OperatorDesk):
     def _notified(self, notification: cthags.Notification) -> None:
         match notification:
             case cthags.NPhase():
-                self._protocol = True
-                self._n_phase(notification)
-            case cthags.Approved():
-                self._protocol = False
-                self._settle_proposal(notification)
-                self._approved(notification)
-            case cthags.Rejected():
-                self._protocol = False
-                self._settle_proposal(notification)
-                self._rejected(notification)
+                if self._concerns_us(notification):
+                    self._protocol = True
+                    self._n_phase(notification)
+                else:
+                    self._vote(notification.group, notification.token, "approve")
+            case cthags.Approved() | cthags.Rejected():
+                if self._concerns_us(notification):
+                    self._protocol = False
+                    self._settle_proposal(notification)
+                    if isinstance(notification, cthags.Approved):
+                        self._approved(notification)
+                    else:
+                        self._rejected(notification)
             case cthags.Subscription(group=cthags.HOST_MEMBERSHIP):
                 self._host_membership(frozenset(provider.node for provider in notification.providers))
             case cthags.DelayedError():
@@ -147,6 +150,19 @@ class ClusterManager(OperatorDesk):
             self._die(reason)
         else:
             self._log(reason)
+
+    def _concerns_us(self, notification: cthags.NPhase | cthags.Approved | cthags.Rejected) -> bool:
+        """Is it about this process's own membership, or about a group that it is in?
+
+        A node that restarts fast may be told of the provider that it was before its restart.
+        """
+        if self.cluster is not None:
+            return notification.self_provider == self.self_provider
+        mine = notification.self_provider in notification.changing
+        if self._join_sent and notification.protocol == "join" and mine:
+            return True
+        self._log(f"{notification.protocol} for provider {notification.self_provider} of an earlier life ignored")
+        return False
 
     def _n_phase(self, phase: cthags.NPhase) -> None:
         if phase.protocol == "join":
