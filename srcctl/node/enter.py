@@ -14,6 +14,7 @@ from srcctl.node import power, seed
 from srcctl.node.environment import node_environment, with_caller
 from srcctl.node.root import NodeRoot
 
+CAP_SETPCAP: Final = 8
 DROPPED: Final = (
     "sys_module", "sys_rawio", "sys_boot", "sys_time", "mknod", "mac_override", "mac_admin", "wake_alarm",
     "block_suspend",
@@ -36,6 +37,13 @@ def node_variables(lab: str, node: str, caller: Mapping[str, str] | None = None)
     return with_caller(variables, os.environ if caller is None else caller)
 
 
+def _may_drop() -> bool:
+    """True if this process may narrow its bounding set (CAP_SETPCAP; root in a container may lack it)."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        effective = next((line.split()[1] for line in file if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) & 1 << CAP_SETPCAP)
+
+
 def command(lab: str, node: str, argv: Sequence[str], caller: Mapping[str, str] | None = None) -> list[str]:
     """The host's command line that runs ``argv`` in the node. It replaces itself by the command: execute it as it is.
 
@@ -51,7 +59,7 @@ def command(lab: str, node: str, argv: Sequence[str], caller: Mapping[str, str] 
     variables = [f"{name}={value}" for name, value in node_variables(lab, node, caller).items()]
     clean = ["env", "-i", *variables]
     root_user = os.geteuid() == 0
-    drop = ["setpriv", "--bounding-set=" + ",".join(f"-{name}" for name in DROPPED)] if root_user else []
+    drop = ["setpriv", "--bounding-set=" + ",".join(f"-{name}" for name in DROPPED)] if _may_drop() else []
     if identity.mode != "view":
         return [*drop, *clean, *argv]
     user = [] if root_user else ["--user", "--preserve-credentials"]

@@ -7,6 +7,7 @@ Sources: mount(2), unshare(2), pivot_root(2), setns(2), capabilities(7), prctl(2
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterable
 from typing import Final
@@ -60,6 +61,8 @@ SECCOMP_MODE_FILTER: Final = 2
 _KILL_BY_ARCHITECTURE: Final = {"x86_64": (0xC000003E, 62), "aarch64": (0xC00000B7, 129)}
 """Machine: (AUDIT_ARCH of the kernel's headers, number of kill(2))."""
 
+_HARMLESS: Final = (errno.EINVAL, errno.EPERM)
+"""A capability that this kernel does not know, or a container that owns too little to give anything up."""
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217, "i686": 217}
 _CAPABILITY_VERSION_3: Final = 0x20080522
 
@@ -158,7 +161,7 @@ def drop_capabilities(numbers: Iterable[int]) -> None:
     """
     dropped = 0
     for number in numbers:
-        if _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0 and ctypes.get_errno() != 22:
+        if _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0 and ctypes.get_errno() not in _HARMLESS:
             _check(-1, f"capability {number}")
         dropped |= 1 << number
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
