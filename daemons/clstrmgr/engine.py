@@ -195,7 +195,7 @@ class EventEngine(Foundation):
         if event.name == events.FAIL_NODE and event.node == self.node_id:
             if event.mode == "unmanage":
                 self._effects.append(Subsystems(start=False, clinfo=True))
-            else:
+            elif event.mode in ("offline", "move"):
                 self._leaving = True
 
     def _end_run(self) -> None:

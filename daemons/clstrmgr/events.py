@@ -25,9 +25,6 @@ FAIL_INTERFACE: Final = "TE_FAIL_INTERFACE"
 REP_DISK_NOTIFY: Final = "TE_REP_DISK_NOTIFY"
 
 CRASH: Final = "crash"
-RESTARTED: Final = "restarted"
-"""FAIL_NODE of a node whose cluster manager ended and is back although the node never left the view."""
-
 FAILED: Final = "failed"
 RETRY: Final = "retry"
 OPERATOR: Final = "operator"
@@ -64,8 +61,8 @@ class Event(msgspec.Struct, frozen=True):
     Args:
         name: the engine's name of it.
         node: the node on which it occurred; 0 for a global network event.
-        mode: FAIL_NODE: crash, restarted, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry,
-            operator, settle.
+        mode: FAIL_NODE: crash, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry, operator,
+            settle.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         origin, request: the node that asked and its number for it, growing; they make a repeated message harmless.
@@ -92,7 +89,7 @@ class Event(msgspec.Struct, frozen=True):
         if level is None:
             level = _PRIORITY_FAILED_GROUP if self.mode in (FAILED, RETRY) else _PRIORITY_OPERATOR
         elif self.name == FAIL_NODE:
-            level = _PRIORITY_NODE_CRASH if self.mode in (CRASH, RESTARTED) else _PRIORITY_OPERATOR
+            level = _PRIORITY_NODE_CRASH if self.mode == CRASH else _PRIORITY_OPERATOR
         return level, self.serial
 
     @property

@@ -113,7 +113,7 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
                 group.tried.clear()
             elif group.state(node) == "ERROR":
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
-    _settle_nodes(cluster, event)
+    _settle_nodes(cluster, event, members)
     follow.extend(_network_events(cluster, event, members))
     if event.name == events.FAIL_NODE:
         follow.extend(_unreleased_elsewhere(cluster))
@@ -220,16 +220,17 @@ def _forget_failures(cluster: ClusterState) -> None:
         group.tried.clear()
 
 
-def _settle_nodes(cluster: ClusterState, event: Event) -> None:
+def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None:
     if event.name == events.JOIN_NODE:
         cluster.nodes[event.node] = "up"
     elif event.name == events.FAIL_NODE:
-        cluster.nodes[event.node] = "unmanaged" if event.mode == "unmanage" else "down"
+        back = event.mode == events.CRASH and event.node in members
+        cluster.nodes[event.node] = "unmanaged" if event.mode == "unmanage" else "joining" if back else "down"
         for group in cluster.groups.values():
             if event.mode == "unmanage":
                 if group.state(event.node) in HELD:
                     group.set(event.node, "UNMANAGED")
-            elif event.mode in (events.CRASH, events.RESTARTED):
+            elif event.mode == events.CRASH:
                 if group.wanted and not any(state in HELD for state in group.states.values()):
                     group.set(event.node, "OFFLINE", LACK_OF_NODE)
             elif group.state(event.node) == "ERROR":
