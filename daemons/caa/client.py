@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from daemons.caa.messages import (
     SOCKET_PATH,
     Answer,
@@ -40,6 +42,8 @@ __all__ = [
 ]
 
 INACTIVE = "Cluster services are not active."
+BOOT_PATIENCE = 2.0
+"""Seconds to wait for a caa that does not listen yet."""
 
 
 class CaaError(Exception):
@@ -47,11 +51,18 @@ class CaaError(Exception):
 
 
 def _ask(root: NodeRoot, request: Request) -> Answer:
-    try:
-        with LocalClient(root.path(SOCKET_PATH), request_codec, answer_codec) as client:
-            return client.request(request)
-    except (OSError, EOFError, RemoteFault):
-        raise CaaError(INACTIVE) from None
+    deadline = time.monotonic() + BOOT_PATIENCE
+    while True:
+        try:
+            with LocalClient(root.path(SOCKET_PATH), request_codec, answer_codec) as client:
+                return client.request(request)
+        except (FileNotFoundError, ConnectionRefusedError):
+            # The node has just been powered on: caa is part of its kernel and comes at once.
+            if time.monotonic() > deadline:
+                raise CaaError(INACTIVE) from None
+            time.sleep(0.01)
+        except (OSError, EOFError, RemoteFault):
+            raise CaaError(INACTIVE) from None
 
 
 def status(root: NodeRoot) -> Status:

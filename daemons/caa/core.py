@@ -217,7 +217,7 @@ class Membership:
         if joined:
             self.alive = frozenset({settings.own})
             self.generation += 1
-            return [Publish("NODE_UP", settings.own), *self._announce(now), *self._beat(now)]
+            return [*self._announce(now), Publish("NODE_UP", settings.own), *self._beat(now)]
         return self._evaluate(now, reborn=None)
 
     def _links(self, now: int, up: frozenset[str]) -> list[Effect]:

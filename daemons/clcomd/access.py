@@ -1,0 +1,75 @@
+"""Who may talk to clcomd: /etc/cluster/rhosts and the cluster's configuration. Pure, but for reading the files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from daemons.cluster import configuration
+from srcctl.node.root import Identity, NodeRoot
+from srcctl.odm import OdmError, Repository
+
+RHOSTS = "/etc/cluster/rhosts"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessList:
+    """The addresses that may talk. ``faults`` are complaints about the file, for the log."""
+
+    addresses: frozenset[str]
+    faults: tuple[str, ...] = ()
+
+    def admits(self, address: str) -> bool:
+        """Whether a source address is listed."""
+        return address in self.addresses
+
+
+def parse_rhosts(text: str, identity: Identity) -> AccessList:
+    """The addresses in a rhosts file: one address or host name a line, ``#`` begins a comment."""
+    addresses: set[str] = set()
+    faults = []
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.partition("#")[0].strip()
+        if not word:
+            continue
+        node = identity.node_by_name(word)
+        if node is not None:
+            addresses.update(node.addresses)
+        elif _is_address(word):
+            addresses.add(word)
+        else:
+            faults.append(f"{RHOSTS}, line {number}: {word} is not known")
+    return AccessList(frozenset(addresses), tuple(faults))
+
+
+def read(root: NodeRoot) -> AccessList:
+    """The access list in force: rhosts, if its owner and mode are right, and the configured nodes' addresses."""
+    addresses = _configured(root) | set(_own(root.identity))
+    path = root.path(RHOSTS)
+    try:
+        status = os.stat(path)
+        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (0, os.geteuid()):
+            return AccessList(frozenset(addresses), (f"{RHOSTS} is ignored: its mode must be 0600 and its owner root",))
+        with open(path, encoding="utf-8", errors="replace") as file:
+            listed = parse_rhosts(file.read(), root.identity)
+    except OSError as error:
+        return AccessList(frozenset(addresses), (f"{RHOSTS}: {error.strerror}",))
+    return AccessList(listed.addresses | addresses, listed.faults)
+
+
+def _own(identity: Identity) -> tuple[str, ...]:
+    return tuple(interface.address for interface in identity.interfaces)
+
+
+def _configured(root: NodeRoot) -> set[str]:
+    try:
+        found = configuration.load(Repository(root, configuration.DCD))
+    except (OdmError, configuration.ConfigurationFault):
+        return set()
+    return {label.address for label in found.labels if label.function == "boot"} if found else set()
+
+
+def _is_address(word: str) -> bool:
+    parts = word.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)

@@ -1,0 +1,263 @@
+"""How a command or daemon of this node has something done by another node's clcomd."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from daemons.clcomd.messages import (
+    CHUNK,
+    SERVICE,
+    Answer,
+    Done,
+    Ended,
+    File,
+    Get,
+    Input,
+    Output,
+    Put,
+    Request,
+    Run,
+    answer_codec,
+    request_codec,
+)
+from daemons.runtime.codec import LENGTH_BYTES
+from daemons.runtime.ports import UnknownService, port
+from daemons.runtime.trust import Refused, connect_trusted
+from srcctl.machine import RemoteFault
+from srcctl.network.faults import Faults
+from srcctl.node.root import NodeRoot
+
+CONNECT_LIMIT = 5.0
+"""Seconds for connection and challenge (patience)."""
+
+
+class ClcomdError(Exception):
+    """The other node's clcomd cannot be reached, refused, or went away; ``str()`` says which."""
+
+
+class Result(NamedTuple):
+    """What a remote command left behind."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+class Session:
+    """One connection to a node's clcomd.
+
+    Raises:
+        ClcomdError: it cannot be reached or refuses.
+    """
+
+    def __init__(self, root: NodeRoot, node: str) -> None:
+        identity = root.identity
+        target = identity.node_by_name(node) or next((n for n in identity.nodes if node in n.addresses), None)
+        if target is None:
+            raise ClcomdError(f"{node} is not a node that this one knows")
+        try:
+            with open(identity.key, "rb") as file:
+                key = file.read()
+            number = port(root, SERVICE, "tcp")
+        except (OSError, UnknownService) as error:
+            raise ClcomdError(str(error)) from None
+        faults, reason = Faults(identity.lab), "no network leads there"
+        for interface, address in zip(identity.interfaces, target.addresses, strict=False):
+            if target.name != identity.node and not faults.reachable(identity.node, target.name, interface.network):
+                continue
+            try:
+                self._socket = connect_trusted(
+                    address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT
+                )
+                self._buffer = bytearray()
+                self._socket.settimeout(None)
+                return
+            except (OSError, Refused) as error:
+                reason = str(error)
+        raise ClcomdError(reason)
+
+    def close(self) -> None:
+        """End the connection; a command that still runs is ended over there."""
+        self._socket.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def send(self, request: Request) -> None:
+        """Send one request.
+
+        Raises:
+            ClcomdError: the connection is lost.
+        """
+        try:
+            self._socket.sendall(request_codec.frame(request))
+        except OSError as error:
+            raise ClcomdError(f"the connection was lost: {error.strerror}") from None
+
+    def receive(self) -> Answer:
+        """The next answer.
+
+        Raises:
+            ClcomdError: the connection is lost.
+        """
+        length = int.from_bytes(self._exactly(LENGTH_BYTES), "big")
+        if length > answer_codec.limit:
+            raise ClcomdError("the answer is too long")
+        try:
+            return answer_codec.decode(self._exactly(length))
+        except RemoteFault as fault:
+            raise ClcomdError(str(fault)) from None
+
+    def run(
+        self,
+        request: Run,
+        output: Callable[[int, bytes], None],
+        stdin: int | None = None,
+    ) -> int:
+        """Run a command; ``output`` gets its streams piece by piece, ``stdin`` is a descriptor to read from.
+
+        Returns the exit code (128 plus the number of a signal).
+
+        Raises:
+            ClcomdError: the connection was lost; whether the command ran to its end is not known.
+        """
+        self.send(request)
+        while True:
+            if stdin is not None and not self._buffer:
+                own = self._socket.fileno()
+                ready, _, _ = select.select([own, stdin], [], [])
+                if stdin in ready:
+                    data = os.read(stdin, CHUNK)
+                    self.send(Input(data))
+                    if not data:
+                        stdin = None
+                if own not in ready:
+                    continue
+            answer = self.receive()
+            match answer:
+                case Output(stream, data):
+                    output(stream, data)
+                case Ended(status):
+                    return status
+                case Done(error):
+                    raise ClcomdError(error or "the node answered nothing")
+                case File():
+                    raise ClcomdError("the node answered with a file")
+
+    def put(self, source: str, target: str, preserve: bool = False) -> None:
+        """Copy a local file to the node.
+
+        Raises:
+            ClcomdError: the node refuses it or is lost.
+            OSError: the local file cannot be read.
+        """
+        with open(source, "rb") as file:
+            status = os.fstat(file.fileno())
+            self.send(Put(target, status.st_size, status.st_mode & 0o7777, status.st_mtime_ns, preserve))
+            try:
+                left = status.st_size
+                while left > 0:
+                    sent = os.sendfile(self._socket.fileno(), file.fileno(), None, min(left, 1 << 30))
+                    if not sent:
+                        raise ClcomdError(f"{source} became shorter while it was copied")
+                    left -= sent
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the node has said why
+        answer = self.receive()
+        if not isinstance(answer, Done) or answer.error:
+            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+
+    def get(self, source: str, target: str, preserve: bool = False) -> None:
+        """Copy a file of the node to a local path, replaced in one step.
+
+        Raises:
+            ClcomdError: the node refuses it or is lost.
+            OSError: the local file cannot be written.
+        """
+        self.send(Get(source))
+        answer = self.receive()
+        if not isinstance(answer, File):
+            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+        temporary = f"{target}.{os.getpid()}.new"
+        try:
+            with open(temporary, "wb") as file:
+                left = answer.size
+                while left > 0:
+                    if self._buffer:
+                        part = bytes(self._buffer[:left])
+                        del self._buffer[: len(part)]
+                    else:
+                        part = self._socket.recv(min(left, 1 << 20))
+                    if not part:
+                        raise ClcomdError("the connection was lost")
+                    file.write(part)
+                    left -= len(part)
+                os.fchmod(file.fileno(), answer.mode)
+            if preserve:
+                os.utime(temporary, ns=(answer.modified_ns, answer.modified_ns))
+            os.rename(temporary, target)
+        except BaseException:
+            try:
+                os.unlink(temporary)
+            except FileNotFoundError:
+                pass
+            raise
+
+    def _exactly(self, count: int) -> bytes:
+        try:
+            while len(self._buffer) < count:
+                part = self._socket.recv(1 << 18)
+                if not part:
+                    raise ClcomdError("the connection was lost")
+                self._buffer += part
+        except OSError as error:
+            raise ClcomdError(f"the connection was lost: {error.strerror}") from None
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+
+def run(root: NodeRoot, node: str, arguments: list[str] | tuple[str, ...], data: bytes = b"") -> Result:
+    """Run a command on a node and collect its output.
+
+    Raises:
+        ClcomdError: the node cannot be reached, refuses, or was lost.
+    """
+    streams = {1: bytearray(), 2: bytearray()}
+    with Session(root, node) as session:
+        if data:
+            read_end, write_end = os.pipe()
+            os.write(write_end, data[:65536])
+            os.close(write_end)
+            try:
+                status = session.run(
+                    Run(tuple(arguments), stdin=True), lambda stream, part: streams[stream].extend(part), read_end
+                )
+            finally:
+                os.close(read_end)
+        else:
+            status = session.run(Run(tuple(arguments)), lambda stream, part: streams[stream].extend(part))
+    return Result(status, bytes(streams[1]), bytes(streams[2]))
+
+
+def stream(root: NodeRoot, node: str, request: Run, stdin: bool) -> int:
+    """Run a command on a node with this process's own streams; returns its exit code.
+
+    Raises:
+        ClcomdError: see ``run``.
+    """
+    sinks = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
+
+    def output(number: int, data: bytes) -> None:
+        sinks[number].write(data)
+        sinks[number].flush()
+
+    with Session(root, node) as session:
+        return session.run(request, output, sys.stdin.fileno() if stdin else None)

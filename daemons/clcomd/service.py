@@ -1,0 +1,357 @@
+"""clcomd: remote commands and file copies for the nodes of the cluster, on 16191/tcp.
+
+Nothing is parsed before trust: the source address must be listed, then both sides prove that they hold the key. Who is
+refused learns nothing; the log says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+
+from daemons.clcomd import access
+from daemons.clcomd.messages import (
+    CHUNK,
+    SERVICE,
+    Answer,
+    Done,
+    Ended,
+    File,
+    Get,
+    Input,
+    Output,
+    Put,
+    Request,
+    Run,
+    SignalCommand,
+    answer_codec,
+    request_codec,
+)
+from daemons.runtime.daemon import CannotStart, Daemon, run
+from daemons.runtime.local import Closed, LocalConnection
+from daemons.runtime.log import DaemonLog
+from daemons.runtime.ports import UnknownService, port
+from daemons.runtime.trust import Refused, challenge_server
+from srcctl.machine import RemoteFault
+from srcctl.network.faults import Faults
+
+SESSIONS_MAX = 256
+STREAM_LIMIT = 4 << 20
+TRUSTED = ("/usr/es/sbin/cluster/", "/usr/sbin/cluster/", "/usr/sbin/clusterconf")
+"""Commands that run as root; all others run without privileges."""
+UNPRIVILEGED = 65534
+TERMINATION_GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL for the command of a lost connection."""
+
+Connection = LocalConnection[Answer, Request]
+
+
+class Clcomd(Daemon):
+    """clcomd's shell."""
+
+    name = "clcomd"
+    log_file = "/var/hacmp/clcomd/clcomd.log"
+
+    async def start(self) -> None:
+        self.log.stamp = "%Y-%m-%dT%H:%M:%S: "
+        self.diagnostics = DaemonLog(self.root.path("/var/hacmp/clcomd/clcomddiag.log"), stamp=self.log.stamp)
+        self.faults = Faults(self.identity.lab)
+        self.sessions = self.served = self.refused = 0
+        self._read_access()
+        with open(self.identity.key, "rb") as file:
+            self.key = file.read()
+        # Running with a key of another user's lab is impossible: the key file is readable by its owner only.
+        self.setpriv = shutil.which("setpriv") if os.geteuid() == 0 else None
+        try:
+            number = port(self.root, SERVICE, "tcp")
+            self.servers = [
+                await asyncio.start_server(self._serve, interface.address, number, limit=STREAM_LIMIT, backlog=128)
+                for interface in self.identity.interfaces
+            ]
+        except UnknownService as reason:
+            raise CannotStart(str(reason)) from None
+        except OSError as error:
+            raise CannotStart(f"cannot listen: {error.strerror}") from None
+        self.log.write(f"started on port {number}")
+
+    async def stop(self, forced: bool) -> int:
+        for server in self.servers:
+            server.close()
+        self.log.write("stopped")
+        return 0
+
+    async def refresh(self) -> str | None:
+        """Reread rhosts and move the logs."""
+        try:
+            self.log.rotate()
+            self.diagnostics.rotate()
+        except OSError as error:
+            self._read_access()
+            return f"the logs cannot be moved: {error.strerror}"
+        self._read_access()
+        self.log.write("refreshed")
+        return None
+
+    def long_status(self) -> str:
+        lines = [f"Sessions: {self.sessions}   served: {self.served}   refused: {self.refused}", "Access list:"]
+        return "\n".join([*lines, *(f" {address}" for address in sorted(self.access.addresses))])
+
+    def _read_access(self) -> None:
+        self.access = access.read(self.root)
+        for fault in self.access.faults:
+            self.log.write(fault)
+
+    # Trust.
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = str((writer.get_extra_info("peername") or ("?",))[0])
+        own = str((writer.get_extra_info("sockname") or ("?",))[0])
+        connection = Connection(reader, writer, answer_codec, request_codec)
+        try:
+            name = await self._admit(reader, writer, peer)
+            self.log.write(f"ACCEPTED: {name or peer}->{self.identity.node}: {peer}->{own}")
+            self.sessions += 1
+            self.served += 1
+            try:
+                await self._session(connection, reader, writer, name)
+            finally:
+                self.sessions -= 1
+        except Refused as reason:
+            self.refused += 1
+            self.log.write(f"REJECTED: {peer}->{self.identity.node}: {peer}->{own}: {reason}")
+            self.diagnostics.write(f"clcomd: connection from {peer} refused: {reason}")
+        except (Closed, ConnectionError):
+            pass
+        except RemoteFault as fault:
+            self.diagnostics.write(f"clcomd: connection from {peer} dropped: {fault}")
+        finally:
+            connection.close()
+
+    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> str:
+        """The node behind a connection.
+
+        Raises:
+            Refused: it may not talk; the text is for the log.
+        """
+        if self.sessions >= SESSIONS_MAX:
+            raise Refused(f"{SESSIONS_MAX} sessions are open")
+        if not self.access.admits(peer):
+            # Configuration may have changed since the list was read; a stranger costs no more than this look.
+            self._read_access_again()
+            if not self.access.admits(peer):
+                raise Refused("the address is in neither rhosts nor the configuration")
+        name = await challenge_server(reader, writer, [self.key])
+        node = next((n.name for n in self.identity.nodes if peer in n.addresses), None)
+        if node is not None and node != name:
+            raise Refused(f"it claims to be {name}, but the address is {node}'s")
+        networks = [interface.network for interface in self.identity.interfaces]
+        if node is not None and not self.faults.any_path(node, self.identity.node, networks):
+            raise Refused("no network leads there")
+        return name
+
+    def _read_access_again(self) -> None:
+        now = time.monotonic()
+        if now - getattr(self, "_access_read", -1e9) > 0.2:
+            self._access_read = now
+            self.access = access.read(self.root)
+
+    # Work.
+
+    async def _session(
+        self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str
+    ) -> None:
+        while True:
+            request = await connection.receive()
+            match request:
+                case Run():
+                    await self._run(connection, request, name)
+                case Put():
+                    connection.send(Done(await self._put(reader, request)))
+                case Get(path):
+                    await self._get(connection, writer, path)
+                case Input() | SignalCommand():
+                    pass  # a command that has ended already
+            await connection.drain()
+
+    async def _run(self, connection: Connection, request: Run, name: str) -> None:
+        arguments, environment = self._command(request)
+        self.diagnostics.write(f"clcomd: {name}: {' '.join(request.arguments) or request.shell}")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=asyncio.subprocess.PIPE if request.stdin else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+                cwd=self.root.path("/"),
+                start_new_session=True,
+            )
+        except OSError as error:
+            text = f"clcomd: {arguments[0]}: {error.strerror}\n"
+            connection.send(Output(2, text.encode()))
+            connection.send(Ended(127))
+            return
+        pumps = [
+            asyncio.ensure_future(self._pump(connection, 1, process.stdout)),
+            asyncio.ensure_future(self._pump(connection, 2, process.stderr)),
+        ]
+        listener = asyncio.ensure_future(self._listen(connection, process))
+        finished = asyncio.ensure_future(self._finish(process, pumps))
+        try:
+            await asyncio.wait((listener, finished), return_when=asyncio.FIRST_COMPLETED)
+            if not finished.done():
+                listener.result()  # raises Closed: the client has gone, and so must the command
+        except Closed:
+            await self._end(process, finished)
+            raise
+        finally:
+            if not listener.done():
+                listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+        connection.send(Ended(finished.result()))
+
+    async def _finish(self, process: asyncio.subprocess.Process, pumps: Sequence[asyncio.Future[None]]) -> int:
+        await asyncio.gather(*pumps)
+        status = await process.wait()
+        return status if status >= 0 else 128 - status
+
+    async def _end(self, process: asyncio.subprocess.Process, finished: asyncio.Future[int]) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                return
+            await asyncio.wait((finished,), timeout=TERMINATION_GRACE)
+            if finished.done():
+                return
+
+    async def _pump(self, connection: Connection, number: int, stream: asyncio.StreamReader | None) -> None:
+        assert stream is not None
+        while data := await stream.read(CHUNK):
+            connection.send(Output(number, data))
+            try:
+                await connection.drain()
+            except Closed:
+                pass  # the listener notices and ends the command
+
+    async def _listen(self, connection: Connection, process: asyncio.subprocess.Process) -> None:
+        """Input and signals for the running command; ends by Closed when the client goes away."""
+        while True:
+            message = await connection.receive()
+            if isinstance(message, Input) and process.stdin is not None:
+                try:
+                    if message.data:
+                        process.stdin.write(message.data)
+                        await process.stdin.drain()
+                    else:
+                        process.stdin.close()
+                except (ConnectionError, RuntimeError):
+                    pass  # the command does not read any more
+            elif isinstance(message, SignalCommand) and 0 < message.number < 65:
+                try:
+                    os.killpg(process.pid, message.number)
+                except ProcessLookupError:
+                    pass
+
+    def _command(self, request: Run) -> tuple[list[str], dict[str, str]]:
+        """What is executed: PowerHA's own commands as they are, everything else without privileges."""
+        environment = dict(os.environ)
+        environment.pop("SPT_NOENV", None)
+        if request.shell:
+            arguments = ["/bin/sh", "-c", request.shell]
+            program = request.shell.split()[0] if request.shell.split() else ""
+            # A line for the shell may name more than one command: only a single plain one is trusted.
+            single = not set(request.shell) & set(";&|<>`$(){}\n\\\"'")
+        else:
+            arguments = list(request.arguments) or ["/bin/true"]
+            program, single = arguments[0], True
+        if not request.shell:
+            found = self._find(program, environment.get("PATH", ""))
+            arguments[0] = self.root.path(found) if found else program
+        else:
+            found = self._find(program, environment.get("PATH", ""))
+        trusted = bool(found) and single and (found or "").startswith(TRUSTED) and ".." not in (found or "")
+        if trusted or self.setpriv is None:
+            return arguments, environment
+        user = str(UNPRIVILEGED)
+        drop = [self.setpriv, "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
+        return [*drop, "--bounding-set", "-all", "--", *arguments], environment
+
+    def _find(self, program: str, path: str) -> str | None:
+        """The product path of a program."""
+        if "/" in program:
+            return self.root.product_path(program)
+        for directory in path.split(":"):
+            if directory and os.access(os.path.join(directory, program), os.X_OK):
+                return self.root.product_path(os.path.join(directory, program))
+        return None
+
+    async def _put(self, reader: asyncio.StreamReader, request: Put) -> str:
+        target = self.root.path(request.path)
+        temporary = f"{target}.clcomd.{os.getpid()}.{id(request)}"
+        error, left = "", request.size
+        if not request.path.startswith("/"):
+            error = f"{request.path} is not an absolute path"
+        file = None
+        try:
+            if not error:
+                if os.path.isdir(target):
+                    error = f"{request.path} is a directory"
+                else:
+                    file = open(temporary, "wb")  # noqa: SIM115 - closed below, whatever happens
+        except OSError as fault:
+            error = f"{request.path}: {fault.strerror}"
+        try:
+            while left > 0:
+                data = await reader.read(min(left, STREAM_LIMIT))
+                if not data:
+                    raise Closed
+                left -= len(data)
+                if file is not None and not error:
+                    try:
+                        file.write(data)
+                    except OSError as fault:
+                        error = f"{request.path}: {fault.strerror}"
+            if file is not None and not error:
+                file.close()
+                os.chmod(temporary, request.mode & 0o7777)
+                if request.preserve:
+                    os.utime(temporary, ns=(request.modified_ns, request.modified_ns))
+                os.rename(temporary, target)
+        except OSError as fault:
+            error = f"{request.path}: {fault.strerror}"
+        finally:
+            if file is not None:
+                file.close()
+            try:
+                os.unlink(temporary)
+            except FileNotFoundError:
+                pass
+        return error
+
+    async def _get(self, connection: Connection, writer: asyncio.StreamWriter, path: str) -> None:
+        try:
+            if not path.startswith("/"):
+                raise OSError(22, "not an absolute path")
+            with open(self.root.path(path), "rb") as file:
+                status = os.fstat(file.fileno())
+                connection.send(File(status.st_size, status.st_mode & 0o7777, status.st_mtime_ns))
+                left = status.st_size
+                while left > 0:
+                    data = file.read(min(left, 1 << 20))
+                    if not data:
+                        raise Closed  # it became shorter: the client sees the connection end
+                    writer.write(data)
+                    await connection.drain()
+                    left -= len(data)
+        except OSError as error:
+            connection.send(Done(f"{path}: {error.strerror}"))
+
+
+def main(argv: list[str]) -> int:
+    """The process entry of clcomd."""
+    return run(Clcomd, argv)
