@@ -179,7 +179,7 @@ class Core:
 
     Args:
         node: this node's number.
-        durable: what ``Store`` effects of earlier lives have left: "incarnation" and "view".
+        durable: what ``Store`` effects of earlier lives have left: "incarnation", "view" and "instance".
         settings: intervals.
     """
 
@@ -198,7 +198,7 @@ class Core:
         self._hosts: tuple[int, ...] = ()
         self.faults: Counter[str] = Counter()
         self._next_request = 1
-        self._next_instance = 1
+        self._instance = durable.get("instance", 0)
         self._outstanding: dict[int, tuple[int, Proposal, str]] = {}
         self._ballots: dict[tuple[str, Provider], Ballot] = {}
         self._loopback: list[PeerMessage] = []
@@ -538,9 +538,11 @@ class Core:
         if instance in used:
             return "HA_GS_DUPLICATE_INSTANCE_NUMBER"
         if not instance:
-            while self._next_instance in used:
-                self._next_instance += 1
-            instance, self._next_instance = self._next_instance, self._next_instance + 1
+            # Never one that was given before: the group may still list a provider of this node's last life.
+            while not instance or instance in used:
+                self._instance += 1
+                instance = self._instance
+            self._out.append(Store("instance", instance))
         provider = Provider(self.node, instance)
         client.joining[name] = provider
         self._submit(

@@ -55,7 +55,9 @@ class Settings:
         beat_us: between two signs of life inside a view.
         silent_beats: beats without a sign after which a live node's cthags counts as failed.
         hello_us: between two greetings to live nodes outside the view; also the pace of retries.
-        formation_us: how long a starting node waits for configured nodes before it forms a view without them.
+        formation_us: how long a starting node waits for configured nodes before it forms a view without them. Longer
+            than caa's node_timeout and node_down_delay together: a node that is only paused must be heard again, or
+            have fallen to its dead man's switch, before anybody acts as if it did not exist.
         joiner_hellos: retries after which a joiner that does not acknowledge is left out.
         merge: "majority" dissolves the smaller half when two meet, "manual" leaves both for the operator.
     """
@@ -63,7 +65,7 @@ class Settings:
     beat_us: int = 5 * SECOND
     silent_beats: int = 10
     hello_us: int = SECOND // 2
-    formation_us: int = 3 * SECOND
+    formation_us: int = 45 * SECOND
     joiner_hellos: int = 4
     merge: Literal["majority", "manual"] = "majority"
 

@@ -53,7 +53,7 @@ from srcctl.node.root import replace_file
 STATE_FILE = "/var/ct/cfg/cthags.json"
 BEAT = 5.0
 HELLO = 0.5
-FORMATION = 3.0
+FORMATION = 45.0
 """Product seconds; see ``membership.Settings``."""
 
 Connection = LocalConnection[Notification, Request]
