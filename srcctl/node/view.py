@@ -92,11 +92,20 @@ def current_mount_points() -> list[str]:
         return mount_points(file.read())
 
 
+def is_initial_user_namespace() -> bool:
+    """True if root here is the host's root (user_namespaces(7): the initial map is the identity on all ids)."""
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            return file.read().split() == ["0", "0", "4294967295"]
+    except OSError:
+        return True
+
+
 def enter_namespaces() -> bool:
     """Give this process a mount and a UTS namespace, and when it is not root a user namespace in which it is.
 
     Returns:
-        True if a user namespace was made.
+        True if we are in a user namespace then (one made here, or a container's).
 
     Raises:
         ViewError: this host gives us no namespaces.
@@ -104,9 +113,9 @@ def enter_namespaces() -> bool:
     user = os.geteuid()
     group = os.getegid()
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
-    own_user = user != 0
+    own_user = user != 0 or not is_initial_user_namespace()
     try:
-        if own_user:
+        if user != 0:
             syscalls.unshare(flags | syscalls.CLONE_NEWUSER)
             for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
                 with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
