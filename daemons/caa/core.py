@@ -252,6 +252,8 @@ class Membership:
             return
         if heartbeat.incarnation == peer.incarnation and heartbeat.serial <= peer.serials.get(path, -1):
             return  # seen already: a sector of the disk that its node has not written again
+        if heartbeat.incarnation > peer.incarnation:
+            peer.serials.clear()
         peer.serials[path] = heartbeat.serial
         if path == DISK_PATH and peer.heard.get(path) is None and heartbeat.incarnation != peer.incarnation:
             # The first look at a sector proves nothing: it may be what a dead node wrote last.
@@ -274,7 +276,6 @@ class Membership:
             return None
         first = peer.incarnation == 0
         peer.incarnation = heartbeat.incarnation
-        peer.serials.clear()
         return None if first else heartbeat.sender
 
     # Decisions.
@@ -368,7 +369,8 @@ class Membership:
         settings = self.settings
         if settings is None or not settings.deadman or self._last_turn is None:
             return None
-        if len(self.alive) > 1 and now - self._last_turn >= settings.node_timeout_us:
+        # Alone as well: while it was away others may have been switched on and have taken over.
+        if len(settings.nodes) > 1 and now - self._last_turn >= settings.node_timeout_us:
             return "dead man's switch: this node was silent for longer than node_timeout"
         if self.links or self.repository_up or not settings.networks:
             self._isolated_since = None
