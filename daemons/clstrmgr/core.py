@@ -187,7 +187,8 @@ class ClusterManager(OperatorDesk):
         if not set(phase.providers) - set(phase.changing):
             self._vote(phase.group, phase.token, "approve")
         elif not phase.message:
-            self._vote(phase.group, phase.token, "continue")
+            # Whoever lives has given the state by the second phase: all providers have failed meanwhile.
+            self._vote(phase.group, phase.token, "continue" if phase.phase == 1 else "reject")
         else:
             self._offered = self._decode_record(phase.message)
             self._vote(phase.group, phase.token, "approve" if self._offered is not None else "reject")
