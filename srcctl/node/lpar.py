@@ -389,13 +389,17 @@ class Lpar:
         with contextlib.suppress(BlockingIOError):
             while os.read(self.wake_read, 512):
                 pass
+        ended: list[tuple[int, int]] = []
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if pid == 0:
-                return
+                break
+            ended.append((pid, status))
+        # srcmstr last: the table that its successor begins with then holds all that ended together with it.
+        for pid, status in sorted(ended, key=lambda end: end[0] == self.srcmstr_pid):
             self._child_ended(pid, status)
 
     def _child_ended(self, pid: int, status: int) -> None:
