@@ -17,6 +17,8 @@ SAFETY_US = 420 * SECOND
 LENGTH_US = 600 * SECOND
 """Virtual time of a run; after the safety phase nothing goes wrong any more."""
 
+STEPS_MAX_PER_NODE = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -52,6 +54,7 @@ def run(seed: int, nodes: int = 3, parts: Parts | None = None, keep_trace: bool 
 
 def _run(seed: int, nodes: int, parts: Parts, keep_trace: bool) -> Result:
     world = World(seed, keep_trace)
+    world.steps_max = STEPS_MAX_PER_NODE * nodes * nodes
     cluster = Cluster(world, nodes, parts)
     faults = Faults(cluster, SAFETY_US)
     Operator(cluster).begin()

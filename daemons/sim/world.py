@@ -55,6 +55,8 @@ class World:
         self.seed = seed
         self.now = 0
         self.steps = 0
+        self.steps_max = 100_000
+        """Of a run; set by its length. More means that somebody turns in a circle."""
         self.lines: list[str] = []
         self.last_lines: list[str] = []
         self.weather = Weather()
@@ -85,6 +87,8 @@ class World:
         """Let things happen until a time."""
         heap = self._heap
         while heap and heap[0][0] <= until:
+            if self.steps > self.steps_max:
+                raise InvariantBroken(6, f"the cluster takes step after step without end ({self.steps})")
             time, _, action, arguments = heapq.heappop(heap)
             if time > self.now:
                 self.now = time
