@@ -18,11 +18,20 @@ def talk(descriptor: int, wanted: str, timeout: float = 20) -> str:
     while wanted.encode() not in shown:
         ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
         assert ready, shown
-        shown += os.read(descriptor, 4096)
+        try:
+            shown += os.read(descriptor, 4096)
+        except OSError:
+            raise AssertionError(f"ended: {shown!r}") from None
     return shown.decode(errors="replace")
 
 
+def running(lab: LabUnderTest, node: str) -> None:
+    """Wait until the node has booted."""
+    eventually(lambda: {"clcomd", "snmpd"} <= set(lab.processes(node)), f"{node} has booted")
+
+
 def test_a_login_shell_on_the_node(bare_lab: LabUnderTest) -> None:
+    running(bare_lab, "node2")
     pid, descriptor = pty.fork()
     if pid == 0:
         os.execv(SRCCTL[0], [*SRCCTL, "--lab", str(bare_lab.directory), "shell", "node2"])
@@ -37,6 +46,7 @@ def test_a_login_shell_on_the_node(bare_lab: LabUnderTest) -> None:
 
 
 def test_hang_and_resume(bare_lab: LabUnderTest) -> None:
+    running(bare_lab, "node1")
     answer = bare_lab.srcctl("hang", "node1", "snmpd")
     pid = bare_lab.processes("node1")["snmpd"]
     assert answer.stdout == f"SIGSTOP to snmpd of node1, process {pid}\n"
