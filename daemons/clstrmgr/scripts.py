@@ -1,7 +1,8 @@
 """Runs event scripts: a process each, standard output and error to hacmp.out, a socket pair for jobs.
 
 The script's end of the pair is CLRGPA_FD. It says ``next`` and gets a line of assignments, or ``update STATE RESOURCE
-SCRIPT GROUP...`` and gets ``ok``: no process has to be started for either.
+SCRIPT GROUP...`` and goes on: no process has to be started for either. Everything that was said before the script
+ended is read before its end is reported.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class _Running:
     pidfd: int
     channel: socket.socket
     buffer: bytearray
+    open: bool = True
 
 
 class ScriptRunner:
@@ -110,30 +112,30 @@ class ScriptRunner:
         self._feed(ScriptEnded(run, CANNOT_RUN))
 
     def _readable(self, entry: _Running) -> None:
-        try:
-            data = entry.channel.recv(LINE_LIMIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data or len(entry.buffer) + len(data) > LINE_LIMIT:
-            asyncio.get_running_loop().remove_reader(entry.channel.fileno())
-            return
-        entry.buffer += data
-        while (end := entry.buffer.find(b"\n")) >= 0:
-            words = bytes(entry.buffer[:end]).decode(errors="replace").split()
-            del entry.buffer[: end + 1]
-            self._said(entry, words)
+        while entry.open:
+            try:
+                data = entry.channel.recv(LINE_LIMIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data or len(entry.buffer) + len(data) > LINE_LIMIT:
+                entry.open = False
+                asyncio.get_running_loop().remove_reader(entry.channel.fileno())
+                return
+            entry.buffer += data
+            while (end := entry.buffer.find(b"\n")) >= 0:
+                words = bytes(entry.buffer[:end]).decode(errors="replace").split()
+                del entry.buffer[: end + 1]
+                self._said(entry, words)
 
     def _said(self, entry: _Running, words: list[str]) -> None:
         if words[:1] == ["next"]:
             self._feed(JobWanted(entry.run))
         elif words[:1] == ["update"] and len(words) >= 4:
             self._feed(ResourceUpdated(entry.run, words[1], words[2], " ".join(words[4:]), words[3]))
-            self.answer(entry.run, "ok")
         else:
             self._log(f"script of run {entry.run} said: {' '.join(words)[:200]}")
-            self.answer(entry.run, "unknown request")
 
     def _ended(self, entry: _Running) -> None:
         self._readable(entry)

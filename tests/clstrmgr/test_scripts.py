@@ -93,11 +93,9 @@ def node(tmp_path: Path) -> Node:
 
 def test_acquisition(node: Node) -> None:
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
-    assert node.calls.read_text().splitlines() == [
-        "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
-        "varyonvg rg1vg",
-        "mount /rg1",
-    ]
+    calls = node.calls.read_text().splitlines()
+    assert "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up" in calls
+    assert [call for call in calls if "ifconfig" not in call] == ["varyonvg rg1vg", "mount /rg1"]
     assert node.event_lines() == [
         "EVENT START: node_up node1",
         "EVENT START: acquire_service_addr",
@@ -121,12 +119,9 @@ def test_acquisition(node: Node) -> None:
 
 def test_release(node: Node) -> None:
     assert node.run(Stage.RELEASE, "rg_move_release", "node1", "1") == 0
-    assert node.calls.read_text().splitlines() == [
-        "stop ",
-        "umount /rg1",
-        "varyoffvg rg1vg",
-        "ifconfig en0 delete 127.0.0.33",
-    ]
+    calls = node.calls.read_text().splitlines()
+    assert calls[:2] == ["stop ", "umount /rg1"]
+    assert sorted(calls[2:]) == ["ifconfig en0 delete 127.0.0.33", "varyoffvg rg1vg"]
     assert node.event_lines() == [
         "EVENT START: rg_move_release node1 1",
         "EVENT START: rg_move node1 1 RELEASE",
