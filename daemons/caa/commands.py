@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-import uuid
-from collections.abc import Callable
 
 import msgspec
 
 from daemons.caa import client, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
-from daemons.caa.messages import Node
+from daemons.caa.formation import join_node, make, member, on_node
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
-from daemons.runtime.trust import key_bytes
 from srcctl.commands.options import UsageError, parse, usage
-from srcctl.node.root import Identity, NodeRoot
+from srcctl.node.root import NodeRoot
 
 LSCLUSTER_USAGE = "Usage: lscluster { -c | -d | -i | -m | -s } [-n clustername]"
 MKCLUSTER_USAGE = (
@@ -83,60 +80,6 @@ def mkcluster(argv: list[str]) -> int:
     return 0
 
 
-def make(root: NodeRoot, name: str, members: list[str], wanted: str) -> None:
-    """Create a cluster and have its nodes join it.
-
-    Raises:
-        CaaError: a node or disk is unknown, or a node cannot join (those that could are members then).
-        RepositoryError: the disk is a repository already.
-        OSError: the disk has failed.
-    """
-    identity = root.identity
-    disk = client.find_disk(root, wanted)
-    if disk is None:
-        raise CaaError(f"{wanted} is not a disk of this node.")
-    if client.status(root).membership is not None:
-        raise CaaError("this node is a member of a cluster already.")
-    known = [(number, _member(identity, number, member)) for number, member in enumerate(members, 1)]
-    definition = Definition(
-        name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known)
-    )
-    RepositoryDisk(identity.lab, disk).create(definition)
-    for node in definition.nodes:
-        join_node(root, node.name, disk)
-
-
-def _member(identity: Identity, number: int, name: str) -> Node:
-    found = identity.node_by_name(name)
-    if found is None:
-        raise CaaError(f"{name} is not a node that this one knows (/etc/hosts).")
-    networks = [interface.network for interface in identity.interfaces]
-    return Node(number, name, str(uuid.uuid4()), tuple(zip(networks, found.addresses, strict=False)))
-
-
-def join_node(root: NodeRoot, node: str, disk: str) -> None:
-    """Have a node join the cluster on a disk, this one directly, another through its clcomd.
-
-    Raises:
-        CaaError: it does not.
-    """
-    _on_node(root, node, ["/usr/sbin/clusterconf", "-r", disk], lambda: client.join(root, disk))
-
-
-def _on_node(root: NodeRoot, node: str, command: list[str], local: Callable[[], None]) -> None:
-    if node == root.identity.node:
-        local()
-        return
-    from daemons.clcomd import client as clcomd
-
-    try:
-        result = clcomd.run(root, node, command)
-    except clcomd.ClcomdError as error:
-        raise CaaError(f"{node}: {error}") from None
-    if result.status:
-        raise CaaError(f"{node}: {result.err.decode(errors='replace').strip() or f'exit code {result.status}'}")
-
-
 def clusterconf(argv: list[str]) -> int:
     """``clusterconf [-r disk | -s | -u]``: this node joins a cluster (``-r``), stops CAA (``-s``), leaves for good
     (``-u``), or reads the definition again (no flag)."""
@@ -179,7 +122,7 @@ def rmcluster(argv: list[str]) -> int:
             raise CaaError(f"{disk} is not the repository of that cluster.")
         for node in definition.nodes:
             try:
-                _on_node(root, node.name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
+                on_node(root, node.name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
             except CaaError as error:
                 if "f" not in options:
                     raise
@@ -220,9 +163,9 @@ def chcluster(argv: list[str]) -> int:
             if change[0] == "+":
                 join_node(root, change[1:], disk)
             else:
-                _on_node(root, change[1:], ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
+                on_node(root, change[1:], ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
         for node in definition.nodes:
-            _on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
+            on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
     except (CaaError, RepositoryError) as error:
         return _complain("chcluster", str(error))
     except OSError as error:
@@ -240,7 +183,7 @@ def _changed(root: NodeRoot, definition: Definition, change: str) -> Definition:
     if definition.node(name) is not None:
         raise CaaError(f"{name} is a node of the cluster already.")
     number = definition.highest_number + 1
-    added = _member(root.identity, number, name)
+    added = member(root.identity, number, name)
     return msgspec.structs.replace(definition, nodes=(*definition.nodes, added), highest_number=number)
 
 
@@ -269,7 +212,7 @@ def _power(root: NodeRoot, words: list[str]) -> int:
     for node in names or [node.name for node in root.identity.nodes]:
         command = ["/usr/sbin/clusterconf", "-r", ""] if start else ["/usr/sbin/clusterconf", "-s"]
         try:
-            _on_node(root, node, command, lambda: client.join(root, "") if start else client.leave(root))
+            on_node(root, node, command, lambda: client.join(root, "") if start else client.leave(root))
         except CaaError as error:
             status |= _complain("clctrl", str(error))
     return status
@@ -330,7 +273,7 @@ def _tune(root: NodeRoot, words: list[str]) -> int:
     for node in definition.nodes:
         if node.number in membership.alive:
             try:
-                _on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
+                on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
             except CaaError as error:
                 failed |= _complain("clctrl", str(error))
     print(f"1 tunable updated on cluster {membership.cluster_name}.")

@@ -140,19 +140,23 @@ class RepositoryDisk:
         self._disk.write(ARCHIVE_SLOTS[generation % 2], header + archive)
         return zlib.crc32(archive)
 
+    def read_staged(self, generation: int) -> bytes | None:
+        """The archive of a generation before its commit, or None if it is not there."""
+        offset = ARCHIVE_SLOTS[generation % 2]
+        header = self._disk.read(offset, 16)
+        length = int.from_bytes(header[8:], "big")
+        if int.from_bytes(header[:8], "big") != generation or length > ARCHIVE_BYTES - 16:
+            return None
+        return self._disk.read(offset + 16, length)
+
     def commit(self, commit: Commit) -> None:
         """The commit point: from here on every node goes forward to this generation."""
         self._write_next(COMMIT_SLOTS, SECTOR, commit)
 
     def read_archive(self, commit: Commit) -> bytes | None:
         """The archive of a commit record, or None if it is not whole."""
-        offset = ARCHIVE_SLOTS[commit.generation % 2]
-        header = self._disk.read(offset, 16)
-        generation, length = int.from_bytes(header[:8], "big"), int.from_bytes(header[8:], "big")
-        if generation != commit.generation or length > ARCHIVE_BYTES:
-            return None
-        archive = self._disk.read(offset + 16, length)
-        return archive if zlib.crc32(archive) == commit.checksum else None
+        archive = self.read_staged(commit.generation)
+        return archive if archive is not None and zlib.crc32(archive) == commit.checksum else None
 
     # Heartbeats.
 

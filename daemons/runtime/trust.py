@@ -12,13 +12,16 @@ reflected). A side that cannot prove it learns nothing: the connection just ends
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import os
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from srcctl.machine import RemoteFault
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAGIC = b"HAES1"
 NONCE_BYTES = 32
@@ -54,6 +57,8 @@ async def challenge_server(
     Raises:
         Refused: it holds none of ``keys``, sent something else, or took too long. The caller closes the connection.
     """
+    import asyncio  # commands use this module without an event loop, and asyncio takes long to import
+
     try:
         async with asyncio.timeout(time_limit):
             hello = await reader.readexactly(HELLO_BYTES)
@@ -89,6 +94,8 @@ async def challenge_client(
     Raises:
         Refused: it refused us, or does not hold the key.
     """
+    import asyncio
+
     client_nonce, encoded = os.urandom(NONCE_BYTES), name.encode()[:NAME_MAX]
     try:
         async with asyncio.timeout(time_limit):

@@ -1,0 +1,44 @@
+"""clmgr's exit codes and the errors that carry them."""
+
+from __future__ import annotations
+
+SUCCESS = 0
+ERROR = 1
+NOT_FOUND = 2
+MISSING_INPUT = 3
+INCORRECT_INPUT = 4
+MISSING_DEPENDENCY = 5
+SEARCH_FAILED = 6
+
+
+class ClmgrError(Exception):
+    """A request that cannot be carried out. The text follows ``ERROR: ``; nothing was changed."""
+
+    def __init__(self, text: str, code: int = ERROR) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def does_not_exist(name: str) -> ClmgrError:
+    """A named object that is not there."""
+    return ClmgrError(f'"{name}" does not appear to exist!', NOT_FOUND)
+
+
+def exists_already(name: str) -> ClmgrError:
+    """A new object whose name is taken."""
+    return ClmgrError(f'the specified object already exists: "{name}"', INCORRECT_INPUT)
+
+
+def invalid(attribute: str, value: str) -> ClmgrError:
+    """A value that an attribute cannot have."""
+    return ClmgrError(f'an invalid value was specified for "{attribute}" ("{value}").', INCORRECT_INPUT)
+
+
+def invalid_characters(attribute: str, value: str) -> ClmgrError:
+    """A name with characters that names cannot have."""
+    return ClmgrError(f'one or more invalid characters were detected in "{attribute}" ("{value}").', INCORRECT_INPUT)
+
+
+def missing(attribute: str) -> ClmgrError:
+    """An input that is needed."""
+    return ClmgrError(f'"{attribute}" is required, and was not specified.', MISSING_INPUT)
