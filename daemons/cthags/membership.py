@@ -657,7 +657,7 @@ class Membership:
         self._silence.clear()
         self._member_promised.clear()
         self._formation_at = None
-        self._links = {key: link for key, link in self._links.items() if key[0] == commit.view.id}
+        self._links = {key: link for key, link in self._links.items() if key[0] >= commit.view.id}
         for member in commit.view.members:
             self._peers.pop(member.node, None)  # what it said before it was a member
         self._replica.installed(commit.view, departed, snapshot)
@@ -711,6 +711,9 @@ class Membership:
     def _refused(self, now: int, node: int, refused: Refused) -> None:
         self._note_peer(node, refused.incarnation, refused.view, refused.promised)
         self._meet(now, node)
+        if self.leads and self.view is not None and refused.session == self.view.id and refused.view == self.view:
+            self._propose(now)  # a member of this very view that has lost its end of the link: links anew
+            return
         if self._round is not None and self._round.id == refused.session:
             peer = self._peers.get(node)
             member = next((member for member in self._round.members if member.node == node), None)
