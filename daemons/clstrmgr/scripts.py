@@ -62,6 +62,10 @@ class ScriptRunner:
         if program is None:
             self._cannot(run, words[0], "not found")
             return
+        if not os.access(output if os.path.exists(output) else os.path.dirname(output), os.W_OK):
+            # A log that cannot be written loses its lines, not the event.
+            self._log(f"{output} cannot be written")
+            output = "/dev/null"
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
         actions = [

@@ -68,6 +68,9 @@ SERIAL_FILE = "/var/hacmp/clstrmgr.serial"
 WAIT_FOR_GROUP_SERVICES = 60.0
 """Seconds (patience) for which a starting cluster manager waits for Group Services, if a cluster is configured."""
 
+WAIT_AT_START = 30.0
+"""Seconds (patience) for which a request to start services waits for Group Services."""
+
 CONFIGURATION_POLL = 2.0
 """Seconds between looks at the object classes while services are down."""
 
@@ -103,6 +106,7 @@ class ClusterManagerDaemon(Daemon):
         self._cthags: LocalConnection[cthags.Request, cthags.Notification] | None = None
         self._requests: dict[int, Callable[[messages.Answer], None]] = {}
         self._request = 0
+        self._subsystem_work: set[asyncio.Task[None]] = set()
         self._watchers: set[Connection] = set()
         self._published: messages.ClusterSnapshot | None = None
         self._overrides: dict[str, int] = {}
@@ -224,14 +228,20 @@ class ClusterManagerDaemon(Daemon):
     # Group Services.
 
     async def _find_group_services(self) -> None:
-        deadline = time.monotonic() + WAIT_FOR_GROUP_SERVICES
+        if not await self._connect_within(WAIT_FOR_GROUP_SERVICES):
+            # Status 0, because an abnormal end halts the node, and no service of the cluster ran here.
+            await self._server.close()
+            reason = "RSCT Group Services (cthags) cannot be reached: clstrmgrES cannot run without it"
+            raise CannotStart(reason, status=0)
+
+    async def _connect_within(self, seconds: float) -> bool:
+        """At boot RSCT and the request to start services race."""
+        deadline = time.monotonic() + seconds
         while not await self._connect():
             if time.monotonic() >= deadline:
-                # Status 0, because an abnormal end halts the node, and no service of the cluster ran here.
-                await self._server.close()
-                reason = "RSCT Group Services (cthags) cannot be reached: clstrmgrES cannot run without it"
-                raise CannotStart(reason, status=0)
+                return False
             await asyncio.sleep(0.1)
+        return True
 
     async def _connect(self) -> bool:
         if self._cthags is not None:
@@ -379,7 +389,9 @@ class ClusterManagerDaemon(Daemon):
     def _subsystems(self, start: bool, clinfo: bool) -> None:
         names = ["clevmgrdES", "clinfoES"] if clinfo else ["clevmgrdES"]
         for name in names:
-            self.spawn(self._subsystem("startsrc" if start else "stopsrc", name))
+            task = self.spawn(self._subsystem("startsrc" if start else "stopsrc", name))
+            self._subsystem_work.add(task)
+            task.add_done_callback(self._subsystem_work.discard)
 
     async def _subsystem(self, command: str, name: str) -> None:
         try:
@@ -478,7 +490,7 @@ class ClusterManagerDaemon(Daemon):
                 except OSError as error:
                     connection.send(messages.Done("failed", f"The active configuration: {error.strerror}."))
                     return
-                if not await self._connect():
+                if not await self._connect_within(WAIT_AT_START):
                     connection.send(messages.Done("cthags", "RSCT Group Services (cthags) cannot be reached."))
                     return
         await self._operator(connection, request)
@@ -486,19 +498,21 @@ class ClusterManagerDaemon(Daemon):
     async def _operator(self, connection: Connection, request: messages.Request) -> None:
         self._request += 1
         number = self._request
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[messages.Done] = asyncio.get_running_loop().create_future()
 
         def tell(answer: messages.Answer) -> None:
             if isinstance(answer, messages.Done):
-                picture = self._picture()
-                answer = messages.Done(answer.error, answer.message, picture)
                 if not done.done():
-                    done.set_result(None)
-            connection.send(answer)
+                    done.set_result(answer)
+            else:
+                connection.send(answer)
 
         self._requests[number] = tell
         self.pump.feed(Asked(number, request))  # type: ignore[arg-type]
-        await done
+        result = await done
+        # Whoever asked finds the subsystems that go with cluster services started or stopped.
+        await asyncio.gather(*self._subsystem_work, return_exceptions=True)
+        connection.send(messages.Done(result.error, result.message, self._picture()))
 
     # SRC.
 

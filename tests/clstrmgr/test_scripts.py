@@ -198,3 +198,17 @@ def test_pre_and_post_events_and_recovery(node: Node) -> None:
         "repair node_up node1",
         "after node_up 3 node1",
     ]
+
+
+def test_a_full_disk_loses_lines_and_not_the_event(node: Node) -> None:
+    node.hacmp_out = Path("/dev/full")
+    node.cluster_log = Path("/dev/full")
+    assert node.run(Stage.ACQUIRE, "node_up", "node1", VERBOSE_LOGGING="high") == 0
+    assert "mount /rg1" in node.calls.read_text()
+    assert node.updates
+
+
+def test_a_log_that_cannot_be_opened(node: Node) -> None:
+    node.hacmp_out = node.directory / "nowhere" / "hacmp.out"
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    assert "mount /rg1" in node.calls.read_text()

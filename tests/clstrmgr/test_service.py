@@ -189,7 +189,8 @@ async def test_takeover(lab: Lab) -> None:
         print(f"takeover: {time.monotonic() - began:.3f} s")
 
 
-async def test_not_configured_without_a_cluster(lab: Lab) -> None:
+async def test_not_configured_without_a_cluster(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemons.clstrmgr.service.WAIT_AT_START", 0.2)
     try:
         daemon = await lab.daemon(1)
         assert daemon.long_status().startswith("Current state: NOT_CONFIGURED\n")
