@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from typing import Final
+
+from srcctl.node.root import NodeRoot
 
 PRODUCT_PATH: Final = (
     "/usr/bin",
@@ -66,3 +70,27 @@ def with_caller(environment: Mapping[str, str], caller: Mapping[str, str]) -> di
     kept = {name: value for name, value in caller.items() if name in ("TERM", "LANG", "TZ", "COLUMNS", "LINES") or
             name.startswith("LC_")}  # fmt: skip
     return {**environment, **kept}
+
+
+def rooted(command: str, root: NodeRoot) -> str:
+    """A shell line with every absolute path that exists in the node's root replaced by its real path.
+
+    Only words that begin a path after a blank or a redirection are looked at (folder mode).
+    """
+    result = []
+    index = 0
+    while index < len(command):
+        character = command[index]
+        if character == "/" and (index == 0 or command[index - 1] in " \t><|&;("):
+            end = index
+            while end < len(command) and command[end] not in " \t><|&;()'\"":
+                end += 1
+            word = command[index:end]
+            own = root.path(word)
+            in_node = os.path.lexists(own) or os.path.isdir(os.path.dirname(own))
+            result.append(shlex.quote(own) if in_node else word)
+            index = end
+        else:
+            result.append(character)
+            index += 1
+    return "".join(result)

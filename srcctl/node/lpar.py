@@ -12,7 +12,6 @@ import gc
 import importlib
 import os
 import select
-import shlex
 import signal
 import socket
 import sys
@@ -21,7 +20,6 @@ import traceback
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import setproctitle  # noqa: F401 - imported once here, used by every forked child
 
 from srcctl.machine import TICK
@@ -34,10 +32,12 @@ from srcctl.node import (
     messages,
     processes,
     programs,
-    sockets,
     spawn,
     syscalls,
 )
+from srcctl.node.channel import SrcmstrChannel
+from srcctl.node.console import CONSOLE, Console
+from srcctl.node.requests import ControlSocket
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.node.table import ProcessTable
 from srcctl.node.view import current_mount_points
@@ -45,13 +45,8 @@ from srcctl.node.view import current_mount_points
 SRCMSTR: Final = "/usr/sbin/srcmstr"
 CAA_NAME: Final = "caa"
 CONTROL: Final = "/dev/lpar"
-CONSOLE: Final = "/dev/console"
 SRC_SOCKET: Final = "/dev/SRC"
 PID_FILE: Final = "/var/run/lpar.pid"
-CONNECTIONS_MAX: Final = 64
-"""Beyond it the oldest connection to the control socket is closed."""
-CONSOLE_MAX: Final = 1 << 20
-CONSOLE_KEEP: Final = 1 << 18
 END_MARKER: Final = "/var/adm/ras/.lastend"
 FD_VARIABLE: Final = "HAES_LPAR_FD"
 SHELL_CHARACTERS: Final = frozenset("|&;<>()$`\\\"'*?[]#~=%{}")
@@ -85,6 +80,7 @@ class Lpar:
         self.ready = ready
         self.view = self.identity.mode == "view"
         self.mark = f"{self.identity.lab_id}/{self.identity.node}"
+        self.console = Console(root.path(CONSOLE))
         self.membership = processes.Membership.of_this_process(self.mark, self.view)
         self.environment = self._environment()
         self.programs: dict[str, programs.Program] = {}
@@ -94,13 +90,12 @@ class Lpar:
         self.children: dict[int, Child] = {}
         self.caa_pid = 0
         self.srcmstr_pid = 0
-        self.srcmstr_channel: socket.socket | None = None
         self.gate = ""
         self.page = guard.Page.create()
         self.guard: guard.Guard | None = None
         self.poll = select.poll()
-        self.connections: dict[int, socket.socket] = {}
-        self.control: socket.socket | None = None
+        self.channel = SrcmstrChannel(self.poll, self.console)
+        self.control: ControlSocket | None = None
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.turns = 0
         self.boot_mounts = current_mount_points() if self.view else []
@@ -115,18 +110,6 @@ class Lpar:
             text = ""
         return environment.node_environment(text, self.root.directory, self.mark, self.identity.python)
 
-    def console(self, text: str) -> None:
-        """A line on the node's console."""
-        try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            descriptor = os.open(self.root.path(CONSOLE), flags, 0o644)
-            try:
-                os.write(descriptor, (text + "\n").encode("utf-8", "replace"))
-            finally:
-                os.close(descriptor)
-        except OSError:
-            pass
-
     def power_on(self) -> None:
         """Serve requests, import the daemons, start caa and begin with inittab."""
         syscalls.become_subreaper()
@@ -134,14 +117,10 @@ class Lpar:
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_IGN)
-        for name in (SRC_SOCKET,):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.root.path(name))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.root.path(SRC_SOCKET))
         self.poll.register(self.wake_read, select.POLLIN)
-        self.control = sockets.bind(self.root.path(CONTROL), socket.SOCK_SEQPACKET)
-        self.control.listen(16)
-        self.control.setblocking(False)
-        self.poll.register(self.control, select.POLLIN)
+        self.control = ControlSocket(self.root.path(CONTROL), self.poll, self._answer, self._act)
         with contextlib.suppress(OSError):
             replace_file(self.root.path(PID_FILE), f"{os.getpid()}\n".encode())
         if self.ready >= 0:
@@ -157,7 +136,7 @@ class Lpar:
         try:
             self.programs = programs.load(self.root.path(programs.DIRECTORY), self.identity.mode)
         except (programs.ProgramMapError, OSError) as error:
-            self.console(f"lpar: {error}")
+            self.console.write(f"lpar: {error}")
         for program in self.programs.values():
             if not program.daemon:
                 continue
@@ -165,7 +144,7 @@ class Lpar:
                 entry = getattr(importlib.import_module(program.module), program.function)
             except Exception as error:
                 # Its launcher remains: whoever starts the program sees the reason in full.
-                self.console(f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}")
+                self.console.write(f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}")
                 continue
             self.entries[program.path] = entry
         gc.collect()
@@ -210,12 +189,12 @@ class Lpar:
             with open(self.root.path("/etc/inittab"), encoding="utf-8", errors="replace") as file:
                 table = inittab.Inittab.parse(file.read())
         except OSError as error:
-            self.console(f"INIT: /etc/inittab: {error.strerror}")
+            self.console.write(f"INIT: /etc/inittab: {error.strerror}")
             table = inittab.Inittab(())
             if self.init.level:
                 return f"/etc/inittab: {error.strerror}"
         for complaint in table.complaints:
-            self.console(f"INIT: /etc/inittab: {complaint}")
+            self.console.write(f"INIT: /etc/inittab: {complaint}")
         self._feed_init(boot.ReadTable(table.records, level or self.init.level or table.default_level))
         return ""
 
@@ -229,7 +208,7 @@ class Lpar:
                 elif isinstance(effect, boot.EndRecord):
                     self._end_record(effect.identifier, signal.SIGKILL if effect.kill else signal.SIGTERM)
                 elif isinstance(effect, boot.Report):
-                    self.console(effect.text)
+                    self.console.write(effect.text)
 
     def _start_record(self, record: inittab.Record) -> bool:
         command = record.program
@@ -238,10 +217,9 @@ class Lpar:
             return False
         keep: tuple[int, ...] = ()
         variables = self.environment
-        channel: socket.socket | None = None
         theirs: socket.socket | None = None
         if words[0] == SRCMSTR:
-            channel, theirs = self._new_srcmstr_channel()
+            theirs = self.channel.open()
             keep = (theirs.fileno(),)
             variables = {**variables, FD_VARIABLE: str(theirs.fileno())}
         simple = not SHELL_CHARACTERS.intersection(command)
@@ -254,22 +232,24 @@ class Lpar:
             else:
                 pid = spawn.fork_exec(self.root, request, self._shell(command))
         except OSError as error:
-            self.console(f"INIT: {words[0]}: {error.strerror} (id: {record.identifier})")
-            if channel is not None:
-                channel.close()
+            self.console.write(f"INIT: {words[0]}: {error.strerror} (id: {record.identifier})")
+            if theirs is not None:
+                self.channel.close()
             return False
         finally:
             if theirs is not None:
                 theirs.close()
         self.children[pid] = Child(pid, record.identifier, record.identifier)
-        if channel is not None:
-            self._adopt_srcmstr(pid, channel, record.identifier)
+        if theirs is not None:
+            self.srcmstr_pid = pid
+            self.gate = record.identifier
+            self._tell(messages.Table(self.table.entries()))
         return True
 
     def _shell(self, command: str) -> list[str]:
         if self.root.directory:
             # In folder mode the product's absolute paths are those of the node's own tree.
-            command = rooted(command, self.root)
+            command = environment.rooted(command, self.root)
         return ["/bin/sh", "-c", command]
 
     def _end_record(self, identifier: str, number: int) -> None:
@@ -283,67 +263,19 @@ class Lpar:
 
     # srcmstr.
 
-    def _new_srcmstr_channel(self) -> tuple[socket.socket, socket.socket]:
-        if self.srcmstr_channel is not None:
-            with contextlib.suppress(KeyError):
-                self.poll.unregister(self.srcmstr_channel)
-            self.srcmstr_channel.close()
-            self.srcmstr_channel = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        ours.setblocking(False)
-        return ours, theirs
-
-    def _adopt_srcmstr(self, pid: int, channel: socket.socket, identifier: str) -> None:
-        self.srcmstr_pid = pid
-        self.srcmstr_channel = channel
-        self.gate = identifier
-        self.poll.register(channel, select.POLLIN)
-        self._tell(messages.Table(self.table.entries()))
-
     def _tell(self, message: messages.FromLpar) -> None:
-        """Tell srcmstr. What it misses (dead, or its queue full) is in the table that its successor gets."""
-        if self.srcmstr_channel is None:
-            return
-        try:
-            self.srcmstr_channel.send(messages.encode(message))
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
-                self.console(f"lpar: srcmstr does not listen: {error.strerror}")
-                with contextlib.suppress(OSError):
-                    os.kill(self.srcmstr_pid, signal.SIGKILL)
+        if not self.channel.send(message):
+            with contextlib.suppress(OSError):
+                os.kill(self.srcmstr_pid, signal.SIGKILL)
 
     def _srcmstr_readable(self) -> None:
-        channel = self.srcmstr_channel
-        while channel is not None and channel is self.srcmstr_channel:
-            try:
-                data, descriptors, _, _ = socket.recv_fds(channel, messages.PACKET_MAX, 4)
-            except BlockingIOError:
-                return
-            except OSError:
-                data, descriptors = b"", []
-            if not data:
-                self.poll.unregister(channel)
-                channel.close()
-                self.srcmstr_channel = None
-                return
-            try:
-                message = messages.to_lpar_decoder.decode(data)
-            except msgspec.DecodeError as error:
-                self.console(f"lpar: srcmstr sent something else: {error}")
-                continue
-            finally_close = list(descriptors)
-            try:
-                if isinstance(message, messages.Start):
-                    self._start_subsystem(message, descriptors[0] if descriptors else -1)
-                elif isinstance(message, messages.Signal):
-                    self._signal_subsystem(message)
-                else:
-                    self.table.acknowledged(message.instance)
-            finally:
-                for descriptor in finally_close:
-                    os.close(descriptor)
+        for message, descriptor in self.channel.receive():
+            if isinstance(message, messages.Start):
+                self._start_subsystem(message, descriptor)
+            elif isinstance(message, messages.Signal):
+                self._signal_subsystem(message)
+            else:
+                self.table.acknowledged(message.instance)
 
     def _start_subsystem(self, start: messages.Start, descriptor: int) -> None:
         if self.table.known(start.instance):
@@ -405,13 +337,12 @@ class Lpar:
     def _child_ended(self, pid: int, status: int) -> None:
         child = self.children.pop(pid, None)
         if pid == self.caa_pid and self.guard is not None:
-            self.console(f"lpar: caa ended ({spawn.describe_status(status)}), so does the node")
+            self.console.write(f"lpar: caa ended ({spawn.describe_status(status)}), so does the node")
             self.guard.kill_node("caa ended")
         if pid == self.srcmstr_pid:
             self.srcmstr_pid = 0
             # What it asked for with its last breath still takes effect, before a successor gets the table.
-            if self.srcmstr_channel is not None:
-                self._srcmstr_readable()
+            self._srcmstr_readable()
         entry = self.table.ended(pid, status)
         if entry is not None:
             self._tell(messages.Ended(entry.instance, status))
@@ -420,51 +351,16 @@ class Lpar:
 
     # Requests.
 
-    def _accept(self) -> None:
-        assert self.control is not None
-        try:
-            connection, _ = self.control.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        if len(self.connections) >= CONNECTIONS_MAX:
-            self._drop(next(iter(self.connections)))
-        self.connections[connection.fileno()] = connection
-        self.poll.register(connection, select.POLLIN)
-
-    def _drop(self, descriptor: int) -> None:
-        connection = self.connections.pop(descriptor, None)
-        if connection is not None:
-            self.poll.unregister(connection)
-            connection.close()
-
-    def _request(self, descriptor: int) -> None:
-        connection = self.connections[descriptor]
-        try:
-            data = connection.recv(messages.PACKET_MAX)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(descriptor)
-            return
-        try:
-            request = messages.control_decoder.decode(data)
-        except msgspec.DecodeError as error:
-            self._reply(connection, messages.ControlReply(error=f"not a request: {error}"))
-            return
+    def _answer(self, request: messages.ControlRequest) -> messages.ControlReply:
         if isinstance(request, messages.StatusRequest):
-            self._reply(connection, self._status())
-        elif isinstance(request, messages.Telinit):
-            self._reply(connection, messages.ControlReply(error=self._telinit(request.level)))
-        else:
-            self._reply(connection, messages.ControlReply())
-            self.power_off(request)
+            return self._status()
+        if isinstance(request, messages.Telinit):
+            return messages.ControlReply(error=self._telinit(request.level))
+        return messages.ControlReply()
 
-    def _reply(self, connection: socket.socket, reply: messages.ControlReply) -> None:
-        with contextlib.suppress(OSError):
-            connection.send(messages.encode(reply))
+    def _act(self, request: messages.ControlRequest) -> None:
+        if isinstance(request, (messages.Halt, messages.Reboot)):
+            self.power_off(request)
 
     def _telinit(self, level: str) -> str:
         if level in ("q", "Q"):
@@ -545,59 +441,18 @@ class Lpar:
         if self.guard is not None:
             self.guard.turn()
         if self.turns % CONSOLE_TURNS == 0:
-            self._bound_console()
+            self.console.bound()
 
     def _event(self, descriptor: int) -> None:
         if descriptor == self.wake_read:
             self._reap()
-        elif self.srcmstr_channel is not None and descriptor == self.srcmstr_channel.fileno():
+        elif descriptor == self.channel.descriptor:
             self._srcmstr_readable()
-        elif self.control is not None and descriptor == self.control.fileno():
-            self._accept()
         elif self.guard is not None and descriptor == self.guard.peer_descriptor:
             self._reap()
             self.guard.peer_died()
-        elif descriptor in self.connections:
-            self._request(descriptor)
-
-    def _bound_console(self) -> None:
-        """The console is a file; it keeps its end when it grows beyond its bound."""
-        path = self.root.path(CONSOLE)
-        try:
-            if os.path.getsize(path) <= CONSOLE_MAX:
-                return
-            with open(path, "r+b") as file:
-                file.seek(-CONSOLE_KEEP, os.SEEK_END)
-                end = file.read()
-                file.truncate(0)
-                file.seek(0)
-                file.write(end)
-        except OSError:
-            pass
-
-
-def rooted(command: str, root: NodeRoot) -> str:
-    """A shell line with every absolute path that exists in the node's root replaced by its real path.
-
-    Only words that begin a path after a blank or a redirection are looked at (folder mode).
-    """
-    result = []
-    index = 0
-    while index < len(command):
-        character = command[index]
-        if character == "/" and (index == 0 or command[index - 1] in " \t><|&;("):
-            end = index
-            while end < len(command) and command[end] not in " \t><|&;()'\"":
-                end += 1
-            word = command[index:end]
-            own = root.path(word)
-            in_node = os.path.lexists(own) or os.path.isdir(os.path.dirname(own))
-            result.append(shlex.quote(own) if in_node else word)
-            index = end
-        else:
-            result.append(character)
-            index += 1
-    return "".join(result)
+        elif self.control is not None:
+            self.control.event(descriptor)
 
 
 def _now() -> int:
@@ -617,7 +472,7 @@ def main(argv: list[str]) -> int:
         lpar.power_on()
         lpar.run()
     except BaseException as error:
-        lpar.console(f"lpar: {traceback.format_exc()}")
+        lpar.console.write(f"lpar: {traceback.format_exc()}")
         if lpar.ready >= 0:
             os.write(lpar.ready, f"error {error}\n".encode())
         guard.write_end_marker(root.path(END_MARKER), "panic", "lpar failed")

@@ -12,7 +12,6 @@ import pytest
 from srcctl.node import environment, launcher, programs, seed, syscalls, view
 from srcctl.node.bytecode import bring_up_to_date
 from srcctl.node.commands.system import filter_rows
-from srcctl.node.lpar import rooted
 from srcctl.node.processes import descendants, mark_of
 from srcctl.node.root import LabNode, NodeRoot
 from srcctl.node.start import take_power
@@ -126,8 +125,11 @@ def test_shell_lines_name_the_nodes_own_files(tmp_path: Path) -> None:
     (tmp_path / "usr/bin").mkdir(parents=True)
     (tmp_path / "usr/bin/own").touch()
     root = NodeRoot(str(tmp_path))
-    assert rooted("/usr/bin/own a >/usr/bin/new 2>&1", root) == f"{tmp_path}/usr/bin/own a >{tmp_path}/usr/bin/new 2>&1"
-    assert rooted("/bin/echo /nowhere/x", root) == "/bin/echo /nowhere/x"
+    assert (
+        environment.rooted("/usr/bin/own a >/usr/bin/new 2>&1", root)
+        == f"{tmp_path}/usr/bin/own a >{tmp_path}/usr/bin/new 2>&1"
+    )
+    assert environment.rooted("/bin/echo /nowhere/x", root) == "/bin/echo /nowhere/x"
 
 
 def test_process_trees() -> None:

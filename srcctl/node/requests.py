@@ -1,0 +1,93 @@
+"""lpar's control socket: who connects, what is asked, and the answers."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from srcctl.node import messages, sockets
+
+CONNECTIONS_MAX: Final = 64
+"""Beyond it the oldest connection is closed."""
+BACKLOG: Final = 16
+
+
+class ControlSocket:
+    """The listening socket and its connections; only the lab's owner can connect.
+
+    Args:
+        path: the socket's real path.
+        poll: where its descriptors are registered.
+        answer: computes the reply to a request.
+        act: carries out what must wait until the reply is sent (power off).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        poll: select.poll,
+        answer: Callable[[messages.ControlRequest], messages.ControlReply],
+        act: Callable[[messages.ControlRequest], None],
+    ) -> None:
+        self._poll = poll
+        self._answer = answer
+        self._act = act
+        self._connections: dict[int, socket.socket] = {}
+        self._listener = sockets.bind(path, socket.SOCK_SEQPACKET)
+        self._listener.listen(BACKLOG)
+        self._listener.setblocking(False)
+        poll.register(self._listener, select.POLLIN)
+
+    def event(self, descriptor: int) -> bool:
+        """Serve a descriptor that is readable; returns False if it is none of ours."""
+        if descriptor == self._listener.fileno():
+            self._accept()
+        elif descriptor in self._connections:
+            self._serve(descriptor)
+        else:
+            return False
+        return True
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        if len(self._connections) >= CONNECTIONS_MAX:
+            self._drop(next(iter(self._connections)))
+        self._connections[connection.fileno()] = connection
+        self._poll.register(connection, select.POLLIN)
+
+    def _drop(self, descriptor: int) -> None:
+        connection = self._connections.pop(descriptor)
+        self._poll.unregister(connection)
+        connection.close()
+
+    def _serve(self, descriptor: int) -> None:
+        connection = self._connections[descriptor]
+        try:
+            data = connection.recv(messages.PACKET_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(descriptor)
+            return
+        try:
+            request = messages.control_decoder.decode(data)
+        except msgspec.DecodeError as error:
+            self._reply(connection, messages.ControlReply(error=f"not a request: {error}"))
+            return
+        self._reply(connection, self._answer(request))
+        self._act(request)
+
+    def _reply(self, connection: socket.socket, reply: messages.ControlReply) -> None:
+        with contextlib.suppress(OSError):
+            connection.send(messages.encode(reply))
