@@ -86,10 +86,11 @@ class ClusterManager(OperatorDesk):
             deadlines.append(self._sent_at + self.settings.resend)
         if self.run is not None:
             deadlines.append(self.run.next_warning)
+        awaited = self._awaited() if self._gone and self.cluster is not None else []
         deadlines.extend(
             time + self.settings.gone_patience
             for node, time in self._gone.items()
-            if self.cluster is not None and NodeGone(node) not in self.outbox
+            if node in awaited and NodeGone(node) not in self.outbox
         )
         return min(deadlines, default=None)
 
@@ -215,6 +216,7 @@ class ClusterManager(OperatorDesk):
             self.members = nodes
             assert self.cluster is not None
             for provider in approved.changing:
+                self._gone.pop(provider.node, None)
                 if self.cluster.nodes.get(provider.node) == "down":
                     self.cluster.nodes[provider.node] = "joining"
                 self._log(f"node {provider.node} joined the group, members {list(nodes)}")
@@ -287,7 +289,9 @@ class ClusterManager(OperatorDesk):
     def _host_membership(self, nodes: frozenset[int]) -> None:
         self._alive = nodes
         if self.cluster is not None:
-            for node in self._awaited():
+            # A member whose node leaves the view has failed, even if its failure is dealt with much later, when the
+            # node may have booted anew.
+            for node in (*self.members, *self._awaited()):
                 if node not in nodes:
                     self._gone.setdefault(node, self._now)
 
@@ -300,9 +304,10 @@ class ClusterManager(OperatorDesk):
         """The oldest member says it at once, another one that knows it a while later."""
         if self.cluster is None:
             return
-        awaited = self._awaited()
-        self._gone = {node: time for node, time in self._gone.items() if node in awaited}
-        for node, time in self._gone.items():
+        for node in self._awaited():
+            time = self._gone.get(node)
+            if time is None:
+                continue
             oldest = bool(self.members) and self.members[0] == self.node_id
             if (oldest or self._now >= time + self.settings.gone_patience) and NodeGone(node) not in self.outbox:
                 self.outbox.append(NodeGone(node))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from daemons.clstrmgr import messages
@@ -193,49 +191,3 @@ def test_refusals() -> None:
     assert ring.request(1, messages.MoveGroup("rg1", 3)).error == "node_down"
     assert ring.request(3, messages.MoveGroup("rg1", 1)).error == "not_active"
     assert ring.request(1, messages.RecoverFromScriptFailure()).error == "already"
-
-
-@pytest.mark.parametrize("seed", range(300))
-def test_random_histories_keep_one_holder(seed: int) -> None:
-    dice = random.Random(seed)
-    policies = ["OHN FNPN FBHPN", "OFAN FNPN NFB", "OFAN BO FBHPN", "OUDP FNPN NFB", "OAAN BO NFB"]
-    groups = [
-        group(
-            f"rg{number}", " ".join(dice.sample(["node1", "node2", "node3"], dice.randint(2, 3))), dice.choice(policies)
-        )
-        for number in range(1, 4)
-    ]
-    ring = Ring(configuration(3, *groups), seed=seed)
-    ring.job_hook = lambda node, job: dice.choice(groups).name if dice.random() < 0.02 else ""
-    held: dict[tuple[int, str], bool] = {}
-    for _ in range(25):
-        node = dice.randint(1, 3)
-        if node not in ring.nodes:
-            ring.boot(node)
-            continue
-        action = dice.random()
-        name = dice.choice(groups).name
-        if action < 0.45:
-            ring.ask(node, messages.StartServices())
-        elif action < 0.6:
-            ring.ask(node, messages.StopServices(dice.choice(["offline", "move", "unmanage"])))  # type: ignore[arg-type]
-        elif action < 0.75:
-            ring.ask(node, messages.MoveGroup(name, dice.choice([0, 1, 2, 3])))
-        elif action < 0.8:
-            ring.ask(node, messages.OfflineGroup(name, 0))
-        elif action < 0.85:
-            ring.ask(node, messages.OnlineGroup(name, 0))
-        else:
-            ring.crash(node)
-        if dice.random() < 0.7:
-            ring.settle()
-    ring.settle()
-    assert held == {}
-    for entry in groups:
-        states = ring.states(entry.name)
-        busy = [state for state in states.values() if state in ("ACQUIRING", "RELEASING")]
-        assert busy == [], (entry, states)
-        if not entry.concurrent:
-            assert list(states.values()).count("ONLINE") <= 1
-    for machine in ring.nodes.values():
-        assert machine.state in ("ST_STABLE", "ST_INIT"), machine.describe()
