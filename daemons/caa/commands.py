@@ -6,9 +6,9 @@ import sys
 
 import msgspec
 
-from daemons.caa import client, tunables
-from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
-from daemons.caa.formation import join_node, make, member, on_node
+from daemons.caa import client, formation, tunables
+from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
+from daemons.caa.formation import make, on_node
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
@@ -152,39 +152,13 @@ def chcluster(argv: list[str]) -> int:
         return usage(CHCLUSTER_USAGE)
     root = NodeRoot.current()
     try:
-        disk = client.status(root).disk
-        repository = client.repository(root)
-        definition = repository.read_definition()
-        if definition is None:
-            raise CaaError(client.INACTIVE)
         for change in changes:
-            definition = _changed(root, definition, change)
-            repository.write_definition(definition)
-            if change[0] == "+":
-                join_node(root, change[1:], disk)
-            else:
-                on_node(root, change[1:], ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
-        for node in definition.nodes:
-            on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
+            (formation.add_node if change[0] == "+" else formation.remove_node)(root, change[1:])
     except (CaaError, RepositoryError) as error:
         return _complain("chcluster", str(error))
     except OSError as error:
         return _complain("chcluster", f"the repository disk: {error.strerror}.")
     return 0
-
-
-def _changed(root: NodeRoot, definition: Definition, change: str) -> Definition:
-    name = change[1:]
-    if change[0] == "-":
-        if definition.node(name) is None:
-            raise CaaError(f"{name} is not a node of the cluster.")
-        kept = tuple(node for node in definition.nodes if node.name != name)
-        return msgspec.structs.replace(definition, nodes=kept)
-    if definition.node(name) is not None:
-        raise CaaError(f"{name} is a node of the cluster already.")
-    number = definition.highest_number + 1
-    added = member(root.identity, number, name)
-    return msgspec.structs.replace(definition, nodes=(*definition.nodes, added), highest_number=number)
 
 
 def clctrl(argv: list[str]) -> int:

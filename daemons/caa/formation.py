@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+import msgspec
+
 from daemons.caa import client
 from daemons.caa.client import CaaError, Definition, RepositoryDisk
 from daemons.caa.messages import Node
@@ -73,3 +75,57 @@ def on_node(root: NodeRoot, node: str, command: list[str], local: Callable[[], N
         raise CaaError(f"{node}: {error}") from None
     if result.status:
         raise CaaError(f"{node}: {result.err.decode(errors='replace').strip() or f'exit code {result.status}'}")
+
+
+def add_node(root: NodeRoot, name: str) -> None:
+    """Add a node to this node's cluster; it gets a number that was never used.
+
+    Raises:
+        CaaError: CAA is not active, the node is unknown or cannot join.
+        OSError: the repository disk has failed.
+    """
+    repository, definition, disk = _definition(root)
+    if definition.node(name) is not None:
+        raise CaaError(f"{name} is a node of the cluster already.")
+    number = definition.highest_number + 1
+    nodes = (*definition.nodes, member(root.identity, number, name))
+    definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number)
+    repository.write_definition(definition)
+    join_node(root, name, disk)
+    tell_all(root, definition)
+
+
+def remove_node(root: NodeRoot, name: str) -> None:
+    """Remove a node from this node's cluster.
+
+    Raises:
+        CaaError: CAA is not active, or the node is no member.
+        OSError: the repository disk has failed.
+    """
+    repository, definition, _ = _definition(root)
+    if definition.node(name) is None:
+        raise CaaError(f"{name} is not a node of the cluster.")
+    nodes = tuple(node for node in definition.nodes if node.name != name)
+    definition = msgspec.structs.replace(definition, nodes=nodes)
+    repository.write_definition(definition)
+    on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
+    tell_all(root, definition)
+
+
+def tell_all(root: NodeRoot, definition: Definition) -> None:
+    """Have every node read the definition again.
+
+    Raises:
+        CaaError: one could not be told.
+    """
+    for node in definition.nodes:
+        on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
+
+
+def _definition(root: NodeRoot) -> tuple[RepositoryDisk, Definition, str]:
+    status = client.status(root)
+    repository = client.repository(root)
+    definition = repository.read_definition()
+    if definition is None:
+        raise CaaError(client.INACTIVE)
+    return repository, definition, status.disk

@@ -407,5 +407,5 @@ def _cluster(request: Request, base: Cluster) -> Cluster:
     }
     unknown = set(request.attributes) - known
     if unknown:
-        raise ClmgrError(f'an invalid attribute was specified: "{sorted(unknown)[0]}"', INCORRECT_INPUT)
+        raise ClmgrError(f'an invalid attribute was specified: "{min(unknown)}"', INCORRECT_INPUT)
     return replace(base, **changes)

@@ -120,7 +120,7 @@ def parse(words: list[str]) -> Request:
     rest = _flags(words, request)
     if not rest:
         return request
-    request.action = _resolve(rest[0], {name: aliases for name, aliases in ACTIONS.items()}, "operation")
+    request.action = _resolve(rest[0], ACTIONS, "operation")
     if request.action == "help":
         request.help = True
         return request

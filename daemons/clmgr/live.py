@@ -1,0 +1,52 @@
+"""What clmgr learns from the running cluster: this node's cluster manager, and the others' through their clcomd."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from daemons.clcomd import client as clcomd
+from daemons.clstrmgr import client as manager
+from daemons.clstrmgr.messages import ClusterSnapshot
+from daemons.cluster.configuration import Configuration
+from srcctl.node.root import NodeRoot
+
+STATE_PROGRAM = "/usr/es/sbin/cluster/utilities/cl_state"
+
+
+def cl_state(argv: list[str]) -> int:
+    """``cl_state``: this node's picture of the cluster, for clmgr on another node."""
+    try:
+        picture = manager.query_state(NodeRoot.current())
+    except manager.ManagerUnreachable as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    print(msgspec.json.encode(picture).decode())
+    return 0
+
+
+def picture_of(root: NodeRoot, node: str) -> ClusterSnapshot | None:
+    """A node's picture of the cluster, or None if its cluster manager cannot be asked."""
+    try:
+        if node == root.identity.node:
+            return manager.query_state(root)
+        result = clcomd.run(root, node, [STATE_PROGRAM])
+        return msgspec.json.decode(result.out, type=ClusterSnapshot) if result.status == 0 else None
+    except (manager.ManagerUnreachable, clcomd.ClcomdError, msgspec.DecodeError):
+        return None
+
+
+def pictures(root: NodeRoot, configuration: Configuration) -> dict[str, ClusterSnapshot | None]:
+    """Every configured node's own picture; nodes that the local one knows to be down are not waited for."""
+    own = picture_of(root, root.identity.node)
+    found: dict[str, ClusterSnapshot | None] = {}
+    for node in configuration.nodes:
+        found[node.name] = own if node.name == root.identity.node else picture_of(root, node.name)
+    return found
+
+
+def best(views: dict[str, ClusterSnapshot | None], local: str) -> ClusterSnapshot | None:
+    """The picture to believe: the local one if services are up here, else that of a node where they are."""
+    candidates = [views.get(local), *(view for name, view in views.items() if name != local)]
+    return next((view for view in candidates if view is not None and view.members), views.get(local))
