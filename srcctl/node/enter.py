@@ -61,9 +61,17 @@ def command(lab: str, node: str, argv: Sequence[str], caller: Mapping[str, str] 
     root_user = os.geteuid() == 0
     drop = ["setpriv", "--bounding-set=" + ",".join(f"-{name}" for name in DROPPED)] if _may_drop() else []
     if identity.mode != "view":
-        return [*drop, *clean, *argv]
+        return [*drop, *clean, *_real_program(lab, node, argv)]
     user = [] if root_user else ["--user", "--preserve-credentials"]
     return ["nsenter", f"--target={pid}", *user, "--mount", "--uts", "--", *drop, *clean, *argv]
+
+
+def _real_program(lab: str, node: str, argv: Sequence[str]) -> list[str]:
+    """In folder mode a program that the node has at an absolute path is found below the node's root."""
+    root = NodeRoot(seed.root_directory(lab, node))
+    if argv and argv[0].startswith("/") and os.path.lexists(root.path(argv[0])):
+        return [root.path(argv[0]), *argv[1:]]
+    return list(argv)
 
 
 def login_shell(lab: str, node: str) -> list[str]:
