@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from daemons.cthags import groups
 from daemons.cthags.clients import Client, Clients, Unresponsive
@@ -183,13 +183,16 @@ class Core:
         settings: intervals.
     """
 
+    membership_class: ClassVar[type[Membership]] = Membership
+    sequencer_class: ClassVar[type[Sequencer]] = Sequencer
+
     def __init__(self, node: int, durable: dict[str, int], settings: Settings | None = None) -> None:
         self.node = node
         self._out: list[Effect] = []
         self._now = 0
         self._table = GroupTable()
         self._log = ViewLog()
-        self._sequencer = Sequencer(self._table, self._sequence, self._refuse)
+        self._sequencer = self.sequencer_class(self._table, self._sequence, self._refuse)
         self.clients = Clients()
         self._batch: list[Operation] = []
         self._sent_positions: dict[int, deque[tuple[int, int]]] = {}
@@ -203,15 +206,12 @@ class Core:
         self._ballots: dict[tuple[str, Provider], Ballot] = {}
         self._loopback: list[PeerMessage] = []
         incarnation = durable.get("incarnation", 0) + 1
-        self._membership = self._make_membership(incarnation, durable.get("view", 0), settings or Settings())
         self._out.append(Store("incarnation", incarnation))
-
-    def _make_membership(self, incarnation: int, promised: int, settings: Settings) -> Membership:
-        return Membership(
+        self._membership = self.membership_class(
             self.node,
             incarnation,
-            promised,
-            settings,
+            durable.get("view", 0),
+            settings or Settings(),
             send=lambda node, packet: self._out.append(Send(node, packet)),
             store=lambda key, value: self._out.append(Store(key, value)),
             log=lambda text: self._out.append(Log(text)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from daemons.clstrmgr import messages
 from daemons.sim.configuration import GROUPS
+from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.world import Weather
 from srcctl.machine import MILLISECOND, SECOND
@@ -20,6 +21,8 @@ OPERATOR_US = 4 * SECOND
 KINDS = (
     "crash",
     "crash",
+    "crash in a broadcast",
+    "crash in a broadcast",
     "kill clstrmgrES",
     "kill cthags",
     "kill srcmstr",
@@ -83,6 +86,11 @@ class Faults:
             case "crash":
                 node.crash("fault")
                 self.world.after(duration, node.boot)
+            case "crash in a broadcast":
+                daemon = node.process("cthags")
+                if isinstance(daemon, GroupServicesProcess):
+                    daemon.sends_left = chance.randrange(1, 12)
+                    self.world.after(duration, node.boot)
             case "kill clstrmgrES" | "kill cthags":
                 process = node.process(kind.split()[1])
                 if process is not None and node.live:

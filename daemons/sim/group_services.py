@@ -19,7 +19,7 @@ from daemons.cthags.core import (
     ViewInstalled,
 )
 from daemons.cthags.messages import Died, Notification, Request, notification_codec, request_codec
-from daemons.cthags.wire import packet_codec
+from daemons.cthags.wire import Data, packet_codec
 from daemons.sim.process import Process
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class GroupServicesProcess(Process):
         super().__init__(node, make(node.number, dict(self._disk)))
         self._clients: dict[int, Process] = {}
         self._next_client = 1
+        self.sends_left: int | None = None
+        """After so many more packets of the reliable links the node loses its power, in the middle of a step."""
 
     def start(self) -> None:
         """Listen, and follow caa."""
@@ -89,6 +91,12 @@ class GroupServicesProcess(Process):
     def execute(self, effect: Any) -> None:
         match effect:
             case Send(target, packet):
+                if self.sends_left is not None and isinstance(packet, Data):
+                    self.sends_left -= 1
+                    if self.sends_left < 0:
+                        self.node.crash("in a broadcast")
+                        self.running = False
+                        return
                 data = packet_codec.encode(packet)
                 other = self.node.cluster.nodes[target]
                 self.world.transmit(self.node.number, target, other.deliver, _receive, other, self.node.number, data)

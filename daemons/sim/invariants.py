@@ -85,17 +85,12 @@ class Checker:
     def _compare_histories(self, node: SimulatedNode, base: ViewId, view: View, known: _Knowledge) -> None:
         self.checks[3] += 1
         others = self._histories.setdefault((base, view.id), {})
-        for group in sorted(known.identities):
+        for group in sorted(known.identities.keys() | known.joined.keys()):
             whole = group not in known.joined
             told = known.told.get(group, [])
             told = told if whole else told[known.joined[group] :]
             first = others.setdefault(group, (whole, told))
-            if first[0] and whole:
-                same = first[1] == told
-            else:
-                length = min(len(first[1]), len(told))
-                same = length == 0 or first[1][-length:] == told[-length:]
-            if not same:
+            if not _agree(first, (whole, told)):
                 difference = next(
                     (pair for pair in zip(first[1], told, strict=False) if pair[0] != pair[1]),
                     f"{len(first[1])} and {len(told)} notifications",
@@ -111,6 +106,7 @@ class Checker:
         known = self._nodes[node.number]
         known.dissolved = True
         known.view = None
+        known.phase = {}
         known.identities = {}
         known.told = {}
 
@@ -153,6 +149,7 @@ class Checker:
             known.identities[group] = mine
         else:
             known.identities.pop(group, None)
+            known.joined.pop(group, None)
 
     def _check_barrier(self, node: SimulatedNode, notification: NPhase | Approved | Rejected) -> None:
         last = notification.phase - 1 if isinstance(notification, NPhase) else notification.phase
@@ -243,3 +240,12 @@ class Checker:
             known.identities.clear()
             known.told.clear()
             known.joined.clear()
+
+
+def _agree(one: tuple[bool, list[Told]], other: tuple[bool, list[Told]]) -> bool:
+    """Two histories of a view fit: the same, or that of one who came later is the end of the other one's."""
+    (whole, first), (other_whole, second) = one, other
+    if whole and other_whole:
+        return first == second
+    longer, shorter = (first, second) if whole or (not other_whole and len(first) >= len(second)) else (second, first)
+    return not shorter or longer[-len(shorter) :] == shorter

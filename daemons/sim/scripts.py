@@ -64,7 +64,8 @@ class Script:
 
     def _job_done(self, kind: str, acquire: bool, groups: list[str]) -> None:
         if kind in KINDS:
-            failed = self.node.jobs_fail > 0 and self._chance.random() < self.node.jobs_fail
+            # A release that fails leaves a group that only an operator's hands can free: not simulated yet.
+            failed = acquire and self.node.jobs_fail > 0 and self._chance.random() < self.node.jobs_fail
             if failed:
                 names = " ".join(groups)
                 self.node.trace(f"{self.name} {kind} fails for {names}")

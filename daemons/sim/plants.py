@@ -1,0 +1,161 @@
+"""Planted bugs: cores in which one decision is changed, so that the checker has something to find.
+
+A checker that cannot fail is a defect. Each of these must break the invariant that it names within some seeds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+
+from daemons.caa import core as caa
+from daemons.clstrmgr.activity import Run
+from daemons.clstrmgr.core import ClusterManager
+from daemons.clstrmgr.events import Event, Stage, stage_of_step
+from daemons.clstrmgr.plan import groups_of
+from daemons.cthags.core import Core
+from daemons.cthags.membership import Membership
+from daemons.cthags.messages import Provider
+from daemons.cthags.sequencer import Sequencer
+from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
+from daemons.sim.parts import SETTINGS, Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A planted bug, and the invariants of which it must break one."""
+
+    name: str
+    breaks: tuple[int, ...]
+    parts: type[Parts]
+
+
+# Invariant 1 ----------------------------------------------------------------------------------------------------------
+
+
+class _FearlessMembership(caa.Membership):
+    def _deadman(self, now: int) -> str | None:
+        return None
+
+
+class _DeadManAsleep(Parts):
+    """A paused node does not look at its dead man's switch."""
+
+    def membership(self) -> caa.Membership:
+        return _FearlessMembership()
+
+
+# Invariant 2 ----------------------------------------------------------------------------------------------------------
+
+
+class _ViewNumberForgotten(Parts):
+    """View numbers are not remembered across restarts."""
+
+    def group_services(self, node: int, durable: dict[str, int]) -> Core:
+        return Core(node, {key: value for key, value in durable.items() if key != "view"}, SETTINGS)
+
+
+class _OpinionatedMembership(Membership):
+    def _install(self, now: int, commit: Commit) -> None:
+        members = tuple(member for member in commit.view.members if not self._suspected(member))
+        super()._install(now, msgspec.structs.replace(commit, view=View(commit.view.id, members)))
+
+
+class _OpinionatedCore(Core):
+    membership_class = _OpinionatedMembership
+
+
+class _OwnMemberList(Parts):
+    """A member leaves out of a committed view whom it suspects itself."""
+
+    def group_services(self, node: int, durable: dict[str, int]) -> Core:
+        return _OpinionatedCore(node, durable, SETTINGS)
+
+
+# Invariant 3 ----------------------------------------------------------------------------------------------------------
+
+
+class _ForgetfulMembership(Membership):
+    def _prepared(self, now: int, member: Member, prepared: Prepared) -> None:
+        super()._prepared(now, member, msgspec.structs.replace(prepared, operations=()))
+
+
+class _ForgetfulCore(Core):
+    membership_class = _ForgetfulMembership
+
+
+class _FlushForgotten(Parts):
+    """A new leader does not ask what the others have of the old log."""
+
+    def group_services(self, node: int, durable: dict[str, int]) -> Core:
+        return _ForgetfulCore(node, durable, SETTINGS)
+
+
+class _HastySequencer(Sequencer):
+    def _awaited(self, group: GroupRecord, running: Running, entry: object) -> tuple[Provider, ...]:
+        awaited = super()._awaited(group, running, entry)  # type: ignore[arg-type]
+        return awaited if len(awaited) * 2 > len(group.providers) else ()
+
+
+class _HastyCore(Core):
+    sequencer_class = _HastySequencer
+
+
+class _HastyBarrier(Parts):
+    """A phase ends when half of the votes are there."""
+
+    def group_services(self, node: int, durable: dict[str, int]) -> Core:
+        return _HastyCore(node, durable, SETTINGS)
+
+
+# Invariant 4 ----------------------------------------------------------------------------------------------------------
+
+
+class _RashManager(ClusterManager):
+    def _held_back(self, event: Event) -> bool:
+        return False
+
+
+class _TakeoverBeforeHalt(Parts):
+    """The failure of a cluster manager is taken for the end of its node."""
+
+    def manager(self, node: int, name: str, serial: int) -> ClusterManager:
+        return _RashManager(node, name, serial=serial)
+
+
+class _BoastfulManager(ClusterManager):
+    def _phase_done(self, run: Run) -> None:
+        if self.scripts and self.cluster is not None and run.kind != "vote":
+            stage = stage_of_step(run.program.steps[run.step])
+            if stage is Stage.RELEASE:
+                if run.kind == "step":
+                    run.results.update(dict.fromkeys(groups_of(self.cluster, stage, self.node_id), "OFFLINE"))
+                scripts, self.scripts = self.scripts, deque()
+                super()._phase_done(run)
+                self.scripts = scripts
+                return
+        super()._phase_done(run)
+
+
+class _ReleaseReportedEarly(Parts):
+    """A release is reported done while its scripts still run."""
+
+    def manager(self, node: int, name: str, serial: int) -> ClusterManager:
+        return _BoastfulManager(node, name, serial=serial)
+
+
+PLANTS = {
+    plant.name: plant
+    for plant in (
+        Plant("dead-man-asleep", (1,), _DeadManAsleep),
+        Plant("view-number-forgotten", (2,), _ViewNumberForgotten),
+        Plant("own-member-list", (2,), _OwnMemberList),
+        Plant("flush-forgotten", (3,), _FlushForgotten),
+        Plant("hasty-barrier", (3,), _HastyBarrier),
+        Plant("takeover-before-halt", (4, 1), _TakeoverBeforeHalt),
+        Plant("release-reported-early", (4, 1), _ReleaseReportedEarly),
+    )
+}
+"""All planted bugs, by name."""
