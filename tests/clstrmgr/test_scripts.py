@@ -212,3 +212,14 @@ def test_a_log_that_cannot_be_opened(node: Node) -> None:
     node.hacmp_out = node.directory / "nowhere" / "hacmp.out"
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert "mount /rg1" in node.calls.read_text()
+
+
+def test_a_reservation_of_another_node_is_broken(node: Node) -> None:
+    path = node.bin / "varyonvg"
+    path.write_text(f'#!/bin/bash\necho "varyonvg $*" >>{node.calls}\n[[ $1 == -O ]]\n')
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    assert [call for call in node.calls.read_text().splitlines() if "vary" in call] == [
+        "varyonvg rg1vg",
+        "varyonvg -O rg1vg",
+    ]
+    assert "resource_error" not in [update.state for update in node.updates]
