@@ -176,6 +176,7 @@ def up(ctx: click.Context, nodes: int | None, speed: float | None, bare: bool, m
         first = lab.node_names[0]
         if booted or not sample_cluster.is_online(lab, first):
             progress.step("starting the sample cluster")
+            lifecycle.wait_until_booted(lab, booted)
             sample_cluster.ensure(lab)
         progress.step("asking for the cluster's state")
         answer = power.capture(lab, first, ["/bin/sh", "-c", "clshowsrv -v; echo; clRGinfo"])

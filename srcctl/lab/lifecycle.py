@@ -6,13 +6,15 @@ import os
 import random
 import secrets
 import shutil
+import socket
 import stat
+import time
 import uuid
 
 import msgspec
 
 from srcctl.lab import addresses, disks, power, seeding
-from srcctl.lab.errors import AddressInUse, LabError, NoRoom, NotRunning, file_errors
+from srcctl.lab.errors import AddressInUse, LabError, NoRoom, NotRunning, NotStarted, file_errors
 from srcctl.lab.model import (
     KEY_BYTES,
     KEY_FILE,
@@ -29,6 +31,11 @@ from srcctl.lab.model import (
 from srcctl.node import view
 from srcctl.node.root import replace_file
 
+BOOTED = {"clcomd", "clstrmgrES"}
+BOOT_PATIENCE = 30.0
+BOOT_POLL = 0.01
+"""Seconds. Booted nodes are asked, not notified: nothing but TCP tells that clcomd listens."""
+CLCOMD_PORT = 16191
 DEFAULT_NODES = 2
 DEFAULT_SPEED = 10.0
 
@@ -135,6 +142,33 @@ def boot(lab: Lab, names: list[str]) -> None:
             if node.name in names and (held := addresses.occupied(node.addresses)) is not None:
                 raise AddressInUse(f"address in use: {node.name} needs {held}, which another program holds")
     power.boot(lab, names)
+
+
+def wait_until_booted(lab: Lab, names: list[str]) -> None:
+    """Wait until nodes take remote commands and their cluster manager runs: as far as /etc/inittab brings them.
+
+    Raises:
+        NotStarted: one of them does not within 30 seconds.
+    """
+    deadline = time.monotonic() + BOOT_PATIENCE
+    for node in lab.lab_nodes():
+        while node.name in names and not (
+            power.process_table(lab, node.name).keys() >= BOOTED and _listens(node.addresses[0])
+        ):
+            if time.monotonic() > deadline:
+                raise NotStarted(
+                    f"{node.name} is on, but {' and '.join(sorted(BOOTED))} do not both run after {BOOT_PATIENCE:g} s; "
+                    f"its console says why: {lab.root(node.name)}/dev/console"
+                )
+            time.sleep(BOOT_POLL)
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection((address, CLCOMD_PORT), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def down(lab: Lab) -> None:

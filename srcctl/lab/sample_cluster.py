@@ -32,7 +32,7 @@ def is_online(lab: Lab, node: str) -> bool:
 
 
 def ensure(lab: Lab) -> None:
-    """Define the sample cluster unless it is, and start it unless its group is online.
+    """Define the sample cluster, unless the first node has a cluster already, and start it.
 
     Raises:
         NotStarted: a command of the script failed; the text ends with what it said.
@@ -42,7 +42,8 @@ def ensure(lab: Lab) -> None:
     said = "\n".join(text.rstrip() for text in (answer.stdout, answer.stderr) if text.strip())
     if answer.returncode != 0:
         raise NotStarted(f"the sample cluster did not start (exit code {answer.returncode} of {SCRIPT}):\n{said}")
-    if not is_online(lab, first):
+    groups = group_states(lab, first)
+    if GROUP in groups and ONLINE not in groups[GROUP].values():
         raise NotStarted(
             f"the resource group {GROUP} is not online; /var/hacmp/log/hacmp.out of {first} says why\n{said}"
         )

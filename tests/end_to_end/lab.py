@@ -159,14 +159,15 @@ class LabUnderTest:
     def make_whole(self) -> None:
         """Every node on and in the cluster, every fault mended: where each scenario begins."""
         self.srcctl("heal")
-        for node in self.nodes():
-            if self.power(node) == "off":
-                self.srcctl("boot", node)
-        for node in self.nodes():
-            eventually(lambda node=node: self.cluster_state(node) in ("ST_INIT", "ST_STABLE"),  # type: ignore[misc]
-                       f"the cluster manager of {node} settles", PATIENCE, lambda node=node: self.cluster_state(node))  # type: ignore[misc]  # fmt: skip
-            if self.cluster_state(node) != "ST_STABLE":
-                self.output(node, f"clmgr online node {node}", timeout=120)
+        deadline = time.monotonic() + 3 * PATIENCE
+        while states := {node: state for node in self.nodes() if (state := self.cluster_state(node)) != "ST_STABLE"}:
+            assert time.monotonic() < deadline, f"the cluster does not become whole: {states}"
+            for node, state in states.items():
+                if self.power(node) == "off":
+                    self.srcctl("boot", node)
+                elif state == "ST_INIT":
+                    self.run(node, f"clmgr online node {node}", timeout=120)
+            time.sleep(0.05)
         eventually(self.owner, "the resource group is online", PATIENCE, self.group_states)
 
     def ask(self, timeout: float = 2) -> dict[str, Any]:

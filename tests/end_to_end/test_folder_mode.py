@@ -15,7 +15,7 @@ def test_it_is_said(lab: LabUnderTest) -> None:
 def test_up_runs_the_cluster(lab: LabUnderTest) -> None:
     assert lab.owner() == "node1"
     assert lab.ask()["node"] == "node1"
-    assert "ST_STABLE" in lab.output("node1", "clshowsrv -v")
+    assert lab.cluster_state("node1") == "ST_STABLE"
     assert "active" in lab.output("node1", "lssrc -s clcomd")
 
 

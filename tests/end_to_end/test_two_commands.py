@@ -16,7 +16,7 @@ def test_up_shows_the_running_cluster(lab: LabUnderTest) -> None:
     again = lab.up()
     first_line = again.stdout.splitlines()[0]
     assert f"in {lab.description()['mode']} mode" in first_line
-    assert "Current state: ST_STABLE" in again.stdout
+    assert "clstrmgrES       cluster" in again.stdout
     assert "Group Name" in again.stdout
     assert again.stdout.count("  srcctl ") + again.stdout.count("  curl ") >= 4
 
