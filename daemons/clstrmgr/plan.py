@@ -116,14 +116,14 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     _settle_nodes(cluster, event, members)
     follow.extend(_network_events(cluster, event, members))
     if event.name == events.FAIL_NODE:
-        follow.extend(_unreleased_elsewhere(cluster))
+        follow.extend(_unreleased_elsewhere(cluster, follow))
     cluster.drop(event.serial)
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     cluster.last_event, cluster.last_event_node = event.short_name, event.node
     return follow
 
 
-def _unreleased_elsewhere(cluster: ClusterState) -> list[Event]:
+def _unreleased_elsewhere(cluster: ClusterState, follow: list[Event]) -> list[Event]:
     """A node went, but another one may still have a part of a group: release it there, then look for a place."""
     return [
         Event(events.RG_MOVE, node, mode=events.FAILED, group=name)
@@ -132,7 +132,7 @@ def _unreleased_elsewhere(cluster: ClusterState) -> list[Event]:
         for node in sorted(group.unreleased())
         if not any(
             (queued.name, queued.mode, queued.group, queued.node) == (events.RG_MOVE, events.FAILED, name, node)
-            for queued in cluster.queue
+            for queued in (*cluster.queue, *follow)
         )
     ]
 
