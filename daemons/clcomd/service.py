@@ -271,7 +271,9 @@ class Clcomd(Daemon):
             program, single = arguments[0], True
         if not request.shell:
             found = self._find(program, environment.get("PATH", ""))
-            arguments[0] = self.root.path(found) if found else program
+            # In folder mode the host's own programs stay where they are.
+            inside = self.root.path(found) if found else program
+            arguments[0] = inside if os.path.lexists(inside) else found or program
         else:
             found = self._find(program, environment.get("PATH", ""))
         trusted = bool(found) and single and (found or "").startswith(TRUSTED) and ".." not in (found or "")

@@ -1,0 +1,187 @@
+"""Who may talk to clcomd: a stranger, an unlisted address and a listed one without the key are refused and logged."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from daemons.clcomd import client
+from daemons.clcomd.access import parse_rhosts
+from daemons.clcomd.client import ClcomdError
+from daemons.clcomd.service import Clcomd
+from daemons.runtime.trust import Refused, connect_trusted
+from srcctl.node.root import Identity, Interface, LabNode, NodeRoot
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+ETC = Path(__file__).parents[2] / "etc" / "objrepos"
+
+
+def free_block() -> str:
+    """Addresses that no other test uses now."""
+    return f"127.{os.getpid() % 200 + 30}.{int.from_bytes(os.urandom(1), 'big') % 250 + 1}"
+
+
+class Node:
+    """A node's folder with what clcomd needs of it."""
+
+    def __init__(self, base: Path, block: str, port: int, number: int) -> None:
+        self.directory = base / f"node{number}"
+        for folder in ("etc/cluster", "etc/es/objrepos", "var/hacmp/clcomd", "tmp"):
+            (self.directory / folder).mkdir(parents=True)
+        (base / "shared").mkdir(exist_ok=True)
+        (base / "key").write_bytes(KEY)
+        (self.directory / "etc/services").write_text(f"clcomd_caa {port}/tcp\n")
+        self.address = f"{block}.{number}"
+        nodes = tuple(LabNode(f"node{n}", n, (f"{block}.{n}",)) for n in (1, 2))
+        identity = Identity(
+            "lab", str(base / "shared"), str(base / "key"), "", "", "", f"node{number}", number, 10.0, "folder", "",
+            (Interface("en0", "net_ether_01", self.address, "255.255.255.0"),), nodes,
+        )  # fmt: skip
+        (self.directory / "etc/lpar.json").write_text(identity.text())
+        self.rhosts(f"{block}.1", f"{block}.2")
+        self.root = NodeRoot(str(self.directory))
+
+    def rhosts(self, *lines: str, mode: int = 0o600) -> None:
+        path = self.directory / "etc/cluster/rhosts"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        path.chmod(mode)
+
+    def log(self) -> str:
+        return (self.directory / "var/hacmp/clcomd/clcomd.log").read_text()
+
+
+@pytest.fixture
+async def pair(tmp_path: Path):  # type: ignore[no-untyped-def]
+    block = free_block()
+    with socket.socket() as probe:
+        probe.bind((f"{block}.1", 0))
+        port = probe.getsockname()[1]
+    first, second = Node(tmp_path, block, port, 1), Node(tmp_path, block, port, 2)
+    daemon = Clcomd([], second.root)
+    daemon.setpriv = None
+    await daemon.start()
+    daemon.setpriv = None
+    yield first, second, daemon, port
+    await daemon.stop(False)
+    await asyncio.sleep(0)
+
+
+async def test_a_listed_node_with_the_key_runs_commands_and_copies_files(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second, _, _ = pair
+    result = await asyncio.to_thread(
+        client.run, first.root, "node2", ["/bin/sh", "-c", "echo out; echo err >&2; exit 7"]
+    )
+    assert result == client.Result(7, b"out\n", b"err\n")
+    assert await asyncio.to_thread(client.run, first.root, "node2", ["/bin/cat"], b"input") == (0, b"input", b"")
+    assert (await asyncio.to_thread(client.run, first.root, "node2", ["/nosuch"])).status == 127
+    killed = await asyncio.to_thread(client.run, first.root, "node2", ["/bin/sh", "-c", "kill -9 $$"])
+    assert killed.status == 137
+    source = first.directory / "tmp/source"
+    source.write_bytes(os.urandom(3_000_000))
+    source.chmod(0o640)
+
+    def copy() -> None:
+        with client.Session(first.root, "node2") as session:
+            session.put(str(source), "/tmp/copy")
+            session.get("/tmp/copy", str(first.directory / "tmp/back"))
+
+    await asyncio.to_thread(copy)
+    assert (first.directory / "tmp/back").read_bytes() == source.read_bytes()
+    assert (second.directory / "tmp/copy").stat().st_mode & 0o777 == 0o640
+    assert "ACCEPTED: node1->node2" in second.log()
+
+    def refused() -> None:
+        with client.Session(first.root, "node2") as session:
+            session.put(str(source), "/nosuch/folder/file")
+
+    with pytest.raises(ClcomdError, match="No such file"):
+        await asyncio.to_thread(refused)
+
+
+async def test_a_listed_address_without_the_key_is_refused_and_logged(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second, _, port = pair
+    with pytest.raises(Refused):
+        await asyncio.to_thread(connect_trusted, second.address, port, OTHER, "node1", source=first.address)
+    assert "REJECTED" in second.log()
+    assert "the key challenge failed" in second.log()
+
+
+async def test_an_unlisted_address_is_refused_although_it_holds_the_key(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second, daemon, port = pair
+    second.rhosts(second.address)
+    assert await daemon.refresh() is None
+    with pytest.raises(Refused):
+        await asyncio.to_thread(connect_trusted, second.address, port, KEY, "node1", source=first.address)
+    assert "neither rhosts nor the configuration" in second.log()
+    assert (second.directory / "var/hacmp/clcomd/clcomd.log.1").exists(), "refresh moves the log"
+    second.rhosts(first.address)
+    await daemon.refresh()
+    (await asyncio.to_thread(connect_trusted, second.address, port, KEY, "node1", source=first.address)).close()
+
+
+async def test_rhosts_that_others_can_read_is_ignored(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second, daemon, port = pair
+    second.rhosts(first.address, mode=0o644)
+    await daemon.refresh()
+    with pytest.raises(Refused):
+        await asyncio.to_thread(connect_trusted, second.address, port, KEY, "node1", source=first.address)
+    assert "its mode must be 0600" in second.log()
+
+
+async def test_a_stranger_and_one_node_in_anothers_name_are_refused(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second, _, port = pair
+    with pytest.raises(Refused):
+        await asyncio.to_thread(connect_trusted, second.address, port, OTHER, "stranger", source="127.0.0.1")
+
+    def pretend() -> bytes:
+        with connect_trusted(second.address, port, KEY, "node2", source=first.address) as sock:
+            return sock.recv(1)
+
+    assert await asyncio.to_thread(pretend) == b"", "the connection just ends"
+    assert "it claims to be node2" in second.log()
+
+
+@pytest.mark.parametrize("first_bytes", [b"", b"GET / HTTP/1.0\r\n\r\n", b"\0" * 500, b"HAES1" + b"\xff" * 60])
+async def test_what_arrives_before_trust_costs_a_bounded_read(pair, first_bytes: bytes) -> None:  # type: ignore[no-untyped-def]
+    first, second, _, port = pair
+
+    def knock() -> bytes:
+        with socket.create_connection((second.address, port), 5, (first.address, 0)) as sock:
+            sock.sendall(first_bytes)
+            sock.shutdown(socket.SHUT_WR)
+            received = b""
+            while part := sock.recv(1000):
+                received += part
+            return received
+
+    assert len(await asyncio.to_thread(knock)) in (0, 32), "a nonce at most"
+    assert (await asyncio.to_thread(client.run, first.root, "node2", ["/bin/true"])).status == 0
+
+
+async def test_the_command_of_a_lost_connection_is_ended(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second, _, _ = pair
+    marker = second.directory / "tmp/pid"
+
+    def begin_and_leave() -> None:
+        session = client.Session(first.root, "node2")
+        session.send(client.Run(("/bin/sh", "-c", f"echo $$ > {marker}; exec sleep 600")))
+        while not marker.exists() or not marker.read_text():
+            pass
+        session.close()
+
+    await asyncio.wait_for(asyncio.to_thread(begin_and_leave), 10)
+    pid = int(marker.read_text())
+    async with asyncio.timeout(10):
+        while os.path.exists(f"/proc/{pid}"):  # noqa: ASYNC110 - a process that ends makes no event here
+            await asyncio.sleep(0.01)
+
+
+def test_rhosts_grammar() -> None:
+    identity = Identity("", "", "", "", "", "", "a", 1, 1.0, "", "", (), (LabNode("nodeb", 2, ("127.1.1.2",)),))
+    found = parse_rhosts("# comment\n\n127.1.1.1\nnodeb\nnosuch\n", identity)
+    assert found.addresses == {"127.1.1.1", "127.1.1.2"}
+    assert "line 5" in found.faults[0]
