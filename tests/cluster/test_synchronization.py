@@ -1,0 +1,125 @@
+"""Ids are the output of synchronization; verification names what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemons.cluster import configuration as configurations
+from daemons.cluster import synchronization as sync
+from daemons.cluster.configuration import Configuration
+from daemons.cluster.verification import NodeFacts, verify
+from srcctl.node.root import Identity, NodeRoot
+from srcctl.odm import Repository, seed
+from tests.cluster.test_configuration import SAMPLE
+
+ETC = Path(__file__).parents[2] / "etc" / "objrepos"
+FRESH = msgspec.structs.replace(
+    SAMPLE,
+    cluster=msgspec.structs.replace(
+        SAMPLE.cluster, last_node_ids=(), highest_node_id=0, last_network_ids=(), highest_network_id=0
+    ),
+    nodes=tuple(msgspec.structs.replace(node, id=0) for node in SAMPLE.nodes),
+)
+
+
+def ids(c: Configuration) -> dict[str, int]:
+    return {node.name: node.id for node in c.nodes}
+
+
+def test_ids_are_given_once_in_the_order_of_definition() -> None:
+    first = sync.assign_ids(FRESH)
+    assert ids(first) == {"node1": 1, "node2": 2}
+    assert sync.assign_ids(first) == first
+    assert first.cluster.last_node_ids == (1, 2)
+
+
+def test_ids_edited_by_hand_go_back_and_freed_ones_are_not_used_again() -> None:
+    first = sync.assign_ids(FRESH)
+    edited = msgspec.structs.replace(
+        first, nodes=tuple(msgspec.structs.replace(node, id=node.id + 5) for node in first.nodes)
+    )
+    assert ids(sync.assign_ids(edited)) == {"node1": 1, "node2": 2}
+    without = sync.assign_ids(msgspec.structs.replace(first, nodes=first.nodes[1:]))
+    assert ids(without) == {"node2": 2}
+    added = msgspec.structs.replace(without, nodes=(*without.nodes, configurations.Node(name="node3")))
+    assert ids(sync.assign_ids(added)) == {"node2": 2, "node3": 3}
+
+
+def node(tmp_path: Path, name: str) -> NodeRoot:
+    directory = tmp_path / name
+    (directory / "etc").mkdir(parents=True)
+    root = NodeRoot(str(directory))
+    identity = Identity("lab", "", "", "", "", "", name, 1, 1.0, "folder", "", (), ())
+    (directory / "etc/lpar.json").write_text(identity.text())
+    seed.load(root, str(ETC))
+    return root
+
+
+def test_an_archive_is_installed_as_each_node_sees_it_and_again_without_harm(tmp_path: Path) -> None:
+    source, target = node(tmp_path, "node1"), node(tmp_path, "node2")
+    configurations.store(Repository(source, configurations.DCD), SAMPLE, "node1")
+    archive = sync.pack(Repository(source, configurations.DCD))
+    for _ in range(2):
+        sync.install(target, archive, 7)
+        repository = Repository(target, configurations.DCD)
+        assert configurations.load(repository) == configurations.load(Repository(source, configurations.DCD))
+        assert repository.get("HACMPcluster")[0]["nodename"] == "node2"
+        assert sync.installed_generation(target) == 7
+    assert not sync.has_unsynchronized_changes(target, archive)
+    repository.change("HACMPserver", None, {"start": "/other"})
+    assert sync.has_unsynchronized_changes(target, archive)
+    assert sync.has_unsynchronized_changes(target, None)
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{}", b"[]", b"\xff", b'{"HACMPcluster": []}'])
+def test_rubbish_is_no_archive(rubbish: bytes) -> None:
+    with pytest.raises(sync.ArchiveError):
+        sync.unpack(rubbish)
+
+
+def facts(**more: object) -> dict[str, NodeFacts]:
+    both = frozenset({"/usr/local/start", "/usr/local/stop"})
+    return {name: NodeFacts(True, frozenset({"datavg"}), both) for name in ("node1", "node2")} | more  # type: ignore[operator]
+
+
+def errors(c: Configuration, **more: object) -> list[str]:
+    return [finding.text for finding in verify(c, facts(**more)) if finding.error]
+
+
+SOUND = msgspec.structs.replace(
+    SAMPLE,
+    labels=(
+        *SAMPLE.labels,
+        configurations.Label(
+            label="node2", function="boot", address="127.9.9.2", network="net_ether_01", node="node2", interface="en0"
+        ),
+    ),
+)
+
+
+def test_a_sound_configuration_has_only_warnings() -> None:
+    assert errors(SOUND) == []
+    assert any("single point of failure" in finding.text for finding in verify(SOUND, facts()))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"nodes": ()}, "no nodes"),
+        ({"repository": ""}, "repository disk"),
+        ({"labels": SAMPLE.labels}, "'node2' has no boot interface"),
+        ({"controllers": ()}, "'counter_app'"),
+        ({"labels": tuple(entry for entry in SOUND.labels if entry.function == "boot")}, "'app_svc'"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, object], text: str) -> None:
+    assert any(text in error for error in errors(msgspec.structs.replace(SOUND, **change)))
+
+
+def test_what_nodes_say_counts() -> None:
+    assert any("node2" in error for error in errors(SOUND, node2=NodeFacts(False)))
+    scripts = errors(SOUND, node2=NodeFacts(True, frozenset({"datavg"}), frozenset()))
+    assert any("start script '/usr/local/start'" in error and "'node2'" in error for error in scripts)

@@ -1,0 +1,196 @@
+"""Volume groups belong to one live node; file systems and addresses follow the same rule; disks fail on cue."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from srcctl.network.addresses import AddressRegistry
+from srcctl.network.faults import Faults, FaultSet
+from srcctl.network.liveness import is_alive
+from srcctl.node.root import Identity, Interface, NodeRoot
+from srcctl.odm import seed
+from srcctl.storage import commands, filesystems, volume_groups
+from srcctl.storage.disk import Disk
+from srcctl.storage.volume_groups import LogicalVolume, VolumeGroup, VolumeGroups
+
+ETC = Path(__file__).parents[2] / "etc"
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Node:
+    """A node's folder, and the lock that says that it lives."""
+
+    def __init__(self, base: Path, name: str) -> None:
+        shared = base / "shared"
+        for folder in (shared / "disks", shared / "power", base / name / "etc", base / name / "dev"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for disk in ("hdisk1", "hdisk2", "hdisk3"):
+            with open(shared / "disks" / disk, "ab") as file:
+                file.truncate(64 << 20)
+        self.name, self.boot = name, f"{name}-first-life"
+        interface = Interface("en0", "net_ether_01", "127.8.8.1", "255.255.255.0")
+        identity = Identity("lab", str(shared), "", "", "", "", name, 1, 1.0, "folder", self.boot, (interface,), ())
+        self.root = NodeRoot(str(base / name))
+        (base / name / "etc/lpar.json").write_text(identity.text())
+        (base / name / "etc/filesystems").write_text((ETC / "filesystems").read_text())
+        seed.load(self.root, str(ETC / "objrepos"))
+        self.power = shared / "power" / name
+        self.lock = -1
+        self.boot_up()
+
+    def boot_up(self) -> None:
+        self.lock = os.open(self.power, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        os.write(self.lock, f"{self.boot} {os.getpid()}\n".encode())
+
+    def die(self) -> None:
+        os.close(self.lock)
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> tuple[Node, Node]:
+    return Node(tmp_path, "node1"), Node(tmp_path, "node2")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(node: Node, name: str, *words: str) -> tuple[int, str, str]:
+        monkeypatch.setenv("HAES_ROOT", node.root.directory)
+        status = getattr(commands, name)([name, *words])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command
+
+
+def test_a_volume_group_belongs_to_one_live_node(nodes: tuple[Node, Node], run: Run) -> None:
+    first, second = nodes
+    assert run(first, "mkvg", "-y", "datavg", "hdisk2")[:2] == (0, "datavg\n")
+    assert run(first, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sharedfs", "-a", "size=32M")[0] == 0
+    assert run(second, "importvg", "-n", "-y", "datavg", "hdisk2")[0] == 0
+    assert run(second, "lsvgfs", "datavg") == (0, "/sharedfs\n", "")
+    status, _, error = run(second, "varyonvg", "datavg")
+    assert status == 1
+    assert "reserved by node1" in error
+    assert run(second, "mount", "/sharedfs")[0] == 1
+    first.die()
+    assert run(second, "varyonvg", "datavg") == (0, "", ""), "the reservation dies with the node"
+    assert run(second, "mount", "/sharedfs")[0] == 0
+    assert run(second, "varyoffvg", "datavg")[0] == 1, "a mounted file system keeps it"
+    Path(second.root.path("/sharedfs/file")).write_text("kept")
+    assert run(second, "umount", "/sharedfs")[0] == 0
+    assert run(second, "umount", "/sharedfs")[2].startswith("umount: 0506-347")
+    assert run(second, "varyoffvg", "datavg")[0] == 0
+    first.boot = "node1-second-life"
+    first.boot_up()
+    identity = replace(first.root.identity, boot_id=first.boot)
+    Path(first.root.path("/etc/lpar.json")).write_text(identity.text())
+    first.root = NodeRoot(first.root.directory)
+    assert run(first, "varyonvg", "datavg")[0] == 0
+    assert run(first, "mount", "/sharedfs")[0] == 0
+    assert Path(first.root.path("/sharedfs/file")).read_text() == "kept"
+    first.die()
+    second.die()
+
+
+def test_messages_for_what_is_not_there(nodes: tuple[Node, Node], run: Run) -> None:
+    first, _ = nodes
+    assert run(first, "varyonvg", "nosuch")[2].startswith("0516-306 varyonvg: Unable to find volume group nosuch")
+    assert run(first, "mkvg", "-y", "x", "hdisk9")[2].startswith("0516-306")
+    assert run(first, "mkvg", "hdisk2")[0] == 1
+    assert run(first, "importvg", "-y", "x", "hdisk3")[2].startswith("0516-304")
+    assert run(first, "crfs", "-g", "nosuch", "-m", "/x", "-a", "size=1M")[2].startswith("0516-306")
+    assert run(first, "lsfs", "/nosuch")[0] == 1
+    assert run(first, "mount", "/nosuch")[2].startswith("mount: 0506-334")
+    run(first, "mkvg", "-y", "datavg", "hdisk2")
+    assert run(first, "mkvg", "-y", "othervg", "hdisk2")[2].startswith("0516-1398")
+    assert run(first, "exportvg", "datavg")[2].startswith("0516-764")
+
+
+def test_a_failed_disk_is_an_input_output_error(nodes: tuple[Node, Node], run: Run) -> None:
+    first, _ = nodes
+    run(first, "mkvg", "-y", "datavg", "hdisk2")
+    run(first, "varyoffvg", "datavg")
+    faults = Faults(first.root.identity.lab)
+    faults.set_disk("hdisk2", failed=True)
+    with Disk(first.root.identity.lab, "hdisk2") as disk, pytest.raises(OSError) as caught:
+        disk.read(0, 512)
+    assert caught.value.errno == errno.EIO
+    assert run(first, "varyonvg", "datavg")[2].startswith("0516-052")
+    faults.set_disk("hdisk2", failed=False)
+    assert run(first, "varyonvg", "datavg")[0] == 0
+
+
+def test_a_torn_descriptor_area_leaves_the_older_one(nodes: tuple[Node, Node]) -> None:
+    first, _ = nodes
+    groups = VolumeGroups(first.root)
+    group = groups.store(VolumeGroup("datavg", "id", ("hdisk2",)))
+    newer = groups.store(replace(group, volumes=(LogicalVolume("fslv00", "jfs2", 1, "/x"),)))
+    assert groups.on_disk("hdisk2") == newer
+    with Disk(first.root.identity.lab, "hdisk2") as disk:
+        disk.write(volume_groups.SLOT_OFFSETS[newer.serial % 2] + 20, b"torn")
+    assert groups.on_disk("hdisk2") == group
+
+
+def test_lspv_columns(nodes: tuple[Node, Node], run: Run) -> None:
+    first, _ = nodes
+    run(first, "mkvg", "-y", "datavg", "hdisk2")
+    lines = run(first, "lspv")[1].splitlines()
+    assert [line.split()[0] for line in lines] == ["hdisk0", "hdisk1", "hdisk2", "hdisk3"]
+    row = lines[2]
+    assert (row[16:32].strip(), row[52:60].strip(), row[68:].strip()) == (row.split()[1], "datavg", "active")
+
+
+def test_the_nodes_own_file_systems_are_measured(nodes: tuple[Node, Node]) -> None:
+    first, _ = nodes
+    os.makedirs(first.root.path("/var/adm"))
+    size, before = filesystems.usage(first.root, "/var")
+    assert size == 64 << 20
+    Path(first.root.path("/var/adm/big")).write_bytes(b"x" * (1 << 20))
+    assert filesystems.usage(first.root, "/var")[1] >= before + (1 << 20)
+    with pytest.raises(OSError):
+        filesystems.usage(first.root, "/nosuch")
+
+
+def test_addresses_record_contenders_and_forget_the_dead(nodes: tuple[Node, Node]) -> None:
+    first, second = nodes
+    registry = AddressRegistry(first.root.identity.lab)
+    assert registry.configure(first.root.identity, "en0", "127.8.8.33", "255.255.255.0") == []
+    others = registry.configure(second.root.identity, "en0", "127.8.8.33", "255.255.255.0")
+    assert [alias.node for alias in others] == ["node1"], "a split brain is not hidden"
+    assert [alias.node for alias in registry.holders("127.8.8.33")] == ["node1", "node2"]
+    first.die()
+    assert [alias.node for alias in registry.holders("127.8.8.33")] == ["node2"]
+    assert not is_alive(first.root.identity.lab, "node1")
+    assert is_alive(first.root.identity.lab, "node2", second.boot)
+    assert not is_alive(first.root.identity.lab, "node2", "another life")
+    assert registry.remove(second.root.identity, "127.8.8.33")
+    assert not registry.remove(second.root.identity, "127.8.8.33")
+    second.die()
+
+
+def test_faults_are_seen_by_everybody_at_once(tmp_path: Path) -> None:
+    writer, reader = Faults(str(tmp_path)), Faults(str(tmp_path))
+    assert reader.reachable("a", "b", "n1")
+    writer.partition(["a"], ["b", "c"], keep_disk=True)
+    assert not reader.reachable("a", "b", "n1")
+    assert reader.reachable("b", "c", "n1")
+    assert not reader.disk_cut("a", "b")
+    writer.partition(["a"], ["b", "c"], keep_disk=False)
+    assert reader.disk_cut("c", "a")
+    writer.set_link("b", "n1", up=False)
+    assert not reader.reachable("b", "c", "n1")
+    assert reader.any_path("b", "c", ["n1", "n2"])
+    writer.set_disk("hdisk1", failed=True)
+    assert len(reader.current.describe()) == 3
+    writer.heal()
+    assert reader.current == FaultSet(disks=frozenset({"hdisk1"}))
+    (tmp_path / "faults.json").write_text("rubbish")
+    assert Faults(str(tmp_path)).current == FaultSet()
