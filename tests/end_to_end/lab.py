@@ -159,6 +159,7 @@ class LabUnderTest:
     def make_whole(self) -> None:
         """Every node on and in the cluster, every fault mended: where each scenario begins."""
         self.srcctl("heal")
+        self.srcctl("disk", "hdisk1", "repair")
         deadline = time.monotonic() + 3 * PATIENCE
         while states := {node: state for node in self.nodes() if (state := self.cluster_state(node)) != "ST_STABLE"}:
             assert time.monotonic() < deadline, f"the cluster does not become whole: {states}"
