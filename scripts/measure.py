@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srcctl.node import power
+from srcctl.node import enter, power
 
 SRCCTL = str(Path(sys.executable).with_name("srcctl"))
 PATIENCE = 60.0
@@ -45,7 +45,12 @@ class BenchLab:
         return answer.stdout
 
     def run(self, node: str, command: str, check: bool = True) -> str:
-        return self.srcctl("exec", node, "--", "/bin/sh", "-c", command, check=check)
+        answer: subprocess.CompletedProcess[str] = enter.run(
+            self.directory, node, ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if check and answer.returncode:
+            raise SystemExit(f"{node}# {command}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return answer.stdout
 
     def processes(self, node: str) -> dict[str, int]:
         return power.status(self.directory, node)
