@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-import getopt
 import sys
+from types import ModuleType
+
+
+def _getopt() -> ModuleType:
+    """The standard library's getopt, without the translation of its complaints.
+
+    It asks gettext for them, which imports regular expressions: more time than most commands take for their work.
+    """
+    if "getopt" not in sys.modules and "gettext" not in sys.modules:
+        untranslated = ModuleType("gettext")
+        untranslated.gettext = str  # type: ignore[attr-defined]
+        sys.modules["gettext"] = untranslated
+        try:
+            import getopt
+        finally:
+            del sys.modules["gettext"]
+    import getopt
+
+    return getopt
 
 
 class UsageError(Exception):
@@ -51,6 +69,7 @@ def parse(argv: list[str], flags: str, *, intermixed: bool = False) -> Options:
     Raises:
         UsageError: an unknown flag or a missing argument.
     """
+    getopt = _getopt()
     try:
         parser = getopt.gnu_getopt if intermixed else getopt.getopt
         pairs, operands = parser(argv[1:], flags)

@@ -6,118 +6,25 @@ of the host, named by ``HAES_ROOT`` in the environment of every process of the n
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
-IDENTITY_FILE = "/etc/lpar.json"
+# Every command imports this module and most never ask who the node is: the identity is imported when it is wanted,
+# and typing's own TYPE_CHECKING would import typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+    from srcctl.node.identity import IDENTITY_FILE, Identity, IdentityError, Interface, LabNode
 
-class IdentityError(Exception):
-    """This process does not run on a node, or the node's identity file is damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """A network interface of this node."""
-
-    name: str
-    network: str
-    address: str
-    netmask: str
+__all__ = ["IDENTITY_FILE", "Identity", "IdentityError", "Interface", "LabNode", "NodeRoot", "replace_file"]
 
 
-@dataclass(frozen=True, slots=True)
-class LabNode:
-    """A node of the lab: its name, its number (from 1) and its boot addresses, one per network, in network order."""
+def __getattr__(name: str) -> object:
+    if name in ("IDENTITY_FILE", "Identity", "IdentityError", "Interface", "LabNode"):
+        from srcctl.node import identity
 
-    name: str
-    number: int
-    addresses: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who this node is: the contents of ``/etc/lpar.json``, written when the node is seeded and at each boot."""
-
-    lab_id: str
-    lab: str
-    key: str
-    code: str
-    python: str
-    site: str
-    node: str
-    number: int
-    speed: float
-    mode: str
-    boot_id: str
-    interfaces: tuple[Interface, ...]
-    nodes: tuple[LabNode, ...]
-
-    @classmethod
-    def parse(cls, text: str | bytes) -> Identity:
-        """Parse the identity file's text.
-
-        Raises:
-            IdentityError: the text is not a complete identity.
-        """
-        try:
-            value = json.loads(text)
-            return cls(
-                lab_id=str(value["lab_id"]),
-                lab=str(value["lab"]),
-                key=str(value["key"]),
-                code=str(value["code"]),
-                python=str(value["python"]),
-                site=str(value["site"]),
-                node=str(value["node"]),
-                number=int(value["number"]),
-                speed=float(value["speed"]),
-                mode=str(value["mode"]),
-                boot_id=str(value.get("boot_id", "")),
-                interfaces=tuple(
-                    Interface(str(i["name"]), str(i["network"]), str(i["address"]), str(i["netmask"]))
-                    for i in value["interfaces"]
-                ),
-                nodes=tuple(
-                    LabNode(str(n["name"]), int(n["number"]), tuple(str(a) for a in n["addresses"]))
-                    for n in value["nodes"]
-                ),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise IdentityError(f"{IDENTITY_FILE} is damaged: {error!r}") from None
-
-    def text(self) -> str:
-        """The identity as the text of its file."""
-        value = {
-            "lab_id": self.lab_id,
-            "lab": self.lab,
-            "key": self.key,
-            "code": self.code,
-            "python": self.python,
-            "site": self.site,
-            "node": self.node,
-            "number": self.number,
-            "speed": self.speed,
-            "mode": self.mode,
-            "boot_id": self.boot_id,
-            "interfaces": [
-                {"name": i.name, "network": i.network, "address": i.address, "netmask": i.netmask}
-                for i in self.interfaces
-            ],
-            "nodes": [{"name": n.name, "number": n.number, "addresses": list(n.addresses)} for n in self.nodes],
-        }
-        return json.dumps(value, indent=1) + "\n"
-
-    def node_by_name(self, name: str) -> LabNode | None:
-        """The lab's node of that name, or None."""
-        return next((node for node in self.nodes if node.name == name), None)
-
-    def node_by_number(self, number: int) -> LabNode | None:
-        """The lab's node of that number, or None."""
-        return next((node for node in self.nodes if node.number == number), None)
+        return getattr(identity, name)
+    raise AttributeError(name)
 
 
 class NodeRoot:
@@ -127,10 +34,11 @@ class NodeRoot:
         directory: the real folder that is the node's ``/`` (``"/"`` itself inside a view).
     """
 
-    __slots__ = ("__dict__", "directory")
+    __slots__ = ("_identity", "directory")
 
     def __init__(self, directory: str = "/") -> None:
         self.directory = directory.rstrip("/")
+        self._identity: Identity | None = None
 
     @classmethod
     def current(cls, environment: Mapping[str, str] | None = None) -> NodeRoot:
@@ -148,13 +56,20 @@ class NodeRoot:
             return real_path[len(self.directory) :]
         return real_path
 
-    @cached_property
+    @property
     def identity(self) -> Identity:
-        """Who this node is.
+        """Who this node is, read once.
 
         Raises:
             IdentityError: the identity file is missing or damaged, so this is no node.
         """
+        if self._identity is None:
+            self._identity = self._read_identity()
+        return self._identity
+
+    def _read_identity(self) -> Identity:
+        from srcctl.node.identity import IDENTITY_FILE, Identity, IdentityError
+
         try:
             with open(self.path(IDENTITY_FILE), encoding="utf-8") as file:
                 return Identity.parse(file.read())

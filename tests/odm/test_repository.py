@@ -37,6 +37,7 @@ def test_seeding_makes_links_to_the_cluster_classes(root: NodeRoot) -> None:
 
 def test_change_and_delete_count(root: NodeRoot) -> None:
     repository = Repository(root)
+    repository.delete("SRCnotify")
     for number in range(5):
         repository.add("SRCnotify", {"notifyname": f"n{number}", "notifymethod": "/bin/true"})
     assert repository.change("SRCnotify", "notifyname LIKE n[0-2]", {"notifymethod": "/bin/false"}) == 3
@@ -118,6 +119,7 @@ def run(root: NodeRoot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_commands_and_their_messages(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("odmdelete", "-o", "SRCnotify")
     stanza = tmp_path / "in.add"
     stanza.write_text('SRCnotify:\n\tnotifyname = "clstrmgrES"\n\tnotifymethod = "/x/clexit.rc"\n')
     assert run("odmadd", str(stanza)) == (0, "", "")
