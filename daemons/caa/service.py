@@ -36,6 +36,7 @@ from daemons.caa.messages import (
     request_codec,
 )
 from daemons.caa.repository import Definition, RepositoryDisk, find_disk
+from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.datagrams import DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
@@ -136,6 +137,7 @@ class ClusterAwareAix(Daemon):
         if definition is None or own is None:
             return f"{disk_name} is not the repository of a cluster with the node {self.identity.node}"
         self._remember(definition, own.uuid, disk_name)
+        keys.store_cluster_key(self.root, bytes.fromhex(definition.key))
         seal = Seal(bytes.fromhex(definition.key), own.number)
         names = {node.number: node.name for node in definition.nodes}
         try:
@@ -214,6 +216,7 @@ class ClusterAwareAix(Daemon):
 
     def _forget(self) -> None:
         Repository(self.root, "/etc/objrepos").delete("CuAt", f"name={DEVICE}")
+        keys.forget_cluster_key(self.root)
 
     async def _group_services(self, action: int) -> None:
         """Start or stop cthags through SRC; at boot srcmstr may not be there yet."""

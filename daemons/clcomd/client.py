@@ -24,6 +24,7 @@ from daemons.clcomd.messages import (
     answer_codec,
     request_codec,
 )
+from daemons.runtime import keys
 from daemons.runtime.codec import LENGTH_BYTES
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.trust import Refused, connect_trusted
@@ -60,8 +61,7 @@ class Session:
         if target is None:
             raise ClcomdError(f"{node} is not a node that this one knows")
         try:
-            with open(identity.key, "rb") as file:
-                key = file.read()
+            offered = keys.offered(root)
             number = port(root, SERVICE, "tcp")
         except (OSError, UnknownService) as error:
             raise ClcomdError(str(error)) from None
@@ -69,15 +69,19 @@ class Session:
         for interface, address in zip(identity.interfaces, target.addresses, strict=False):
             if target.name != identity.node and not faults.reachable(identity.node, target.name, interface.network):
                 continue
-            try:
-                self._socket = connect_trusted(
-                    address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT
-                )
-                self._buffer = bytearray()
-                self._socket.settimeout(None)
-                return
-            except (OSError, Refused) as error:
-                reason = str(error)
+            for key in offered:
+                try:
+                    self._socket = connect_trusted(
+                        address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT
+                    )
+                    self._buffer = bytearray()
+                    self._socket.settimeout(None)
+                    return
+                except Refused as refused:
+                    reason = str(refused)
+                except OSError as error:
+                    reason = str(error)
+                    break
         raise ClcomdError(reason)
 
     def close(self) -> None:

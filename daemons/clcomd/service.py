@@ -31,6 +31,7 @@ from daemons.clcomd.messages import (
     answer_codec,
     request_codec,
 )
+from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.log import DaemonLog
@@ -62,9 +63,6 @@ class Clcomd(Daemon):
         self.faults = Faults(self.identity.lab)
         self.sessions = self.served = self.refused = 0
         self._read_access()
-        with open(self.identity.key, "rb") as file:
-            self.key = file.read()
-        # Running with a key of another user's lab is impossible: the key file is readable by its owner only.
         self.setpriv = shutil.which("setpriv") if os.geteuid() == 0 else None
         try:
             number = port(self.root, SERVICE, "tcp")
@@ -144,7 +142,7 @@ class Clcomd(Daemon):
             self._read_access_again()
             if not self.access.admits(peer):
                 raise Refused("the address is in neither rhosts nor the configuration")
-        name = await challenge_server(reader, writer, [self.key])
+        name = await challenge_server(reader, writer, keys.accepted(self.root))
         node = next((n.name for n in self.identity.nodes if peer in n.addresses), None)
         if node is not None and node != name:
             raise Refused(f"it claims to be {name}, but the address is {node}'s")

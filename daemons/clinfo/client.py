@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 
 from daemons.clinfo.messages import SERVICE, Answer, Clusters, Query, Request, Watch
+from daemons.runtime import keys
 from daemons.runtime.codec import LENGTH_BYTES, Codec
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.trust import Refused, connect_trusted
@@ -29,8 +30,7 @@ class ClinfoClient:
     def __init__(self, root: NodeRoot, time_limit: float = 10.0) -> None:
         identity = root.identity
         try:
-            with open(identity.key, "rb") as file:
-                key = file.read()
+            key = keys.accepted(root)[0]
             self._socket = connect_trusted(
                 identity.interfaces[0].address, port(root, SERVICE, "tcp"), key, identity.node, time_limit=time_limit
             )

@@ -10,6 +10,7 @@ import time
 from daemons.clinfo import core
 from daemons.clinfo.messages import SERVICE, Answer, Clusters, Request, Watch
 from daemons.clinfo.picture import picture
+from daemons.runtime import keys
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection
@@ -195,7 +196,7 @@ class Clinfo(Daemon):
         self.connections += 1
         connection = LocalConnection(reader, writer, ANSWERS, REQUESTS)
         try:
-            await challenge_server(reader, writer, [self._key()])
+            await challenge_server(reader, writer, keys.accepted(self.root))
             while True:
                 request = await connection.receive()
                 connection.send(self.published)
@@ -208,10 +209,6 @@ class Clinfo(Daemon):
         finally:
             self.connections -= 1
             connection.close()
-
-    def _key(self) -> bytes:
-        with open(self.identity.key, "rb") as file:
-            return file.read()
 
     async def _follow(self, connection: LocalConnection[Answer, Request]) -> None:
         async with self.changed:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from daemons.caa import messages as caa
+from daemons.runtime import keys
 from daemons.runtime.datagrams import DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.ports import port
@@ -87,7 +88,7 @@ class Paths:
             OSError: an address or the key cannot be used.
             UnknownService: /etc/services does not know the port.
         """
-        seal = Seal(self._key(), self.node)
+        seal = Seal(keys.accepted(self._root)[0], self.node)
         number = port(self._root, SERVICE, "udp")
         for interface in self._identity.interfaces:
             endpoint = DatagramEndpoint(
@@ -97,10 +98,6 @@ class Paths:
             self._endpoints[interface.network] = endpoint
         if not self._endpoints:
             raise OSError(errno.EADDRNOTAVAIL, "this node has no network interface")
-
-    def _key(self) -> bytes:
-        with open(self._identity.key, "rb") as file:
-            return file.read()
 
     def follow(self, spawn: Callable[[Coroutine[Any, Any, Any]], object]) -> None:
         """Take up caa's first picture and follow it from then on."""

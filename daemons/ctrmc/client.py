@@ -6,6 +6,7 @@ import os
 from typing import TypeVar
 
 from daemons.ctrmc.messages import SERVICE, SOCKET_PATH, Answer, Request
+from daemons.runtime import keys
 from daemons.runtime.codec import LENGTH_BYTES, Codec
 from daemons.runtime.local_client import LocalClient
 from daemons.runtime.ports import UnknownService, port
@@ -55,9 +56,7 @@ def _ask_remote(root: NodeRoot, contact: str, request: Request) -> Answer:
     identity = root.identity
     node = identity.node_by_name(contact)
     address = node.addresses[0] if node else contact
-    with open(identity.key, "rb") as file:
-        key = file.read()
-    with connect_trusted(address, port(root, SERVICE, "tcp"), key, identity.node) as sock:
+    with connect_trusted(address, port(root, SERVICE, "tcp"), keys.offered(root)[0], identity.node) as sock:
         sock.settimeout(30.0)
         sock.sendall(_REQUESTS.frame(request))
         with sock.makefile("rb") as stream:

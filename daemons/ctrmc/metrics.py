@@ -11,13 +11,13 @@ import socket
 from collections.abc import Callable, Iterable
 
 import psutil
-from srcctl.network.faults import Faults
-from srcctl.storage.filesystems import usage
 
 from daemons.ctrmc.core import Program
 from daemons.ctrmc.messages import Attribute, Resource
+from srcctl.network.faults import Faults
 from srcctl.node.processes import MARK_VARIABLE, Membership, members
 from srcctl.node.root import NodeRoot
+from srcctl.storage.filesystems import usage
 
 FILE_SYSTEMS = ("/", "/var", "/tmp")
 PAGE_BYTES = 4096

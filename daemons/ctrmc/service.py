@@ -8,7 +8,6 @@ import time
 from collections import deque
 
 import msgspec
-from srcctl.errlog import log_entry
 
 from daemons.ctrmc import core, expression
 from daemons.ctrmc.messages import (
@@ -30,12 +29,14 @@ from daemons.ctrmc.messages import (
 )
 from daemons.ctrmc.metrics import Metrics
 from daemons.ctrmc.model import AuditRecord, Registry
+from daemons.runtime import keys
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.pump import Pump
 from daemons.runtime.trust import Refused, challenge_server
+from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
 from srcctl.node.root import replace_file
 
@@ -207,7 +208,7 @@ class ResourceMonitoring(Daemon):
     async def _serve_remote(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = LocalConnection(reader, writer, ANSWERS, REQUESTS)
         try:
-            await challenge_server(reader, writer, [self._key()])
+            await challenge_server(reader, writer, keys.accepted(self.root))
             await self._serve(connection)
         except Refused as refused:
             peer = writer.get_extra_info("peername")
@@ -216,10 +217,6 @@ class ResourceMonitoring(Daemon):
             pass
         finally:
             connection.close()
-
-    def _key(self) -> bytes:
-        with open(self.identity.key, "rb") as file:
-            return file.read()
 
     async def _serve(self, connection: LocalConnection[Answer, Request]) -> None:
         if self.connections >= CONNECTIONS_MAX:
