@@ -680,6 +680,8 @@ class Membership:
             if data.session.number <= self.promised or data.session.leader != node or data.number != 0:
                 self._refuse(node, data.session)
                 return []
+            if any(other[1] == node and other[0] > data.session for other in self._links):
+                return []  # a proposal that its own maker has overtaken
             for other in [other for other in self._links if other[1] == node and self._tentative(other[0])]:
                 del self._links[other]
             link = self._links[key] = Link(data.session, self.incarnation, data.source)
