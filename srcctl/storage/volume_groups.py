@@ -131,6 +131,12 @@ class VolumeGroups:
         objects = Repository(self._root, "/etc/objrepos").get("CuDv", "PdDvLn LIKE logical_volume/vgsubclass/*")
         return [str(o["name"]) for o in objects]
 
+    def known_on(self, disk: str) -> str | None:
+        """The volume group that this node's ODM has on a disk, readable or not."""
+        identifier = pvid(self._identity.lab_id, disk)
+        found = Repository(self._root, "/etc/objrepos").get("CuAt", f"attribute=pv AND value='{identifier}'")
+        return str(found[0]["name"]) if found else None
+
     def make_known(self, group: VolumeGroup) -> None:
         """Put a volume group into this node's ODM."""
         repository = Repository(self._root, "/etc/objrepos")

@@ -1,0 +1,138 @@
+"""clconfd as a pure machine: when the configuration is brought in step, and when /var is too full.
+
+Every ten product minutes (and at start and on a refresh) the node's configuration is compared with the committed one
+and installed if it is behind. The /var file system is measured every ``interval`` and reported while it is above its
+threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from srcctl.machine import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Input: look at once (refresh)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InStep:
+    """Input: the answer to ``BringInStep``. ``generation`` is the one installed now, ``error`` why it could not be."""
+
+    generation: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Input: the answer to ``MeasureVar``, in bytes; size 0 means that it could not be measured."""
+
+    size: int
+    used: int
+
+
+Input: TypeAlias = Wake | InStep | Measured | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class BringInStep:
+    """Effect: install the committed configuration if this node is behind; exactly one ``InStep`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellManager:
+    """Effect: the configuration changed, the cluster manager should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureVar:
+    """Effect: measure /var; exactly one ``Measured`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVar:
+    """Effect: an error-log entry that /var is above its threshold, in percent."""
+
+    percent: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Effect: a line of the log."""
+
+    text: str
+
+
+Effect: TypeAlias = BringInStep | TellManager | MeasureVar | ReportVar | Log
+
+
+class ConfigurationDaemon:
+    """The machine.
+
+    Args:
+        generation: the generation that is installed at start.
+        wake_us: microseconds between comparisons.
+        interval_us: microseconds between measurements of /var.
+        threshold: percent above which /var is reported.
+    """
+
+    def __init__(self, generation: int, wake_us: int, interval_us: int, threshold: int) -> None:
+        self.generation = generation
+        self.threshold = threshold
+        self.percent: int | None = None
+        self.error = ""
+        self._wake_us, self._interval_us = wake_us, interval_us
+        self._wake_at = self._measure_at = 0
+        self._busy = self._again = False
+
+    def next_deadline(self) -> int | None:
+        return self._measure_at if self._busy else min(self._wake_at, self._measure_at)
+
+    def describe(self) -> dict[str, object]:
+        return {"generation": self.generation, "percent": self.percent, "error": self.error, "busy": self._busy}
+
+    def step(self, now: int, value: Input) -> list[Effect]:
+        match value:
+            case Tick():
+                effects: list[Effect] = []
+                if now >= self._measure_at:
+                    self._measure_at = now + self._interval_us
+                    effects.append(MeasureVar())
+                if now >= self._wake_at and not self._busy:
+                    effects += self._look(now)
+                return effects
+            case Wake():
+                if self._busy:
+                    self._again = True
+                    return []
+                return self._look(now)
+            case InStep(generation, error):
+                return self._looked(now, generation, error)
+            case Measured(size, used):
+                if size <= 0:
+                    return []
+                self.percent = min(100, -(-100 * used // size))
+                return [ReportVar(self.percent, self.threshold)] if self.percent > self.threshold else []
+
+    def _look(self, now: int) -> list[Effect]:
+        self._busy = True
+        self._wake_at = now + self._wake_us
+        return [BringInStep()]
+
+    def _looked(self, now: int, generation: int, error: str) -> list[Effect]:
+        self._busy = False
+        effects: list[Effect] = []
+        if error and error != self.error:
+            effects.append(Log(f"the configuration cannot be compared: {error}"))
+        self.error = error
+        if not error and generation != self.generation:
+            effects += [Log(f"installed generation {generation} of the configuration"), TellManager()]
+            self.generation = generation
+        if self._again:
+            self._again = False
+            effects += self._look(now)
+        return effects

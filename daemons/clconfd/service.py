@@ -1,0 +1,109 @@
+"""clconfd: keeps this node's copy of the cluster configuration in step, and watches /var."""
+
+from __future__ import annotations
+
+import asyncio
+import getopt
+
+from daemons.caa import client as caa
+from daemons.clconfd import agent, core
+from daemons.cluster.synchronization import ArchiveError, installed_generation
+from daemons.runtime.daemon import CannotStart, Daemon, run
+from daemons.runtime.pump import Pump
+from srcctl.errlog import log_entry
+from srcctl.odm import OdmError
+from srcctl.storage.filesystems import usage
+
+WAKE = 600.0
+"""Product seconds between comparisons with the repository disk."""
+THRESHOLD, INTERVAL = 75, 15
+"""Defaults of -t (percent) and -i (product minutes)."""
+VAR = "/var"
+RESOURCE = "CAA (for RSCT)"
+
+
+class Clconfd(Daemon):
+    """clconfd's shell."""
+
+    name = "clconfd"
+    log_file = "/var/adm/ras/clconfd.log"
+
+    async def start(self) -> None:
+        threshold, interval = self._options()
+        self.machine = core.ConfigurationDaemon(
+            installed_generation(self.root), self.scale.schedule(WAKE), self.scale.schedule(interval * 60.0), threshold
+        )
+        self.interval = interval
+        self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
+        self.log.write(f"started, {VAR} threshold {threshold} %, interval {interval} min")
+        self.pump.start()
+
+    async def stop(self, forced: bool) -> int:
+        self.pump.close()
+        self.log.write("stopped")
+        return 0
+
+    async def refresh(self) -> str | None:
+        self.pump.feed(core.Wake())
+        return None
+
+    def long_status(self) -> str:
+        machine = self.machine
+        percent = "not measured yet" if machine.percent is None else f"{machine.percent} %"
+        return "\n".join(
+            (
+                f"Configuration generation: {machine.generation or 'none'}",
+                f"Last comparison: {machine.error or 'in step'}",
+                f"{VAR} used: {percent}   threshold: {machine.threshold} %   interval: {self.interval} minutes",
+            )
+        )
+
+    def _options(self) -> tuple[int, int]:
+        try:
+            pairs, operands = getopt.getopt(self.arguments, "t:i:")
+            options = dict(pairs)
+            threshold, interval = int(options.get("-t", THRESHOLD)), int(options.get("-i", INTERVAL))
+        except (getopt.GetoptError, ValueError) as error:
+            raise CannotStart(f"clconfd: {error}") from None
+        if operands or not 1 <= threshold <= 100 or interval < 1:
+            raise CannotStart("clconfd: -t takes a percentage from 1 to 100, -i a number of minutes from 1 on.")
+        return threshold, interval
+
+    def _execute(self, effect: core.Effect) -> None:
+        match effect:
+            case core.BringInStep():
+                self.spawn(self._bring_in_step())
+            case core.TellManager():
+                self.spawn(asyncio.to_thread(agent.tell_manager, self.root))
+            case core.MeasureVar():
+                self.spawn(self._measure())
+            case core.ReportVar(percent, threshold):
+                self.log.write(f"{VAR} is {percent} % full, threshold {threshold} %")
+                details = (("PERCENT FULL", f"{percent:>12}"), ("THRESHOLD", f"{threshold:>12}"))
+                log_entry(self.root, "CL_VAR_FULL", RESOURCE, details)
+            case core.Log(text):
+                self.log.write(text)
+
+    async def _bring_in_step(self) -> None:
+        try:
+            generation = await asyncio.to_thread(agent.install_committed, self.root)
+        except caa.CaaError:
+            # Without a cluster, or with CAA stopped, there is nothing to be in step with.
+            self.pump.feed(core.InStep(self.machine.generation))
+        except (caa.RepositoryError, ArchiveError, OdmError, OSError) as error:
+            self.pump.feed(core.InStep(self.machine.generation, str(error)))
+        else:
+            self.pump.feed(core.InStep(generation or self.machine.generation))
+
+    async def _measure(self) -> None:
+        try:
+            size, used = await asyncio.to_thread(usage, self.root, VAR)
+        except OSError as error:
+            self.log.write(f"{VAR} cannot be measured: {error.strerror}")
+            size = used = 0
+        self.pump.feed(core.Measured(size, used))
+
+
+def main(argv: list[str]) -> int:
+    """The process entry of clconfd."""
+    return run(Clconfd, argv)
