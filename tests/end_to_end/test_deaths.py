@@ -83,8 +83,21 @@ def test_a_death_while_srcmstr_is_away_is_not_lost(lab: LabUnderTest) -> None:
     successor(lab, "node1", "ctrmc", pids["ctrmc"])
 
 
-def test_a_hung_daemon_that_nobody_votes_with_moves_nothing(lab: LabUnderTest) -> None:
-    lab.srcctl("hang", "node1", "clinfoES")
+@pytest.mark.parametrize("name", ["clcomd", "clconfd", "ctrmc", "clevmgrdES", "clinfoES", "snmpd"])
+def test_a_hung_daemon_that_nobody_votes_with_moves_nothing(lab: LabUnderTest, name: str) -> None:
+    before = lab.processes("node1")
+    lab.srcctl("hang", "node1", name)
+    assert "active" in lab.output("node1", f"lssrc -s {name}"), "the short status does not ask the subsystem"
     assert lab.owner() == "node1"
-    lab.srcctl("resume", "node1", "clinfoES")
-    eventually(lambda: "active" in lab.run("node1", "lssrc -s clinfoES").stdout, "clinfoES goes on")
+    lab.srcctl("resume", "node1", name)
+    assert lab.processes("node1") == before
+
+
+def test_a_hung_srcmstr_only_keeps_its_callers_waiting(lab: LabUnderTest) -> None:
+    before = lab.processes("node1")
+    lab.srcctl("hang", "node1", "srcmstr")
+    assert lab.owner() == "node1"
+    assert lab.run("node1", "timeout 1 lssrc -a").returncode == 124
+    lab.srcctl("resume", "node1", "srcmstr")
+    eventually(lambda: lab.run("node1", "lssrc -a").returncode == 0, "srcmstr answers")
+    assert lab.processes("node1") == before
