@@ -17,7 +17,8 @@ SAFETY_US = 420 * SECOND
 LENGTH_US = 600 * SECOND
 """Virtual time of a run; after the safety phase nothing goes wrong any more."""
 
-STEPS_MAX_PER_NODE = 20_000
+STEPS_MAX, STEPS_MAX_PER_PAIR = 40_000, 2_000
+"""Steps of a run, about five times the usual; more means that somebody turns in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def run(seed: int, nodes: int = 3, parts: Parts | None = None, keep_trace: bool 
 
 def _run(seed: int, nodes: int, parts: Parts, keep_trace: bool) -> Result:
     world = World(seed, keep_trace)
-    world.steps_max = STEPS_MAX_PER_NODE * nodes * nodes
+    world.steps_max = STEPS_MAX + STEPS_MAX_PER_PAIR * nodes * nodes
     cluster = Cluster(world, nodes, parts)
     faults = Faults(cluster, SAFETY_US)
     Operator(cluster).begin()
