@@ -52,7 +52,7 @@ class Clconfd(Daemon):
         percent = "not measured yet" if machine.percent is None else f"{machine.percent} %"
         return "\n".join(
             (
-                f"Configuration generation: {machine.generation or 'none'}",
+                f"Configuration generation: {installed_generation(self.root) or 'none'}",
                 f"Last comparison: {machine.error or 'in step'}",
                 f"{VAR} used: {percent}   threshold: {machine.threshold} %   interval: {self.interval} minutes",
             )

@@ -1,0 +1,112 @@
+"""The repository disk: newer whole slots count, a commit is one sector, and mailboxes deliver once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemons.caa import repository
+from daemons.caa.messages import Heartbeat, Membership, Node, PathState, Status
+from daemons.caa.render import configuration, disks, nodes
+from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
+from srcctl.node.root import Identity
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "lscluster"
+NODES = (
+    Node(1, "nodeA", "1602a950-e651-11e1-84be-00145e76c700", (("net_ether_01", "127.3.207.183"),)),
+    Node(2, "nodeB", "468fdcfa-e651-11e1-98bb-00145e76c700", (("net_ether_01", "127.3.207.197"),)),
+)
+DEFINITION = Definition("mycluster", "15f90c7e-e651-11e1-84be-00145e76c700", "00" * 32, NODES, (), 2)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> RepositoryDisk:
+    (tmp_path / "disks").mkdir()
+    with open(tmp_path / "disks/hdisk1", "wb") as file:
+        file.truncate(512 << 20)
+    made = RepositoryDisk(str(tmp_path), "hdisk1")
+    assert made.read_definition() is None
+    made.create(DEFINITION)
+    return made
+
+
+def test_a_definition_is_kept_and_a_repository_is_not_made_twice(disk: RepositoryDisk) -> None:
+    assert disk.read_definition() == DEFINITION
+    with pytest.raises(RepositoryError, match="already"):
+        disk.create(DEFINITION)
+    disk.erase()
+    assert disk.read_definition() is None
+    disk.create(DEFINITION)
+
+
+def test_a_torn_definition_leaves_the_older_one(disk: RepositoryDisk) -> None:
+    import msgspec
+
+    newer = msgspec.structs.replace(DEFINITION, highest_number=9)
+    disk.write_definition(newer)
+    assert disk.read_definition() == newer
+    for slot in repository.DEFINITION_SLOTS:
+        torn = disk._disk.read(slot, 64)
+        if int.from_bytes(torn[8:16], "big") == 2:
+            disk._disk.write(slot + 40, b"torn")
+    assert disk.read_definition() == DEFINITION
+
+
+def test_the_commit_record_decides(disk: RepositoryDisk) -> None:
+    assert disk.read_commit() is None
+    first = Commit(1, disk.store_archive(1, b"old" * 1000), "nodeA", 1)
+    disk.commit(first)
+    checksum = disk.store_archive(2, b"new" * 2000)
+    assert disk.read_staged(2) == b"new" * 2000
+    assert disk.read_commit() == first, "what is staged is not committed"
+    assert disk.read_archive(first) == b"old" * 1000
+    second = Commit(2, checksum, "nodeA", 2)
+    disk.commit(second)
+    commit = disk.read_commit()
+    assert commit == second
+    assert disk.read_archive(second) == b"new" * 2000
+    disk._disk.write(repository.ARCHIVE_SLOTS[0] + 20, b"damaged")
+    assert disk.read_archive(second) is None
+    with pytest.raises(RepositoryError):
+        disk.store_archive(3, bytes(repository.ARCHIVE_BYTES))
+
+
+def test_heartbeats_and_letters(disk: RepositoryDisk) -> None:
+    assert disk.read_heartbeats(frozenset({1, 2})) == ()
+    disk.write_heartbeat(Heartbeat(2, 7, 9, (1,)))
+    assert disk.read_heartbeats(frozenset({1, 2})) == (Heartbeat(2, 7, 9, (1,)),)
+    for serial in range(1, 21):
+        disk.post(1, 2, serial, b"letter %d" % serial)
+    disk.post(1, 2, 21, bytes(repository.RELAY_MAX + 1))
+    assert disk.collect(1, 2) == [b"letter %d" % serial for serial in range(5, 21)]
+    assert disk.collect(1, 2) == []
+    assert disk.collect(2, 1) == []
+
+
+def picture(alive: tuple[int, ...], up: bool, repository_up: bool = True) -> Membership:
+    paths = (
+        PathState(2, "net_ether_01", "127.3.207.183", "127.3.207.197", up),
+        PathState(2, "dpcom", "", "", repository_up and up),
+    )
+    return Membership(3, 1, alive, NODES, paths, repository_up, "mycluster", DEFINITION.uuid)
+
+
+IDENTITY = Identity("lab", "", "", "", "", "", "nodeA", 1, 1.0, "view", "", (), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "view", "membership"),
+    [
+        ("m_healthy", nodes, picture((1, 2), up=True)),
+        ("m_node_down", nodes, picture((1,), up=False)),
+        ("c", configuration, picture((1, 2), up=True)),
+        ("d_healthy", disks, picture((1, 2), up=True)),
+        ("d_repository_lost", disks, picture((1, 2), up=True, repository_up=False)),
+    ],
+)
+def test_views_of_lscluster(name: str, view, membership: Membership) -> None:  # type: ignore[no-untyped-def]
+    status = Status(membership, "hdisk7", "3e77c6b6-5624-d27a-01d9-9b291c5e8437", (), ((2, 7, 3),))
+    witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
+    assert witness.startswith(("# witness:", "# inferred"))
+    assert view(status, membership, IDENTITY) == expected
