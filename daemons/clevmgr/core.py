@@ -113,6 +113,7 @@ class EventManager:
         self.lost_disks: frozenset[tuple[str, str]] = frozenset()
         self._serial = 0
         self._sending = False
+        self._sent = 0
         self._retry_at: int | None = None
 
     def next_deadline(self) -> int | None:
@@ -171,8 +172,13 @@ class EventManager:
 
     def _report(self, kind: Kind, subject: str, detail: str = "") -> list[Effect]:
         last = self.waiting[-1] if self.waiting else None
-        unsent = len(self.waiting) > (1 if self._sending else 0)
-        if last is not None and unsent and last.subject == subject and last.kind == _OPPOSITE.get(kind):
+        # A report that was sent once may have been taken although no answer came: its opposite must follow it.
+        if (
+            last is not None
+            and last.serial != self._sent
+            and last.subject == subject
+            and last.kind == _OPPOSITE.get(kind)
+        ):
             self.waiting.pop()
             return [Log(f"{kind} {subject}: over before it was told")]
         if len(self.waiting) >= WAITING_MAX:
@@ -185,4 +191,5 @@ class EventManager:
         if self._sending or self._retry_at is not None or not self.waiting:
             return []
         self._sending = True
+        self._sent = self.waiting[0].serial
         return [Tell(self.waiting[0])]

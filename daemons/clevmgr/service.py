@@ -49,12 +49,12 @@ class EventManagement(Daemon):
         addresses = {interface.name: interface.address for interface in self.identity.interfaces}
         self.machine = core.EventManager(first.own, uuid, addresses)
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
-        self.spawn(self._listen())
-        self.spawn(self._watch_disks())
         self.log.write("started")
         if not first.repository_up:
-            # It was lost before this daemon began to listen.
-            self._lost_already(first)
+            # It was lost before this daemon began to listen; told before any event, or a REP_UP would be overtaken.
+            await self._lost_already(first)
+        self.spawn(self._listen())
+        self.spawn(self._watch_disks())
 
     async def stop(self, forced: bool) -> int:
         self.pump.close()
@@ -66,9 +66,9 @@ class EventManagement(Daemon):
         waiting = ", ".join(f"{report.kind} {report.subject}" for report in self.machine.waiting)
         return f"Reports to the cluster manager: {self.machine.told}\nWaiting: {waiting or 'none'}"
 
-    def _lost_already(self, membership: Membership) -> None:
+    async def _lost_already(self, membership: Membership) -> None:
         try:
-            disk = caa.status(self.root).disk
+            disk = (await asyncio.to_thread(caa.status, self.root)).disk
         except caa.CaaError:
             return
         self.pump.feed(core.Happened(Event(0, "REP_DOWN", membership.own, disk, 0)))

@@ -69,6 +69,16 @@ def test_what_is_over_before_it_was_told_is_not_told() -> None:
     assert m.step(3, core.Taken(first.serial)) == []
 
 
+def test_a_report_whose_answer_was_lost_may_have_been_taken_and_its_opposite_follows() -> None:
+    m = machine()
+    (down,) = told(m.step(0, happened("ADAPTER_DOWN", "en0")))
+    m.step(1, core.NotTaken(down.serial))
+    m.step(2, happened("ADAPTER_UP", "en0"))
+    assert told(m.step(m.next_deadline() or 0, TICK)) == [down]
+    (up,) = told(m.step(10**7, core.Taken(down.serial)))
+    assert up.kind == "interface_up"
+
+
 @given(st.lists(st.sampled_from(["REP_DOWN", "REP_UP", "ADAPTER_DOWN", "ADAPTER_UP", "taken", "not", "tick"])))
 def test_one_report_at_a_time_whatever_happens(steps: list[str]) -> None:
     m, outstanding, now = machine(), list[SystemEvent](), 0
