@@ -149,6 +149,11 @@ class ClusterManager(OperatorDesk):
     def _group_services_lost(self, reason: str) -> None:
         if self.cluster is not None or self._join_sent:
             self._die(reason)
+            return
+        # Whoever answers next knows nothing of this client.
+        self._subscribed = False
+        if self.joining is not None:
+            self._fail_join("cthags", reason)
         else:
             self._log(reason)
 

@@ -116,7 +116,8 @@ class OperatorDesk(EventEngine):
 
     def _send_join(self) -> None:
         entry = self.joining
-        assert entry is not None
+        if entry is None:
+            return  # Group Services were lost while the script ran
         if self.cluster is None:
             self._join_sent = True
             if not self._subscribed:

@@ -285,6 +285,8 @@ class Core:
         for name in sorted(self._table.groups):
             group = self._table.groups[name]
             running = group.running
+            if not group.providers and running is None:
+                continue
             entries.append(
                 GroupStatus(
                     name=name,
@@ -545,8 +547,11 @@ class Core:
             self._out.append(Store("instance", instance))
         provider = Provider(self.node, instance)
         client.joining[name] = provider
+        critical = client.init.critical
         self._submit(
-            client, "join", Proposal(self._next_request, name, "join", provider, attributes=request.attributes)
+            client,
+            "join",
+            Proposal(self._next_request, name, "join", provider, attributes=request.attributes, critical=critical),
         )
         return None
 

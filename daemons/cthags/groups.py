@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from daemons.cthags.messages import DefaultVote, LeaveReason, Provider, Summary
 from daemons.cthags.wire import Begin, End, Fail, GroupRecord, NextPhase, Operation, Running, Snapshot
 from srcctl.machine import LocalFault
@@ -101,6 +103,11 @@ class GroupTable:
         """Members left the view: all their providers, and those of them that were about to join, have failed."""
         for name in sorted(self.groups):
             group = self.groups[name]
+            doomed = tuple(node for node in group.doomed if node not in nodes)
+            if not group.providers and not doomed and group.running is None:
+                del self.groups[name]
+                continue
+            group = msgspec.structs.replace(group, doomed=doomed)
             known = dict(group.failed)
             candidates = group.providers
             if group.running is not None and group.running.begin.kind == "join":
@@ -108,7 +115,8 @@ class GroupTable:
             for provider in candidates:
                 if provider.node in nodes and provider not in known:
                     known[provider] = nodes[provider.node]
-            self.groups[name] = _replace(group, failed=tuple(known.items()))
+                    group = _doom(group, provider, known[provider])
+            self.groups[name] = msgspec.structs.replace(group, failed=tuple(known.items()))
 
     def apply(self, operation: Operation) -> list[Delivery]:
         """Apply the next operation of the log; what the local clients are to be told.
@@ -124,7 +132,8 @@ class GroupTable:
         if isinstance(operation, Fail):
             if operation.provider not in dict(group.failed):
                 failed = (*group.failed, (operation.provider, operation.reason))
-                self.groups[group.name] = _replace(group, failed=failed)
+                group = _doom(group, operation.provider, operation.reason)
+                self.groups[group.name] = msgspec.structs.replace(group, failed=failed)
             return []
         running = group.running
         if running is None or running.begin.serial != operation.serial:
@@ -132,7 +141,7 @@ class GroupTable:
         state = operation.state if operation.state is not None else running.state
         if isinstance(operation, NextPhase):
             following = Running(running.begin, operation.phase, operation.message, state, operation.defaults)
-            group = _replace(group, running=following)
+            group = msgspec.structs.replace(group, running=following)
             self.groups[group.name] = group
             return [self._phase_began(group, following)]
         ended = Running(running.begin, running.phase, operation.message, state, running.defaults)
@@ -151,7 +160,7 @@ class GroupTable:
             running = Running(begin, 0, begin.message, begin.state)
             return self._end(group, running, End(begin.group, begin.serial, True, begin.message, None, (), ()))
         running = Running(begin, 1, begin.message, begin.state)
-        group = _replace(group, running=running)
+        group = msgspec.structs.replace(group, running=running)
         self.groups[group.name] = group
         return [self._phase_began(group, running)]
 
@@ -179,8 +188,11 @@ class GroupTable:
         failed: tuple[tuple[Provider, LeaveReason], ...] = tuple(
             (provider, reason) for provider, reason in group.failed if provider in providers
         )
-        group = GroupRecord(group.name, group.attributes, providers, state, failed, None)
-        if providers:
+        if kind == "join" and end.approved and running.begin.critical:
+            group = msgspec.structs.replace(group, critical=group.critical + changing)
+        critical = tuple(provider for provider in group.critical if provider in providers)
+        group = GroupRecord(group.name, group.attributes, providers, state, failed, None, critical, group.doomed)
+        if providers or group.doomed:
             self.groups[group.name] = group
         else:
             self.groups.pop(group.name, None)
@@ -203,17 +215,8 @@ class GroupTable:
         return deliveries
 
 
-def _replace(
-    group: GroupRecord,
-    *,
-    failed: tuple[tuple[Provider, LeaveReason], ...] | None = None,
-    running: Running | None = None,
-) -> GroupRecord:
-    return GroupRecord(
-        group.name,
-        group.attributes,
-        group.providers,
-        group.state,
-        group.failed if failed is None else failed,
-        group.running if running is None else running,
-    )
+def _doom(group: GroupRecord, provider: Provider, reason: LeaveReason) -> GroupRecord:
+    """Note the node of a critical provider whose process failed: it goes down, and may hold things until then."""
+    if reason != "provider_failure" or provider not in group.critical or provider.node in group.doomed:
+        return group
+    return msgspec.structs.replace(group, doomed=(*group.doomed, provider.node))

@@ -25,6 +25,10 @@ from daemons.cthags.wire import (
     Proposal,
     Running,
 )
+from srcctl.machine import SECOND
+
+MOURNING_US = 30 * SECOND
+"""How long joins wait for the nodes of critical providers to go down, once no provider is left that knows of them."""
 
 PENDING_MAX = 1024
 """Joins that may wait in a group."""
@@ -60,11 +64,13 @@ class Sequencer:
         self._refuse = refuse
         self._joins: dict[str, list[tuple[int, Proposal]]] = {}
         self._rounds: dict[str, _Round] = {}
+        self._mourning: dict[str, int] = {}
 
     def clear(self) -> None:
         """Forget everything: another leads, or a new view begins."""
         self._joins.clear()
         self._rounds.clear()
+        self._mourning.clear()
 
     def restart(self, now: int) -> None:
         """Begin to lead a view: take up every group where it is."""
@@ -74,7 +80,9 @@ class Sequencer:
 
     def next_deadline(self) -> int | None:
         """When a phase's time is up."""
-        return min((entry.deadline for entry in self._rounds.values() if entry.deadline is not None), default=None)
+        deadlines = [entry.deadline for entry in self._rounds.values() if entry.deadline is not None]
+        deadlines += [until for name, until in self._mourning.items() if self._joins.get(name)]
+        return min(deadlines, default=None)
 
     def tick(self, now: int) -> None:
         """Close the phases whose time is up: the default vote is cast for those who are late."""
@@ -83,6 +91,9 @@ class Sequencer:
             if entry.deadline is not None and now >= entry.deadline:
                 entry.deadline = None
                 self._tally(now, name, late=True)
+        for name in sorted(self._mourning):
+            if now >= self._mourning[name]:
+                self._advance(now, name)
 
     def not_voted(self, name: str) -> tuple[Provider, ...]:
         """The voters of the running phase that are still awaited."""
@@ -196,6 +207,9 @@ class Sequencer:
             if not waiting:
                 self._joins.pop(name, None)
                 return
+            if group is not None and not group.providers and now < self._mourning.setdefault(name, now + MOURNING_US):
+                return
+            self._mourning.pop(name, None)
             self._begin(now, *waiting.pop(0))
 
     def _begin(self, now: int, node: int, proposal: Proposal) -> None:
@@ -216,6 +230,7 @@ class Sequencer:
                 attributes=attributes,
                 origin=node,
                 request=proposal.request,
+                critical=proposal.critical,
             )
         )
 

@@ -79,6 +79,7 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     attributes: GroupAttributes | None
     origin: int
     request: int
+    critical: bool = False
 
 
 class NextPhase(msgspec.Struct, frozen=True, tag="phase"):
@@ -129,7 +130,11 @@ class Running(msgspec.Struct, frozen=True):
 
 
 class GroupRecord(msgspec.Struct, frozen=True):
-    """A group as all members hold it; providers are listed oldest first."""
+    """A group as all members hold it; providers are listed oldest first.
+
+    ``critical`` are the providers whose process must not fail: with it their node goes down. ``doomed`` are the nodes
+    of those that have failed, until they have left the view. A group without providers exists as long as it has such.
+    """
 
     name: str
     attributes: GroupAttributes
@@ -137,6 +142,8 @@ class GroupRecord(msgspec.Struct, frozen=True):
     state: bytes = b""
     failed: tuple[tuple[Provider, LeaveReason], ...] = ()
     running: Running | None = None
+    critical: tuple[Provider, ...] = ()
+    doomed: tuple[int, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -210,6 +217,7 @@ class Proposal(msgspec.Struct, frozen=True, tag="proposal"):
     state: bytes | None = None
     old_state: bytes | None = None
     attributes: GroupAttributes | None = None
+    critical: bool = False
 
 
 class Ballot(msgspec.Struct, frozen=True, tag="ballot"):

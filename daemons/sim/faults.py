@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
 
+SETTLED = ("ST_INIT", "ST_STABLE")
 OPERATOR_US = 4 * SECOND
 """How often the operator looks after each node."""
 
@@ -205,5 +206,5 @@ class Operator:
         core = process.core
         if core.state == "ST_RP_FAILED":
             process.ask(messages.RecoverFromScriptFailure())
-        elif not core.services and core.joining is None and core.state in ("ST_INIT", "ST_STABLE"):
+        elif not core.services and core.joining is None and process.connected and core.state in SETTLED:
             process.ask(messages.StartServices())

@@ -39,6 +39,11 @@ class ManagerProcess(Process):
         self._hung = False
         self.answers: dict[int, messages.Done] = {}
 
+    @property
+    def connected(self) -> bool:
+        """Group Services can be reached; without them the shell refuses to start cluster services."""
+        return self._daemon is not None
+
     def start(self) -> None:
         """Read the configuration, find Group Services."""
         self.feed(inputs.Configured(self.node.cluster.configuration, self.node.cluster.programs))

@@ -22,6 +22,7 @@ from daemons.cthags.messages import (
     GroupAttributes,
     Init,
     Initialized,
+    Join,
     Leave,
     Notification,
     NPhase,
@@ -33,6 +34,7 @@ from daemons.cthags.messages import (
     Subscription,
     Vote,
 )
+from daemons.cthags.sequencer import MOURNING_US
 
 VOTED = GroupAttributes(phases="n", default_vote="approve")
 
@@ -324,6 +326,36 @@ def test_the_smaller_half_is_dissolved_when_halves_meet() -> None:
     assert ring.run_until(lambda: ring.agreed(1, 2, 3))
     assert ring.last(3, 1) == Announcement("G", ("group_dissolved",), (Provider(3, 1),))
     assert ring.last(1, 1).providers == (Provider(1, 1), Provider(2, 1))  # type: ignore[union-attr]
+
+
+def test_a_group_whose_last_critical_provider_died_waits_for_its_node() -> None:
+    """Nobody is left who knows what the dead process held: a new group begins when its node is off."""
+    ring = Ring(3)
+    ring.start(*ring.numbers)
+    assert ring.run_until(lambda: ring.agreed(*ring.numbers))
+    ring.request(3, 1, Init("clstrmgr", 4711, critical=True))
+    ring.request(3, 1, Join("G"))
+    ring.run(0.1)
+    ring.gone(3, 1)
+    ring.join(1, 1)
+    ring.run(5)
+    assert ring.last(1, 1) == Initialized(1)
+    ring.crash(3)
+    ring.run(1)
+    assert isinstance(ring.last(1, 1), Approved)
+
+
+def test_a_group_does_not_wait_for_ever() -> None:
+    ring = Ring(2)
+    ring.start(*ring.numbers)
+    assert ring.run_until(lambda: ring.agreed(*ring.numbers))
+    ring.request(2, 1, Init("clstrmgr", 4711, critical=True))
+    ring.request(2, 1, Join("G"))
+    ring.run(0.1)
+    ring.gone(2, 1)
+    ring.join(1, 1)
+    assert ring.run_until(lambda: isinstance(ring.last(1, 1), Approved), 60)
+    assert ring.now > MOURNING_US
 
 
 def test_open_business_survives_the_leader() -> None:
