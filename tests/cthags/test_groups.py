@@ -337,6 +337,7 @@ def test_a_group_whose_last_critical_provider_died_waits_for_its_node() -> None:
     ring.request(3, 1, Join("G"))
     ring.run(0.1)
     ring.gone(3, 1)
+    ring.run(0.1)
     ring.join(1, 1)
     ring.run(5)
     assert ring.last(1, 1) == Initialized(1)
@@ -353,6 +354,7 @@ def test_a_group_does_not_wait_for_ever() -> None:
     ring.request(2, 1, Join("G"))
     ring.run(0.1)
     ring.gone(2, 1)
+    ring.run(0.1)
     ring.join(1, 1)
     assert ring.run_until(lambda: isinstance(ring.last(1, 1), Approved), 60)
     assert ring.now > MOURNING_US
