@@ -34,10 +34,12 @@ class Cluster:
 
     def cut(self, *parts: tuple[int, ...]) -> None:
         """Partition the network and the disk path into these parts."""
+        self.heal()
         pairs = [(a, b) for one in parts for other in parts if one != other for a in one for b in other]
         self.world.cut = frozenset(pairs)
         self.checker.separated(pairs)
 
     def heal(self) -> None:
         """No partition any more."""
+        self.checker.separated(sorted(self.world.cut))
         self.world.cut = frozenset()

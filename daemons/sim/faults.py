@@ -191,6 +191,7 @@ class Operator:
             self.cluster.world.after(4 * SECOND + 100 * MILLISECOND * number, self._look_after, node)
 
     def _look_after(self, node: SimulatedNode) -> None:
+        self.cluster.checker.forgive()
         if not node.on:
             self._away[node.number] = self._away.get(node.number, 0) + 1
             if self._away[node.number] > 4:

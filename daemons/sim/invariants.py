@@ -4,9 +4,9 @@ The checker believes no core: it looks at what nodes really hold, at what daemon
 what clients answered.
 
 1. A group that is not concurrent is online on at most one live node inside a partition. Two nodes that a cut has
-   separated are excused from each other (with split policy "none" both halves act) until they share a view again
-   without holding the same group. A paused node does not count as live, a resumed one counts once its operating
-   system side has looked at the dead man's switch.
+   separated are excused from each other (with split policy "none" both halves act) until some time later they share a
+   view again without holding the same group. A paused node does not count as live, a resumed one counts once its
+   operating system side has looked at the dead man's switch.
 2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
    every provider that could vote in the last one has voted.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from daemons.cthags.core import ViewInstalled
 from daemons.cthags.messages import Approved, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
+from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.world import InvariantBroken
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Checker:
         self._numbers: dict[int, int] = {}
         self._members: dict[ViewId, tuple[Member, ...]] = {}
         self._histories: dict[tuple[ViewId, ViewId], dict[str, tuple[bool, list[Told]]]] = {}
-        self._excused: set[tuple[int, int]] = set()
+        self._excused: dict[tuple[int, int], int] = {}
+        """Pairs of nodes, and when they were last seen cut off from each other."""
 
     # Views.
 
@@ -80,7 +82,7 @@ class Checker:
         known.view = view
         known.told = {}
         known.joined = {}
-        self._forgive()
+        self.forgive()
 
     def _compare_histories(self, node: SimulatedNode, base: ViewId, view: View, known: _Knowledge) -> None:
         self.checks[3] += 1
@@ -211,18 +213,23 @@ class Checker:
         return (min(one, other), max(one, other)) in self._excused
 
     def separated(self, pairs: list[tuple[int, int]]) -> None:
-        """A cut separates nodes."""
-        self._excused.update((min(pair), max(pair)) for pair in pairs)
+        """A cut separates nodes, or has separated them until now."""
+        now = self.cluster.world.now
+        self._excused.update(((min(pair), max(pair)), now) for pair in pairs)
 
-    def _forgive(self) -> None:
-        """Nodes that share a view again, and hold nothing twice, have no excuse any more."""
-        for one, other in sorted(self._excused):
+    def forgive(self) -> None:
+        """From time to time: nodes that share a view again, and hold nothing twice, have no excuse any more."""
+        now = self.cluster.world.now
+        for (one, other), since in sorted(self._excused.items()):
+            # A cut still works for a while: what was not heard during it may be held against a node after it.
+            if now - since < NODE_TIMEOUT_US + NODE_DOWN_DELAY_US:
+                continue
             first, second = self._nodes[one].view, self._nodes[other].view
             if first is None or first != second or not self.cluster.world.connected(one, other):
                 continue
             holdings = self.cluster.holdings
             if not any({one, other} <= set(holdings.holders(group)) for group in holdings.groups()):
-                self._excused.discard((one, other))
+                del self._excused[one, other]
 
     # Lives.
 

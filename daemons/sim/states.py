@@ -8,7 +8,8 @@ from daemons.caa import core as caa
 from daemons.caa.messages import heartbeat_codec
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.process import Process
-from srcctl.machine import MILLISECOND, SECOND, TICK
+from daemons.sim.timing import HEARTBEAT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
+from srcctl.machine import MILLISECOND, TICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
 
 NETWORK = "net_ether_01"
-HEARTBEAT_US = 2 * SECOND
-NODE_TIMEOUT_US = 20 * SECOND
-NODE_DOWN_DELAY_US = 10 * SECOND
 DISK_US = 5 * MILLISECOND
 
 

@@ -1,0 +1,7 @@
+"""caa's tunables in the simulated cluster, in microseconds."""
+
+from srcctl.machine import SECOND
+
+HEARTBEAT_US = 2 * SECOND
+NODE_TIMEOUT_US = 20 * SECOND
+NODE_DOWN_DELAY_US = 10 * SECOND
