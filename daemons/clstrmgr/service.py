@@ -252,6 +252,11 @@ class ClusterManagerDaemon(Daemon):
             )
         except OSError:
             return False
+        if self._cthags is not None:
+            # A refresh and a start of services connect at the same moment: one client, or probes of the other one
+            # would be answered on the wrong connection, and we be killed as hung.
+            connection.close()
+            return True
         interval = self.scale.schedule(PROBE_INTERVAL)
         limit = max(interval, self.scale.patience(PROBE_PATIENCE))
         connection.send(cthags.Init("clstrmgr", os.getpid(), interval, limit, critical=True))
