@@ -1,0 +1,91 @@
+"""What the status commands print, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemons.caa import messages as caa
+from daemons.cthags.commands import domain
+from daemons.cthags.commands.domain import Domain
+from daemons.cthags.messages import ClientStatus, DomainStatus, GroupStatus, Provider
+from daemons.cthags.status import long_status
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+CLUSTER = caa.Membership(
+    generation=3,
+    own=1,
+    alive=(1,),
+    nodes=(
+        caa.Node(1, "node1", "14d2851c-ae61-463f-0000-000000000000", ()),
+        caa.Node(2, "node2", "77572edc-66a9-4fdf-0000-000000000000", ()),
+    ),
+    paths=(),
+    repository_up=True,
+    cluster_name="haes_cluster",
+    cluster_id="",
+)
+STATUS = DomainStatus(node=1, established=True, leader=1, view=4, members=(1,), clients=(), groups=())
+
+
+def golden(name: str) -> str:
+    return (GOLDEN / name).read_text(encoding="utf-8").split("\n", 1)[1]
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain, "_domain", lambda command: Domain(CLUSTER, STATUS))
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(
+    ("command", "arguments", "name"),
+    [
+        ("lsrpdomain", [], "lsrpdomain/online.txt"),
+        ("lsrpdomain", ["-d"], "lsrpdomain/delimited.txt"),
+        ("lsrpnode", ["-i"], "lsrpnode/ids.txt"),
+        ("lsrpnode", ["-l", "node1"], "lsrpnode/long.txt"),
+    ],
+)
+def test_tables(command: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert getattr(domain, command)([command, *arguments]) == 0
+    assert capsys.readouterr().out == golden(name)
+
+
+@pytest.mark.usefixtures("online")
+def test_filters_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert domain.lsrpnode(["lsrpnode", "-O", "-x", "-d"]) == 0
+    assert capsys.readouterr().out == "node2:Offline:3.2.4.0\n"
+    assert domain.lsrpdomain(["lsrpdomain", "-O"]) == 0
+    assert capsys.readouterr().out == ""
+    assert domain.lsrpdomain(["lsrpdomain", "nonsense"]) == domain.BAD_PARAMETER
+    assert domain.lsrpnode(["lsrpnode", "node9"]) == domain.BAD_PARAMETER
+    assert domain.lsrpnode(["lsrpnode", "-Z"]) == domain.BAD_FLAG
+    assert domain.lsrpnode(["lsrpnode", "-l", "-d"]) == domain.BAD_FLAG
+    assert capsys.readouterr().out == ""
+
+
+def test_no_domain_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(domain, "_domain", lambda command: domain.OK)
+    assert domain.lsrpdomain(["lsrpdomain"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_long_status() -> None:
+    providers = (Provider(2, 1), Provider(1, 1))
+    status = DomainStatus(
+        node=1,
+        established=True,
+        leader=2,
+        view=4,
+        members=(2, 1),
+        clients=(ClientStatus(6160578, "IBM.ConfigRMd"), ClientStatus(10682502, "clstrmgr", True)),
+        groups=(
+            GroupStatus("IBM.ConfigRM", 2, providers, 1, 0),
+            GroupStatus("CLSTRMGR_1108531106", 2, providers, 1, 0),
+            GroupStatus("elsewhere", 2, (Provider(2, 7),), 0, 0),
+        ),
+    )
+    assert "\n".join(long_status(status)) + "\n" == golden("lssrc-ls-cthags/online.txt")
