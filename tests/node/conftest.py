@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,13 @@ def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def mounts_of_the_host() -> list[str]:
+    """All mounts but those inside temporary folders, which tests that run beside this one make."""
+    temporary = tempfile.gettempdir() + "/"
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [line for line in lines if not line.split()[1].startswith(temporary)]
+
+
 @pytest.fixture
 def new_machine(mode: str) -> Iterator[Callable[..., Machine]]:
     """Makes a machine that is not powered on; afterwards nothing of it may be left."""
@@ -41,14 +49,14 @@ def new_machine(mode: str) -> Iterator[Callable[..., Machine]]:
         made.append(machine)
         return machine
 
-    mounts = Path("/proc/self/mounts").read_text()
+    mounts = mounts_of_the_host()
     yield make
     for machine in made:
         machine.halt()
         assert machine.left() == []
         assert machine.lab not in Path("/proc/self/mounts").read_text()
         shutil.rmtree(machine.lab)
-    assert Path("/proc/self/mounts").read_text() == mounts
+    assert mounts_of_the_host() == mounts
 
 
 @pytest.fixture
