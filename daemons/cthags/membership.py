@@ -407,10 +407,12 @@ class Membership:
     # The coordinator's side.
 
     def _order(self) -> tuple[Member, ...]:
-        """The members by age, in the newest membership that this node knows to be possible."""
+        """Who may belong to the next view, by age: the members of this one, then those of the newest proposal."""
+        members = self.view.members if self.view is not None else ()
         if self._accepted:
-            return self._accepted[max(self._accepted)].members
-        return self.view.members if self.view is not None else ()
+            newest = self._accepted[max(self._accepted)].members
+            members += tuple(member for member in newest if member not in members)
+        return members
 
     def _coordinator(self) -> int:
         """The oldest member that is not suspected."""
