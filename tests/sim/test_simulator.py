@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemons.sim import cli
-from daemons.sim.plants import PLANTS
+from daemons.sim.parts import Parts
+from daemons.sim.plants import PLANTS, Plant
 from daemons.sim.run import Result, run
 
 TOP = Path(__file__).parents[2]
@@ -76,12 +77,13 @@ def test_a_replay_prints_one_line_a_transition(capsys: pytest.CaptureFixture[str
     assert lines[-1] == f"digest {run(2).digest}"
 
 
-def test_exit_codes_tell_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_codes_tell_what_happened(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["--plant", "list"]) == 0
     assert capsys.readouterr().out.split() == list(PLANTS)
     assert cli.main(["--seeds", "0"]) == cli.NOTHING_TESTED
     assert cli.main(["--nodes", "1"]) == cli.NOTHING_TESTED
     assert cli.main(["--plant", "nonsense"]) == cli.NOTHING_TESTED
-    assert cli.main(["--plant", "dead-man-asleep", "--seeds", "1", "--jobs", "1"]) == cli.PLANT_NOT_FOUND
+    monkeypatch.setitem(PLANTS, "no-bug-at-all", Plant("no-bug-at-all", (1,), Parts))
+    assert cli.main(["--plant", "no-bug-at-all", "--seeds", "1", "--jobs", "1"]) == cli.PLANT_NOT_FOUND
     codes = {broken: cli.exit_code(Result(1, broken, "", "", (), 0, 0, (0,))) for broken in (0, 1, 2, 3, 4, 5, 6)}
     assert codes == {0: 0, 1: 129, 2: 129, 3: 129, 4: 129, 5: 127, 6: 128}
