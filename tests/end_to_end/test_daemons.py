@@ -1,0 +1,94 @@
+"""Each daemon's first job on real nodes: SNMP, clinfo, remote commands, conditions, configuration that was missed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.end_to_end.lab import LabUnderTest, eventually
+
+SUBTREE = "1.3.6.1.4.1.2.3.1.2.1.5"
+
+
+def test_clstat_shows_the_cluster_that_clinfo_reads_over_snmp(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.run("node1", "startsrc -s clinfoES")
+    screen = eventually(
+        lambda: (out := lab.run("node1", "/usr/es/sbin/cluster/clstat -o").stdout).count("State: UP") >= 3 and out,
+        "clstat shows two nodes that are up",
+    )
+    assert "Cluster: haes_cluster" in screen
+    assert screen.count("Node: ") == 2
+    assert "app_svc" in screen
+    assert "Resource Group: app_rg" in screen
+
+
+@pytest.mark.skipif(shutil.which("snmpwalk") is None, reason="Net-SNMP's snmpwalk is not installed")
+def test_net_snmp_reads_the_agent(lab: LabUnderTest) -> None:
+    services = lab.output("node1", "cat /etc/services")
+    port = next(line.split()[1].split("/")[0] for line in services.splitlines() if line.split()[:1] == ["snmp"])
+    address = f"{lab.description()['block']}.1"
+    words = ["snmpwalk", "-v", "1", "-c", "public", "-On", "-t", "5", f"{address}:{port}", SUBTREE]
+    walked = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f'.{SUBTREE}.1.2.0 = STRING: "haes_cluster"' in walked
+    assert f".{SUBTREE}.1.4.0 = INTEGER: 2" in walked
+    states = [line.rpartition(" ")[2] for line in walked.splitlines() if f".{SUBTREE}.11.3.1.3.1." in line]
+    assert sorted(states) == ["2", "4"], "online on one node, offline on the other"
+
+
+def test_remote_commands_and_copies(lab: LabUnderTest) -> None:
+    assert lab.output("node1", "cl_rsh node2 hostname").strip() == "node2"
+    assert lab.run("node1", "cl_rsh node2 'exit 3'").returncode == 3
+    lab.output("node1", "echo payload >/tmp/file && cl_rcp /tmp/file node2:/tmp/copied")
+    assert lab.output("node2", "cat /tmp/copied") == "payload\n"
+    assert "NODE node2" in lab.output("node1", "clcmd date")
+    lab.output("node2", "stopsrc -s clcomd")
+    eventually(lambda: "clcomd" not in lab.processes("node2"), "clcomd of node2 has stopped")
+    answer = lab.run("node1", "clrsh node2 date")
+    assert (answer.returncode, answer.stdout) == (1, "Communication error, see logfile\n")
+    lab.output("node2", "startsrc -s clcomd")
+    eventually(lambda: lab.run("node1", "cl_rsh node2 true").returncode == 0, "clcomd of node2 answers again")
+
+
+def test_a_condition_on_var_runs_its_response(lab: LabUnderTest) -> None:
+    lab.output("node1", "startcondresp '/var space used' 'Log event anytime'")
+    assert '"/var space used"' in lab.output("node1", "lscondition -m")
+    lab.output("node1", "dd if=/dev/zero of=/var/tmp/filler bs=1M count=62 2>/dev/null")
+    eventually(
+        lambda: "/var space used" in lab.run("node1", "cat /tmp/systemEvents").stdout, "the response logged the event"
+    )
+    lab.output("node1", "rm /var/tmp/filler")
+    eventually(
+        lambda: "rearm event" in lab.run("node1", "cat /tmp/systemEvents").stdout, "the response logged the rearm event"
+    )
+    assert "Event : /var space used occurred" in lab.output("node1", "lsaudrec")
+    lab.output("node1", "stopcondresp '/var space used'")
+
+
+def test_ones_own_program_is_supervised_like_any_subsystem(lab: LabUnderTest) -> None:
+    lab.output("node1", "mkssys -s payroll -p /bin/sleep -a 3600 -u 0 -S -n 15 -f 9 -R -G local")
+    lab.output("node1", "startsrc -s payroll")
+    pid = eventually(lambda: lab.processes("node1").get("payroll", 0), "payroll runs")
+    lab.srcctl("kill", "node1", "payroll")
+    eventually(lambda: lab.processes("node1").get("payroll", pid) != pid, "SRC restarts it")
+    assert "SRC" in lab.output("node1", "errpt -J SRC_RSTRT")
+    lab.output("node1", "stopsrc -s payroll")
+    eventually(lambda: "payroll" not in lab.processes("node1"), "payroll has stopped")
+    assert lab.output("node1", "rmssys -s payroll") == "0513-083 Subsystem has been Deleted.\n"
+
+
+def test_a_node_that_missed_a_change_has_it_without_a_command(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.srcctl("halt", "node2")
+    lab.output("node1", "clmgr modify application_controller counter_app STARTUP_MODE=foreground", timeout=60)
+    said = lab.run("node1", "clmgr sync cluster", timeout=60)
+    assert said.returncode != 0, "a node that cannot be reached is an error of verification"
+    assert "Comm error found on node: node2" in said.stdout
+    lab.output("node1", "clmgr sync cluster FORCE=yes", timeout=60)
+    lab.srcctl("boot", "node2")
+    eventually(
+        lambda: "foreground" in lab.run("node2", "odmget HACMPserver").stdout, "node2's clconfd installed the change"
+    )
+    lab.make_whole()
