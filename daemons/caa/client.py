@@ -36,6 +36,7 @@ __all__ = [
     "find_disk",
     "join",
     "leave",
+    "membership",
     "repository",
     "reread",
     "status",
@@ -129,3 +130,17 @@ async def connect(root: NodeRoot) -> LocalConnection[Request, Answer]:
         OSError: CAA does not listen.
     """
     return await LocalConnection.open(root.path(SOCKET_PATH), request_codec, answer_codec)
+
+
+async def membership(root: NodeRoot) -> Membership | None:
+    """The cluster that this node is in, for daemons; None while it is in none.
+
+    Raises:
+        OSError, Closed, RemoteFault: CAA does not answer.
+    """
+    connection = await connect(root)
+    try:
+        answer = await connection.request(Query())
+    finally:
+        connection.close()
+    return answer.membership if isinstance(answer, Status) else None

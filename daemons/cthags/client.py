@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
+from daemons.caa import client as caa
 from daemons.cthags.messages import (
     SOCKET_PATH,
     Died,
@@ -23,6 +25,8 @@ from srcctl.node.root import NodeRoot
 
 QUERY_PATIENCE = 10.0
 """Seconds within which cthags answers a status query."""
+DOMAIN_PATIENCE = 2.0
+"""Seconds that a daemon waits for the name of the domain."""
 
 
 class Unreachable(Exception):
@@ -104,3 +108,22 @@ def query_status(root: NodeRoot) -> DomainStatus:
     if not isinstance(answer, DomainStatus):
         raise Unreachable("unexpected answer")
     return answer
+
+
+async def peer_domain(root: NodeRoot) -> str:
+    """The peer domain in which this node is online; "" if it is in none, or nobody can say."""
+    try:
+        async with asyncio.timeout(DOMAIN_PATIENCE):
+            cluster = await caa.membership(root)
+            if cluster is None:
+                return ""
+            connection = await LocalConnection[Request, Notification].open(
+                root.path(SOCKET_PATH), request_codec, notification_codec
+            )
+            try:
+                status = await connection.request(QueryStatus())
+            finally:
+                connection.close()
+    except (OSError, Closed, RemoteFault, TimeoutError):
+        return ""
+    return cluster.cluster_name if isinstance(status, DomainStatus) and status.established else ""

@@ -30,6 +30,8 @@ class Metrics:
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
         self._processors = psutil.cpu_times(percpu=True)
+        self.peer_domain = ""
+        """The peer domain in which the node is online, as its owner last heard."""
 
     def measure(self, classes: Iterable[str], programs: Iterable[Program] = ()) -> dict[str, tuple[Resource, ...]]:
         """The resources of each class; a class that cannot be measured is left out."""
@@ -49,7 +51,7 @@ class Metrics:
         return found
 
     def _common(self) -> dict[str, Attribute]:
-        return {"ActivePeerDomain": "", "NodeNameList": "{" + f'"{self._root.identity.node}"' + "}"}
+        return {"ActivePeerDomain": self.peer_domain, "NodeNameList": "{" + f'"{self._root.identity.node}"' + "}"}
 
     def _processor_shares(self) -> list[tuple[float, float, float, float]]:
         """Percent idle, wait, kernel, user of each processor since the last call."""

@@ -9,6 +9,7 @@ from collections import deque
 
 import msgspec
 
+from daemons.cthags.client import peer_domain
 from daemons.ctrmc import core, expression
 from daemons.ctrmc.messages import (
     SERVICE,
@@ -236,6 +237,7 @@ class ResourceMonitoring(Daemon):
             case ListAudit():
                 return AuditReply(tuple(self.audit))
             case ListResources(resource_class, selection):
+                self.metrics.peer_domain = await peer_domain(self.root)
                 return self._resources(resource_class, selection)
             case Define() | DefineResponse() | Remove() | Associate():
                 self.requester += 1

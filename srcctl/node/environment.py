@@ -13,6 +13,7 @@ PRODUCT_PATH: Final = (
     "/usr/bin",
     "/etc",
     "/usr/sbin",
+    "/usr/es/sbin/cluster",
     "/usr/es/sbin/cluster/utilities",
     "/usr/es/sbin/cluster/sbin",
     "/usr/es/sbin/cluster/etc",

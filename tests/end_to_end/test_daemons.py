@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -16,7 +17,7 @@ def test_clstat_shows_the_cluster_that_clinfo_reads_over_snmp(lab: LabUnderTest)
     lab.make_whole()
     lab.run("node1", "startsrc -s clinfoES")
     screen = eventually(
-        lambda: (out := lab.run("node1", "/usr/es/sbin/cluster/clstat -o").stdout).count("State: UP") >= 3 and out,
+        lambda: (out := lab.run("node1", "clstat -o").stdout).count("State: UP") >= 3 and out,
         "clstat shows two nodes that are up",
     )
     assert "Cluster: haes_cluster" in screen
@@ -65,6 +66,12 @@ def test_a_condition_on_var_runs_its_response(lab: LabUnderTest) -> None:
     )
     assert "Event : /var space used occurred" in lab.output("node1", "lsaudrec")
     lab.output("node1", "stopcondresp '/var space used'")
+
+
+def test_a_host_names_the_peer_domain_in_which_it_is_online(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    assert lab.output("node1", "lsrpdomain").splitlines()[1].split()[:2] == ["haes_cluster", "Online"]
+    assert re.search(r'ActivePeerDomain += "haes_cluster"', lab.output("node1", "lsrsrc IBM.Host"))
 
 
 def test_ones_own_program_is_supervised_like_any_subsystem(lab: LabUnderTest) -> None:
