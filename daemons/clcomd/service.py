@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+import stat
 import time
 from collections.abc import Sequence
 
@@ -51,6 +52,16 @@ TERMINATION_GRACE = 5.0
 Connection = LocalConnection[Answer, Request]
 
 
+def reachable_by_others(path: str) -> bool:
+    """Whether a user who owns nothing may enter a folder (path_resolution(7))."""
+    while True:
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return False
+        if path in ("/", ""):
+            return True
+        path = os.path.dirname(path)
+
+
 class Clcomd(Daemon):
     """clcomd's shell."""
 
@@ -64,6 +75,7 @@ class Clcomd(Daemon):
         self.sessions = self.served = self.refused = 0
         self._read_access()
         self.setpriv = shutil.which("setpriv") if os.geteuid() == 0 else None
+        self.separate_user = reachable_by_others(self.root.path("/"))
         try:
             number = port(self.root, SERVICE, "tcp")
             self.servers = [
@@ -256,7 +268,11 @@ class Clcomd(Daemon):
                     pass
 
     def _command(self, request: Run) -> tuple[list[str], dict[str, str]]:
-        """What is executed: PowerHA's own commands as they are, everything else without privileges."""
+        """What is executed: PowerHA's own commands as they are, everything else without privileges.
+
+        Without privileges means as another user, or, where that one cannot reach the node (a lab in folder mode in
+        somebody's home), as the owner without capabilities.
+        """
         environment = dict(os.environ)
         environment.pop("SPT_NOENV", None)
         if request.shell:
@@ -277,9 +293,10 @@ class Clcomd(Daemon):
         trusted = bool(found) and single and (found or "").startswith(TRUSTED) and ".." not in (found or "")
         if trusted or self.setpriv is None:
             return arguments, environment
-        user = str(UNPRIVILEGED)
-        drop = [self.setpriv, "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
-        return [*drop, "--bounding-set", "-all", "--", *arguments], environment
+        drop = [self.setpriv, "--no-new-privs", "--inh-caps", "-all", "--bounding-set", "-all"]
+        if self.separate_user:
+            drop += ["--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups"]
+        return [*drop, "--", *arguments], environment
 
     def _find(self, program: str, path: str) -> str | None:
         """The product path of a program."""

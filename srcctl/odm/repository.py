@@ -30,13 +30,14 @@ class Repository:
     Args:
         root: the node's file tree.
         directory: a product path; by default ODMDIR of the environment, else /etc/objrepos. Several directories
-            separated by colons are searched in order (ODMPATH).
+            separated by colons are searched in order (ODMPATH). In folder mode ODMDIR may be a real path, as it is
+            when the node's scripts use it in paths.
     """
 
     def __init__(self, root: NodeRoot, directory: str | None = None) -> None:
         self._root = root
         directory = directory or os.environ.get("ODMDIR") or DEFAULT_DIRECTORY
-        self._directories = [root.path(part) for part in directory.split(":") if part]
+        self._directories = [root.path(root.product_path(part)) for part in directory.split(":") if part]
 
     def classes(self) -> list[str]:
         """The names of the classes here, sorted."""

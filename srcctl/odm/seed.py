@@ -46,7 +46,8 @@ def load(root: NodeRoot, components: str) -> None:
                 if directory != DEFAULT_DIRECTORY:
                     link = os.path.join(root.path(DEFAULT_DIRECTORY), object_class.name)
                     if not os.path.lexists(link):
-                        os.symlink(f"{directory}/{object_class.name}", link)
+                        # Relative, so that it leads there in folder mode, too.
+                        os.symlink(f"{os.path.relpath(directory, DEFAULT_DIRECTORY)}/{object_class.name}", link)
         except OdmError as error:
             raise OdmError(error.code, f"{name}: {error}") from None
     repository = Repository(root, DEFAULT_DIRECTORY)

@@ -12,7 +12,7 @@ import pytest
 from daemons.clcomd import client
 from daemons.clcomd.access import parse_rhosts
 from daemons.clcomd.client import ClcomdError
-from daemons.clcomd.service import Clcomd
+from daemons.clcomd.service import Clcomd, reachable_by_others
 from daemons.runtime.trust import Refused, connect_trusted
 from srcctl.node.root import Identity, Interface, LabNode, NodeRoot
 
@@ -185,3 +185,14 @@ def test_rhosts_grammar() -> None:
     found = parse_rhosts("# comment\n\n127.1.1.1\nnodeb\nnosuch\n", identity)
     assert found.addresses == {"127.1.1.1", "127.1.1.2"}
     assert "line 5" in found.faults[0]
+
+
+def test_another_user_is_taken_only_where_he_can_reach_the_node(tmp_path: Path) -> None:
+    outer, inner = tmp_path / "home", tmp_path / "home" / "lab"
+    inner.mkdir(parents=True)
+    for folder in (outer, inner):
+        folder.chmod(0o755)
+    assert reachable_by_others("/")
+    assert reachable_by_others(str(inner)) == reachable_by_others(str(tmp_path))
+    outer.chmod(0o700)
+    assert not reachable_by_others(str(inner))

@@ -1,7 +1,8 @@
-"""Real labs for the scenarios: every module has its own, on its own addresses, removed whatever happens."""
+"""Real labs for the scenarios: a module has its own in each mode, on its own addresses, removed whatever happens."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from srcctl.node import view
 from tests.end_to_end.lab import LabUnderTest
 
 ARTEFACTS = os.environ.get("HAES_ARTEFACTS", "")
@@ -17,13 +19,33 @@ KEPT = (
 )  # fmt: skip
 
 
+MODES = ("view", "folder")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What runs on a lab runs in both modes."""
+    for name in ("lab", "bare_lab"):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, MODES, indirect=True, scope="module")
+            return
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder runs real processes; a module's tests share a lab, so one worker runs them."""
+    """Everything in this folder runs real processes; tests that share a lab are run by one worker.
+
+    First, because pytest-xdist looks for the groups in this hook, too.
+    """
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.end_to_end)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{_mode(item)}"))
+
+
+def _mode(item: pytest.Item) -> str:
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(parameters.get("lab", parameters.get("bare_lab", "")))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -46,11 +68,14 @@ def _module(request: pytest.FixtureRequest) -> pytest.Module:
 
 
 def _lab(request: pytest.FixtureRequest, factory: pytest.TempPathFactory, *options: str) -> Iterator[LabUnderTest]:
-    module = _module(request)
-    name = module.path.stem.removeprefix("test_")
-    lab = LabUnderTest(factory.mktemp(name) / "lab")
+    module, mode = _module(request), request.param
+    name = f"{module.path.stem.removeprefix('test_')}-{mode}"
+    directory = factory.mktemp(name)
+    if mode == "view" and (why := _without_view(str(directory))):
+        pytest.skip(f"view mode is not possible here: {why}")
+    lab = LabUnderTest(directory / "lab")
     try:
-        lab.up(*getattr(module.obj, "UP", ()), *options)
+        lab.up("--mode", mode, *options)
         yield lab
     except BaseException:
         module.stash[FAILED] = True
@@ -59,6 +84,13 @@ def _lab(request: pytest.FixtureRequest, factory: pytest.TempPathFactory, *optio
         if ARTEFACTS and module.stash.get(FAILED, False):
             _keep(lab, Path(ARTEFACTS) / name)
         lab.destroy()
+
+
+@functools.cache
+def _without_view(directory: str) -> str:
+    """Why this host has no view mode; "" if it has."""
+    possible, reason = view.probe(directory)
+    return "" if possible == "view" else reason
 
 
 def _keep(lab: LabUnderTest, target: Path) -> None:
@@ -81,7 +113,7 @@ def _keep(lab: LabUnderTest, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
-    """A lab with the running sample cluster. A module's ``UP`` holds further options of ``srcctl up``."""
+    """A lab with the running sample cluster."""
     yield from _lab(request, tmp_path_factory)
 
 

@@ -97,6 +97,8 @@ class LabUnderTest:
     def run(self, node: str, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a node, as ``srcctl exec`` does; its exit code is the caller's to judge.
 
+        Before the absolute path of a file of the node stands ``$HAES_ROOT``, which folder mode needs.
+
         A node that is off answers with srcctl's exit code for that.
         """
         argv = ["/bin/sh", "-c", command]
@@ -114,6 +116,10 @@ class LabUnderTest:
         answer = self.run(node, command, timeout)
         assert answer.returncode == 0, f"{node}# {command}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}"
         return answer.stdout
+
+    def file(self, node: str, path: str) -> str:
+        """What stands in a file of a node, "" if it is not there or the node is off."""
+        return self.run(node, f"cat $HAES_ROOT{path}").stdout
 
     # The cluster.
 

@@ -40,7 +40,7 @@ def test_a_lost_repository_disk_is_told_and_nothing_moves(lab: LabUnderTest) -> 
     owner = lab.owner()
     lab.srcctl("disk", "hdisk1", "fail")
     eventually(
-        lambda: "rep_disk_notify" in lab.run("node1", "cat /var/hacmp/log/hacmp.out").stdout,
+        lambda: "rep_disk_notify" in lab.file("node1", "/var/hacmp/log/hacmp.out"),
         "the repository event stands in hacmp.out",
     )
     eventually(lambda: "hdisk1" in lab.run("node1", "errpt -a").stdout, "the error log names hdisk1")
@@ -56,7 +56,7 @@ def test_a_partition_under_policy_none_lets_both_sides_act(lab: LabUnderTest) ->
     address = f"{lab.description()['block']}.33"
     lab.srcctl("partition", "node1", "node2")
     eventually(
-        lambda: f"EVENT COMPLETED: node_down {owner}" in lab.run(other, "cat /var/hacmp/log/hacmp.out").stdout,
+        lambda: f"EVENT COMPLETED: node_down {owner}" in lab.file(other, "/var/hacmp/log/hacmp.out"),
         f"{other} runs node_down {owner}", 60,
     )  # fmt: skip
     # The split brain is not hidden: both hold the address. The disk is reserved by the one that had it first.

@@ -28,7 +28,7 @@ def test_clstat_shows_the_cluster_that_clinfo_reads_over_snmp(lab: LabUnderTest)
 
 @pytest.mark.skipif(shutil.which("snmpwalk") is None, reason="Net-SNMP's snmpwalk is not installed")
 def test_net_snmp_reads_the_agent(lab: LabUnderTest) -> None:
-    services = lab.output("node1", "cat /etc/services")
+    services = lab.output("node1", "cat $HAES_ROOT/etc/services")
     port = next(line.split()[1].split("/")[0] for line in services.splitlines() if line.split()[:1] == ["snmp"])
     address = f"{lab.description()['block']}.1"
     words = ["snmpwalk", "-v", "1", "-c", "public", "-On", "-t", "5", f"{address}:{port}", SUBTREE]
@@ -42,8 +42,8 @@ def test_net_snmp_reads_the_agent(lab: LabUnderTest) -> None:
 def test_remote_commands_and_copies(lab: LabUnderTest) -> None:
     assert lab.output("node1", "cl_rsh node2 hostname").strip() == "node2"
     assert lab.run("node1", "cl_rsh node2 'exit 3'").returncode == 3
-    lab.output("node1", "echo payload >/tmp/file && cl_rcp /tmp/file node2:/tmp/copied")
-    assert lab.output("node2", "cat /tmp/copied") == "payload\n"
+    lab.output("node1", "echo payload >$HAES_ROOT/tmp/file && cl_rcp $HAES_ROOT/tmp/file node2:/tmp/copied")
+    assert lab.output("node2", "cat $HAES_ROOT/tmp/copied") == "payload\n"
     assert "NODE node2" in lab.output("node1", "clcmd date")
     lab.output("node2", "stopsrc -s clcomd")
     eventually(lambda: "clcomd" not in lab.processes("node2"), "clcomd of node2 has stopped")
@@ -56,14 +56,10 @@ def test_remote_commands_and_copies(lab: LabUnderTest) -> None:
 def test_a_condition_on_var_runs_its_response(lab: LabUnderTest) -> None:
     lab.output("node1", "startcondresp '/var space used' 'Log event anytime'")
     assert '"/var space used"' in lab.output("node1", "lscondition -m")
-    lab.output("node1", "dd if=/dev/zero of=/var/tmp/filler bs=1M count=62 2>/dev/null")
-    eventually(
-        lambda: "/var space used" in lab.run("node1", "cat /tmp/systemEvents").stdout, "the response logged the event"
-    )
-    lab.output("node1", "rm /var/tmp/filler")
-    eventually(
-        lambda: "rearm event" in lab.run("node1", "cat /tmp/systemEvents").stdout, "the response logged the rearm event"
-    )
+    lab.output("node1", "dd if=/dev/zero of=$HAES_ROOT/var/tmp/filler bs=1M count=62 2>/dev/null")
+    eventually(lambda: "/var space used" in lab.file("node1", "/tmp/systemEvents"), "the response logged the event")
+    lab.output("node1", "rm $HAES_ROOT/var/tmp/filler")
+    eventually(lambda: "rearm event" in lab.file("node1", "/tmp/systemEvents"), "the response logged the rearm event")
     assert "Event : /var space used occurred" in lab.output("node1", "lsaudrec")
     lab.output("node1", "stopcondresp '/var space used'")
 

@@ -32,7 +32,7 @@ def check_takeover(lab: LabUnderTest, dead: str, acknowledged: int) -> None:
     assert answer["counter"] == acknowledged + 1
     lab.wait_for_owner(survivor)
     lab.wait_for_state(survivor, "ST_STABLE")
-    log = lab.output(survivor, "cat /var/hacmp/log/hacmp.out")
+    log = lab.output(survivor, "cat $HAES_ROOT/var/hacmp/log/hacmp.out")
     assert f"EVENT START: node_down {dead}" in log
     assert f"EVENT COMPLETED: node_down {dead}" in log
     members = lab.output(survivor, "lscluster -m")

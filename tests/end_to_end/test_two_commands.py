@@ -21,6 +21,12 @@ def test_up_shows_the_running_cluster(lab: LabUnderTest) -> None:
     assert again.stdout.count("  srcctl ") + again.stdout.count("  curl ") >= 4
 
 
+def test_a_command_lies_where_its_mode_says(lab: LabUnderTest) -> None:
+    root = {"view": "", "folder": str(lab.directory / "nodes" / "node1" / "root")}[lab.description()["mode"]]
+    assert lab.output("node1", "command -v lssrc").strip() == f"{root}/usr/bin/lssrc"
+    assert lab.output("node1", "command -v clmgr").strip() == f"{root}/usr/es/sbin/cluster/utilities/clmgr"
+
+
 def test_a_second_up_changes_nothing(lab: LabUnderTest) -> None:
     before = {node: lab.processes(node) for node in lab.nodes()}
     lab.up()

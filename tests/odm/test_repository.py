@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> NodeRoot:
 
 def test_seeding_makes_links_to_the_cluster_classes(root: NodeRoot) -> None:
     link = root.path("/etc/objrepos/HACMPnode")
-    assert os.readlink(link) == "/etc/es/objrepos/HACMPnode"
+    assert os.path.realpath(link) == root.path("/etc/es/objrepos/HACMPnode")
     repository = Repository(root)
     repository.add("HACMPnode", {"name": "node1", "object": "VERBOSE_LOGGING", "value": "high", "node_id": 2})
     assert os.path.islink(link)
@@ -116,6 +116,16 @@ def run(root: NodeRoot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return status, captured.out, captured.err
 
     return command
+
+
+@pytest.mark.parametrize("form", ["/etc/es/objrepos", "{root}/etc/es/objrepos", "{root}/etc/objrepos"])
+def test_odmdir_is_a_path_of_the_node_in_either_form(
+    run, root: NodeRoot, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("ODMDIR", form.format(root=root.directory))
+    status, shown, said = run("odmshow", "HACMPcluster")
+    assert (status, said) == (0, "")
+    assert "HACMPcluster" in shown
 
 
 def test_commands_and_their_messages(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
