@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 
 from daemons.caa import messages as caa
-from daemons.cthags.core import (
+from daemons.cthags.core import Core
+from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
     ClientRequest,
     CloseClient,
-    Core,
     Dissolved,
     Effect,
     Input,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from daemons.cthags.core import (
+from daemons.cthags.core import Core
+from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
     ClientRequest,
     CloseClient,
-    Core,
     Dissolved,
     Log,
     Notify,

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemons.cthags.core import ViewInstalled
+from daemons.cthags.inputs import ViewInstalled
 from daemons.cthags.messages import Approved, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US

@@ -6,12 +6,12 @@ import heapq
 from collections.abc import Callable
 from random import Random
 
-from daemons.cthags.core import (
+from daemons.cthags.core import Core
+from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
     ClientRequest,
     CloseClient,
-    Core,
     Dissolved,
     Effect,
     Input,

@@ -1,0 +1,108 @@
+"""What goes into the core of Group Services and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from daemons.cthags.messages import Notification, Request
+from daemons.cthags.wire import Packet, View, ViewId
+from srcctl.machine import Tick
+
+# Inputs --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AliveNodes:
+    """caa's word: who is alive, and which nodes are configured."""
+
+    generation: int
+    alive: frozenset[int]
+    configured: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A packet from another node's cthags."""
+
+    node: int
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRequest:
+    """A request on a client's connection."""
+
+    client: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone:
+    """A client's connection ended."""
+
+    client: int
+
+
+Input: TypeAlias = AliveNodes | Received | ClientRequest | ClientGone | Tick
+
+
+# Effects -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Make a number durable before any effect that follows."""
+
+    key: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a packet; it may be lost."""
+
+    node: int
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell a client."""
+
+    client: int
+    notification: Notification
+
+
+@dataclass(frozen=True, slots=True)
+class CloseClient:
+    """End a client's connection; with ``kill``, end its process first (SIGKILL)."""
+
+    client: int
+    pid: int
+    kill: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the daemon's log."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewInstalled:
+    """A view was installed (for the error log, and for checkers)."""
+
+    view: View
+    base: ViewId | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dissolved:
+    """This node gave up its view in a merge."""
+
+
+Effect: TypeAlias = Store | Send | Notify | CloseClient | Log | ViewInstalled | Dissolved

@@ -1,0 +1,317 @@
+"""What local clients ask of Group Services: requests become proposals, ballots and failures for the leader.
+
+What is not decided yet is kept here and repeated to the leader of the next view, so that no leader's death loses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daemons.cthags import groups
+from daemons.cthags.clients import Client, Clients, Unresponsive
+from daemons.cthags.groups import GroupTable
+from daemons.cthags.inputs import CloseClient, Effect, Log, Notify, Store
+from daemons.cthags.messages import (
+    GROUP_NAME_MAX,
+    HOST_MEMBERSHIP,
+    MESSAGE_MAX,
+    STATE_MAX,
+    Alive,
+    ChangeStateValue,
+    DelayedError,
+    ErrorCode,
+    Expel,
+    Goodbye,
+    Init,
+    Initialized,
+    Join,
+    Leave,
+    LeaveReason,
+    Provider,
+    ProviderMessage,
+    QueryStatus,
+    Request,
+    ResponsivenessProbe,
+    Subscribe,
+    Unsubscribe,
+    Vote,
+)
+from daemons.cthags.notifier import Notifier, notification_token
+from daemons.cthags.wire import Ballot, Begin, Failure, Operation, PeerMessage, Proposal, Refusal
+
+CLIENTS_MAX = 1024
+
+
+class Requests:
+    """Serves the clients of one node.
+
+    Args:
+        node: this node's number.
+        table: the replicated groups.
+        clients: who is registered.
+        notifier: tells clients.
+        instance: the last provider instance number that was given, in this life or an earlier one.
+        emit: takes an effect.
+        to_leader: hands a message to the leader of the view, or drops it while there is none.
+    """
+
+    def __init__(
+        self,
+        node: int,
+        table: GroupTable,
+        clients: Clients,
+        notifier: Notifier,
+        instance: int,
+        emit: Callable[[Effect], None],
+        to_leader: Callable[[PeerMessage], None],
+    ) -> None:
+        self._node = node
+        self._table = table
+        self._clients = clients
+        self._notifier = notifier
+        self._instance = instance
+        self._emit = emit
+        self._to_leader = to_leader
+        self._next_request = 1
+        self._outstanding: dict[int, tuple[int, Proposal, str]] = {}
+        self._ballots: dict[tuple[str, Provider], Ballot] = {}
+
+    @property
+    def outstanding(self) -> int:
+        """Proposals that no leader has taken up yet."""
+        return len(self._outstanding)
+
+    # The domain.
+
+    def repeat(self) -> None:
+        """A view was installed: its leader is told what is open, and who has failed meanwhile."""
+        for _, proposal, _ in self._outstanding.values():
+            self._to_leader(proposal)
+        for ballot in self._ballots.values():
+            self._to_leader(ballot)
+        for name, group in sorted(self._table.groups.items()):
+            known = dict(group.failed)
+            joining = group.running.begin.changing if group.running and group.running.begin.kind == "join" else ()
+            for provider in group.providers + joining:
+                if provider.node == self._node and provider not in known and not self._clients.owner(name, provider):
+                    self._to_leader(Failure(name, provider, "provider_failure"))
+
+    def forget(self) -> None:
+        """The view was given up: nothing is open any more."""
+        self._outstanding.clear()
+        self._ballots.clear()
+
+    def applied(self, operation: Operation) -> None:
+        """The leader has ordered an operation."""
+        if isinstance(operation, Begin) and operation.origin == self._node:
+            self._outstanding.pop(operation.request, None)
+
+    def delivered(self, delivery: groups.Delivery) -> None:
+        """A phase or a protocol ended: the votes cast in it are of no more use."""
+        if isinstance(delivery, groups.PhaseBegan | groups.Ended):
+            for provider in delivery.recipients:
+                self._ballots.pop((delivery.group, provider), None)
+
+    def refused(self, refusal: Refusal) -> None:
+        """The leader does not take a proposal up."""
+        entry = self._outstanding.pop(refusal.request, None)
+        if entry is None:
+            return
+        number, proposal, request = entry
+        client = self._clients.get(number)
+        if client is None:
+            return
+        if proposal.kind == "join":
+            client.joining.pop(proposal.group, None)
+        self._notifier.notify(client, DelayedError(proposal.group, refusal.code, request))
+
+    # Clients.
+
+    def take(self, now: int, number: int, request: Request) -> None:
+        """A request arrives on a client's connection (the core itself answers ``QueryStatus``)."""
+        assert not isinstance(request, QueryStatus)
+        client = self._clients.get(number)
+        if isinstance(request, Init):
+            self._init(now, number, client, request)
+            return
+        if client is None:
+            group = "" if isinstance(request, Alive) else request.group
+            self._emit(Notify(number, DelayedError(group, "HA_GS_NO_INIT", _tag(request))))
+            return
+        if isinstance(request, Alive):
+            self._clients.heard(now, client, request.serial)
+            return
+        error = self._group_request(client, request)
+        if error is not None:
+            self._notifier.notify(client, DelayedError(request.group, error, _tag(request)))
+
+    def _init(self, now: int, number: int, client: Client | None, init: Init) -> None:
+        if client is not None or sum(1 for _ in self._clients) >= CLIENTS_MAX:
+            self._emit(Notify(number, DelayedError("", "HA_GS_EXISTS", "init")))
+            return
+        self._clients.add(now, number, init)
+        self._emit(Notify(number, Initialized(self._node)))
+
+    def _group_request(self, client: Client, request: Request) -> ErrorCode | None:
+        match request:
+            case Join():
+                return self._join(client, request)
+            case Subscribe():
+                client.subscriptions[request.group] = None
+                self._notifier.introduce(client, request.group)
+                return None
+            case Unsubscribe():
+                return None if client.subscriptions.pop(request.group, True) is None else "HA_GS_UNKNOWN_GROUP"
+            case Goodbye():
+                return self._goodbye(client, request)
+            case Vote():
+                return self._vote(client, request)
+            case Leave() | ProviderMessage() | ChangeStateValue() | Expel():
+                return self._propose(client, request)
+        return "HA_GS_BAD_PARAMETER"
+
+    def _join(self, client: Client, request: Join) -> ErrorCode | None:
+        name, length = request.group, len(request.group.encode())
+        if length > GROUP_NAME_MAX:
+            return "HA_GS_NAME_TOO_LONG"
+        if not length or name == HOST_MEMBERSHIP or request.attributes.time_limit_us < 0 or request.instance < 0:
+            return "HA_GS_BAD_PARAMETER"
+        if client.identity(name) is not None:
+            return "HA_GS_EXISTS"
+        used = {entry.instance for other in self._clients if (entry := other.identity(name)) is not None}
+        if (group := self._table.groups.get(name)) is not None:
+            used |= {provider.instance for provider in group.providers if provider.node == self._node}
+        instance = request.instance
+        if instance in used:
+            return "HA_GS_DUPLICATE_INSTANCE_NUMBER"
+        if not instance:
+            # Never one that was given before: the group may still list a provider of this node's last life.
+            while not instance or instance in used:
+                self._instance += 1
+                instance = self._instance
+            self._emit(Store("instance", instance))
+        provider = Provider(self._node, instance)
+        client.joining[name] = provider
+        critical = client.init.critical
+        self._submit(
+            client,
+            "join",
+            Proposal(self._next_request, name, "join", provider, attributes=request.attributes, critical=critical),
+        )
+        return None
+
+    def _propose(self, client: Client, request: Leave | ProviderMessage | ChangeStateValue | Expel) -> ErrorCode | None:
+        provider = client.providers.get(request.group)
+        if provider is None:
+            return "HA_GS_NOT_A_MEMBER"
+        if request.time_limit_us < 0:
+            return "HA_GS_BAD_PARAMETER"
+        number, group, phases, limit = self._next_request, request.group, request.phases, request.time_limit_us
+        match request:
+            case Leave():
+                proposal = Proposal(number, group, "leave", provider, phases=phases, time_limit_us=limit)
+            case ProviderMessage():
+                if len(request.message) > MESSAGE_MAX:
+                    return "HA_GS_BAD_PARAMETER"
+                proposal = Proposal(
+                    number, group, "message", provider, phases=phases, time_limit_us=limit, message=request.message
+                )
+            case ChangeStateValue():
+                if len(request.state) > STATE_MAX:
+                    return "HA_GS_BAD_PARAMETER"
+                proposal = Proposal(
+                    number,
+                    group,
+                    "state_change",
+                    provider,
+                    phases=phases,
+                    time_limit_us=limit,
+                    state=request.state,
+                    old_state=request.old,
+                )
+            case Expel():
+                if not request.providers:
+                    return "HA_GS_BAD_PARAMETER"
+                proposal = Proposal(
+                    number, group, "expel", provider, request.providers, phases=phases, time_limit_us=limit
+                )
+        self._submit(client, _tag(request), proposal)
+        return None
+
+    def _submit(self, client: Client, request: str, proposal: Proposal) -> None:
+        self._next_request += 1
+        self._outstanding[proposal.request] = (client.number, proposal, request)
+        self._to_leader(proposal)
+
+    def _goodbye(self, client: Client, request: Goodbye) -> ErrorCode | None:
+        provider = client.providers.pop(request.group, None)
+        if provider is None:
+            return "HA_GS_NOT_A_MEMBER"
+        self._provider_ended(request.group, provider, "said_goodbye")
+        return None
+
+    def _vote(self, client: Client, vote: Vote) -> ErrorCode | None:
+        provider = client.identity(vote.group)
+        group = self._table.groups.get(vote.group)
+        running = group.running if group is not None else None
+        if (
+            provider is None
+            or group is None
+            or running is None
+            or vote.token != notification_token(running)
+            or provider not in groups.voters(group, running)
+        ):
+            return "HA_GS_VOTE_NOT_EXPECTED"
+        if (vote.message and len(vote.message) > MESSAGE_MAX) or (vote.state and len(vote.state) > STATE_MAX):
+            return "HA_GS_BAD_PARAMETER"
+        known = self._ballots.get((vote.group, provider))
+        if known is not None and (known.serial, known.phase) == (running.begin.serial, running.phase):
+            return "HA_GS_VOTE_NOT_EXPECTED"
+        ballot = Ballot(
+            vote.group,
+            running.begin.serial,
+            running.phase,
+            provider,
+            vote.vote,
+            vote.message,
+            vote.state,
+            vote.default_vote,
+        )
+        self._ballots[vote.group, provider] = ballot
+        self._to_leader(ballot)
+        return None
+
+    def client_gone(self, number: int) -> None:
+        """A client's connection ended: all that it was has failed."""
+        client = self._clients.remove(number)
+        if client is None:
+            return
+        for name, provider in sorted(client.providers.items()):
+            self._provider_ended(name, provider, "provider_failure")
+        for name, provider in sorted(client.joining.items()):
+            for request in [
+                request for request, entry in self._outstanding.items() if entry[0] == number and entry[1].group == name
+            ]:
+                del self._outstanding[request]
+            self._provider_ended(name, provider, "provider_failure")
+
+    def _provider_ended(self, group: str, provider: Provider, reason: LeaveReason) -> None:
+        self._ballots.pop((group, provider), None)
+        self._to_leader(Failure(group, provider, reason))
+
+    def tick(self, now: int) -> None:
+        """Probe the clients that are due; those that do not answer are out."""
+        for event in self._clients.tick(now):
+            client = event.client
+            if isinstance(event, Unresponsive):
+                critical = client.init.critical
+                text = f"client {client.init.name} (pid {client.init.pid}) does not answer"
+                self._emit(Log(f"{text}: {'killed' if critical else 'its connection is closed'}"))
+                self._emit(CloseClient(client.number, client.init.pid, critical, text))
+                self.client_gone(client.number)
+            else:
+                self._notifier.notify(client, ResponsivenessProbe(client.probe))
+
+
+def _tag(request: Request) -> str:
+    return str(request.__struct_config__.tag)
