@@ -11,6 +11,7 @@ from collections import Counter, deque
 from typing import ClassVar
 
 from daemons.cthags.clients import Clients
+from daemons.cthags.detector import Settings
 from daemons.cthags.groups import GroupTable
 from daemons.cthags.inputs import (
     AliveNodes,
@@ -27,7 +28,7 @@ from daemons.cthags.inputs import (
     ViewInstalled,
 )
 from daemons.cthags.log import ViewLog
-from daemons.cthags.membership import Membership, Settings
+from daemons.cthags.membership import Membership
 from daemons.cthags.messages import (
     ClientStatus,
     DomainStatus,

@@ -14,6 +14,7 @@ import msgspec
 
 from daemons.caa import messages as caa
 from daemons.cthags.core import Core
+from daemons.cthags.detector import Settings
 from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
@@ -29,7 +30,6 @@ from daemons.cthags.inputs import (
     Store,
     ViewInstalled,
 )
-from daemons.cthags.membership import Settings
 from daemons.cthags.messages import (
     SOCKET_PATH,
     Init,

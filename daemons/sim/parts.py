@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from daemons.caa import core as caa
 from daemons.clstrmgr.core import ClusterManager
 from daemons.cthags.core import Core
-from daemons.cthags.membership import Settings
+from daemons.cthags.detector import Settings
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.process import Process

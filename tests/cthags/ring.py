@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from daemons.cthags.core import Core
+from daemons.cthags.detector import Settings
 from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
@@ -22,7 +23,6 @@ from daemons.cthags.inputs import (
     Store,
     ViewInstalled,
 )
-from daemons.cthags.membership import Settings
 from daemons.cthags.messages import (
     GroupAttributes,
     Init,
