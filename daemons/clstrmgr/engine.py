@@ -196,7 +196,8 @@ class EventEngine(Foundation):
             if event.mode == "unmanage":
                 self._effects.append(Subsystems(start=False, clinfo=True))
             elif event.mode in ("offline", "move"):
-                self._leaving = True
+                # A node that could not release a group stays a member, with the group in ERROR.
+                self._leaving = cluster.nodes[self.node_id] == "down"
 
     def _end_run(self) -> None:
         self.run = None

@@ -160,6 +160,12 @@ class OperatorDesk(EventEngine):
             nodes = (what.node,) if what.node else tuple(cluster.nodes)
             if any(states.state(node) in (*HELD, "ERROR") for node in nodes):
                 return messages.Done("failed", f"Resource group {what.group} could not be brought offline.")
+        elif isinstance(what, messages.StopServices) and (kept := cluster.unreleased_on(self.node_id)):
+            return messages.Done(
+                "failed",
+                f"Resource group {kept[0]} could not be released on node {self.node_name}: "
+                "it is in ERROR, and cluster services stay active.",
+            )
         return messages.Done()
 
     def _reported(self, report: messages.SystemEvent) -> None:

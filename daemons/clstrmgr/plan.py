@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event, Stage
+from daemons.clstrmgr.messages import NodeWord
 from daemons.clstrmgr.replicated import LACK_OF_NODE, ClusterState, PlanItem
 from daemons.clstrmgr.wire import Report
 from daemons.cluster import placement
@@ -225,7 +226,11 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
         cluster.nodes[event.node] = "up"
     elif event.name == events.FAIL_NODE:
         back = event.mode == events.CRASH and event.node in members
-        cluster.nodes[event.node] = "unmanaged" if event.mode == "unmanage" else "joining" if back else "down"
+        word: NodeWord = "unmanaged" if event.mode == "unmanage" else "joining" if back else "down"
+        if word == "down" and event.mode != events.CRASH and cluster.unreleased_on(event.node):
+            # Only this node can still give back what it holds, and only a member is heard: its services stay up.
+            word = "up"
+        cluster.nodes[event.node] = word
         for group in cluster.groups.values():
             if event.mode == "unmanage":
                 if group.state(event.node) in HELD:
@@ -233,7 +238,7 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
             elif event.mode == events.CRASH:
                 if group.wanted and not any(state in HELD for state in group.states.values()):
                     group.set(event.node, "OFFLINE", LACK_OF_NODE)
-            elif group.state(event.node) == "ERROR":
+            elif group.state(event.node) == "ERROR" and event.node not in group.unreleased():
                 group.set(event.node, "OFFLINE")
 
 

@@ -300,6 +300,10 @@ class ClusterState:
                     return node
         return 0
 
+    def unreleased_on(self, node: int) -> tuple[str, ...]:
+        """Groups that the node could not release: it may still have resources of them."""
+        return tuple(name for name, group in self.groups.items() if node in group.unreleased())
+
     def network_lost(self, node: int, network: str) -> bool:
         """Are all boot addresses of the node on this network down?"""
         addresses = [

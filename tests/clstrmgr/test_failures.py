@@ -46,6 +46,54 @@ def test_release_that_fails_lets_nobody_acquire() -> None:
     assert not any("[2]   ACQUIRE" in line for line in ring.trace)
 
 
+@pytest.mark.parametrize("mode", ["offline", "move"])
+def test_node_that_cannot_release_a_group_stays_until_it_can(mode: str) -> None:
+    """Nobody acquires what a stopping node still holds, however others join, ask or stop."""
+    ring = three()
+    broken = {1}
+    ring.job_hook = lambda node, job: "rg1" if node in broken and 'JOB_TYPE=FILESYSTEMS ACTION="RELEASE' in job else ""
+    refused = ring.request(1, messages.StopServices(mode))  # type: ignore[arg-type]
+    assert refused.error == "failed"
+    assert "rg1 could not be released on node node1" in refused.message
+    held = {1: "ERROR", 2: "OFFLINE", 3: "OFFLINE"}
+    assert ring.states("rg1") == held
+    assert (ring.nodes[1].state, ring.nodes[1].services) == ("ST_STABLE", True)
+    assert ring.request(2, messages.OnlineGroup("rg1", 2)).error == "failed"
+    assert ring.request(3, messages.StopServices("move")).error == ""
+    ring.start(3)
+    assert ring.states("rg1") == held
+    assert not any("ACQUIRE" in job for node, job in ring.jobs if node != 1)
+    broken.clear()
+    assert ring.request(1, messages.StopServices(mode)).error == ""  # type: ignore[arg-type]
+    assert ring.nodes[1].state == "ST_INIT"
+    assert ring.states("rg1")[1] == "OFFLINE"
+
+
+@pytest.mark.parametrize("mode", ["offline", "move"])
+def test_group_of_a_node_that_could_not_release_it_is_free_when_the_node_is_gone(mode: str) -> None:
+    ring = three()
+    ring.job_hook = lambda node, job: "rg1" if node == 1 and 'JOB_TYPE=VGS ACTION="RELEASE' in job else ""
+    ring.request(1, messages.StopServices(mode))  # type: ignore[arg-type]
+    ring.kill_manager(1)
+    ring.settle()
+    assert ring.states("rg1") == {1: "ERROR", 2: "OFFLINE", 3: "OFFLINE"}
+    ring.crash(1)
+    ring.settle()
+    expected = "ONLINE" if mode == "move" else "OFFLINE"
+    assert ring.states("rg1") == {1: "OFFLINE", 2: expected, 3: "OFFLINE"}
+
+
+def test_last_node_does_not_take_the_knowledge_of_what_it_holds_with_it() -> None:
+    """A cluster that is founded anew knows nothing: the last member stays as long as it holds something."""
+    ring = three()
+    ring.request(2, messages.StopServices("offline"))
+    ring.request(3, messages.StopServices("offline"))
+    ring.job_hook = lambda node, job: "rg1" if node == 1 and 'JOB_TYPE=APPLICATIONS ACTION="RELEASE' in job else ""
+    assert ring.request(1, messages.StopServices("offline")).error == "failed"
+    ring.start(2)
+    assert ring.states("rg1") == {1: "ERROR", 2: "OFFLINE", 3: "OFFLINE"}
+
+
 def test_script_failure_stops_the_program_until_recovery() -> None:
     ring = three()
     ring.trace.clear()

@@ -85,7 +85,27 @@ ROWS = {
 
 def test_clshowsrv_all_up() -> None:
     lines = clshowsrv.report(ROWS, ["Current state: ST_STABLE", "sccsid"], everything=True)
-    assert joined(lines) == golden("clshowsrv/up.txt")
+    shown = golden("clshowsrv/up.txt")
+    assert (
+        joined(lines)
+        == f"{shown}\nDetails of PowerHA SystemMirror cluster manager:\nCurrent state: ST_STABLE\nsccsid\n"
+    )
+
+
+def test_clshowsrv_of_the_capture() -> None:
+    """The 7.1.3 capture: clinfoES does not run and is not shown, the cluster manager's long status closes the text."""
+    text = golden("clshowsrv/capture.txt").splitlines()
+    rows = {words[0]: line for line in text if (words := line.split())[3:] == ["active"]}
+    rows["clinfoES"] = " clinfoES         cluster                       inoperative"
+    details = text[text.index("Details of PowerHA SystemMirror cluster manager:") + 1 :]
+    assert clshowsrv.report(rows, details, everything=True) == text
+
+
+def test_clshowsrv_without_a_cluster_manager() -> None:
+    rows = ROWS | {"clstrmgrES": " clstrmgrES       cluster                       inoperative"}
+    assert joined(clshowsrv.report(rows, [], everything=True)) == golden("clshowsrv/up.txt").replace(
+        ROWS["clstrmgrES"], rows["clstrmgrES"]
+    )
 
 
 def test_clshowsrv_services_stopped() -> None:

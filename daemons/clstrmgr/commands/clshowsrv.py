@@ -42,11 +42,13 @@ def report(rows: dict[str, str], details: list[str], everything: bool) -> list[s
 
     Args:
         rows: the lssrc row of each subsystem by its name.
-        details: the long status of the cluster manager, empty if it does not run. It is shown while cluster services
-            are down; then clevmgrdES and clinfoES do not run and are not shown.
+        details: the long status of the cluster manager, empty if it does not run. The whole of it is shown (a 7.1.3
+            capture with services up), of a node that takes no part in the cluster its first line only (a runbook's
+            listing of 7.1.3 and 7.2.2). The 7.2 listing with all services up ends before this paragraph.
+            clevmgrdES and clinfoES are shown only where they run.
         everything: RSCT and CAA too.
     """
-    down = [line for line in details[:1] if line.endswith((" ST_INIT", " NOT_CONFIGURED"))]
+    down = any(line.endswith((" ST_INIT", " NOT_CONFIGURED")) for line in details[:1])
     shown = [name for name in POWERHA if name == "clstrmgrES" or _active(rows.get(name, ""))]
     blocks = [("Status of the PowerHA SystemMirror subsystems:", shown)]
     if everything:
@@ -55,8 +57,8 @@ def report(rows: dict[str, str], details: list[str], everything: bool) -> list[s
     lines: list[str] = []
     for title, names in blocks:
         lines += [title, HEADER, *(rows[name] for name in names if name in rows), ""]
-    if down:
-        lines += ["Details of PowerHA SystemMirror cluster manager:", *down, ""]
+    if details:
+        lines += ["Details of PowerHA SystemMirror cluster manager:", *(details[:1] if down else details), ""]
     return lines[:-1]
 
 
