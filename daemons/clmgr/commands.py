@@ -370,7 +370,7 @@ def _delete_cluster(root: NodeRoot, c: Configuration, repository: Repository) ->
     except caa.CaaError:
         pass
     for name in configurations.CLASSES:
-        if name not in ("HACMPlogs", "HACMPevent"):
+        if name not in configurations.SEEDED_CLASSES:
             repository.delete(name)
 
 

@@ -198,7 +198,7 @@ def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[Gr
 def _resources(
     configuration: Configuration, group: ResourceGroup, cluster: ClusterState | None
 ) -> tuple[ResourceView, ...]:
-    monitored = {monitor.attribute("RESOURCE_TO_MONITOR") for monitor in configuration.monitors}
+    monitored = {application for monitor in configuration.monitors for application in monitor.applications}
     states = cluster.groups[group.name].states.values() if cluster is not None else ()
     held = any(state in HELD for state in states)
 

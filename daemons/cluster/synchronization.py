@@ -84,10 +84,11 @@ def unpack(archive: bytes) -> dict[str, list[OdmObject]]:
     """
     try:
         value = json.loads(archive)
-        objects = {name: [dict(o) for o in value[name]] for name in CLASSES}
+        # An archive that an earlier release wrote has fewer classes; what it does not know stays as it is here.
+        objects = {name: [dict(o) for o in value[name]] for name in CLASSES if name in value}
     except (ValueError, KeyError, TypeError) as error:
         raise ArchiveError(f"the archive is no configuration: {error!r}") from None
-    if not objects["HACMPcluster"]:
+    if not objects.get("HACMPcluster") or "HACMPnode" not in objects:
         raise ArchiveError("the archive has no cluster")
     return objects
 

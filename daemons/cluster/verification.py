@@ -149,5 +149,5 @@ def _controller(
                     f"The {what} script '{script}' of the application controller '{name}' is not executable on node "
                     f"'{node}'.",
                 )
-    if not any(monitor.attribute("RESOURCE_TO_MONITOR") == name for monitor in c.monitors):
+    if not c.monitors_of(name):
         yield Finding(False, f"There is no application monitor configured for the application controller '{name}'.")

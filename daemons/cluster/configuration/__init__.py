@@ -1,0 +1,57 @@
+"""The cluster's configuration as one value, read from and written to the HACMP* object classes.
+
+The classes and their fields are those of the product (the published format of a cluster snapshot, and administrators'
+``odmget`` listings; the order of fields is inferred where no listing was seen). Three copies exist on a node: the
+default directory that configuration commands edit (DCD), the staging one (SCD) and the active one (ACD), which alone
+the running daemons and event scripts read.
+"""
+
+from daemons.cluster.configuration.customization import CustomMethod, EventCustomization, FileCollection, NotifyMethod
+from daemons.cluster.configuration.model import Configuration, load, objects_of, store, undefined
+from daemons.cluster.configuration.objects import (
+    ACD,
+    CLASSES,
+    CLUSTER_VERSION,
+    DCD,
+    SCD,
+    SEEDED_CLASSES,
+    ConfigurationFault,
+    OdmObject,
+    Repository,
+)
+from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
+from daemons.cluster.configuration.resources import ApplicationController, ApplicationMonitor, ResourceGroup, Tape
+from daemons.cluster.configuration.topology import Cluster, Label, Network, Node, Site
+
+__all__ = [
+    "ACD",
+    "CLASSES",
+    "CLUSTER_VERSION",
+    "DCD",
+    "SCD",
+    "SEEDED_CLASSES",
+    "ApplicationController",
+    "ApplicationMonitor",
+    "Cluster",
+    "Configuration",
+    "ConfigurationFault",
+    "CustomMethod",
+    "EventCustomization",
+    "FallbackTimer",
+    "FileCollection",
+    "GroupDependency",
+    "Label",
+    "LocationDependency",
+    "Network",
+    "Node",
+    "NotifyMethod",
+    "OdmObject",
+    "Repository",
+    "ResourceGroup",
+    "Site",
+    "Tape",
+    "load",
+    "objects_of",
+    "store",
+    "undefined",
+]

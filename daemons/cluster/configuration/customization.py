@@ -1,0 +1,183 @@
+"""What administrators add to a cluster: HACMPevent, HACMPcustom, HACMPpager, HACMPfilecollection with HACMPfcfile."""
+
+from __future__ import annotations
+
+import msgspec
+
+from daemons.cluster.configuration.objects import ConfigurationFault, OdmObject, number, text
+
+
+class EventCustomization(msgspec.Struct, frozen=True, kw_only=True):
+    """HACMPevent: the command of an event and what the administrator wrapped around it."""
+
+    name: str
+    description: str = ""
+    command: str = ""
+    notify: str = ""
+    pre: str = ""
+    post: str = ""
+    recovery: str = ""
+    count: int = 0
+
+
+class CustomMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """HACMPcustom: a custom event script, or a snapshot or verification method (``kind`` event, snapshot, verify)."""
+
+    name: str
+    kind: str
+    program: str
+    description: str = ""
+    relation: str = ""
+
+
+class NotifyMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """HACMPpager: a remote notification. ``events`` are names of events, ``timeout`` seconds."""
+
+    name: str
+    program: str
+    contact: str = ""
+    description: str = ""
+    nodes: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    retries: int = 0
+    timeout: int = 45
+
+
+class FileCollection(msgspec.Struct, frozen=True, kw_only=True):
+    """HACMPfilecollection with its files: propagated at a synchronization, or when a file was changed."""
+
+    id: int
+    name: str
+    description: str = ""
+    with_synchronization: bool = False
+    when_changed: bool = False
+    files: tuple[str, ...] = ()
+
+
+def load_events(objects: list[OdmObject]) -> tuple[EventCustomization, ...]:
+    """The events that an administrator can wrap.
+
+    Raises:
+        ConfigurationFault: a recovery counter is no number.
+    """
+    return tuple(
+        EventCustomization(
+            name=text(o, "name"),
+            description=text(o, "desc"),
+            command=text(o, "cmd"),
+            notify=text(o, "notify"),
+            pre=text(o, "pre"),
+            post=text(o, "post"),
+            recovery=text(o, "recv"),
+            count=number(o, "count"),
+        )
+        for o in objects
+    )
+
+
+def event_changes(events: tuple[EventCustomization, ...]) -> dict[str, OdmObject]:
+    """The fields of HACMPevent objects that a configuration decides, by event."""
+    return {
+        e.name: {"notify": e.notify, "pre": e.pre, "post": e.post, "recv": e.recovery, "count": e.count} for e in events
+    }
+
+
+def load_methods(objects: list[OdmObject]) -> tuple[CustomMethod, ...]:
+    """The custom methods and events, in order of definition."""
+    return tuple(
+        CustomMethod(
+            name=text(o, "name"),
+            kind=text(o, "type"),
+            program=text(o, "value"),
+            description=text(o, "description"),
+            relation=text(o, "relation"),
+        )
+        for o in objects
+    )
+
+
+def method_objects(methods: tuple[CustomMethod, ...]) -> list[OdmObject]:
+    """HACMPcustom."""
+    return [
+        {"name": m.name, "type": m.kind, "description": m.description, "value": m.program, "relation": m.relation}
+        for m in methods
+    ]
+
+
+def load_notify_methods(objects: list[OdmObject]) -> tuple[NotifyMethod, ...]:
+    """The remote notifications, in order of definition.
+
+    Raises:
+        ConfigurationFault: a field is no number.
+    """
+    return tuple(
+        NotifyMethod(
+            name=text(o, "name"),
+            program=text(o, "filename"),
+            contact=text(o, "number"),
+            description=text(o, "description"),
+            nodes=tuple(text(o, "nodename").split()),
+            events=tuple(text(o, "events").split()),
+            retries=number(o, "retrycnt"),
+            timeout=number(o, "timeout"),
+        )
+        for o in objects
+    )
+
+
+def notify_method_objects(methods: tuple[NotifyMethod, ...]) -> list[OdmObject]:
+    """HACMPpager."""
+    return [
+        {
+            "name": m.name,
+            "description": m.description,
+            "nodename": " ".join(m.nodes),
+            "filename": m.program,
+            "number": m.contact,
+            "events": " ".join(m.events),
+            "retrycnt": m.retries,
+            "timeout": m.timeout,
+        }
+        for m in methods
+    ]
+
+
+def load_collections(collections: list[OdmObject], files: list[OdmObject]) -> tuple[FileCollection, ...]:
+    """The file collections, in order of definition.
+
+    Raises:
+        ConfigurationFault: a file belongs to no collection.
+    """
+    members: dict[int, list[str]] = {number(o, "fc_id"): [] for o in collections}
+    for o in files:
+        if (key := number(o, "fc_id")) not in members:
+            raise ConfigurationFault(f"HACMPfcfile has the file {text(o, 'fc_file')} in no file collection")
+        members[key].append(text(o, "fc_file"))
+    return tuple(
+        FileCollection(
+            id=number(o, "fc_id"),
+            name=text(o, "fc_name"),
+            description=text(o, "fc_description"),
+            with_synchronization=number(o, "fc_propagate_with_sync") != 0,
+            when_changed=number(o, "fc_propagate_auto") != 0,
+            files=tuple(members[number(o, "fc_id")]),
+        )
+        for o in collections
+    )
+
+
+def collection_objects(collections: tuple[FileCollection, ...]) -> dict[str, list[OdmObject]]:
+    """HACMPfilecollection, HACMPfcfile."""
+    return {
+        "HACMPfilecollection": [
+            {
+                "fc_id": c.id,
+                "fc_name": c.name,
+                "fc_description": c.description,
+                "fc_propagate_with_sync": int(c.with_synchronization),
+                "fc_propagate_auto": int(c.when_changed),
+            }
+            for c in collections
+        ],
+        "HACMPfcfile": [{"fc_id": c.id, "fc_file": path} for c in collections for path in c.files],
+    }
