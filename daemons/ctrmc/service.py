@@ -39,6 +39,7 @@ from daemons.runtime.pump import Pump
 from daemons.runtime.trust import Refused, challenge_server
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
+from srcctl.node import environment
 from srcctl.node.root import replace_file
 
 REGISTRY_FILE = "/var/ct/cfg/registry.json"
@@ -170,23 +171,21 @@ class ResourceMonitoring(Daemon):
 
     async def _run_response(self, run_response: core.RunResponse) -> None:
         action = run_response.action
-        path, *arguments = action.script.split()
-        environment = {**os.environ, **dict(run_response.environment)}
-        environment.pop("SPT_NOENV", None)
+        variables = {**os.environ, **dict(run_response.environment)}
+        variables.pop("SPT_NOENV", None)
         output, status = b"", 127
         async with self.scripts:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    self.root.path(path),
-                    *arguments,
+                    *environment.shell(action.script, self.root),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
-                    env=environment,
+                    env=variables,
                     start_new_session=True,
                 )
             except OSError as error:
-                output = f"{path}: {error.strerror}".encode()
+                output = f"{action.script}: {error.strerror}".encode()
             else:
                 try:
                     async with asyncio.timeout(SCRIPT_LIMIT):

@@ -95,3 +95,8 @@ def rooted(command: str, root: NodeRoot) -> str:
             result.append(character)
             index += 1
     return "".join(result)
+
+
+def shell(command: str, root: NodeRoot) -> list[str]:
+    """How the node's shell runs a line; in folder mode the product's absolute paths are the node's own."""
+    return ["/bin/sh", "-c", rooted(command, root) if root.directory else command]

@@ -41,6 +41,7 @@ from srcctl.node.requests import ControlSocket
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.node.table import ProcessTable
 from srcctl.node.view import current_mount_points
+from srcctl.storage import filesystems
 
 SRCMSTR: Final = "/usr/sbin/srcmstr"
 CAA_NAME: Final = "caa"
@@ -127,6 +128,8 @@ class Lpar:
             os.write(self.ready, b"ready\n")
             os.close(self.ready)
             self.ready = -1
+        with contextlib.suppress(OSError):
+            filesystems.forget(self.root)
         self._import_programs()
         self._start_caa()
         self._log_boot()
@@ -230,7 +233,7 @@ class Lpar:
             elif simple:
                 pid = spawn.fork_exec(self.root, request)
             else:
-                pid = spawn.fork_exec(self.root, request, self._shell(command))
+                pid = spawn.fork_exec(self.root, request, environment.shell(command, self.root))
         except OSError as error:
             self.console.write(f"INIT: {words[0]}: {error.strerror} (id: {record.identifier})")
             if theirs is not None:
@@ -245,12 +248,6 @@ class Lpar:
             self.gate = record.identifier
             self._tell(messages.Table(self.table.entries()))
         return True
-
-    def _shell(self, command: str) -> list[str]:
-        if self.root.directory:
-            # In folder mode the product's absolute paths are those of the node's own tree.
-            command = environment.rooted(command, self.root)
-        return ["/bin/sh", "-c", command]
 
     def _end_record(self, identifier: str, number: int) -> None:
         for child in self.children.values():

@@ -137,8 +137,25 @@ def unmount(root: NodeRoot, mount_point: str) -> None:
         return
     if users(root, source):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount_point)
+    _leave(target)
+
+
+def _leave(target: str) -> None:
+    """Put the empty mount point back in the place of a link to the contents."""
     os.unlink(target)
     os.mkdir(target)
+
+
+def forget(root: NodeRoot) -> None:
+    """Begin a boot with no shared file system mounted: in folder mode a mount would outlive the machine otherwise.
+
+    Raises:
+        OSError: the node's root cannot be written.
+    """
+    if root.identity.mode == "view":
+        return
+    for mount_point in mounted(root):
+        _leave(root.path(mount_point))
 
 
 def users(root: NodeRoot, directory: str) -> list[int]:

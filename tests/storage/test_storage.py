@@ -100,6 +100,20 @@ def test_a_volume_group_belongs_to_one_live_node(nodes: tuple[Node, Node], run: 
     second.die()
 
 
+def test_a_mount_does_not_outlive_the_machine(nodes: tuple[Node, Node], run: Run) -> None:
+    first, second = nodes
+    run(first, "mkvg", "-y", "datavg", "hdisk2")
+    run(first, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sharedfs", "-a", "size=32M")
+    assert run(first, "mount", "/sharedfs")[0] == 0
+    first.die()
+    filesystems.forget(first.root)
+    assert filesystems.mounted(first.root) == {}
+    first.boot_up()
+    assert run(first, "mount", "/sharedfs") == (0, "", "")
+    first.die()
+    second.die()
+
+
 def test_messages_for_what_is_not_there(nodes: tuple[Node, Node], run: Run) -> None:
     first, _ = nodes
     assert run(first, "varyonvg", "nosuch")[2].startswith("0516-306 varyonvg: Unable to find volume group nosuch")
