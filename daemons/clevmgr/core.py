@@ -1,7 +1,9 @@
 """clevmgrdES as a pure machine: from what the system says to what the cluster manager is told.
 
-Reports are kept in order and sent again until the cluster manager took them; a report that is overtaken by its opposite
-before it was sent is dropped together with it.
+It keeps the last known state of every interface, of the repository disk, and of every shared disk and volume group, and
+reports changes. Reports are kept in order and sent again, with the same serial number, until the cluster manager took
+them; a report that is overtaken by its opposite before it was sent is dropped together with it. What it knows dies with
+it: its successor looks at everything once and tells all of it, and the cluster manager passes over what it knows.
 """
 
 from __future__ import annotations
@@ -26,37 +28,74 @@ Kind: TypeAlias = Literal[
     "disk_lost",
     "disk_back",
     "volume_group_lost",
+    "volume_group_back",
 ]
-_OPPOSITE: dict[str, str] = {
-    "interface_down": "interface_up",
-    "interface_up": "interface_down",
-    "repository_lost": "repository_back",
-    "repository_back": "repository_lost",
-    "disk_lost": "disk_back",
-    "disk_back": "disk_lost",
+Family: TypeAlias = Literal["interface", "repository", "disk", "volume_group"]
+KINDS: dict[Family, tuple[Kind, Kind]] = {
+    "interface": ("interface_down", "interface_up"),
+    "repository": ("repository_lost", "repository_back"),
+    "disk": ("disk_lost", "disk_back"),
+    "volume_group": ("volume_group_lost", "volume_group_back"),
 }
+"""How the loss of a thing and its return are reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Input: an event of CAA. ``addresses`` map interface names of this node to boot addresses."""
+    """Input: an event of CAA."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
-class Disks:
-    """Input: the shared disks of volume groups that are varied on here, which of them failed, and their groups."""
+class GroupDisks:
+    """A volume group that this node knows: its disks in the order of its definition, and those of them that failed.
 
-    failed: tuple[tuple[str, str], ...]
-    """Pairs of disk and volume group."""
+    ``failed`` is empty where the group is not varied on here.
+    """
+
+    name: str
+    disks: tuple[str, ...]
+    failed: frozenset[str] = frozenset()
+
+    @property
+    def quorum(self) -> bool:
+        """Whether more than half of the descriptor areas are left: one a disk; two on the only disk, and on the first
+        of two (the AIX manual "Volume group quorum")."""
+        copies = dict.fromkeys(self.disks, 1)
+        if len(self.disks) <= 2:
+            copies.update(dict.fromkeys(self.disks[:1], 2))
+        left = sum(count for disk, count in copies.items() if disk not in self.failed)
+        return 2 * left > sum(copies.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """Input: how things stand, looked at and not learned by an event: at this daemon's start and whenever CAA is back.
+
+    ``groups`` are all volume groups that this node knows.
+    """
+
+    interfaces: tuple[tuple[str, bool], ...]
+    """Pairs of interface name and whether it works."""
+    repository: str
+    repository_up: bool
+    groups: tuple[GroupDisks, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Disks:
+    """Input: a look at the volume groups that this node knows."""
+
+    groups: tuple[GroupDisks, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Input: the cluster manager took the report with this serial number."""
+    """Input: the cluster manager took the report with this serial number; ``news`` unless it knew it already."""
 
     serial: int
+    news: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +105,7 @@ class NotTaken:
     serial: int
 
 
-Input: TypeAlias = Happened | Disks | Taken | NotTaken | Tick
+Input: TypeAlias = Happened | Surveyed | Disks | Taken | NotTaken | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,38 +141,47 @@ class EventManager:
         own: this node's number.
         uuid: this node's uuid.
         addresses: interface names of this node and their boot addresses.
+        serial: where serial numbers begin, above those of this daemon's former lives.
     """
 
-    def __init__(self, own: int, uuid: str, addresses: dict[str, str]) -> None:
+    def __init__(self, own: int, uuid: str, addresses: dict[str, str], serial: int = 0) -> None:
         self.own = own
         self.uuid = uuid.replace("-", "").upper()
         self.addresses = addresses
         self.waiting: deque[SystemEvent] = deque()
         self.told = 0
-        self.lost_disks: frozenset[tuple[str, str]] = frozenset()
-        self._serial = 0
+        self._lost: dict[tuple[Family, str], bool] = {}
+        self._entries: dict[int, list[Effect]] = {}
+        self._serial = serial
         self._sending = False
         self._sent = 0
         self._retry_at: int | None = None
+
+    @property
+    def lost(self) -> frozenset[tuple[Family, str]]:
+        """What is lost now."""
+        return frozenset(thing for thing, lost in self._lost.items() if lost)
 
     def next_deadline(self) -> int | None:
         return self._retry_at
 
     def describe(self) -> dict[str, object]:
-        return {"waiting": [report.kind for report in self.waiting], "told": self.told}
+        return {
+            "waiting": [report.kind for report in self.waiting],
+            "told": self.told,
+            "lost": sorted(self.lost),
+        }
 
     def step(self, now: int, value: Input) -> list[Effect]:
         match value:
             case Happened(event):
                 return self._happened(event)
-            case Disks(failed):
-                return self._disks(frozenset(failed))
-            case Taken(serial):
-                self._sending = False
-                if self.waiting and self.waiting[0].serial == serial:
-                    self.waiting.popleft()
-                    self.told += 1
-                return self._send()
+            case Surveyed():
+                return self._surveyed(value)
+            case Disks(groups):
+                return self._looked_at(groups)
+            case Taken(serial, news):
+                return self._taken(serial, news)
             case NotTaken():
                 self._sending = False
                 self._retry_at = now + RETRY
@@ -149,43 +197,97 @@ class EventManager:
             return []
         match event.kind:
             case "ADAPTER_DOWN" | "ADAPTER_UP":
-                address = self.addresses.get(event.subject, event.subject)
-                return self._report("interface_down" if event.kind == "ADAPTER_DOWN" else "interface_up", address)
-            case "REP_DOWN":
-                text = f"Error: Node 0x{self.uuid} has lost access to repository disk {event.subject}."
-                entry = LogEntry("OPMSG", "clevmgrd", text)
-                return [entry, *self._report("repository_lost", event.subject, self.uuid)]
-            case "REP_UP":
-                return self._report("repository_back", event.subject, self.uuid)
+                return self._note("interface", self._address(event.subject), event.kind == "ADAPTER_DOWN")
+            case "REP_DOWN" | "REP_UP":
+                return self._repository(event.subject, event.kind == "REP_DOWN")
         return []
 
-    def _disks(self, failed: frozenset[tuple[str, str]]) -> list[Effect]:
-        effects: list[Effect] = []
-        for disk, group in sorted(failed - self.lost_disks):
-            effects.append(LogEntry("LVM_SA_PVMISS", "LVDD", disk))
-            effects.append(LogEntry("LVM_SA_QUORCLOSE", "LVDD", group))
-            effects += self._report("disk_lost", disk, group)
-        for disk, group in sorted(self.lost_disks - failed):
-            effects += self._report("disk_back", disk, group)
-        self.lost_disks = failed
+    def _surveyed(self, survey: Surveyed) -> list[Effect]:
+        effects = self._repository(survey.repository, not survey.repository_up, looked=True)
+        for name, up in survey.interfaces:
+            effects += self._note("interface", self._address(name), not up, looked=True)
+        for group in survey.groups:
+            effects += self._volume_group(group, looked=True)
         return effects
 
-    def _report(self, kind: Kind, subject: str, detail: str = "") -> list[Effect]:
+    def _address(self, interface: str) -> str:
+        return self.addresses.get(interface, interface)
+
+    def _repository(self, disk: str, lost: bool, looked: bool = False) -> list[Effect]:
+        effects: list[Effect] = []
+        for family, former in sorted(self.lost):
+            if family == "repository" and former != disk:
+                effects += self._note("repository", former, False, self.uuid)  # it was replaced
+        text = f"Error: Node 0x{self.uuid} has lost access to repository disk {disk}."
+        return effects + self._note("repository", disk, lost, self.uuid, LogEntry("OPMSG", "clevmgrd", text), looked)
+
+    def _looked_at(self, groups: tuple[GroupDisks, ...]) -> list[Effect]:
+        effects = [effect for group in groups for effect in self._volume_group(group)]
+        known = {group.name for group in groups} | {disk for group in groups for disk in group.disks}
+        for family, subject in sorted(self.lost):
+            if family in ("disk", "volume_group") and subject not in known:
+                effects += self._note(family, subject, False)  # exportvg, reducevg
+        return effects
+
+    def _volume_group(self, group: GroupDisks, looked: bool = False) -> list[Effect]:
+        effects: list[Effect] = []
+        for disk in group.disks:
+            entry = LogEntry("LVM_SA_PVMISS", "LVDD", disk)
+            effects += self._note("disk", disk, disk in group.failed, group.name, entry, looked)
+        entry = LogEntry("LVM_SA_QUORCLOSE", "LVDD", group.name)
+        return effects + self._note("volume_group", group.name, not group.quorum, "", entry, looked)
+
+    # Reports.
+
+    def _note(
+        self,
+        family: Family,
+        subject: str,
+        lost: bool,
+        detail: str = "",
+        entry: LogEntry | None = None,
+        looked: bool = False,
+    ) -> list[Effect]:
+        """The state of a thing; ``entry`` is logged when it was lost.
+
+        ``looked``: no event, so a former life of this daemon may have told and logged it; then it is told again,
+        and the cluster manager's answer says whether it is news.
+        """
+        known = self._lost.get((family, subject))
+        first = known is None and looked
+        if known == lost or (known is None and not lost and not looked):
+            self._lost[family, subject] = lost
+            return []
+        kind = KINDS[family][0 if lost else 1]
+        entries: list[Effect] = [entry] if entry is not None and lost else []
+        effects: list[Effect] = [] if first else [*entries, Log(f"{kind} {subject}")]
         last = self.waiting[-1] if self.waiting else None
         # A report that was sent once may have been taken although no answer came: its opposite must follow it.
         if (
             last is not None
             and last.serial != self._sent
             and last.subject == subject
-            and last.kind == _OPPOSITE.get(kind)
+            and last.kind == KINDS[family][1 if lost else 0]
         ):
-            self.waiting.pop()
-            return [Log(f"{kind} {subject}: over before it was told")]
+            self._lost[family, subject] = lost
+            self._entries.pop(self.waiting.pop().serial, None)
+            return [*effects, Log(f"{kind} {subject}: over before it was told")]
         if len(self.waiting) >= WAITING_MAX:
-            return [Log(f"{kind} {subject}: lost, {WAITING_MAX} reports are waiting")]
+            return [Log(f"{kind} {subject}: put off, {WAITING_MAX} reports are waiting")]
+        self._lost[family, subject] = lost
         self._serial += 1
         self.waiting.append(SystemEvent(kind, subject, detail, self._serial))
-        return [Log(f"{kind} {subject}"), *self._send()]
+        if first and lost:
+            self._entries[self._serial] = [*entries, Log(f"{kind} {subject}")]
+        return [*effects, *self._send()]
+
+    def _taken(self, serial: int, news: bool) -> list[Effect]:
+        self._sending = False
+        effects = self._entries.pop(serial, [])
+        if self.waiting and self.waiting[0].serial == serial:
+            self.waiting.popleft()
+            self.told += 1
+        return [*(effects if news else []), *self._send()]
 
     def _send(self) -> list[Effect]:
         if self._sending or self._retry_at is not None or not self.waiting:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from daemons.caa import client as caa
-from daemons.caa.messages import Event, Membership, Subscribe
+from daemons.caa.messages import Answer, Event, Membership, Request, Subscribe
 from daemons.clevmgr import core
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import SOCKET_PATH, Done, SystemEvent
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.pump import Pump
+from daemons.runtime.seal import boot_microseconds
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
 from srcctl.network.faults import Faults
@@ -25,6 +26,8 @@ TITLES = {
     "LVM_SA_PVMISS": "PHYSICAL VOLUME",
     "LVM_SA_QUORCLOSE": "VOLUME GROUP",
 }
+RECONNECT = 0.5
+"""Seconds between attempts to reach a CAA that was stopped (patience: there is no event for its return)."""
 REPORT_PATIENCE = 30.0
 """Seconds that the cluster manager may take to accept a report."""
 
@@ -37,22 +40,17 @@ class EventManagement(Daemon):
 
     async def start(self) -> None:
         self.faults = Faults(self.identity.lab)
-        try:
-            self.connection = await caa.connect(self.root)
-            self.connection.send(Subscribe(events=True))
-            first = await self.connection.receive()
-        except (OSError, Closed, RemoteFault):
-            raise CannotStart("clevmgrdES: CAA is not active on this node.") from None
-        if not isinstance(first, Membership):
-            raise CannotStart("clevmgrdES: CAA gave an unexpected answer.")
+        found = await self._subscribe()
+        if found is None:
+            raise CannotStart("clevmgrdES: CAA is not active on this node.")
+        self.connection, first = found
         uuid = next((node.uuid for node in first.nodes if node.number == first.own), "")
         addresses = {interface.name: interface.address for interface in self.identity.interfaces}
-        self.machine = core.EventManager(first.own, uuid, addresses)
+        self.machine = core.EventManager(first.own, uuid, addresses, boot_microseconds())
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.log.write("started")
-        if not first.repository_up:
-            # It was lost before this daemon began to listen; told before any event, or a REP_UP would be overtaken.
-            await self._lost_already(first)
+        # Told before any event, or a return would be overtaken by the loss before it.
+        await self._survey()
         self.spawn(self._listen())
         self.spawn(self._watch_disks())
 
@@ -63,49 +61,84 @@ class EventManagement(Daemon):
         return 0
 
     def long_status(self) -> str:
+        if not hasattr(self, "machine"):
+            return ""  # asked while it starts
         waiting = ", ".join(f"{report.kind} {report.subject}" for report in self.machine.waiting)
         return f"Reports to the cluster manager: {self.machine.told}\nWaiting: {waiting or 'none'}"
 
-    async def _lost_already(self, membership: Membership) -> None:
+    async def _subscribe(self) -> tuple[LocalConnection[Request, Answer], Membership] | None:
+        """A connection with CAA that delivers events; None while CAA is not active."""
         try:
-            disk = (await asyncio.to_thread(caa.status, self.root)).disk
+            connection = await caa.connect(self.root)
+        except OSError:
+            return None
+        try:
+            first = await connection.request(Subscribe(events=True))
+        except (Closed, RemoteFault):
+            connection.close()
+            return None
+        if not isinstance(first, Membership):
+            raise CannotStart("clevmgrdES: CAA gave an unexpected answer.")
+        return connection, first
+
+    async def _survey(self) -> None:
+        """How things stand: what happened while this daemon did not listen made no event for it."""
+        try:
+            status = await asyncio.to_thread(caa.status, self.root)
         except caa.CaaError:
+            return  # it is gone again: another look follows its return
+        if status.membership is None:
             return
-        self.pump.feed(core.Happened(Event(0, "REP_DOWN", membership.own, disk, 0)))
+        groups: tuple[core.GroupDisks, ...] = ()
+        try:
+            groups = await asyncio.to_thread(self._known_groups)
+        except (OdmError, OSError) as error:
+            self.log.write(f"the volume groups cannot be read: {error}")
+        links = tuple((interface.name, interface.up) for interface in status.interfaces)
+        self.pump.feed(core.Surveyed(links, status.disk, status.membership.repository_up, groups))
 
     async def _listen(self) -> None:
-        try:
-            while True:
-                message = await self.connection.receive()
-                if isinstance(message, Event):
-                    self.pump.feed(core.Happened(message))
-        except (Closed, RemoteFault):
-            self.log.write("CAA has ended")
-            self.request_stop(True)
+        while True:
+            try:
+                while True:
+                    message = await self.connection.receive()
+                    if isinstance(message, Event):
+                        self.pump.feed(core.Happened(message))
+            except (Closed, RemoteFault):
+                self.log.write("CAA has ended")
+            self.connection.close()
+            self.connection = await self._reconnect()
+            self.log.write("CAA is back")
+            await self._survey()
+
+    async def _reconnect(self) -> LocalConnection[Request, Answer]:
+        while True:
+            found = await self._subscribe()
+            if found is not None:
+                return found[0]
+            await asyncio.sleep(RECONNECT)
 
     async def _watch_disks(self) -> None:
         """Faults of shared disks make no event of their own here; a look is one stat while nothing has failed."""
         pause = self.scale.schedule(DISK_WATCH) / 1_000_000
         while True:
-            if self.faults.current.disks or self.machine.lost_disks:
+            if self.faults.current.disks or self.machine.lost:
                 try:
-                    failed = await asyncio.to_thread(self._failed_disks)
+                    groups = await asyncio.to_thread(self._known_groups)
                 except (OdmError, OSError) as error:
                     self.log.write(f"the volume groups cannot be read: {error}")
                 else:
-                    self.pump.feed(core.Disks(failed))
+                    self.pump.feed(core.Disks(groups))
             await asyncio.sleep(pause)
 
-    def _failed_disks(self) -> tuple[tuple[str, str], ...]:
-        """Failed disks of volume groups that this node has varied on, by the reservations that it holds."""
-        groups = VolumeGroups(self.root)
-        failed = []
-        for disk in sorted(self.faults.current.disks):
-            known = dict(self.machine.lost_disks).get(disk)
-            group = known or groups.known_on(disk)
-            if group and groups.holder(disk) == self.identity.node:
-                failed.append((disk, group))
-        return tuple(failed)
+    def _known_groups(self) -> tuple[core.GroupDisks, ...]:
+        """The volume groups in this node's ODM, with failed disks where the node has reserved one of them."""
+        groups, failed, found = VolumeGroups(self.root), self.faults.current.disks, []
+        for name in groups.known():
+            disks = groups.known_disks(name)
+            active = any(groups.holder(disk) == self.identity.node for disk in disks)
+            found.append(core.GroupDisks(name, disks, failed & set(disks) if active else frozenset()))
+        return tuple(found)
 
     def _execute(self, effect: core.Effect) -> None:
         match effect:
@@ -130,9 +163,7 @@ class EventManagement(Daemon):
         except (OSError, Closed, RemoteFault, TimeoutError):
             self.pump.feed(core.NotTaken(report.serial))
             return
-        if answer.error:
-            self.log.write(f"{report.kind} {report.subject}: {answer.message or answer.error}")
-        self.pump.feed(core.Taken(report.serial))
+        self.pump.feed(core.Taken(report.serial, news=answer.error != "already"))
 
 
 def main(argv: list[str]) -> int:

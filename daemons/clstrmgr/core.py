@@ -337,6 +337,9 @@ class ClusterManager(OperatorDesk):
         assert isinstance(what, messages.StartServices)
         for address, network in self._down_here.items():
             self._want(Event(events.FAIL_INTERFACE, self.node_id, network=network, address=address))
+        for (thing, name), detail in self._lost_here.items():
+            if thing == "repository":
+                self._want(Event(events.REP_DISK_NOTIFY, self.node_id, network=detail, address=name))
         self.joining.number = self._want(Event(events.JOIN_NODE, self.node_id, mode=what.manage))
         self.pending.append(self.joining)
         self.joining = None

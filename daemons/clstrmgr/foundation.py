@@ -69,6 +69,9 @@ class Foundation:
         self._alive: frozenset[int] = frozenset()
         self._gone: dict[int, int] = {}
         self._down_here: dict[str, str] = {}
+        self._lost_here: dict[tuple[str, str], str] = {}
+        """What clevmgrdES reported lost, as pairs of kind of thing and name, with the report's detail."""
+        self._last_report = 0
         self._request_number = 0
         self._run_number = 0
         self._logged_state: ManagerState | None = None

@@ -208,9 +208,10 @@ class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
         interface_down, interface_up     boot address (or interface name) of this node
         repository_lost, repository_back name of the repository disk
         disk_lost, disk_back             name of a shared disk
-        volume_group_lost                name of the volume group that lost its quorum
+        volume_group_lost, _back         name of the volume group that lost its quorum
         rootvg_lost                      "rootvg"
-    ``serial`` makes a repeated report harmless.
+    A report is answered by ``Done("already")`` if it is none of news: its ``serial`` is not above that of the last one
+    (it was sent again because the answer got lost), or what it reports is known. Serial 0 is always taken.
     """
 
     kind: Literal[
@@ -221,6 +222,7 @@ class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
         "disk_lost",
         "disk_back",
         "volume_group_lost",
+        "volume_group_back",
         "rootvg_lost",
     ]
     subject: str

@@ -12,6 +12,7 @@ from daemons.clstrmgr.inputs import (
     Subsystems,
 )
 from daemons.clstrmgr.replicated import ClusterState
+from daemons.cluster.configuration import Label
 from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
 from srcctl.machine import LocalFault
@@ -168,40 +169,63 @@ class OperatorDesk(EventEngine):
             )
         return messages.Done()
 
+    def is_news(self, report: messages.SystemEvent) -> bool:
+        """Whether a report of clevmgrdES tells anything: it was not seen before, and its matter is not known."""
+        if report.serial and report.serial <= self._last_report:
+            return False
+        if report.kind in ("interface_down", "interface_up"):
+            label = self._boot_label(report.subject)
+            return label is not None and (report.kind == "interface_down") != (label.address in self._down_here)
+        thing, _, what = report.kind.rpartition("_")
+        return (what == "lost") != ((thing, report.subject) in self._lost_here)
+
     def _reported(self, report: messages.SystemEvent) -> None:
+        news = self.is_news(report)
+        self._last_report = max(self._last_report, report.serial)
+        if not news:
+            return
         self._log(f"system event: {report.kind} {report.subject} {report.detail}".rstrip())
         if report.kind in ("interface_down", "interface_up"):
             self._interface(report)
+            return
+        thing, _, what = report.kind.rpartition("_")
+        if what == "back":
+            del self._lost_here[thing, report.subject]
+            return
+        self._lost_here[thing, report.subject] = report.detail
         if self.cluster is None or not self.services:
             return
-        if report.kind == "repository_lost":
+        if thing == "repository":
             event = Event(events.REP_DISK_NOTIFY, self.node_id, network=report.detail, address=report.subject)
             self._want(event)
-        elif report.kind in ("volume_group_lost", "disk_lost") and self.configuration is not None:
-            lost = {report.subject} if report.kind == "volume_group_lost" else set(report.detail.split())
+        elif thing == "volume_group" and self.configuration is not None:
+            # A disk alone moves nothing: a volume group that keeps its quorum works on (selective fallover follows
+            # LVM_SA_QUORCLOSE).
             for group in self.configuration.groups:
                 held = self.cluster.groups[group.name].state(self.node_id) in HELD
-                if held and lost & set(group.resource("VOLUME_GROUP")):
+                if held and report.subject in group.resource("VOLUME_GROUP"):
                     self._want(Event(events.RG_MOVE, self.node_id, mode=events.FAILED, group=group.name))
 
-    def _interface(self, report: messages.SystemEvent) -> None:
+    def _boot_label(self, subject: str) -> Label | None:
+        """This node's boot label that a report names by address, interface or label."""
         if self.configuration is None:
-            return
-        label = next(
+            return None
+        return next(
             (
                 entry
                 for entry in self.configuration.labels
                 if entry.function == "boot"
                 and entry.node == self.node_name
-                and report.subject in (entry.address, entry.interface, entry.label)
+                and subject in (entry.address, entry.interface, entry.label)
             ),
             None,
         )
+
+    def _interface(self, report: messages.SystemEvent) -> None:
+        label = self._boot_label(report.subject)
         if label is None:
             return
         down = report.kind == "interface_down"
-        if down == (label.address in self._down_here):
-            return
         if down:
             self._down_here[label.address] = label.network
         else:

@@ -467,8 +467,9 @@ class ClusterManagerDaemon(Daemon):
                 self.reload()
                 connection.send(messages.Done())
             case messages.SystemEvent():
+                news = self.core.is_news(request)
                 self.pump.feed(Reported(request))
-                connection.send(messages.Done())
+                connection.send(messages.Done() if news else messages.Done("already"))
             case messages.NextJob():
                 connection.send(messages.Job(self._job()))
             case messages.ResourceUpdate(state, resource, script, group):

@@ -137,6 +137,12 @@ class VolumeGroups:
         found = Repository(self._root, "/etc/objrepos").get("CuAt", f"attribute=pv AND value='{identifier}'")
         return str(found[0]["name"]) if found else None
 
+    def known_disks(self, name: str) -> tuple[str, ...]:
+        """The disks that this node's ODM has for a volume group, readable or not, in the order of its definition."""
+        disks = {pvid(self._identity.lab_id, disk): disk for disk in disk_names(self._lab)}
+        found = Repository(self._root, "/etc/objrepos").get("CuAt", f"name='{name}' AND attribute=pv")
+        return tuple(disks[str(o["value"])] for o in found if str(o["value"]) in disks)
+
     def make_known(self, group: VolumeGroup) -> None:
         """Put a volume group into this node's ODM."""
         repository = Repository(self._root, "/etc/objrepos")

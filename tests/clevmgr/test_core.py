@@ -41,12 +41,85 @@ def test_interfaces_are_told_by_their_boot_address_and_other_nodes_not_at_all() 
     assert m.step(0, happened("NODE_DOWN", "")) == []
 
 
-def test_a_lost_disk_of_a_volume_group() -> None:
+def group(*failed: str, disks: tuple[str, ...] = ("hdisk2", "hdisk3", "hdisk4")) -> core.Disks:
+    return core.Disks((core.GroupDisks("datavg", disks, frozenset(failed)),))
+
+
+def labels(effects: list[core.Effect]) -> list[str]:
+    return [effect.label for effect in effects if isinstance(effect, core.LogEntry)]
+
+
+def answered(m: core.EventManager, effects: list[core.Effect], news: bool = True) -> tuple[list[str], list[str]]:
+    """Let the cluster manager take every report: what it was told, and the labels of the error log's entries."""
+    kinds, entries = [], []
+    while effects:
+        entries += labels(effects)
+        reports = told(effects)
+        kinds += [f"{report.kind} {report.subject}" for report in reports]
+        effects = [e for report in reports for e in m.step(0, core.Taken(report.serial, news))]
+    return kinds, entries
+
+
+def test_a_volume_group_that_keeps_its_quorum_is_not_lost() -> None:
     m = machine()
-    effects = m.step(0, core.Disks((("hdisk2", "datavg"),)))
-    assert [e.label for e in effects if isinstance(e, core.LogEntry)] == ["LVM_SA_PVMISS", "LVM_SA_QUORCLOSE"]
-    assert told(effects)[0].kind == "disk_lost"
-    assert m.step(0, core.Disks((("hdisk2", "datavg"),))) == []
+    assert answered(m, m.step(0, group("hdisk2"))) == (["disk_lost hdisk2"], ["LVM_SA_PVMISS"])
+    assert m.step(0, group("hdisk2")) == []
+    assert answered(m, m.step(0, group("hdisk2", "hdisk3"))) == (
+        ["disk_lost hdisk3", "volume_group_lost datavg"],
+        ["LVM_SA_PVMISS", "LVM_SA_QUORCLOSE"],
+    )
+    assert answered(m, m.step(0, group())) == (
+        ["disk_back hdisk2", "disk_back hdisk3", "volume_group_back datavg"],
+        [],
+    )
+
+
+def test_two_disks_of_three_descriptor_areas_have_two_on_the_first() -> None:
+    pair = ("hdisk2", "hdisk3")
+    assert core.GroupDisks("vg", pair, frozenset({"hdisk3"})).quorum
+    assert not core.GroupDisks("vg", pair, frozenset({"hdisk2"})).quorum
+    assert not core.GroupDisks("vg", ("hdisk2",), frozenset({"hdisk2"})).quorum
+    four = ("hdisk2", "hdisk3", "hdisk4", "hdisk5")
+    assert not core.GroupDisks("vg", four, frozenset(four[:2])).quorum
+
+
+def test_a_lost_volume_group_that_is_no_more_known_is_not_lost() -> None:
+    m = machine()
+    answered(m, m.step(0, group("hdisk2", "hdisk3")))
+    answered(m, m.step(0, core.Disks(())))
+    assert m.lost == frozenset()
+
+
+def survey(repository_up: bool, failed: frozenset[str] = frozenset()) -> core.Surveyed:
+    groups = (core.GroupDisks("datavg", ("hdisk2",), failed),)
+    return core.Surveyed((("en0", True),), "hdisk1", repository_up, groups)
+
+
+def test_a_successor_tells_all_and_logs_only_what_the_cluster_manager_did_not_know() -> None:
+    for news in (True, False):
+        m = machine()
+        kinds, entries = answered(m, m.step(0, survey(False, frozenset({"hdisk2"}))), news)
+        assert kinds == [
+            "repository_lost hdisk1",
+            "interface_up 127.9.9.1",
+            "disk_lost hdisk2",
+            "volume_group_lost datavg",
+        ]
+        assert entries == (["OPMSG", "LVM_SA_PVMISS", "LVM_SA_QUORCLOSE"] if news else [])
+
+
+def test_a_look_after_caa_was_away_tells_what_changed_and_logs_it() -> None:
+    m = machine()
+    answered(m, m.step(0, survey(True)))
+    assert m.step(1, survey(True)) == []
+    assert answered(m, m.step(2, survey(False))) == (["repository_lost hdisk1"], ["OPMSG"])
+    assert answered(m, m.step(3, survey(True))) == (["repository_back hdisk1"], [])
+
+
+def test_a_lost_repository_that_was_replaced_is_back() -> None:
+    m = machine()
+    answered(m, m.step(0, happened("REP_DOWN", "hdisk1")))
+    assert answered(m, m.step(1, happened("REP_UP", "hdisk3"))) == (["repository_back hdisk1"], [])
 
 
 def test_reports_wait_for_the_cluster_manager_in_order() -> None:

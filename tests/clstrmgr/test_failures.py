@@ -193,6 +193,42 @@ def test_repository_loss_is_notified_on_its_node() -> None:
     assert ring.trace == ["[2] rep_disk_notify node2 hdisk1 0x1"]
 
 
+def test_a_report_that_comes_again_is_no_news() -> None:
+    ring = three()
+    manager = ring.nodes[1]
+    ring.trace.clear()
+    lost = messages.SystemEvent("repository_lost", "hdisk1", "0x1", serial=7)
+    assert manager.is_news(lost)
+    for serial in (7, 7, 1000):  # sent again since the answer got lost; told again by a successor
+        ring.feed(1, Reported(messages.SystemEvent("repository_lost", "hdisk1", "0x1", serial)))
+        ring.settle()
+        assert not manager.is_news(lost)
+    assert ring.trace == ["[1] rep_disk_notify node1 hdisk1 0x1"]
+    ring.feed(1, Reported(messages.SystemEvent("repository_back", "hdisk1", "0x1", 1001)))
+    ring.feed(1, Reported(messages.SystemEvent("repository_lost", "hdisk1", "0x1", 1002)))
+    ring.settle()
+    assert len(ring.trace) == 2
+
+
+def test_a_volume_group_report_that_comes_again_moves_nothing_twice() -> None:
+    ring = three()
+    report = Reported(messages.SystemEvent("volume_group_lost", "rg1vg", serial=1))
+    ring.feed(1, report)
+    ring.settle()
+    ring.feed(1, Reported(messages.SystemEvent("volume_group_back", "rg1vg", serial=2)))
+    assert ring.request(2, messages.MoveGroup("rg1", 1)).error == ""
+    ring.feed(1, report)
+    ring.settle()
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE", 3: "OFFLINE"}
+
+
+def test_a_lost_disk_alone_moves_nothing() -> None:
+    ring = three()
+    ring.feed(1, Reported(messages.SystemEvent("disk_lost", "hdisk2", "rg1vg", 1)))
+    ring.settle()
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE", 3: "OFFLINE"}
+
+
 def test_config_too_long_is_only_a_warning() -> None:
     ring = three()
     ring.trace.clear()

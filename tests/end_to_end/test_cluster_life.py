@@ -45,6 +45,16 @@ def test_a_lost_repository_disk_is_told_and_nothing_moves(lab: LabUnderTest) -> 
     )
     eventually(lambda: "hdisk1" in lab.run("node1", "errpt -a").stdout, "the error log names hdisk1")
     assert lab.owner() == owner
+    # A successor of clevmgrdES finds it lost; the cluster manager knows already, so nothing happens again.
+    lab.srcctl("kill", "node1", "clevmgrdES")
+    eventually(lambda: "inoperative" in lab.run("node1", "lssrc -s clevmgrdES").stdout, "clevmgrdES is down")
+    lab.output("node1", "startsrc -s clevmgrdES")
+    eventually(
+        lambda: "Waiting: none" in lab.run("node1", "lssrc -ls clevmgrdES").stdout, "its reports are taken", 10,
+        lambda: lab.run("node1", "lssrc -ls clevmgrdES").stdout,
+    )  # fmt: skip
+    assert lab.output("node1", "errpt -N clevmgrd").count("OPERATOR NOTIFICATION") == 1
+    assert lab.file("node1", "/var/hacmp/log/hacmp.out").count("EVENT START: rep_disk_notify") == 1
     lab.srcctl("disk", "hdisk1", "repair")
     lab.wait_for_state("node1", "ST_STABLE")
 
