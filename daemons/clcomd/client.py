@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -34,10 +36,17 @@ from srcctl.node.root import NodeRoot
 
 CONNECT_LIMIT = 5.0
 """Seconds for connection and challenge (patience)."""
+LISTEN_POLL = 0.02
+BOOT_PATIENCE = 5.0
+"""Seconds within which the clcomd of a booting node listens."""
 
 
 class ClcomdError(Exception):
     """The other node's clcomd cannot be reached, refused, or went away; ``str()`` says which."""
+
+
+class NotListening(ClcomdError):
+    """No clcomd listens there: it is stopped, or its node is off or still booting."""
 
 
 class Result(NamedTuple):
@@ -51,38 +60,27 @@ class Result(NamedTuple):
 class Session:
     """One connection to a node's clcomd.
 
+    Args:
+        root: this node.
+        node: the other one, by name or address.
+        patience: seconds to wait for a clcomd that does not listen yet, because its node is booting.
+
     Raises:
         ClcomdError: it cannot be reached or refuses.
     """
 
-    def __init__(self, root: NodeRoot, node: str) -> None:
-        identity = root.identity
-        target = identity.node_by_name(node) or next((n for n in identity.nodes if node in n.addresses), None)
-        if target is None:
-            raise ClcomdError(f"{node} is not a node that this one knows")
-        try:
-            offered = keys.offered(root)
-            number = port(root, SERVICE, "tcp")
-        except (OSError, UnknownService) as error:
-            raise ClcomdError(str(error)) from None
-        faults, reason = Faults(identity.lab), "no network leads there"
-        for interface, address in zip(identity.interfaces, target.addresses, strict=False):
-            if target.name != identity.node and not faults.reachable(identity.node, target.name, interface.network):
-                continue
-            for key in offered:
-                try:
-                    self._socket = connect_trusted(
-                        address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT
-                    )
-                    self._buffer = bytearray()
-                    self._socket.settimeout(None)
-                    return
-                except Refused as refused:
-                    reason = str(refused)
-                except OSError as error:
-                    reason = str(error)
-                    break
-        raise ClcomdError(reason)
+    def __init__(self, root: NodeRoot, node: str, patience: float = 0.0) -> None:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._socket = _connect(root, node)
+                break
+            except NotListening:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(LISTEN_POLL)
+        self._buffer = bytearray()
+        self._socket.settimeout(None)
 
     def close(self) -> None:
         """End the connection; a command that still runs is ended over there."""
@@ -228,14 +226,51 @@ class Session:
         return data
 
 
-def run(root: NodeRoot, node: str, arguments: list[str] | tuple[str, ...], data: bytes = b"") -> Result:
-    """Run a command on a node and collect its output.
+def _connect(root: NodeRoot, node: str) -> socket.socket:
+    """A connection whose challenge succeeded, over the first network that leads there.
+
+    Raises:
+        ClcomdError: there is none.
+    """
+    identity = root.identity
+    target = identity.node_by_name(node) or next((n for n in identity.nodes if node in n.addresses), None)
+    if target is None:
+        raise ClcomdError(f"{node} is not a node that this one knows")
+    try:
+        offered = keys.offered(root)
+        number = port(root, SERVICE, "tcp")
+    except (OSError, UnknownService) as error:
+        raise ClcomdError(str(error)) from None
+    faults, reason = Faults(identity.lab), ClcomdError("no network leads there")
+    for interface, address in zip(identity.interfaces, target.addresses, strict=False):
+        if target.name != identity.node and not faults.reachable(identity.node, target.name, interface.network):
+            continue
+        for key in offered:
+            try:
+                return connect_trusted(
+                    address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT
+                )
+            except Refused as refused:
+                reason = ClcomdError(str(refused))
+            except ConnectionRefusedError:
+                reason = NotListening(f"clcomd does not listen on {target.name}")
+                break
+            except OSError as error:
+                reason = ClcomdError(error.strerror or str(error))
+                break
+    raise reason
+
+
+def run(
+    root: NodeRoot, node: str, arguments: list[str] | tuple[str, ...], data: bytes = b"", patience: float = 0.0
+) -> Result:
+    """Run a command on a node and collect its output; ``patience`` as for ``Session``.
 
     Raises:
         ClcomdError: the node cannot be reached, refuses, or was lost.
     """
     streams = {1: bytearray(), 2: bytearray()}
-    with Session(root, node) as session:
+    with Session(root, node, patience) as session:
         if data:
             read_end, write_end = os.pipe()
             os.write(write_end, data[:65536])

@@ -58,7 +58,8 @@ def _carry_out(root: NodeRoot, request: Request) -> int:
         case "sync":
             from daemons.clmgr import synchronize
 
-            synchronize.synchronize(root, _defined(configuration), request.force or request.truth("FORCE", False))
+            force, verified = request.force or request.truth("FORCE", False), not request.truth("VERIFY", True)
+            synchronize.synchronize(root, _defined(configuration), force, verified)
         case "verify":
             from daemons.clmgr import synchronize
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from daemons.caa import client as caa
@@ -17,6 +18,8 @@ from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 
 CLMGR = "/usr/es/sbin/cluster/utilities/clmgr"
+MANAGER_PATIENCE = 5.0
+"""Seconds within which the cluster manager of a booting node answers."""
 INITTAB_RECORD = (
     "hacmp6000:2:wait:/usr/es/sbin/cluster/etc/rc.cluster -boot -b -A >/dev/console 2>&1 # Bring up Cluster"
 )
@@ -59,10 +62,14 @@ def _on_all(root: NodeRoot, c: Configuration, request: Request, names: list[str]
     attributes = [f"{name}={value}" for name, value in request.attributes.items()]
     lock = threading.Lock()
     own = root.identity.node
+    # Nodes that are started may have been powered on a moment ago.
+    patience = clcomd.BOOT_PATIENCE if request.action == "online" else 0.0
 
     def one(name: str) -> tuple[str, int, str]:
         try:
-            result = clcomd.run(root, name, [CLMGR, *words, name, *attributes])
+            result = clcomd.run(root, name, [CLMGR, *words, name, *attributes], patience=patience)
+        except clcomd.NotListening:
+            return name, ERROR, f"Comm error found on node: {name}"
         except clcomd.ClcomdError as error:
             return name, ERROR, str(error)
         with lock:
@@ -98,6 +105,7 @@ def _on_this(root: NodeRoot, request: Request, online: bool, when: str, manage: 
             if request.attribute("START_CAA").lower() == "only":
                 return
             _clcomd_is_up(root)
+            _wait_for_manager(root)
             print("start_cluster: Starting PowerHA SystemMirror")
             sys.stdout.flush()
             clinfo = request.attribute("CLINFO", default="false").lower() in ("true", "yes")
@@ -130,9 +138,26 @@ def _silent(progress: Progress) -> None:
 def _clcomd_is_up(root: NodeRoot) -> None:
     """Cluster services need clcomd."""
     try:
-        clcomd.Session(root, root.identity.node).close()
+        clcomd.Session(root, root.identity.node, clcomd.BOOT_PATIENCE).close()
     except clcomd.ClcomdError:
         raise ClmgrError("clcomd is not active on this node: start it with startsrc -s clcomd.") from None
+
+
+def _wait_for_manager(root: NodeRoot) -> None:
+    """The cluster manager of a node that is booting comes after clcomd; one that is stopped is not waited for long.
+
+    Raises:
+        manager.ManagerUnreachable: it does not answer.
+    """
+    deadline = time.monotonic() + MANAGER_PATIENCE
+    while True:
+        try:
+            manager.query_state(root)
+            return
+        except manager.ManagerUnreachable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _at_restart(online: bool) -> None:

@@ -48,16 +48,28 @@ def gather(root: NodeRoot, c: Configuration) -> dict[str, NodeFacts]:
     others = [node.name for node in c.nodes if node.name != own]
     facts = {own: NodeFacts(True, *_local_facts(root, scripts))}
     if others:
+        down = nodes_down(root)
         for node, (status, out, _) in on_nodes(root, others, ["facts", *scripts]).items():
             try:
                 value = json.loads(out) if status == 0 else None
             except ValueError:
                 value = None
             if value is None:
-                facts[node] = NodeFacts(False)
+                facts[node] = NodeFacts(False, down=node in down)
             else:
                 facts[node] = NodeFacts(True, frozenset(value["volume_groups"]), frozenset(value["executable"]))
     return facts
+
+
+def nodes_down(root: NodeRoot) -> frozenset[str]:
+    """The members of the CAA cluster that are down; none while there is no cluster."""
+    try:
+        membership = caa.status(root).membership
+    except caa.CaaError:
+        membership = None
+    if membership is None:
+        return frozenset()
+    return frozenset(node.name for node in membership.nodes if node.number not in membership.alive)
 
 
 def _local_facts(root: NodeRoot, scripts: list[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -93,8 +105,10 @@ def _log(root: NodeRoot, c: Configuration, findings: list[Finding]) -> None:
         pass
 
 
-def synchronize(root: NodeRoot, c: Configuration, force: bool) -> None:
+def synchronize(root: NodeRoot, c: Configuration, force: bool, verified: bool = False) -> None:
     """Verify the configuration, assign ids, form the CAA cluster if there is none, and commit everywhere.
+
+    ``force`` goes on after errors, ``verified`` leaves verification out (VERIFY=no).
 
     Raises:
         ClmgrError: verification failed, a node or the repository cannot be used; before the commit nothing changed.
@@ -102,7 +116,7 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool) -> None:
     own = root.identity.node
     if c.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster.')
-    findings = run_verification(root, c)
+    findings = [] if verified else run_verification(root, c)
     if any(finding.error for finding in findings) and not force:
         raise ClmgrError("verification of the cluster configuration failed; nothing was synchronized.")
     assigned = synchronization.assign_ids(c)

@@ -30,11 +30,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a node said of itself. ``executable`` are the scripts of the configuration that it can execute."""
+    """What a node said of itself. ``executable`` are the scripts of the configuration that it can execute.
+
+    ``down`` is what CAA says of a node that cannot be reached: it is powered off, not merely without clcomd.
+    """
 
     reachable: bool
     volume_groups: frozenset[str] = frozenset()
     executable: frozenset[str] = frozenset()
+    down: bool = False
 
 
 def verify(configuration: Configuration, facts: dict[str, NodeFacts]) -> list[Finding]:
@@ -76,8 +80,14 @@ def _topology(c: Configuration) -> Iterator[Finding]:
 
 def _nodes(c: Configuration, facts: dict[str, NodeFacts]) -> Iterator[Finding]:
     for node in c.nodes:
-        if not facts.get(node.name, NodeFacts(False)).reachable:
-            yield Finding(True, f"Comm error found on node: {node.name}.")
+        known = facts.get(node.name, NodeFacts(False))
+        if known.reachable:
+            continue
+        if known.down:
+            # Its clconfd brings it in step when it is back, so that nobody has to wait for it (inferred).
+            yield Finding(False, f"Unable to communicate with the remote node: {node.name}.")
+        else:
+            yield Finding(True, f"Comm error found on node: {node.name}")
 
 
 def _groups(c: Configuration) -> Iterator[Finding]:

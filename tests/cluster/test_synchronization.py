@@ -120,6 +120,9 @@ def test_what_is_wrong_is_named(change: dict[str, object], text: str) -> None:
 
 
 def test_what_nodes_say_counts() -> None:
-    assert any("node2" in error for error in errors(SOUND, node2=NodeFacts(False)))
+    assert errors(SOUND, node2=NodeFacts(False)) == ["Comm error found on node: node2"]
+    assert errors(SOUND, node2=NodeFacts(False, down=True)) == [], "a node that is off is passed over"
+    warnings = [f.line() for f in verify(SOUND, facts(node2=NodeFacts(False, down=True))) if not f.error]
+    assert "WARNING: Unable to communicate with the remote node: node2." in warnings
     scripts = errors(SOUND, node2=NodeFacts(True, frozenset({"datavg"}), frozenset()))
     assert any("start script '/usr/local/start'" in error and "'node2'" in error for error in scripts)

@@ -75,7 +75,7 @@ def _lab(request: pytest.FixtureRequest, factory: pytest.TempPathFactory, *optio
         pytest.skip(f"view mode is not possible here: {why}")
     lab = LabUnderTest(directory / "lab")
     try:
-        lab.up("--mode", mode, *options)
+        lab.up("--mode", mode, *getattr(module.module, "OPTIONS", ()), *options)
         yield lab
     except BaseException:
         module.stash[FAILED] = True
