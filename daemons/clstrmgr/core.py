@@ -138,7 +138,7 @@ class ClusterManager(OperatorDesk):
             case cthags.Announcement():
                 self._log(f"announcement: {', '.join(notification.summary)}")
                 if "group_dissolved" in notification.summary and (self.cluster is not None or self._join_sent):
-                    self._die("the cluster manager's group was dissolved")
+                    self._die("domain merge: the other side stays, this node gives way", self._merge_action())
             case cthags.ResponsivenessProbe(serial):
                 self._send(cthags.Alive(serial))
             case cthags.Died():

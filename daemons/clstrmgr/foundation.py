@@ -28,6 +28,9 @@ from daemons.cthags import messages as cthags
 EXIT_CODE: Final = 4
 """The exit code of a cluster manager that gives up (seen in the product's clstrmgr.debug)."""
 
+DISABLING_ACTIONS: Final = ("disable_rgs_autostart", "disable_cluster_services_autostart")
+"""Action plans (clmgr's ACTION_PLAN) that do more than reboot the node."""
+
 
 class Foundation:
     """What all parts of the cluster manager share: its attributes, its queue of effects, and how it speaks.
@@ -173,8 +176,14 @@ class Foundation:
     def _log(self, text: str) -> None:
         self._effects.append(Log(text))
 
-    def _die(self, reason: str) -> None:
+    def _merge_action(self) -> str:
+        """What happens to a node of the side that gives way in a merge: the action plan, a reboot by default."""
+        assert self.configuration is not None
+        plan = dict(self.configuration.split_merge).get("action", "").lower()
+        return plan if plan in DISABLING_ACTIONS else "reboot"
+
+    def _die(self, reason: str, action: str = "") -> None:
         self._log(reason)
         self._log(f"die: clstrmgr on node {self.node_id} is exiting with code {EXIT_CODE}")
         self.exited = True
-        self._effects.append(Exit(EXIT_CODE, reason))
+        self._effects.append(Exit(EXIT_CODE, reason, action))

@@ -176,10 +176,15 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The process must end with this status."""
+    """The process must end with this status.
+
+    ``action``: the action plan of a merge that this side lost (reboot, disable_rgs_autostart,
+    disable_cluster_services_autostart); the node does not outlive it. Empty: SRC runs clexit.rc, which halts the node.
+    """
 
     status: int
     reason: str
+    action: str = ""
 
 
 Effect: TypeAlias = (

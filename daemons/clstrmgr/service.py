@@ -63,6 +63,7 @@ answer_codec: Codec[messages.Answer] = Codec(messages.Answer)
 EVENTS = "/usr/es/sbin/cluster/events"
 UTILITIES = "/usr/es/sbin/cluster/utilities"
 CLEXIT = f"{UTILITIES}/clexit.rc"
+MERGE_ACTION = f"{EVENTS}/utils/cl_merge_action"
 SERIAL_FILE = "/var/hacmp/clstrmgr.serial"
 
 WAIT_FOR_GROUP_SERVICES = 60.0
@@ -76,6 +77,9 @@ CONFIGURATION_POLL = 2.0
 
 STOP_PATIENCE = 15.0
 """Seconds that an SRC stop waits for cluster services to stop; less than SRC's own wait time of 20."""
+
+MERGE_PATIENCE = 10.0
+"""Seconds that the action plan of a merge may take to reboot the node."""
 
 PROBE_INTERVAL = 30.0
 """Product seconds between Group Services' probes of this client."""
@@ -315,16 +319,25 @@ class ClusterManagerDaemon(Daemon):
                 self._write_serial(serial)
             case Publish():
                 self._publish()
-            case Exit(status, reason):
-                self._exit(status, reason)
+            case Exit(status, _, action):
+                if action:
+                    self.spawn(self._give_way(status, action))
+                else:
+                    self._exit(status)
 
     def _run_script(self, effect: RunScript) -> None:
         if not self.runner.busy:
             self.files.cycle()
+        command = effect.command.split()
+        name = command[0].rsplit("/", 1)[-1] if command[0].startswith(EVENTS) else command[0]
+        words = ["clcallev", name, *command[1:], *effect.arguments]
+        self.runner.start(effect.run, words, self._script_environment(effect.environment), self.files.hacmp_out)
+
+    def _script_environment(self, variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
         configuration = self._configuration
         environment = dict(os.environ)
         directories = [self.root.path(f"{EVENTS}"), self.root.path(f"{EVENTS}/utils"), self.root.path(UTILITIES)]
-        environment.update(effect.environment)
+        environment.update(variables)
         environment.update(
             PATH=":".join([*directories, environment.get("PATH", "/usr/bin:/bin")]),
             LOCALNODENAME=self.identity.node,
@@ -339,10 +352,7 @@ class ClusterManagerDaemon(Daemon):
                 if event.notify or event.pre or event.post or event.recovery
             ),
         )
-        command = effect.command.split()
-        name = command[0].rsplit("/", 1)[-1] if command[0].startswith(EVENTS) else command[0]
-        words = ["clcallev", name, *command[1:], *effect.arguments]
-        self.runner.start(effect.run, words, environment, self.files.hacmp_out)
+        return environment
 
     def _from_script(self, value: Input) -> None:
         if isinstance(value, ResourceUpdated) and self._summary is not None:
@@ -409,7 +419,19 @@ class ClusterManagerDaemon(Daemon):
         output, _ = await process.communicate()
         self.log.write(f"{command} -s {name}: {output.decode(errors='replace').strip()}")
 
-    def _exit(self, status: int, reason: str) -> None:
+    async def _give_way(self, status: int, action: str) -> None:
+        """The other side of a merge stays: the action plan ends this node. Where that fails clexit.rc halts it."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.root.path(MERGE_ACTION), action, env=self._script_environment(()),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            await asyncio.wait_for(process.wait(), MERGE_PATIENCE)
+        except (OSError, TimeoutError) as error:
+            self.log.write(f"{MERGE_ACTION}: {error or 'takes too long'}")
+        self._exit(status)
+
+    def _exit(self, status: int) -> None:
         if self._src_stop and status:
             self._clexit()
         self.end(status)

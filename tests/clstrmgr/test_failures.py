@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.inputs import Reported, RunScript
+from daemons.clstrmgr.foundation import EXIT_CODE
+from daemons.clstrmgr.inputs import Notified, Reported, RunScript
+from daemons.clstrmgr.wire import group_name
+from daemons.cthags import messages as cthags
 from tests.clstrmgr.ring import Ring, configuration, group
 
 
@@ -92,6 +96,27 @@ def test_last_node_does_not_take_the_knowledge_of_what_it_holds_with_it() -> Non
     assert ring.request(1, messages.StopServices("offline")).error == "failed"
     ring.start(2)
     assert ring.states("rg1") == {1: "ERROR", 2: "OFFLINE", 3: "OFFLINE"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "action"),
+    [
+        ((), "reboot"),
+        ((("action", "Reboot"),), "reboot"),
+        ((("action", "disable_rgs_autostart"),), "disable_rgs_autostart"),
+        ((("action", "disable_cluster_services_autostart"),), "disable_cluster_services_autostart"),
+    ],
+)
+def test_side_that_gives_way_in_a_merge_follows_the_action_plan(plan: tuple[tuple[str, str], ...], action: str) -> None:
+    configured = configuration(2, group("rg1", "node1 node2"))
+    ring = Ring(msgspec.structs.replace(configured, split_merge=(("merge", "Majority"), *plan)))
+    ring.start(1, 2)
+    provider = ring.nodes[2].self_provider
+    assert provider is not None
+    dissolved = cthags.Announcement(group_name(configured.cluster.id), ("group_dissolved",), (provider,))
+    ring.feed(2, Notified(dissolved))
+    assert (ring.exits[2].status, ring.exits[2].action) == (EXIT_CODE, action)
+    assert ring.nodes[2].exited
 
 
 def test_script_failure_stops_the_program_until_recovery() -> None:

@@ -73,11 +73,32 @@ def test_a_partition_under_policy_none_lets_both_sides_act(lab: LabUnderTest) ->
     nodes = lab.status()["nodes"]
     assert [address in nodes[node]["addresses"]["en0"] for node in ("node1", "node2")] == [True, True]
     assert lab.ask()["node"] == owner
+    before = {node: lab.processes(node)["clstrmgrES"] for node in ("node1", "node2")}
     lab.srcctl("heal")
-    # When the halves meet, one gives way: its cluster manager's domain is dissolved, so its node halts.
-    eventually(lambda: "off" in (lab.power("node1"), lab.power("node2")), "one half gives way", 60)
+    # When the halves meet the merge policy (majority; at a tie the lowest node id) lets node2 give way: its domain is
+    # dissolved, its cluster manager ends, and the action plan reboots the node, whose cluster services stay off.
+    eventually(
+        lambda: lab.processes("node2").get("clstrmgrES", before["node2"]) != before["node2"], "node2 reboots", 60
+    )
+    lab.wait_for_state("node2", "ST_INIT")
+    assert lab.processes("node1")["clstrmgrES"] == before["node1"]
+    assert lab.cluster_state("node1") == "ST_STABLE"
+    assert not address_on(lab, "node2", address)
+    report = lab.output("node2", "errpt")
+    for identifier in ("9DEC29E1", "AA8AB241", "2BFA76F6"):
+        assert identifier in report, report
+    assert "gives way in a merge: reboot" in lab.file("node2", "/var/hacmp/adm/cluster.log")
+    # What could not be acquired during the split is in ERROR until a node joins; the other case is that all is well.
+    assert lab.group_states()["node1"] == ("ONLINE" if owner == "node1" else "ERROR")
     lab.make_whole()
     assert sorted(lab.group_states().values()) == ["OFFLINE", "ONLINE"]
+    assert [address_on(lab, node, address) for node in ("node1", "node2")].count(True) == 1
+    assert lab.wait_for_answer(lab.owner())
+
+
+def address_on(lab: LabUnderTest, node: str, address: str) -> bool:
+    """Is an address configured on a node?"""
+    return address in lab.status()["nodes"][node]["addresses"]["en0"]
 
 
 def test_offline_and_online(lab: LabUnderTest) -> None:
