@@ -49,9 +49,10 @@ from daemons.clstrmgr.wire import group_name
 from daemons.cluster import configuration as model
 from daemons.cluster.configuration import Configuration, ConfigurationFault
 from daemons.cthags import messages as cthags
+from daemons.cthags.client import GroupServices, Unreachable
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.local import LocalConnection, LocalServer
 from daemons.runtime.pump import Pump
 from srcctl.machine import RemoteFault
 from srcctl.node.root import replace_file
@@ -107,7 +108,7 @@ class ClusterManagerDaemon(Daemon):
         self._last_change = self._started_at
         self._configuration: Configuration | None = None
         self._stamp: object = None
-        self._cthags: LocalConnection[cthags.Request, cthags.Notification] | None = None
+        self._cthags: GroupServices | None = None
         self._requests: dict[int, Callable[[messages.Answer], None]] = {}
         self._request = 0
         self._subsystem_work: set[asyncio.Task[None]] = set()
@@ -250,41 +251,31 @@ class ClusterManagerDaemon(Daemon):
     async def _connect(self) -> bool:
         if self._cthags is not None:
             return True
+        interval = self.scale.schedule(PROBE_INTERVAL)
+        limit = max(interval, self.scale.patience(PROBE_PATIENCE))
         try:
-            connection = await LocalConnection[cthags.Request, cthags.Notification].open(
-                self.root.path(cthags.SOCKET_PATH), cthags.request_codec, cthags.notification_codec
+            services = await GroupServices.init(
+                self.root, "clstrmgr", interval_us=interval, limit_us=limit, critical=True
             )
-        except OSError:
+        except Unreachable:
             return False
         if self._cthags is not None:
             # A refresh and a start of services connect at the same moment: one client, or probes of the other one
             # would be answered on the wrong connection, and we be killed as hung.
-            connection.close()
+            services.quit()
             return True
-        interval = self.scale.schedule(PROBE_INTERVAL)
-        limit = max(interval, self.scale.patience(PROBE_PATIENCE))
-        connection.send(cthags.Init("clstrmgr", os.getpid(), interval, limit, critical=True))
-        self._cthags = connection
-        self.spawn(self._receive(connection))
+        self._cthags = services
+        self._check_node(services.node)
+        self.spawn(self._receive(services))
         return True
 
-    async def _receive(self, connection: LocalConnection[cthags.Request, cthags.Notification]) -> None:
-        reason = "Group Services died"
-        try:
-            while True:
-                notification = await connection.receive()
-                if isinstance(notification, cthags.Initialized):
-                    self._check_node(notification.node)
-                else:
-                    self.pump.feed(Notified(notification))
-        except Closed:
-            pass
-        except RemoteFault as fault:
-            reason = f"Group Services sent rubbish: {fault}"
-        connection.close()
-        if self._cthags is connection:
+    async def _receive(self, services: GroupServices) -> None:
+        while not isinstance(notification := await services.receive(), cthags.Died):
+            self.pump.feed(Notified(notification))
+        services.quit()
+        if self._cthags is services:
             self._cthags = None
-            self.pump.feed(GroupServicesLost(reason))
+            self.pump.feed(GroupServicesLost(notification.reason))
 
     def _check_node(self, number: int) -> None:
         if self._configuration is not None and number != self.core.node_id:
@@ -570,11 +561,11 @@ class ClusterManagerDaemon(Daemon):
         self.pump.close()
         self.runner.forget()
         if self._cthags is not None:
-            connection, self._cthags = self._cthags, None
+            services, self._cthags = self._cthags, None
             if self.core.in_group and self._configuration is not None:
-                connection.send(cthags.Leave(group_name(self._configuration.cluster.id)))
+                services.send(cthags.Leave(group_name(self._configuration.cluster.id)))
                 await asyncio.sleep(0)
-            connection.close()
+            services.quit()
         await self._server.close()
         return 0
 

@@ -18,15 +18,21 @@ from daemons.cthags.messages import (
     notification_codec,
     request_codec,
 )
+from daemons.cthags.vigil import Vigil
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.local_client import LocalClient
-from srcctl.machine import RemoteFault
+from srcctl.machine import SECOND, RemoteFault
 from srcctl.node.root import NodeRoot
 
 QUERY_PATIENCE = 10.0
 """Seconds within which cthags answers a status query."""
+INIT_PATIENCE = 5.0
+"""Seconds within which cthags registers a client."""
 DOMAIN_PATIENCE = 2.0
 """Seconds that a daemon waits for the name of the domain."""
+
+
+Connection = LocalConnection[Request, Notification]
 
 
 class Unreachable(Exception):
@@ -39,8 +45,10 @@ class GroupServices:
     After ``Died`` nothing comes any more: the connection has ended.
     """
 
-    def __init__(self, connection: LocalConnection[Request, Notification], node: int) -> None:
+    def __init__(self, connection: Connection, node: int, vigil: Vigil) -> None:
         self._connection = connection
+        self._vigil = vigil
+        self._reading: asyncio.Task[Notification] | None = None
         self.node = node
         """This node's number."""
 
@@ -59,38 +67,54 @@ class GroupServices:
         Args:
             root: the node's root.
             name: the program's name as status commands show it.
-            interval_us, limit_us: responsiveness probes (0: none).
+            interval_us, limit_us: responsiveness probes (0: none), which are a vigil over Group Services, too.
             critical: to be killed when it does not answer.
 
         Raises:
-            Unreachable: cthags does not run.
+            Unreachable: cthags does not run or does not answer.
         """
         try:
-            connection = await LocalConnection[Request, Notification].open(
-                root.path(SOCKET_PATH), request_codec, notification_codec
-            )
-            connection.send(Init(name, os.getpid(), interval_us, limit_us, critical))
-            answer = await connection.receive()
-        except (OSError, Closed, RemoteFault) as error:
+            connection = await Connection.open(root.path(SOCKET_PATH), request_codec, notification_codec)
+        except OSError as error:
             raise Unreachable(f"Group Services cannot be reached: {error}") from None
+        try:
+            async with asyncio.timeout(INIT_PATIENCE):
+                answer = await connection.request(Init(name, os.getpid(), interval_us, limit_us, critical))
+        except (Closed, RemoteFault, TimeoutError) as error:
+            connection.close()
+            raise Unreachable(f"Group Services do not answer: {error}") from None
         if not isinstance(answer, Initialized):
             connection.close()
             raise Unreachable("Group Services refused the client")
-        return cls(connection, answer.node)
+        return cls(connection, answer.node, Vigil(interval_us, limit_us))
 
     def send(self, request: Request) -> None:
         """Make a request; what comes of it is a notification."""
         self._connection.send(request)
 
     async def receive(self) -> Notification:
-        """The next notification; ``Died`` when Group Services has ended."""
+        """The next notification; ``Died`` when Group Services have ended or hang."""
+        reading = self._reading or asyncio.ensure_future(self._connection.receive())
+        self._reading = reading
+        while not reading.done():
+            done, _ = await asyncio.wait((reading,), timeout=self._vigil.tick_us / SECOND or None)
+            if not done and self._vigil.tick():
+                self.quit()
+                return Died("Group Services hang")
+        self._reading = None
+        self._vigil.heard()
         try:
-            return await self._connection.receive()
-        except (Closed, RemoteFault):
+            return reading.result()
+        except Closed:
             return Died()
+        except RemoteFault as fault:
+            self.quit()
+            return Died(f"Group Services sent rubbish: {fault}")
 
     def quit(self) -> None:
         """``ha_gs_quit``: end the connection; what was joined fails."""
+        if self._reading is not None:
+            self._reading.cancel()
         self._connection.close()
 
 

@@ -291,7 +291,10 @@ class DelayedError(msgspec.Struct, frozen=True, tag="error"):
 
 
 class Died(msgspec.Struct, frozen=True, tag="died"):
-    """HA_GS_GROUP_SERVICES_HAS_DIED_HORRIBLY: made by the client side when the connection to cthags ends."""
+    """HA_GS_GROUP_SERVICES_HAS_DIED_HORRIBLY: made by the client side when the connection to cthags ends, or when
+    cthags has been silent for longer than its probes allow."""
+
+    reason: str = "Group Services died"
 
 
 class GroupStatus(msgspec.Struct, frozen=True):

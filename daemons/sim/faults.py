@@ -28,6 +28,7 @@ KINDS = (
     "kill cthags",
     "kill srcmstr",
     "hang clstrmgrES",
+    "hang cthags",
     "pause",
     "long pause",
     "partition",
@@ -68,6 +69,10 @@ class Faults:
         for node in self.cluster.nodes.values():
             node.scripts_fail = node.jobs_fail = 0.0
             node.script_slowness = 1.0
+            for name in ("cthags", "clstrmgrES"):
+                process = node.process(name)
+                if process is not None:
+                    process.resume()
             if not node.on:
                 node.boot()
 
@@ -100,11 +105,12 @@ class Faults:
             case "kill srcmstr":
                 if node.supervisor is not None and node.live:
                     node.supervisor.kill_srcmstr()
-            case "hang clstrmgrES":
-                process = node.process("clstrmgrES")
-                if isinstance(process, ManagerProcess):
-                    node.trace(kind)
+            case "hang clstrmgrES" | "hang cthags":
+                process = node.process(kind.split()[1])
+                if process is not None and node.live:
                     process.hang()
+                    if chance.random() < 0.3:
+                        node.after(duration, process.resume)
             case "pause":
                 node.pause(int(15 * SECOND * chance.random()))
             case "long pause":

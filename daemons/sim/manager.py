@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from daemons.clstrmgr import inputs, messages
 from daemons.clstrmgr.core import ClusterManager
 from daemons.cthags.messages import Died, Init, Initialized, Notification, Request, request_codec
+from daemons.cthags.vigil import Vigil
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess
 from daemons.sim.process import Process
 from daemons.sim.scripts import Script
@@ -32,11 +33,11 @@ class ManagerProcess(Process):
         self._disk = node.disk.setdefault("clstrmgrES", {})
         super().__init__(node, make(node.number, node.name, self._disk.get("serial", 0)))
         self.scripts: dict[int, Script] = {}
+        self._vigil = Vigil(0, 0)
         self._daemon: GroupServicesProcess | None = None
         self._number = 0
         self._state = ""
         self._request = 0
-        self._hung = False
         self.answers: dict[int, messages.Done] = {}
 
     @property
@@ -49,10 +50,6 @@ class ManagerProcess(Process):
         self.feed(inputs.Configured(self.node.cluster.configuration, self.node.cluster.programs))
         self._connect()
 
-    def hang(self) -> None:
-        """SIGSTOP: it takes no step any more."""
-        self._hung = True
-
     def ask(self, what: inputs.OperatorRequest) -> int:
         """An operator's request."""
         self._request += 1
@@ -60,8 +57,6 @@ class ManagerProcess(Process):
         return self._request
 
     def feed(self, value: object) -> None:
-        if self._hung:
-            return
         super().feed(value)
         state = self.core.state
         if self.running and state != self._state:
@@ -83,13 +78,26 @@ class ManagerProcess(Process):
             return
         self._daemon = daemon
         self._number = daemon.connect(self)
+        self._vigil = Vigil(PROBE_INTERVAL_US, PROBE_LIMIT_US)
         self._send(Init("clstrmgr", self.pid, PROBE_INTERVAL_US, PROBE_LIMIT_US, True))
+        self.later(self._vigil.tick_us, self._watch, self._number)
+
+    def _watch(self, number: int) -> None:
+        daemon = self._daemon
+        if daemon is None or self._number != number:
+            return
+        if self._vigil.tick():
+            daemon.later(LOCAL_US, daemon.disconnected, number)
+            self.notified(Died("Group Services hang"))
+            return
+        self.later(self._vigil.tick_us, self._watch, number)
 
     def notified(self, notification: Notification) -> None:
         """What Group Services say."""
+        self._vigil.heard()
         if isinstance(notification, Died):
             self._daemon = None
-            self.feed(inputs.GroupServicesLost("Group Services died"))
+            self.feed(inputs.GroupServicesLost(notification.reason))
             self.later(CONNECT_AGAIN_US, self._connect)
         elif not isinstance(notification, Initialized):
             self.feed(inputs.Notified(notification))

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from daemons.cthags.messages import Notification
     from daemons.sim.node import SimulatedNode
 
+INBOX_MAX = 512
+"""Things that wait for a process that hangs; more are lost, as in a full socket buffer."""
+
 
 class Process:
     """Drives a core as a shell would: steps, effects in order, one timer.
@@ -27,11 +30,17 @@ class Process:
         self.core = core
         self.pid = node.next_pid()
         self.running = True
+        self.hung = False
+        self._inbox: list[tuple[Any, tuple[Any, ...]]] = []
         self._armed: int | None = None
 
     def feed(self, value: object) -> None:
         """One step of the core and its effects."""
         if not self.running:
+            return
+        if self.hung:
+            if value is not TICK:
+                self._wait_for_resume(self.feed, (value,))
             return
         self.world.steps += 1
         try:
@@ -44,6 +53,23 @@ class Process:
             self.end(1)
             return
         self._arm()
+
+    def hang(self) -> None:
+        """SIGSTOP: it takes no step any more; what its sockets can hold waits."""
+        if self.running and not self.hung:
+            self.node.trace(f"hang {self.name}")
+            self.hung = True
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        if not self.running or not self.hung:
+            return
+        self.node.trace(f"resume {self.name}")
+        self.hung = False
+        inbox, self._inbox = self._inbox, []
+        for action, arguments in inbox:
+            self._if_running(action, arguments)
+        self.feed(TICK)
 
     def start(self) -> None:
         """Begin, once the process exists."""
@@ -66,8 +92,14 @@ class Process:
         self.node.after(delay, self._if_running, action, arguments)
 
     def _if_running(self, action: Any, arguments: tuple[Any, ...]) -> None:
-        if self.running:
+        if self.running and self.hung:
+            self._wait_for_resume(action, arguments)
+        elif self.running:
             action(*arguments)
+
+    def _wait_for_resume(self, action: Any, arguments: tuple[Any, ...]) -> None:
+        if len(self._inbox) < INBOX_MAX:
+            self._inbox.append((action, arguments))
 
     def _arm(self) -> None:
         deadline = self.core.next_deadline()

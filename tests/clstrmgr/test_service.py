@@ -115,7 +115,7 @@ class Lab:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if daemon._cthags is not None:
-                daemon._cthags.close()
+                daemon._cthags.quit()
         for server in self.servers:
             await server.close()
 

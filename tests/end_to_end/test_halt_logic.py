@@ -114,3 +114,12 @@ def test_cthags_is_fatal_too(lab: LabUnderTest) -> None:
     acknowledged = count(lab)
     lab.srcctl("kill", owner, "cthags")
     check_takeover(lab, owner, acknowledged)
+
+
+def test_a_hung_cthags_is_a_dead_one(lab: LabUnderTest) -> None:
+    owner = lab.owner()
+    acknowledged = count(lab)
+    lab.srcctl("hang", owner, "cthags")
+    check_takeover(lab, owner, acknowledged)
+    lab.rejoin(owner)
+    assert "Group Services hang" in lab.output(owner, "cat $HAES_ROOT/var/hacmp/log/clstrmgr.debug")
