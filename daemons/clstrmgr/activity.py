@@ -22,6 +22,7 @@ class Settings:
         retry: before a proposal that collided, or an event whose vote failed, is proposed again.
         resend: before a proposal without any answer is made again.
         gone_patience: before a member that is not the oldest says that a node has left the view.
+        monitor_scale: microseconds of a product second for the intervals of application monitors.
         settling_scale: microseconds of a product second for the settling time.
     """
 
@@ -32,6 +33,7 @@ class Settings:
     resend: int = 10 * SECOND
     gone_patience: int = SECOND
     settling_scale: int = SECOND
+    monitor_scale: int = SECOND
 
 
 @dataclass(slots=True)

@@ -27,7 +27,9 @@ from daemons.clstrmgr.inputs import (
     GroupServicesLost,
     Input,
     JobWanted,
+    MonitorEnded,
     Notified,
+    ProcessesCounted,
     Publish,
     Reported,
     ResourceUpdated,
@@ -36,7 +38,7 @@ from daemons.clstrmgr.inputs import (
 )
 from daemons.clstrmgr.operators import NOT_ACTIVE, OperatorDesk
 from daemons.clstrmgr.replicated import ClusterState, StateRecord, record_codec
-from daemons.clstrmgr.wire import Enqueue, NodeGone, RunEvent, codec
+from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, RunEvent, codec
 from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
 from srcctl.machine import RemoteFault, Tick
@@ -65,6 +67,8 @@ class ClusterManager(OperatorDesk):
                 self._job_wanted(run)
             case ResourceUpdated():
                 self._resource_updated(value)
+            case MonitorEnded() | ProcessesCounted():
+                self._monitor_said(value)
             case Asked(request, what):
                 self._asked(request, what)
             case Reported(event):
@@ -72,6 +76,7 @@ class ClusterManager(OperatorDesk):
             case Tick():
                 self._tick()
         if not self.exited:
+            self._follow_applications()
             self._say_who_is_gone()
             self._propose()
             self._answer_when_stable()
@@ -82,6 +87,7 @@ class ClusterManager(OperatorDesk):
     def next_deadline(self) -> int | None:
         """When a Tick is wanted."""
         deadlines = [time for time in (self._retry_at, self._settle_at) if time is not None]
+        deadlines.extend(self._monitor_deadlines())
         if self._in_flight:
             deadlines.append(self._sent_at + self.settings.resend)
         if self.run is not None:
@@ -111,6 +117,7 @@ class ClusterManager(OperatorDesk):
         self.programs = dict(value.programs)
         if self.cluster is None:
             self.configuration = value.configuration
+            self._monitor_definitions = {}
             self._log("configuration read" if value.configuration else "no cluster is configured")
         elif value.configuration != self.configuration:
             self._log("the configuration changed while cluster services are active; it counts from the next start on")
@@ -261,7 +268,7 @@ class ClusterManager(OperatorDesk):
         except RemoteFault as fault:
             self._log(f"message of {approved.proposer} dropped: {fault}")
             return
-        if not isinstance(message, Enqueue | NodeGone):
+        if not isinstance(message, Enqueue | NodeGone | ApplicationMark):
             return
         if self.outbox and self.outbox[0] == message:
             self.outbox.popleft()
@@ -269,6 +276,8 @@ class ClusterManager(OperatorDesk):
             self._gone.pop(message.node, None)
             self.cluster.node_gone(message.node)
             self._log(f"node {message.node} has left the view")
+        elif isinstance(message, ApplicationMark):
+            self._application_marked(message)
         else:
             self._enqueue(message.event)
 
@@ -423,6 +432,7 @@ class ClusterManager(OperatorDesk):
             if self.cluster is not None and self.members and self.members[0] == self.node_id:
                 self._want(Event(events.RG_ONLINE, self.node_id, mode=events.SETTLE))
         self._warn_if_too_long()
+        self._monitor_tick()
 
     def _log_state(self) -> None:
         if self.state != self._logged_state:

@@ -132,7 +132,7 @@ class EventEngine(Foundation):
             if any(statement.applies(node, event.node) for statement in step) and self._node_participates(node, event)
         )
         plan.begin_stage(cluster, events.stage_of_step(step), running)
-        if not self._participates(event):
+        if not self._participates(event) or plan.void(cluster, event):
             return
         name = cluster.node_names.get(event.node, "")
         arguments = events.script_arguments(event, name, cluster.group_ids.get(event.group, 0))
@@ -186,6 +186,7 @@ class EventEngine(Foundation):
         follow = plan.finish(cluster, event, self.members)
         self._end_run()
         self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "complete"))
+        self._server_event_over(event)
         self._log(f"event {event.serial} {event.name} is complete")
         for later in follow:
             self._enqueue(later)
@@ -198,6 +199,9 @@ class EventEngine(Foundation):
             elif event.mode in ("offline", "move"):
                 # A node that could not release a group stays a member, with the group in ERROR.
                 self._leaving = cluster.nodes[self.node_id] == "down"
+
+    def _server_event_over(self, event: Event) -> None:
+        """An event is complete: whoever watches the application that it was about goes on."""
 
     def _end_run(self) -> None:
         self.run = None
@@ -249,6 +253,23 @@ class EventEngine(Foundation):
             ("RG_DEPENDENCIES", "FALSE"),
             ("PRE_EVENT_MEMBERSHIP", " ".join(before)),
             ("POST_EVENT_MEMBERSHIP", " ".join(after)),
+            *self._methods(event),
+        )
+
+    def _methods(self, event: Event | None) -> tuple[tuple[str, str], ...]:
+        """What server_restart runs: the failed monitor's methods, else the application's own scripts."""
+        if event is None or event.name != events.SERVER_RESTART or self.configuration is None:
+            return ()
+        controller = self.configuration.controller(event.application)
+        if controller is None:
+            return ()
+        monitor = next((entry for entry in self.configuration.monitors if entry.name == event.monitor), None)
+        cleanup = monitor.attribute("CLEANUP_METHOD") if monitor is not None else ""
+        restart = monitor.attribute("RESTART_METHOD") if monitor is not None else ""
+        return (
+            ("CLEANUP_METHOD", cleanup or controller.stop),
+            ("RESTART_METHOD", restart or controller.start),
+            ("STARTUP_MODE", controller.startup_mode),
         )
 
     def _script_ended(self, number: int, status: int) -> str:

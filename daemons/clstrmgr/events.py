@@ -22,6 +22,8 @@ JOIN_NETWORK: Final = "TE_JOIN_NETWORK"
 FAIL_NETWORK: Final = "TE_FAIL_NETWORK"
 JOIN_INTERFACE: Final = "TE_JOIN_INTERFACE"
 FAIL_INTERFACE: Final = "TE_FAIL_INTERFACE"
+SERVER_RESTART: Final = "TE_SERVER_RESTART"
+SERVER_DOWN: Final = "TE_SERVER_DOWN"
 REP_DISK_NOTIFY: Final = "TE_REP_DISK_NOTIFY"
 
 CRASH: Final = "crash"
@@ -35,6 +37,8 @@ _PRIORITY: Final = {
     FAIL_INTERFACE: 20,
     FAIL_NETWORK: 20,
     REP_DISK_NOTIFY: 30,
+    SERVER_RESTART: 30,
+    SERVER_DOWN: 30,
     JOIN_INTERFACE: 40,
     JOIN_NETWORK: 40,
     JOIN_NODE: 60,
@@ -65,6 +69,7 @@ class Event(msgspec.Struct, frozen=True):
             settle.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
+        application, monitor: the application that failed, and the monitor that saw it.
         origin, request: the node that asked and its number for it, growing; they make a repeated message harmless.
         serial: the event's number in the cluster, given when it enters the queue.
         left: FAIL_NODE after a crash: the node itself has left the view, not only its cluster manager.
@@ -77,6 +82,8 @@ class Event(msgspec.Struct, frozen=True):
     target: int = 0
     network: str = ""
     address: str = ""
+    application: str = ""
+    monitor: str = ""
     origin: int = 0
     request: int = 0
     serial: int = 0
@@ -107,6 +114,8 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name, *word)
         case "TE_RG_MOVE" | "TE_RG_ONLINE" | "TE_RG_OFFLINE":
             return (node_name, str(group_id))
+        case "TE_SERVER_RESTART" | "TE_SERVER_DOWN":
+            return (node_name, event.application)
         case "TE_JOIN_NETWORK" | "TE_FAIL_NETWORK":
             return (node_name if event.node else "-1", event.network)
         case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE":

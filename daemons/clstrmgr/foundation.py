@@ -19,9 +19,10 @@ from daemons.clstrmgr.inputs import (
     Store,
 )
 from daemons.clstrmgr.messages import ManagerState
+from daemons.clstrmgr.monitors import Definition, Monitor, Watched
 from daemons.clstrmgr.recovery_program import Program
 from daemons.clstrmgr.replicated import ClusterState, StateRecord
-from daemons.clstrmgr.wire import Enqueue, NodeGone, group_name
+from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, group_name
 from daemons.cluster.configuration import Configuration
 from daemons.cthags import messages as cthags
 
@@ -53,9 +54,13 @@ class Foundation:
         self.self_provider: cthags.Provider | None = None
         self.run: Run | None = None
         self.scripts: deque[Script] = deque()
-        self.outbox: deque[Enqueue | NodeGone] = deque()
+        self.outbox: deque[Enqueue | NodeGone | ApplicationMark] = deque()
         self.pending: list[Pending] = []
         self.joining: Pending | None = None
+        self.watched: dict[tuple[str, str], Watched] = {}
+        """Applications that are online here, by group and name, with their monitors."""
+        self._monitor_runs: dict[int, tuple[Watched, Monitor]] = {}
+        self._monitor_definitions: dict[str, tuple[Definition, ...]] = {}
         self.rp_failed = False
         self.error_seen = False
         self.exited = False

@@ -63,12 +63,30 @@ class ResourceUpdated:
     script: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MonitorEnded:
+    """A monitor method that ``RunMonitor`` started ended with this exit status (127: it could not be run)."""
+
+    run: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessesCounted:
+    """So many of the processes that ``WatchProcesses`` named are there."""
+
+    run: int
+    instances: int
+
+
 OperatorRequest: TypeAlias = (
     messages.StartServices
     | messages.StopServices
     | messages.MoveGroup
     | messages.OnlineGroup
     | messages.OfflineGroup
+    | messages.SuspendMonitoring
+    | messages.ResumeMonitoring
     | messages.RecoverFromScriptFailure
 )
 
@@ -89,7 +107,17 @@ class Reported:
 
 
 Input: TypeAlias = (
-    Configured | Notified | GroupServicesLost | ScriptEnded | JobWanted | ResourceUpdated | Asked | Reported | Tick
+    Configured
+    | Notified
+    | GroupServicesLost
+    | ScriptEnded
+    | JobWanted
+    | ResourceUpdated
+    | MonitorEnded
+    | ProcessesCounted
+    | Asked
+    | Reported
+    | Tick
 )
 
 # Effects -------------------------------------------------------------------------------------------------------------
@@ -111,6 +139,50 @@ class RunScript:
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     serial: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunMonitor:
+    """Run a monitor method; its end comes as ``MonitorEnded``."""
+
+    run: int
+    monitor: str
+    group: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalMonitor:
+    """Send a signal to a monitor method that hangs."""
+
+    run: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchProcesses:
+    """Count the node's processes of these names and owner ("": anybody), now and whenever one of them ends."""
+
+    run: int
+    names: tuple[str, ...]
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchProcesses:
+    """No more counting; a method that still runs under this number is killed."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunMethod:
+    """Run a notify method of a monitor; nobody waits for it."""
+
+    command: str
+    arguments: tuple[str, ...]
+    monitor: str
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,5 +260,20 @@ class Exit:
 
 
 Effect: TypeAlias = (
-    Send | RunScript | AnswerJob | Answer | Log | Preamble | EventMark | Subsystems | Store | Publish | Exit
+    Send
+    | RunScript
+    | RunMonitor
+    | SignalMonitor
+    | WatchProcesses
+    | UnwatchProcesses
+    | RunMethod
+    | AnswerJob
+    | Answer
+    | Log
+    | Preamble
+    | EventMark
+    | Subsystems
+    | Store
+    | Publish
+    | Exit
 )

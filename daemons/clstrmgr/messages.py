@@ -193,6 +193,20 @@ class OfflineGroup(msgspec.Struct, frozen=True, tag="offline_group"):
     node: int
 
 
+class SuspendMonitoring(msgspec.Struct, frozen=True, tag="suspend_monitoring"):
+    """Suspend the monitors of an application of a group, on every node where the group is online."""
+
+    group: str
+    application: str
+
+
+class ResumeMonitoring(msgspec.Struct, frozen=True, tag="resume_monitoring"):
+    """Let the monitors of an application go on."""
+
+    group: str
+    application: str
+
+
 class RecoverFromScriptFailure(msgspec.Struct, frozen=True, tag="recover"):
     """Resume the recovery program after a script failure on this node (``clruncmd``)."""
 
@@ -257,8 +271,9 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """The end of a request. ``error`` is empty on success, else a word; ``message`` says it in a sentence.
 
     Errors: busy (an event of another request must end first), not_configured, not_active (services are down), active
-    (they are up already), unknown_group, unknown_node, node_down, not_eligible, already (nothing to do), failed (event
-    processing failed), cthags (Group Services cannot be reached), denied, lost (services ended meanwhile).
+    (they are up already), unknown_group, unknown_application, unknown_node, node_down, not_eligible, already (nothing
+    to do), failed (event processing failed), cthags (Group Services cannot be reached), denied, lost (services ended
+    meanwhile).
     """
 
     error: str = ""
@@ -280,6 +295,8 @@ Request: TypeAlias = (
     | MoveGroup
     | OnlineGroup
     | OfflineGroup
+    | SuspendMonitoring
+    | ResumeMonitoring
     | RecoverFromScriptFailure
     | ReloadConfiguration
     | SystemEvent

@@ -6,11 +6,11 @@ from typing import Final
 
 from daemons.clstrmgr import events, messages
 from daemons.clstrmgr.activity import Pending
-from daemons.clstrmgr.engine import EventEngine
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     Subsystems,
 )
+from daemons.clstrmgr.monitoring import MonitorDesk
 from daemons.clstrmgr.replicated import ClusterState
 from daemons.cluster.configuration import Label
 from daemons.cluster.placement import HELD
@@ -20,7 +20,7 @@ from srcctl.machine import LocalFault
 NOT_ACTIVE: Final = "Cluster services are not active on this node."
 
 
-class OperatorDesk(EventEngine):
+class OperatorDesk(MonitorDesk):
     """The part that answers operators."""
 
     def _asked(self, request: int, what: object) -> None:
@@ -39,6 +39,8 @@ class OperatorDesk(EventEngine):
                 self._pend(request, what, self._group_event(events.RG_ONLINE, group, node))
             case messages.OfflineGroup(group, node):
                 self._pend(request, what, self._group_event(events.RG_OFFLINE, group, node))
+            case messages.SuspendMonitoring() | messages.ResumeMonitoring():
+                self._change_monitoring(request, what)
             case messages.RecoverFromScriptFailure():
                 self.rp_failed = False
                 self._log("recovery requested by an operator")
@@ -72,6 +74,8 @@ class OperatorDesk(EventEngine):
             return messages.Done("not_active", NOT_ACTIVE)
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup):
             return self._group_refusal(cluster, what)
+        if isinstance(what, messages.SuspendMonitoring | messages.ResumeMonitoring):
+            return self._monitoring_refusal(cluster, what)
         return None
 
     def _group_refusal(
@@ -105,6 +109,22 @@ class OperatorDesk(EventEngine):
             return messages.Done("not_eligible", f"A network that {what.group} needs is down on that node.")
         if isinstance(what, messages.MoveGroup) and not any(state in HELD for state in states):
             return messages.Done("denied", f"Resource group {what.group} is online nowhere: bring it online instead.")
+        return None
+
+    def _monitoring_refusal(
+        self, cluster: ClusterState, what: messages.SuspendMonitoring | messages.ResumeMonitoring
+    ) -> messages.Done | None:
+        group = cluster.configuration.group(what.group)
+        if group is None:
+            return messages.Done("unknown_group", f"There is no resource group {what.group}.")
+        if what.application not in group.resource("APPLICATIONS"):
+            return messages.Done(
+                "unknown_application", f"Application controller {what.application} is not in group {what.group}."
+            )
+        if not any(entry.long_running for entry in self._definitions(what.application)):
+            return messages.Done("denied", f"Application controller {what.application} has no long-running monitor.")
+        if "ONLINE" not in cluster.groups[what.group].states.values():
+            return messages.Done("denied", f"Resource group {what.group} is not online.")
         return None
 
     def _start_services(self, entry: Pending) -> None:

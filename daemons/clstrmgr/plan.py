@@ -111,9 +111,12 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
         for node in item.acquire:
             if group.state(node) == "ACQUIRING":
                 group.set(node, "ONLINE")
+                cluster.forget_applications(node, item.group)
                 group.tried.clear()
             elif group.state(node) == "ERROR":
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
+    if event.name == events.SERVER_DOWN and not void(cluster, event):
+        cluster.mark_application(event.node, event.application, "failed")
     _settle_nodes(cluster, event, members)
     follow.extend(_network_events(cluster, event, members))
     if event.name == events.FAIL_NODE:
@@ -122,6 +125,14 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     cluster.last_event, cluster.last_event_node = event.short_name, event.node
     return follow
+
+
+def void(cluster: ClusterState, event: Event) -> bool:
+    """Is there nothing left to do: an event about an application that is no longer online where it failed?"""
+    if event.name not in (events.SERVER_RESTART, events.SERVER_DOWN):
+        return False
+    group = cluster.groups.get(event.group)
+    return group is None or group.state(event.node) != "ONLINE"
 
 
 def _unreleased_elsewhere(cluster: ClusterState, follow: list[Event]) -> list[Event]:
@@ -195,6 +206,8 @@ def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
     trigger: placement.Trigger
     if event.mode == events.FAILED:
         group.tried.add(event.node)
+        if event.application and group.state(event.node) == "ONLINE":
+            cluster.mark_application(event.node, event.application, "fallover")
         trigger = GroupFailed(event.group, event.node)
     elif event.mode == events.RETRY:
         trigger = placement.ResourcesBack(event.node)

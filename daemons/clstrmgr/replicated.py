@@ -62,6 +62,7 @@ class StateRecord(msgspec.Struct, frozen=True, tag="state"):
     plan_serial: int
     plan_step: int
     version: int
+    applications: tuple[tuple[int, str, str], ...] = ()
 
 
 LACK_OF_NODE = "lack of node"
@@ -126,6 +127,8 @@ class ClusterState:
         self.last_event = ""
         self.last_event_node = 0
         self.settled = configuration.cluster.settling_time <= 0
+        self.applications: dict[tuple[int, str], str] = {}
+        """What is special about an application on a node: failed, suspended, monitor failed, fallover."""
         self.plan: tuple[PlanItem, ...] = ()
         self.plan_serial = 0
         """The event that the plan belongs to; it outlives a run that Group Services broke off, 0 if there is none."""
@@ -184,6 +187,7 @@ class ClusterState:
             plan_serial=self.plan_serial,
             plan_step=self.plan_step,
             version=self.version,
+            applications=tuple((*key, word) for key, word in sorted(self.applications.items())),
         )
 
     def install(self, record: StateRecord) -> None:
@@ -211,6 +215,7 @@ class ClusterState:
         self.plan_serial = record.plan_serial
         self.plan_step = record.plan_step
         self.version = record.version
+        self.applications = {(node, name): word for node, name, word in record.applications}
 
     def digest(self) -> int:
         """A number that members with the same state share."""
@@ -250,6 +255,7 @@ class ClusterState:
             if not (event.node == node and event.name in (events.JOIN_NODE, events.FAIL_NODE))
             and not (event.origin == node and event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE))
             and not (event.node == node and event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE))
+            and not (event.node == node and event.name in (events.SERVER_RESTART, events.SERVER_DOWN))
         ]
 
     def node_gone(self, node: int) -> None:
@@ -260,6 +266,21 @@ class ClusterState:
             else event
             for event in self.queue
         ]
+
+    # Applications.
+
+    def mark_application(self, node: int, application: str, word: str) -> None:
+        """Note what is special about an application on a node; "" for nothing."""
+        if word:
+            self.applications[node, application] = word
+        else:
+            self.applications.pop((node, application), None)
+
+    def forget_applications(self, node: int, group: str) -> None:
+        """The group has come or gone on the node: its applications begin anew."""
+        configured = self.configuration.group(group)
+        for application in configured.resource("APPLICATIONS") if configured is not None else ():
+            self.applications.pop((node, application), None)
 
     # What placement wants to know.
 

@@ -34,11 +34,17 @@ from daemons.clstrmgr.inputs import (
     Publish,
     Reported,
     ResourceUpdated,
+    RunMethod,
+    RunMonitor,
     RunScript,
     Send,
+    SignalMonitor,
     Store,
     Subsystems,
+    UnwatchProcesses,
+    WatchProcesses,
 )
+from daemons.clstrmgr.methods import MethodRunner
 from daemons.clstrmgr.recovery_program import Program, ProgramFault
 from daemons.clstrmgr.recovery_program import parse as parse_program
 from daemons.clstrmgr.rules import RulesFault
@@ -55,6 +61,7 @@ from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import LocalConnection, LocalServer
 from daemons.runtime.pump import Pump
 from srcctl.machine import RemoteFault
+from srcctl.node.processes import MARK_VARIABLE, Membership
 from srcctl.node.root import replace_file
 from srcctl.odm import OdmError, Repository
 
@@ -122,11 +129,13 @@ class ClusterManagerDaemon(Daemon):
         self.core = ClusterManager(
             self.identity.number,
             self.identity.node,
-            Settings(settling_scale=self.scale.schedule(1)),
+            Settings(settling_scale=self.scale.schedule(1), monitor_scale=self.scale.schedule(1)),
             self._read_serial(),
         )
         self.pump: Pump[Input, Effect] = Pump(self.core, self._execute, self.fail)
         self.runner = ScriptRunner(self._from_script, self.log.write)
+        membership = Membership.of_this_process(os.environ.get(MARK_VARIABLE, ""), view=self.identity.mode == "view")
+        self.methods = MethodRunner(self.pump.feed, self.log.write, membership, self._real_path)
         self.files = LogFiles.of(self.root, None)
         self.files.prepare()
         self.reload()
@@ -142,6 +151,11 @@ class ClusterManagerDaemon(Daemon):
         path = self.root.path(product_path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
+
+    def _real_path(self, path: str) -> str:
+        """Where an administrator's script lies: on the node, else on the host."""
+        own = self.root.path(path)
+        return own if os.path.exists(own) else path
 
     # Configuration.
 
@@ -292,6 +306,14 @@ class ClusterManagerDaemon(Daemon):
                 self._run_script(effect)
             case AnswerJob(run_number, assignments):
                 self.runner.answer(run_number, assignments)
+            case RunMonitor() | RunMethod():
+                self._run_method(effect)
+            case SignalMonitor(run_number, signal_number):
+                self.methods.signal(run_number, signal_number)
+            case WatchProcesses(run_number, names, owner):
+                self.methods.watch(run_number, names, owner)
+            case UnwatchProcesses(run_number):
+                self.methods.unwatch(run_number)
             case Answer(request_number, what):
                 tell = self._requests.get(request_number)
                 if tell is not None:
@@ -344,6 +366,14 @@ class ClusterManagerDaemon(Daemon):
             ),
         )
         return environment
+
+    def _run_method(self, effect: RunMonitor | RunMethod) -> None:
+        environment = {**os.environ, "LOCALNODENAME": self.identity.node, "MONITOR": effect.monitor}
+        log = f"{os.path.dirname(self.files.hacmp_out)}/clappmond.{effect.monitor}.{effect.group}.log"
+        if isinstance(effect, RunMonitor):
+            self.methods.start(effect.run, effect.command, (), environment, log)
+        else:
+            self.methods.start(None, effect.command, effect.arguments, environment, log)
 
     def _from_script(self, value: Input) -> None:
         if isinstance(value, ResourceUpdated) and self._summary is not None:
@@ -560,6 +590,7 @@ class ClusterManagerDaemon(Daemon):
                 return EXIT_CODE
         self.pump.close()
         self.runner.forget()
+        self.methods.forget()
         if self._cthags is not None:
             services, self._cthags = self._cthags, None
             if self.core.in_group and self._configuration is not None:

@@ -18,6 +18,7 @@ from daemons.clstrmgr.messages import (
     ResourceView,
     SubstateWord,
 )
+from daemons.clstrmgr.monitors import Definition
 from daemons.clstrmgr.replicated import ClusterState
 from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.placement import HELD
@@ -198,17 +199,40 @@ def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[Gr
 def _resources(
     configuration: Configuration, group: ResourceGroup, cluster: ClusterState | None
 ) -> tuple[ResourceView, ...]:
-    monitored = {application for monitor in configuration.monitors for application in monitor.applications}
-    states = cluster.groups[group.name].states.values() if cluster is not None else ()
-    held = any(state in HELD for state in states)
+    monitored = {
+        application
+        for entry in map(Definition.of, configuration.monitors)
+        if entry.long_running
+        for application in entry.applications
+    }
+    holders = (
+        [node for node, state in sorted(cluster.groups[group.name].states.items()) if state in HELD]
+        if cluster is not None
+        else []
+    )
 
     def view(number: int, kind: str, value: str) -> ResourceView:
         state = ""
         if kind == "APPLICATIONS":
-            state = "OFFLINE" if not held else "ONLINE MONITORED" if value in monitored else "ONLINE NOT MONITORED"
+            marks = [mark for node in holders if cluster and (mark := cluster.applications.get((node, value)))]
+            state = _application_word(bool(holders), value in monitored, marks[0] if marks else "")
         return ResourceView(number, kind, value, value in monitored, state)
 
     return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))
+
+
+def _application_word(held: bool, monitored: bool, mark: str) -> str:
+    """The application state as ``clRGinfo -m`` shows it."""
+    if not held:
+        return "OFFLINE"
+    if not monitored:
+        return "ONLINE NOT MONITORED"
+    return {
+        "failed": "ONLINE FAILED",
+        "fallover": "ONLINE FAILOVER",
+        "suspended": "ONLINE MONITOR SUSPENDED",
+        "monitor failed": "ONLINE MONITOR FAILED",
+    }.get(mark, "ONLINE MONITORED")
 
 
 def long_status(core: ClusterManager) -> str:
@@ -238,6 +262,7 @@ def long_status(core: ClusterManager) -> str:
         'cluster fix level is "0"',
         "The following timer(s) are currently active:",
         *(("Settling Timer",) if core.settling else ()),
+        *(f"monitor {name}:::RestartTimer" for name in core.restart_timers()),
         "Current DNP values",
     ]
     lines += [

@@ -25,6 +25,15 @@ class NodeGone(msgspec.Struct, frozen=True, tag="gone"):
     node: int
 
 
+class ApplicationMark(msgspec.Struct, frozen=True, tag="application"):
+    """One-phase: the monitors of an application on a node are suspended, cannot work, or (``state`` "") go on."""
+
+    node: int
+    group: str
+    application: str
+    state: Literal["", "suspended", "monitor failed"]
+
+
 class RunEvent(msgspec.Struct, frozen=True, tag="run"):
     """n-phase: run the event with this serial number.
 
@@ -59,7 +68,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     status: int = 0
 
 
-Message: TypeAlias = Enqueue | NodeGone | RunEvent | Report | StateRecord
+Message: TypeAlias = Enqueue | NodeGone | ApplicationMark | RunEvent | Report | StateRecord
 
 codec: Codec[Message] = Codec(Message, limit=SNAPSHOT_LIMIT)
 

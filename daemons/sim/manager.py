@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PROBE_INTERVAL_US = 10 * SECOND
 PROBE_LIMIT_US = 5 * SECOND
+MONITOR_US = 30 * MILLISECOND
 CONNECT_AGAIN_US = 200 * MILLISECOND
 
 
@@ -107,6 +108,12 @@ class ManagerProcess(Process):
         if daemon is not None:
             daemon.later(LOCAL_US, daemon.request, self._number, request_codec.encode(request))
 
+    def _monitored(self, run: int) -> None:
+        """A monitor method ends; now and then the application has failed."""
+        if self.running:
+            failed = self.node.monitors_fail > 0 and self.node.script_chance.random() < self.node.monitors_fail
+            self.feed(inputs.MonitorEnded(run, 1 if failed else 0))
+
     # Effects.
 
     def execute(self, effect: Any) -> None:
@@ -115,6 +122,8 @@ class ManagerProcess(Process):
                 pass
             case inputs.Send(request):
                 self._send(request)
+            case inputs.RunMonitor(run):
+                self.node.after(MONITOR_US, self._monitored, run)
             case inputs.RunScript(run):
                 self.scripts[run] = Script(self, effect)
             case inputs.AnswerJob(run, assignments):

@@ -45,6 +45,7 @@ class SimulatedNode:
         self.script_slowness = 1.0
         self.scripts_fail = 0.0
         self.jobs_fail = 0.0
+        self.monitors_fail = 0.0
         self.script_chance: Random = self.world.stream(f"scripts/{number}")
         self._chance = self.world.stream(f"node/{number}")
         self._pid = 1000 * number

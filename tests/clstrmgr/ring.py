@@ -18,11 +18,18 @@ from daemons.clstrmgr.inputs import (
     Exit,
     JobWanted,
     Log,
+    MonitorEnded,
     Notified,
+    ProcessesCounted,
     ResourceUpdated,
+    RunMethod,
+    RunMonitor,
     RunScript,
     ScriptEnded,
     Send,
+    SignalMonitor,
+    UnwatchProcesses,
+    WatchProcesses,
 )
 from daemons.clstrmgr.jobs import NONE
 from daemons.clstrmgr.recovery_program import Program
@@ -30,6 +37,7 @@ from daemons.clstrmgr.recovery_program import parse as parse_program
 from daemons.clstrmgr.rules import parse as parse_rules
 from daemons.cluster.configuration import (
     ApplicationController,
+    ApplicationMonitor,
     Cluster,
     Configuration,
     Label,
@@ -70,7 +78,22 @@ def group(name: str, nodes: str, policies: str = "OHN FNPN FBHPN", label: str = 
     )
 
 
-def configuration(nodes: int, *groups: ResourceGroup, settling_time: int = 0) -> Configuration:
+def monitor(name: str, application: str, **attributes: str) -> ApplicationMonitor:
+    """An application monitor: a custom one unless it is said otherwise."""
+    values = {
+        "MONITOR_TYPE": "user",
+        "RESOURCE_TO_MONITOR": application,
+        "MONITOR_METHOD": "/usr/local/check",
+        "MONITOR_INTERVAL": "30",
+        "STABILIZATION_INTERVAL": "20",
+        **attributes,
+    }
+    return ApplicationMonitor(name=name, attributes=tuple(values.items()))
+
+
+def configuration(
+    nodes: int, *groups: ResourceGroup, settling_time: int = 0, monitors: tuple[ApplicationMonitor, ...] = ()
+) -> Configuration:
     """A cluster of ``nodes`` nodes on one network."""
     names = [f"node{number}" for number in range(1, nodes + 1)]
     return Configuration(
@@ -97,6 +120,7 @@ def configuration(nodes: int, *groups: ResourceGroup, settling_time: int = 0) ->
             ApplicationController(name=f"{entry.name}_app", start="/usr/local/start", stop="/usr/local/stop")
             for entry in groups
         ),
+        monitors=monitors,
     )
 
 
@@ -114,6 +138,12 @@ class Ring:
         self.answers: dict[tuple[int, int], list[messages.Progress | messages.Done]] = {}
         self.script_hook: Callable[[int, RunScript], int | None] = lambda node, script: 0
         self.job_hook: Callable[[int, str], str] = lambda node, job: ""
+        self.monitor_hook: Callable[[int, RunMonitor], int | None] = lambda node, method: 0
+        self.asked: list[tuple[int, str]] = []
+        """Monitor methods that were run, by node and monitor."""
+        self.methods: list[str] = []
+        """Notify methods, and what was done to monitor methods that hang."""
+        self.watches: dict[tuple[int, int], WatchProcesses] = {}
         self.exits: dict[int, Exit] = {}
         self.holding: dict[int, int] = {}
         self._queue: deque[Callable[[], object]] = deque()
@@ -194,6 +224,22 @@ class Ring:
                     self.answers.setdefault((number, request), []).append(what)
                 case AnswerJob(run, assignments):
                     self._job(number, run, assignments)
+                case RunMonitor(run, monitor):
+                    self.asked.append((number, monitor))
+                    status = self.monitor_hook(number, effect)
+                    if status is not None:
+                        self._queue.append(
+                            lambda number=number, run=run, status=status: self.feed(number, MonitorEnded(run, status))
+                        )
+                case SignalMonitor(run, signal):
+                    self.methods.append(f"[{number}] signal {signal}")
+                    self._queue.append(lambda number=number, run=run: self.feed(number, MonitorEnded(run, 137)))
+                case RunMethod(command, arguments):
+                    self.methods.append(f"[{number}] {' '.join((command, *arguments))}")
+                case WatchProcesses(run):
+                    self.watches[number, run] = effect
+                case UnwatchProcesses(run):
+                    self.watches.pop((number, run), None)
                 case Log(text):
                     self.logs.append(f"{self.now} node{number} {text}")
                 case Exit():
@@ -217,6 +263,27 @@ class Ring:
                 if deadline is not None and deadline <= self.now:
                     self.feed(number, TICK)
         raise AssertionError(("the ring does not settle", self.logs[-20:]))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let that much time pass; whatever becomes due in it happens."""
+        end = self.now + int(seconds * 1_000_000)
+        while True:
+            while self._queue:
+                self._queue.popleft()()
+            deadlines = [time for machine in self.nodes.values() if (time := machine.next_deadline()) is not None]
+            if not deadlines or min(deadlines) > end:
+                break
+            self.now = max(self.now + 1, min(deadlines))
+            for number in list(self.nodes):
+                deadline = self.nodes[number].next_deadline()
+                if deadline is not None and deadline <= self.now:
+                    self.feed(number, TICK)
+        self.now = end
+
+    def end_processes(self, number: int, left: int = 0) -> None:
+        """Processes that a monitor of a node watches end."""
+        for node, run in [key for key in self.watches if key[0] == number]:
+            self.feed(node, ProcessesCounted(run, left))
 
     def _notify(self, client: object, notification: cthags.Notification) -> None:
         assert isinstance(client, ClusterManager)
