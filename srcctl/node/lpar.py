@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
-import importlib
 import os
 import select
 import signal
@@ -30,6 +28,7 @@ from srcctl.node import (
     guard,
     inittab,
     messages,
+    preload,
     processes,
     programs,
     spawn,
@@ -140,18 +139,14 @@ class Lpar:
             self.programs = programs.load(self.root.path(programs.DIRECTORY), self.identity.mode)
         except (programs.ProgramMapError, OSError) as error:
             self.console.write(f"lpar: {error}")
-        for program in self.programs.values():
-            if not program.daemon:
-                continue
-            try:
-                entry = getattr(importlib.import_module(program.module), program.function)
-            except Exception as error:
-                # Its launcher remains: whoever starts the program sees the reason in full.
-                self.console.write(f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}")
-                continue
-            self.entries[program.path] = entry
-        gc.collect()
-        gc.freeze()
+        # A program that cannot be loaded keeps its launcher: whoever starts it sees the reason in full.
+        self.entries = preload.entry_points(
+            self.programs.values(),
+            lambda program, error: self.console.write(
+                f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}"
+            ),
+        )
+        preload.settle()
 
     def _start_caa(self) -> None:
         path = next((p for p in self.entries if os.path.basename(p) == CAA_NAME), None)

@@ -1,0 +1,76 @@
+"""What lpar imports before it forks, and how it leaves its memory so that its children share most of it.
+
+A child of fork(2) shares every page that neither side writes to, but the interpreter writes a lot: each reference to
+an object is counted inside of it. Found by comparing the pages of running daemons with lpar's, and held here:
+
+- What a daemon imports on its own is its own. So lpar imports it, also what libraries import when they first need it.
+- The cache of type attributes holds a reference to each name in it. What an import left there is replaced bit by bit in
+  every child, and each time the page of the old name is copied. An empty cache has no old names.
+- Blocks that imports freed again lie in pages full of objects. A child's first objects would go there, page by page a
+  copy for a few bytes. Filled blocks send them to new pages, where they lie close together.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gc
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from srcctl.node.programs import Program
+from srcctl.node.spawn import EntryPoint
+
+CODECS: Final = ("idna", "ascii")
+"""Codecs that the socket module and the daemons look up; idna brings a megabyte of tables with it."""
+POOL: Final = 1 << 14
+"""Bytes that the interpreter's allocator carves into blocks of one size (CPython's Objects/obmalloc.c)."""
+BLOCK_STEP: Final = 16
+BLOCK_MAX: Final = 512
+BLOCKS_MAX: Final = 1 << 16
+"""Blocks of one size to fill at most, should the allocator work otherwise than described."""
+
+_fillers: list[bytes] = []
+
+
+def entry_points(
+    programs: Iterable[Program], complain: Callable[[Program, Exception], object]
+) -> dict[str, EntryPoint]:
+    """Import the daemons among the programs; entry points by product path. ``complain`` hears of those that fail."""
+    entries = {}
+    for program in programs:
+        if not program.daemon:
+            continue
+        try:
+            entries[program.path] = getattr(importlib.import_module(program.module), program.function)
+        except Exception as error:
+            complain(program, error)
+    for name in CODECS:
+        codecs.lookup(name)
+    return entries
+
+
+def settle() -> None:
+    """Arrange the memory for the forks to come; last of all imports."""
+    gc.collect()
+    _fill_blocks()
+    gc.freeze()
+    sys._clear_type_cache()
+
+
+def _fill_blocks() -> None:
+    """Use up the free blocks of pools that are in use, for every block size."""
+    empty = sys.getsizeof(b"")
+    for size in range((empty + BLOCK_STEP) // BLOCK_STEP * BLOCK_STEP, BLOCK_MAX + 1, BLOCK_STEP):
+        fresh = POOL // size - 2
+        run = last = 0
+        for _ in range(BLOCKS_MAX):
+            filler = bytes(size - empty)
+            _fillers.append(filler)
+            # Blocks side by side throughout a pool: it was unused, so that there are no others left.
+            run = run + 1 if id(filler) - last == size else 0
+            last = id(filler)
+            if run >= fresh:
+                break
+        del _fillers[-(run + 1) :]

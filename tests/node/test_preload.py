@@ -1,0 +1,62 @@
+"""What lpar's children share: the measurable parts of how it leaves its memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from srcctl.node import preload
+from srcctl.node.programs import Program
+
+REPOSITORY = Path(__file__).parents[2]
+
+NEW_BESIDE_OLD = """
+import sys
+from srcctl.node import preload
+PAGE = 4096
+kept = [bytes(size - 33) for _ in range(3000) for size in (64, 128, 336)]
+# Every other object goes: its block lies among the others.
+old = {id(one) // PAGE for one in kept[::2]}
+kept = kept[::2]
+if "settled" in sys.argv:
+    preload.settle()
+fresh = [bytes(size - 33) for _ in range(500) for size in (64, 128, 336)]
+print(sum(id(one) // PAGE in old for one in fresh))
+"""
+
+LATE_IMPORT = """
+import sys
+from srcctl.node import preload
+preload.entry_points([], print)
+print("stringprep" in sys.modules)
+"""
+
+
+def beside_old(*words: str) -> int:
+    answer = subprocess.run(
+        [sys.executable, "-c", NEW_BESIDE_OLD, *words], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    return int(answer.stdout)
+
+
+def test_new_objects_of_a_child_lie_in_pages_of_their_own() -> None:
+    assert beside_old() > 1000
+    assert beside_old("settled") == 0
+
+
+def test_a_program_that_cannot_be_loaded_is_told_and_the_others_are_there() -> None:
+    broken = Program("/usr/sbin/broken", "srcctl.node.no_such_module", "main", True)
+    whole = Program("/usr/sbin/srcmstr", "srcctl.srcmstr.service", "main", True)
+    command = Program("/usr/bin/lssrc", "srcctl.node.no_such_module", "main", False)
+    complaints = []
+    entries = preload.entry_points([broken, whole, command], lambda program, error: complaints.append(program.path))
+    assert list(entries) == ["/usr/sbin/srcmstr"]
+    assert complaints == ["/usr/sbin/broken"]
+
+
+def test_what_the_socket_module_imports_late_is_there_before_the_fork() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", LATE_IMPORT], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "True\n"
