@@ -136,7 +136,7 @@ class EventManagement(Daemon):
         groups, failed, found = VolumeGroups(self.root), self.faults.current.disks, []
         for name in groups.known():
             disks = groups.known_disks(name)
-            active = any(groups.holder(disk) == self.identity.node for disk in disks)
+            active = any(map(groups.is_reserved_here, disks))
             found.append(core.GroupDisks(name, disks, failed & set(disks) if active else frozenset()))
         return tuple(found)
 

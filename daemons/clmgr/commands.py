@@ -175,13 +175,12 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> tuple[Block, ...]:
         if found is None:
             continue
         owner = next((g.name for g in c.groups if name in g.resource("VOLUME_GROUP")), "")
-        holder = groups.holder(found.disks[0])
         blocks.append(
             [
                 ("NAME", name),
                 ("TYPE", "ORIGINAL"),
                 ("NODES", " ".join(node.name for node in c.nodes)),
-                ("STATE", "ACTIVE" if holder else "INACTIVE"),
+                ("STATE", "ACTIVE" if groups.holders(found) else "INACTIVE"),
                 ("LOGICAL_VOLUMES", " ".join(v.name for v in found.volumes)),
                 ("PHYSICAL_VOLUMES", " ".join(found.disks)),
                 ("MIRROR_POOLS", ""),

@@ -10,6 +10,8 @@ import os
 
 from srcctl.lab.errors import UnknownName, file_errors
 from srcctl.lab.model import Lab
+from srcctl.storage import descriptor_area
+from srcctl.storage.reservations import ReservationRegistry
 
 REPOSITORY_DISK = "hdisk1"
 REPOSITORY_BYTES = 512 << 20
@@ -52,3 +54,15 @@ def check(lab: Lab, name: str) -> None:
     """Raise UnknownName unless the lab has that disk."""
     if name not in names(lab):
         raise UnknownName(f"there is no disk {name!r} in this lab; it has {', '.join(names(lab))}")
+
+
+def varied_on(lab: Lab) -> dict[str, dict[str, object]]:
+    """The disks that are in use: volume group and the nodes that have it varied on, more than one in a split brain."""
+    found: dict[str, dict[str, object]] = {}
+    for disk, nodes in ReservationRegistry(lab.shared).all().items():
+        try:
+            group = descriptor_area.read(lab.shared, disk)
+        except OSError:
+            group = None
+        found[disk] = {"volume_group": group.name if group else "", "nodes": nodes}
+    return found

@@ -59,6 +59,11 @@ def set_disk(lab: Lab, disk: str, *, failed: bool) -> None:
         Faults(lab.shared).set_disk(disk, failed=failed)
 
 
+def is_partitioned(lab: Lab) -> bool:
+    """Whether a partition is in force."""
+    return bool(Faults(lab.shared).current.partitions)
+
+
 def describe_faults(lab: Lab) -> list[str]:
     """The faults in force, a sentence each."""
     return Faults(lab.shared).current.describe()

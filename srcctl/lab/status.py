@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from srcctl.lab import links, power, sample_cluster
+from srcctl.lab import disks, links, power, sample_cluster
 from srcctl.lab.errors import NotRunning
 from srcctl.lab.model import Lab, boot_address
 
@@ -10,7 +10,8 @@ from srcctl.lab.model import Lab, boot_address
 def collect(lab: Lab) -> dict[str, object]:
     """The lab's state; the shape is what ``srcctl status --json`` prints.
 
-    Addresses are listed by interface, boot address first; a service address stands with the node that holds it.
+    Addresses are listed by interface, boot address first; a service address stands with every node that holds it, a
+    disk with every node that has its volume group varied on. Two are a split brain.
     """
     nodes: dict[str, object] = {}
     running: list[str] = []
@@ -34,8 +35,11 @@ def collect(lab: Lab) -> dict[str, object]:
         }
     groups: dict[str, dict[str, str]] = {}
     for name in running:
-        groups = sample_cluster.group_states(lab, name)
-        if groups:
+        told = sample_cluster.group_states(lab, name)
+        for group, states in told.items():
+            # Across a partition a node knows no more than its own side: of itself each is believed.
+            groups.setdefault(group, states)[name] = states.get(name, "OFFLINE")
+        if groups and not links.is_partitioned(lab):
             break
     return {
         "lab": lab.directory,
@@ -46,6 +50,7 @@ def collect(lab: Lab) -> dict[str, object]:
         "networks": {network.name: network.interface for network in lab.description.networks},
         "nodes": nodes,
         "resource_groups": groups,
+        "disks": disks.varied_on(lab),
         "faults": links.describe_faults(lab),
     }
 
@@ -65,9 +70,29 @@ def page(state: dict[str, object]) -> str:
         lines.append("")
     for group, states in groups.items():
         lines.append(f"{group}: " + ", ".join(f"{word} on {node}" for node, word in states.items()))
+    split = split_brain(state)
+    if split:
+        lines.append("\nsplit brain:")
+        lines += [f"  {line}" for line in split]
     faults = state["faults"]
     assert isinstance(faults, list)
     if faults:
         lines.append("\nfaults:")
         lines += [f"  {fault}" for fault in faults]
     return "\n".join(lines)
+
+
+def split_brain(state: dict[str, object]) -> list[str]:
+    """What more than one node holds at a time, a sentence each."""
+    holders: dict[str, list[str]] = {}
+    nodes, shared = state["nodes"], state["disks"]
+    assert isinstance(nodes, dict)
+    assert isinstance(shared, dict)
+    for name, node in nodes.items():
+        if node["power"] == "on":
+            for addresses in node["addresses"].values():
+                for address in addresses[1:]:
+                    holders.setdefault(f"the address {address} is held by", []).append(name)
+    for disk, use in shared.items():
+        holders[f"{use['volume_group'] or disk} ({disk}) is varied on by"] = use["nodes"]
+    return [f"{what} {' and '.join(names)}" for what, names in holders.items() if len(names) > 1]

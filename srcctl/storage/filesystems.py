@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot, replace_file
+from srcctl.storage.descriptor_area import LogicalVolume
 from srcctl.storage.disk import DIRECTORY
 
 FILESYSTEMS_FILE = "/etc/filesystems"
@@ -66,6 +67,21 @@ def write_stanzas(root: NodeRoot, stanzas: list[Stanza]) -> None:
         text += f"{stanza.mount_point}:\n"
         text += "".join(f"\t{name:<15} = {value}\n" for name, value in stanza.attributes.items()) + "\n"
     replace_file(root.path(FILESYSTEMS_FILE), text.encode())
+
+
+def stanza_of(volume: LogicalVolume) -> Stanza:
+    """The stanza of a shared file system."""
+    return Stanza(
+        volume.mount_point,
+        {
+            "dev": f"/dev/{volume.name}",
+            "vfs": volume.type,
+            "log": "INLINE",
+            "mount": "false",
+            "check": "false",
+            "account": "false",
+        },
+    )
 
 
 def contents(lab: str, disk: str, volume: str) -> str:

@@ -1,63 +1,18 @@
-"""Volume groups: a descriptor area on the disk, a reservation that dies with the node, what a node knows of them.
-
-The descriptor area (VGDA) is written twice, in alternating slots with checksums, so that an update that is interrupted
-leaves the older one. A varied-on volume group reserves its disks for one node; the reservation counts only while that
-node is alive in the life in which it was made, which is what a SCSI reservation amounts to after a crash.
-"""
+"""Volume groups as a node sees them: descriptor areas on the disks, what its ODM knows, what it has varied on."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
-from srcctl.network.liveness import is_alive
-from srcctl.node.root import Identity, NodeRoot, replace_file
+from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository
-from srcctl.storage.disk import SECTOR, Disk, disk_names, pvid
+from srcctl.storage import descriptor_area
+from srcctl.storage.descriptor_area import VolumeGroup
+from srcctl.storage.disk import Disk, disk_names, pvid
+from srcctl.storage.reservations import ReservationRegistry
 
-MAGIC = b"_LVM"
-SLOT_BYTES = 64 * SECTOR
-SLOT_OFFSETS = (128 * SECTOR, 256 * SECTOR)
 REPOSITORY_MAGIC = b"CAAREPOS"
 REPOSITORY_VG = "caavg_private"
-PARTITION_BYTES = 16 << 20
-"""Bytes of a physical partition."""
-
-
-class StorageError(Exception):
-    """The request cannot be carried out; ``str()`` is the message with its id."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogicalVolume:
-    """A logical volume. ``partitions`` of PARTITION_BYTES each; ``mount_point`` is "" without a file system."""
-
-    name: str
-    type: str
-    partitions: int
-    mount_point: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeGroup:
-    """What the descriptor area says."""
-
-    name: str
-    identifier: str
-    disks: tuple[str, ...]
-    volumes: tuple[LogicalVolume, ...] = ()
-    serial: int = 0
-    major: int = 100
-
-    @property
-    def used_partitions(self) -> int:
-        """Partitions of all logical volumes."""
-        return sum(volume.partitions for volume in self.volumes)
 
 
 class VolumeGroups:
@@ -67,7 +22,7 @@ class VolumeGroups:
         self._root = root
         self._identity: Identity = root.identity
         self._lab = self._identity.lab
-        self._reservations = os.path.join(self._lab, "reservations")
+        self._reservations = ReservationRegistry(self._lab)
 
     # Descriptor areas.
 
@@ -77,13 +32,7 @@ class VolumeGroups:
         Raises:
             OSError: the disk has failed.
         """
-        newest: VolumeGroup | None = None
-        with Disk(self._lab, disk) as device:
-            for offset in SLOT_OFFSETS:
-                found = _decode(device.read(offset, SLOT_BYTES))
-                if found is not None and (newest is None or found.serial > newest.serial):
-                    newest = found
-        return newest
+        return descriptor_area.read(self._lab, disk)
 
     def is_repository(self, disk: str) -> bool:
         """Whether the disk is a cluster repository."""
@@ -105,24 +54,14 @@ class VolumeGroups:
         return None
 
     def store(self, group: VolumeGroup) -> VolumeGroup:
-        """Write the descriptor area of all its disks.
+        """Write the descriptor area of all its disks, under the next serial number.
 
         Raises:
             OSError: a disk has failed.
         """
         group = replace(group, serial=group.serial + 1)
-        data = _encode(group)
-        for disk in group.disks:
-            with Disk(self._lab, disk) as device:
-                device.write(SLOT_OFFSETS[group.serial % 2], data)
+        descriptor_area.write(self._lab, group)
         return group
-
-    def erase(self, group: VolumeGroup) -> None:
-        """Remove the descriptor area from all its disks."""
-        for disk in group.disks:
-            with Disk(self._lab, disk) as device:
-                for offset in SLOT_OFFSETS:
-                    device.write(offset, bytes(SECTOR))
 
     # What this node knows: importvg makes it known, exportvg forgets it.
 
@@ -162,71 +101,40 @@ class VolumeGroups:
 
     # Reservations.
 
-    def holder(self, disk: str) -> str | None:
-        """The live node that has the disk reserved."""
-        try:
-            with open(os.path.join(self._reservations, disk), encoding="utf-8") as file:
-                value = json.load(file)
-            node, boot_id = str(value["node"]), str(value["boot_id"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return node if is_alive(self._lab, node, boot_id) else None
+    def holders(self, group: VolumeGroup) -> list[str]:
+        """The live nodes that have the volume group varied on; more than one after a split brain."""
+        return self._reservations.holders(group.disks[0]) if group.disks else []
+
+    def contenders(self, group: VolumeGroup) -> list[str]:
+        """The other live nodes that have the volume group varied on while this one has it: a split brain."""
+        if not self.is_varied_on(group):
+            return []
+        return [node for node in self.holders(group) if node != self._identity.node]
+
+    def is_reserved_here(self, disk: str) -> bool:
+        """Whether this node has a disk reserved."""
+        return self._identity.node in self._reservations.holders(disk)
 
     def is_varied_on(self, group: VolumeGroup) -> bool:
         """Whether this node has the volume group varied on."""
-        return bool(group.disks) and all(self.holder(disk) == self._identity.node for disk in group.disks)
+        return bool(group.disks) and all(self.is_reserved_here(disk) for disk in group.disks)
 
     def reserve(self, group: VolumeGroup, force: bool = False) -> str | None:
-        """Reserve all disks for this node; returns another live holder if there is one and ``force`` is not given."""
-        with self._locked():
-            for disk in group.disks:
-                holder = self.holder(disk)
-                if holder not in (None, self._identity.node) and not force:
-                    return holder
-            record = json.dumps({"node": self._identity.node, "boot_id": self._identity.boot_id}).encode()
-            for disk in group.disks:
-                replace_file(os.path.join(self._reservations, disk), record)
-        return None
+        """Reserve all disks for this node; returns the live node that stands in the way, if ``force`` is not given.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        return self._reservations.reserve(self._identity, group.disks, force=force)
 
     def release(self, group: VolumeGroup) -> None:
-        """Give up the reservation of all disks that this node holds."""
-        with self._locked():
-            for disk in group.disks:
-                if self.holder(disk) == self._identity.node:
-                    os.unlink(os.path.join(self._reservations, disk))
+        """Give up the reservation of all disks that this node holds.
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        os.makedirs(self._reservations, exist_ok=True)
-        descriptor = os.open(os.path.join(self._reservations, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        self._reservations.release(self._identity, group.disks)
 
 
 def _attribute(name: str, attribute: str, value: str) -> dict[str, int | str]:
     return {"name": name, "attribute": attribute, "value": value, "type": "R", "generic": "", "rep": "sl"}
-
-
-def _encode(group: VolumeGroup) -> bytes:
-    body = json.dumps(asdict(group)).encode()
-    if len(body) + 12 > SLOT_BYTES:
-        raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.")
-    return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
-
-
-def _decode(data: bytes) -> VolumeGroup | None:
-    if data[:4] != MAGIC:
-        return None
-    length, checksum = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
-    body = data[12 : 12 + length]
-    if len(body) != length or zlib.crc32(body) != checksum:
-        return None
-    try:
-        value = json.loads(body)
-        volumes = tuple(LogicalVolume(**volume) for volume in value.pop("volumes"))
-        return VolumeGroup(**{**value, "disks": tuple(value["disks"])}, volumes=volumes)
-    except (ValueError, TypeError, KeyError):
-        return None

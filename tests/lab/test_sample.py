@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -99,15 +100,24 @@ def test_a_stale_pid_is_never_signalled(service: Service) -> None:
     assert service.command("status").returncode == 1
 
 
-def test_an_address_held_elsewhere_is_said(service: Service) -> None:
+def test_an_address_that_another_program_has_is_said(service: Service) -> None:
+    with socket.create_server((service.address, 8080)):
+        answer = service.start()
+    assert answer.returncode == 1
+    assert "Address already in use" in answer.stderr
+
+
+def test_in_a_split_brain_both_halves_listen(service: Service) -> None:
     service.start()
     other = service.root / "other"
     other.mkdir()
     second = Service(other)
     (other / "etc/hosts").write_text(f"{service.address} app_svc\n")
-    answer = second.start()
-    assert answer.returncode == 1
-    assert "Address already in use" in answer.stderr
+    try:
+        assert second.start().returncode == 0
+        assert service.pid() != second.pid()
+    finally:
+        second.command("stop")
 
 
 def test_other_paths_do_not_count(service: Service) -> None:

@@ -11,16 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from srcctl.commands.launch import call
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults, FaultSet
 from srcctl.network.liveness import is_alive
 from srcctl.node.root import Identity, Interface, NodeRoot
 from srcctl.odm import seed
-from srcctl.storage import commands, filesystems, volume_groups
+from srcctl.storage import descriptor_area, filesystems
+from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import Disk
-from srcctl.storage.volume_groups import LogicalVolume, VolumeGroup, VolumeGroups
+from srcctl.storage.reservations import ReservationRegistry
+from srcctl.storage.volume_groups import VolumeGroups
 
 ETC = Path(__file__).parents[2] / "etc"
+ENTRIES = {
+    line.split()[0].rpartition("/")[2]: line.split()[1].split(":")
+    for line in (ETC / "programs/storage").read_text().splitlines()
+}
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -63,7 +70,7 @@ def nodes(tmp_path: Path) -> tuple[Node, Node]:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     def command(node: Node, name: str, *words: str) -> tuple[int, str, str]:
         monkeypatch.setenv("HAES_ROOT", node.root.directory)
-        status = getattr(commands, name)([name, *words])
+        status = call(*ENTRIES[name], [name, *words])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -114,6 +121,41 @@ def test_a_mount_does_not_outlive_the_machine(nodes: tuple[Node, Node], run: Run
     second.die()
 
 
+def test_a_partition_that_cuts_the_disk_path_makes_contenders(nodes: tuple[Node, Node], run: Run) -> None:
+    first, second = nodes
+    faults = Faults(first.root.identity.lab)
+    run(first, "mkvg", "-y", "datavg", "hdisk2")
+    run(first, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sharedfs", "-a", "size=32M")
+    run(first, "mount", "/sharedfs")
+    run(second, "importvg", "-n", "-y", "datavg", "hdisk2")
+    faults.partition(["node1"], ["node2"], keep_disk=True)
+    assert run(second, "varyonvg", "datavg")[0] == 1, "with the disk path the reservation holds"
+    faults.partition(["node1"], ["node2"], keep_disk=False)
+    assert run(second, "varyonvg", "datavg") == (0, "", "")
+    assert run(second, "mount", "/sharedfs") == (0, "", "")
+    registry = ReservationRegistry(first.root.identity.lab)
+    assert registry.all() == {"hdisk2": ["node1", "node2"]}, "a split brain is not hidden"
+    groups = VolumeGroups(first.root), VolumeGroups(second.root)
+    group = groups[0].find("datavg")
+    assert group is not None
+    assert [g.contenders(group) for g in groups] == [["node2"], ["node1"]]
+    for node in nodes:
+        assert run(node, "lsvg", "-o")[1] == "datavg\nrootvg\n"
+    Path(first.root.path("/sharedfs/file")).write_text("one medium")
+    assert Path(second.root.path("/sharedfs/file")).read_text() == "one medium"
+    # After the heal both keep it until one gives way, and -O breaks what is seen again.
+    faults.heal()
+    assert [g.is_varied_on(group) for g in groups] == [True, True]
+    run(second, "umount", "/sharedfs")
+    assert run(second, "varyoffvg", "datavg")[0] == 0
+    assert registry.all() == {"hdisk2": ["node1"]}
+    assert run(second, "varyonvg", "datavg")[0] == 1
+    assert run(second, "varyonvg", "-O", "datavg")[0] == 0
+    assert registry.all() == {"hdisk2": ["node2"]}
+    second.die()
+    assert registry.all() == {}
+
+
 def test_messages_for_what_is_not_there(nodes: tuple[Node, Node], run: Run) -> None:
     first, _ = nodes
     assert run(first, "varyonvg", "nosuch")[2].startswith("0516-306 varyonvg: Unable to find volume group nosuch")
@@ -149,7 +191,7 @@ def test_a_torn_descriptor_area_leaves_the_older_one(nodes: tuple[Node, Node]) -
     newer = groups.store(replace(group, volumes=(LogicalVolume("fslv00", "jfs2", 1, "/x"),)))
     assert groups.on_disk("hdisk2") == newer
     with Disk(first.root.identity.lab, "hdisk2") as disk:
-        disk.write(volume_groups.SLOT_OFFSETS[newer.serial % 2] + 20, b"torn")
+        disk.write(descriptor_area.SLOT_OFFSETS[newer.serial % 2] + 20, b"torn")
     assert groups.on_disk("hdisk2") == group
 
 

@@ -10,9 +10,15 @@ from srcctl.lab.sample.store import CounterStore
 
 
 class CounterServer(ThreadingHTTPServer):
-    """The listening service."""
+    """The listening service.
+
+    The nodes of a lab share the host's network stack. In a split brain both halves have the service address, and on AIX
+    each would listen in a stack of its own: SO_REUSEPORT lets both listen here, and who is asked is a matter of chance,
+    as it is with a duplicate address on a wire.
+    """
 
     daemon_threads = True
+    allow_reuse_port = True
 
     def __init__(self, address: str, port: int, store: CounterStore, node: str) -> None:
         self.store = store

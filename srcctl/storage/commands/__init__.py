@@ -1,0 +1,1 @@
+"""Disk, volume group and file system commands, as an AIX administrator types them."""

@@ -1,0 +1,131 @@
+"""Reservations of shared disks: the lab's registry records every node that has a disk reserved.
+
+A varied-on volume group reserves its disks for one node, and a second node is refused (SCSI-2 reserve, reserve_policy
+single_path). A reservation counts only while its node is alive in the life in which it was made, which is what it
+amounts to after a crash.
+
+A partition that cuts the disk path takes that protection away: neither side sees what the other has reserved, so both
+reserve. The registry then lists them all, in the order in which they came: it records contenders and hides no split
+brain. Both work on the same medium, as two hosts do on real unfenced disks; a copy a side would make one of them vanish
+at the heal, and would fill the host with it. The host's file system below stays sound, unlike a JFS2 that is mounted
+twice; what two applications do to one another's files is theirs to find out.
+
+After the heal both keep what they have until one gives way: its node halts, or varies the volume group off. Nobody
+else is let in meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from srcctl.network.faults import Faults
+from srcctl.network.liveness import is_alive
+from srcctl.node.root import Identity, replace_file
+
+DIRECTORY = "reservations"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A disk reserved by a node in one of its lives."""
+
+    disk: str
+    node: str
+    boot_id: str
+
+
+class ReservationRegistry:
+    """The registry of a lab.
+
+    Args:
+        lab: the lab's shared folder.
+    """
+
+    def __init__(self, lab: str) -> None:
+        self._lab = lab
+        self._directory = os.path.join(lab, DIRECTORY)
+
+    def holders(self, disk: str) -> list[str]:
+        """The live nodes that have the disk reserved, in the order in which they took it; two are a split brain."""
+        return [held.node for held in self._live(disk)]
+
+    def all(self) -> dict[str, list[str]]:
+        """The holders of every reserved disk."""
+        try:
+            names = sorted(name for name in os.listdir(self._directory) if not name.startswith("."))
+        except OSError:
+            return {}
+        return {name: holders for name in names if (holders := self.holders(name))}
+
+    def reserve(self, identity: Identity, disks: Iterable[str], *, force: bool = False) -> str | None:
+        """Reserve all of some disks for this node, or none.
+
+        Args:
+            identity: this node.
+            disks: their names.
+            force: break the reservations of the nodes that this one sees (``varyonvg -O``).
+
+        Returns:
+            The live node that stands in the way, None if the disks are reserved.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        disks = list(disks)
+        faults = Faults(self._lab)
+        with self._locked():
+            kept: dict[str, list[Reservation]] = {}
+            for disk in disks:
+                others = [held for held in self._live(disk) if held.node != identity.node]
+                unseen = [held for held in others if faults.disk_cut(identity.node, held.node)]
+                if len(unseen) < len(others) and not force:
+                    return next(held.node for held in others if held not in unseen)
+                kept[disk] = unseen
+            for disk in disks:
+                self._write(disk, [*kept[disk], Reservation(disk, identity.node, identity.boot_id)])
+        return None
+
+    def release(self, identity: Identity, disks: Iterable[str]) -> None:
+        """Give up what this node has reserved of some disks.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        with self._locked():
+            for disk in disks:
+                held = self._live(disk)
+                kept = [reservation for reservation in held if reservation.node != identity.node]
+                if len(kept) < len(held):
+                    self._write(disk, kept)
+
+    def _live(self, disk: str) -> list[Reservation]:
+        return [held for held in self._read(disk) if is_alive(self._lab, held.node, held.boot_id)]
+
+    def _read(self, disk: str) -> list[Reservation]:
+        try:
+            with open(os.path.join(self._directory, disk), encoding="utf-8") as file:
+                return [Reservation(**value) for value in json.load(file)]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def _write(self, disk: str, reservations: list[Reservation]) -> None:
+        path = os.path.join(self._directory, disk)
+        if reservations:
+            replace_file(path, json.dumps([asdict(held) for held in reservations]).encode())
+        elif os.path.exists(path):
+            os.unlink(path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        os.makedirs(self._directory, exist_ok=True)
+        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
