@@ -344,7 +344,7 @@ class ClusterManager(OperatorDesk):
         assert self.joining is not None
         what = self.joining.what
         assert isinstance(what, messages.StartServices)
-        for address, network in self._down_here.items():
+        for address, network in self.addresses.down.items():
             self._want(Event(events.FAIL_INTERFACE, self.node_id, network=network, address=address))
         for (thing, name), detail in self._lost_here.items():
             if thing == "repository":

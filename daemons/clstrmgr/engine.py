@@ -135,6 +135,9 @@ class EventEngine(Foundation):
         if not self._participates(event) or plan.void(cluster, event):
             return
         name = cluster.node_names.get(event.node, "")
+        service = cluster.configuration.label(event.service) if event.service else None
+        if service is not None:
+            event = msgspec.structs.replace(event, service=service.address)
         arguments = events.script_arguments(event, name, cluster.group_ids.get(event.group, 0))
         for statement in step:
             if statement.applies(self.node_id, event.node):
@@ -145,7 +148,7 @@ class EventEngine(Foundation):
 
     def _node_participates(self, node: int, event: Event) -> bool:
         assert self.cluster is not None
-        if event.name in (events.JOIN_NODE, events.FAIL_NODE) and event.node == node:
+        if event.name in (events.JOIN_NODE, events.FAIL_NODE, events.JOIN_SITE) and event.node == node:
             return True
         return self.cluster.nodes.get(node) in ("up", "leaving")
 
@@ -237,7 +240,9 @@ class EventEngine(Foundation):
         if script.statement is not None and self.cluster is not None and self.configuration is not None:
             stage = events.stage_of(script.statement)
             script.groups = plan.groups_of(self.cluster, stage, self.node_id) if stage is not Stage.NONE else ()
-            script.jobs = JobList(self.configuration, self.node_name, stage, script.groups, script.failed)
+            script.jobs = JobList(
+                self.configuration, self.node_name, stage, script.groups, script.failed, self.addresses
+            )
         self._effects.append(RunScript(script.run, script.command, script.arguments, self._environment(), serial=True))
 
     def _environment(self) -> tuple[tuple[str, str], ...]:
@@ -250,10 +255,12 @@ class EventEngine(Foundation):
         return (
             ("TE_NAME", event.name if event is not None else ""),
             ("EVENT_SERIAL", str(event.serial if event is not None else 0)),
+            ("LOCALSITE", self.configuration.site_of(self.node_name) if self.configuration is not None else ""),
             ("RG_DEPENDENCIES", "FALSE"),
             ("PRE_EVENT_MEMBERSHIP", " ".join(before)),
             ("POST_EVENT_MEMBERSHIP", " ".join(after)),
             *self._methods(event),
+            *self._swap(event),
         )
 
     def _methods(self, event: Event | None) -> tuple[tuple[str, str], ...]:
@@ -270,6 +277,23 @@ class EventEngine(Foundation):
             ("CLEANUP_METHOD", cleanup or controller.stop),
             ("RESTART_METHOD", restart or controller.start),
             ("STARTUP_MODE", controller.startup_mode),
+        )
+
+    def _swap(self, event: Event | None) -> tuple[tuple[str, str], ...]:
+        """What swap_adapter does on the node of the failed interface; elsewhere, and where it is too late, nothing."""
+        if event is None or event.name != events.SWAP_ADAPTER or event.node != self.node_id:
+            return ()
+        assert self.configuration is not None
+        swapped = self.addresses.swap(self.configuration, event.service, event.address)
+        if swapped is None:
+            return ()
+        old, new = swapped
+        persistent = self.addresses.persistent(self.configuration, event.network)
+        return (
+            ("SWAP_FROM", old),
+            ("SWAP_TO", new.interface),
+            ("SWAP_ADDRESS", f"{new.address}:{new.netmask}"),
+            ("PERSISTENT_ADDRESSES", " ".join(f"{label.address}:{label.netmask}" for label in persistent)),
         )
 
     def _script_ended(self, number: int, status: int) -> str:

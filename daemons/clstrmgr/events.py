@@ -24,7 +24,14 @@ JOIN_INTERFACE: Final = "TE_JOIN_INTERFACE"
 FAIL_INTERFACE: Final = "TE_FAIL_INTERFACE"
 SERVER_RESTART: Final = "TE_SERVER_RESTART"
 SERVER_DOWN: Final = "TE_SERVER_DOWN"
+SWAP_ADAPTER: Final = "TE_SWAP_ADAPTER"
 REP_DISK_NOTIFY: Final = "TE_REP_DISK_NOTIFY"
+CLUSTER_NOTIFY: Final = "TE_CLUSTER_NOTIFY"
+JOIN_SITE: Final = "TE_JOIN_SITE"
+FAIL_SITE: Final = "TE_FAIL_SITE"
+
+OF_INTERFACES: Final = (FAIL_INTERFACE, JOIN_INTERFACE, SWAP_ADAPTER)
+"""Events about one boot address of a node; its state changes when they enter the queue."""
 
 CRASH: Final = "crash"
 FAILED: Final = "failed"
@@ -34,6 +41,8 @@ SETTLE: Final = "settle"
 
 _PRIORITY: Final = {
     FAIL_NODE: 10,
+    FAIL_SITE: 15,
+    SWAP_ADAPTER: 20,
     FAIL_INTERFACE: 20,
     FAIL_NETWORK: 20,
     REP_DISK_NOTIFY: 30,
@@ -41,7 +50,9 @@ _PRIORITY: Final = {
     SERVER_DOWN: 30,
     JOIN_INTERFACE: 40,
     JOIN_NETWORK: 40,
+    JOIN_SITE: 59,
     JOIN_NODE: 60,
+    CLUSTER_NOTIFY: 80,
 }
 """Lower runs first; events of one priority keep their order. The figures are inferred."""
 
@@ -72,6 +83,8 @@ class Event(msgspec.Struct, frozen=True):
         application, monitor: the application that failed, and the monitor that saw it.
         origin, request: the node that asked and its number for it, growing; they make a repeated message harmless.
         serial: the event's number in the cluster, given when it enters the queue.
+        service: SWAP_ADAPTER: the service label that moves to another interface.
+        site: JOIN_SITE, FAIL_SITE.
         left: FAIL_NODE after a crash: the node itself has left the view, not only its cluster manager.
     """
 
@@ -88,6 +101,8 @@ class Event(msgspec.Struct, frozen=True):
     request: int = 0
     serial: int = 0
     left: bool = False
+    service: str = ""
+    site: str = ""
 
     @property
     def priority(self) -> tuple[int, int]:
@@ -102,7 +117,7 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def short_name(self) -> str:
         """The name as ``lssrc -ls clstrmgrES`` prints it when the event is over: without TE_, cut to 12 characters."""
-        plain = self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY)
+        plain = self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
         return (self.name.removeprefix("TE_") + ("" if plain else "_COMPLETE"))[:12]
 
 
@@ -120,6 +135,12 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name if event.node else "-1", event.network)
         case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE":
             return (node_name, event.address)
+        case "TE_SWAP_ADAPTER":
+            return (node_name, event.network, event.address, event.service)
+        case "TE_JOIN_SITE" | "TE_FAIL_SITE":
+            return (event.site,)
+        case "TE_CLUSTER_NOTIFY":
+            return ()
         case "TE_REP_DISK_NOTIFY":
             return (node_name, event.address, *event.network.split())
         case _:

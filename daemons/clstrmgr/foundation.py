@@ -9,6 +9,7 @@ import msgspec
 
 from daemons.clstrmgr import events, messages
 from daemons.clstrmgr.activity import Pending, Run, Script, Settings
+from daemons.clstrmgr.addresses import ServiceAddresses
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     Answer,
@@ -76,10 +77,10 @@ class Foundation:
         self._settle_at: int | None = None
         self._alive: frozenset[int] = frozenset()
         self._gone: dict[int, int] = {}
-        self._down_here: dict[str, str] = {}
         self._lost_here: dict[tuple[str, str], str] = {}
         """What clevmgrdES reported lost, as pairs of kind of thing and name, with the report's detail."""
         self._last_report = 0
+        self.addresses = ServiceAddresses(node_name)
         self._request_number = 0
         self._run_number = 0
         self._logged_state: ManagerState | None = None
@@ -135,17 +136,27 @@ class Foundation:
     def _enqueue(self, event: Event) -> None:
         cluster = self.cluster
         assert cluster is not None
-        if event.address and event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE):
-            change = (
-                cluster.addresses_down.add if event.name == events.FAIL_INTERFACE else cluster.addresses_down.discard
-            )
+        if event.address and event.name in events.OF_INTERFACES:
+            back = event.name == events.JOIN_INTERFACE
+            change = cluster.addresses_down.discard if back else cluster.addresses_down.add
             change((event.node, event.address))
         queued = cluster.enqueue(event)
         if queued is None:
             return
-        self.serial = max(self.serial, queued.serial)
+        self._log(f"event {queued.serial} {queued.name} node {queued.node} {queued.mode}".rstrip() + " is queued")
+        if event.name == events.JOIN_NODE and (first := self._site_up(event.node)) is not None:
+            cluster.enqueue(first)
+        self.serial = max(self.serial, cluster.serial)
         self._effects.append(Store(self.serial))
-        self._log(f"event {queued.serial} {queued.name} node {queued.node} {queued.mode} is queued")
+
+    def _site_up(self, node: int) -> Event | None:
+        """The event that comes before the first node of a site joins."""
+        cluster = self.cluster
+        assert cluster is not None
+        site = cluster.configuration.site_of(cluster.node_names.get(node, ""))
+        if not site or not cluster.site_is_empty(site) or any(entry.site == site for entry in cluster.queue):
+            return None
+        return Event(events.JOIN_SITE, node, site=site)
 
     def _want(self, event: Event) -> int:
         """Have an event queued by all members; returns its request number."""

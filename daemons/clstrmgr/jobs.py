@@ -8,8 +8,8 @@ blanks. ``IP_ADDRESSES``, ``CONTROLLERS`` and the like are additions that spare 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from daemons.clstrmgr.addresses import ServiceAddresses
 from daemons.clstrmgr.events import Stage
 from daemons.cluster.configuration import Configuration, ResourceGroup
 
@@ -22,16 +22,6 @@ _ORDER = {Stage.RELEASE: _RELEASE, Stage.ACQUIRE: _ACQUIRE, Stage.COMPLETE: _COM
 _ACTION = {Stage.RELEASE: "RELEASE", Stage.ACQUIRE: "ACQUIRE", Stage.COMPLETE: "ACQUIRE", Stage.NONE: "NONE"}
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAddress:
-    """A service IP label as a script needs it: ``interface`` is where it becomes an alias on this node."""
-
-    label: str
-    address: str
-    netmask: str
-    interface: str
-
-
 class JobList:
     """The jobs of one node in one step.
 
@@ -41,13 +31,20 @@ class JobList:
         stage: what the step does.
         groups: the groups it does it to.
         failed: names of groups that failed meanwhile; they get no further job, except to the end of a release.
+        addresses: where this node's service labels are.
     """
 
     def __init__(
-        self, configuration: Configuration, node_name: str, stage: Stage, groups: tuple[str, ...], failed: set[str]
+        self,
+        configuration: Configuration,
+        node_name: str,
+        stage: Stage,
+        groups: tuple[str, ...],
+        failed: set[str],
+        addresses: ServiceAddresses | None = None,
     ) -> None:
         self._configuration = configuration
-        self._node_name = node_name
+        self._addresses = addresses or ServiceAddresses(node_name)
         self._stage = stage
         self._groups = [group for name in groups if (group := configuration.group(name)) is not None]
         self._failed = failed
@@ -102,11 +99,12 @@ class JobList:
         values = _lists(groups, {"IP_LABELS": lambda group: group.resource("SERVICE_LABEL")})
         if values is None:
             return None
+        place = self._addresses.release if self._stage is Stage.RELEASE else self._addresses.acquire
         addresses = [
             found
             for group in groups
             for label in group.resource("SERVICE_LABEL")
-            if (found := service_address(self._configuration, self._node_name, label)) is not None
+            if (found := place(self._configuration, label)) is not None
         ]
         texts = [f"{entry.label}:{entry.address}:{entry.netmask}:{entry.interface}" for entry in addresses]
         return {**values, "COMMUNICATION_LINKS": "", "IP_ADDRESSES": " ".join(texts)}
@@ -140,26 +138,6 @@ class JobList:
             if (controller := self._configuration.controller(name)) is not None
         ]
         return {**values, "MISCDATA": "", "CONTROLLERS": "\n".join(controllers)}
-
-
-def service_address(configuration: Configuration, node_name: str, label: str) -> ServiceAddress | None:
-    """A service label with the boot interface of its network on this node, or None if the node has none."""
-    service = next(
-        (entry for entry in configuration.labels if entry.label == label and entry.function == "service"), None
-    )
-    if service is None:
-        return None
-    boot = next(
-        (
-            entry
-            for entry in configuration.labels
-            if entry.function == "boot" and entry.node == node_name and entry.network == service.network
-        ),
-        None,
-    )
-    if boot is None:
-        return None
-    return ServiceAddress(label, service.address, service.netmask, boot.interface)
 
 
 def _lists(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from daemons.clstrmgr import events, messages
 from daemons.clstrmgr.activity import Pending
 from daemons.clstrmgr.events import Event
@@ -16,6 +18,9 @@ from daemons.cluster.configuration import Label
 from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
 from srcctl.machine import LocalFault
+
+OCCURRENCES: Final = ("verification_errors",)
+"""Kinds of reports that are news every time."""
 
 NOT_ACTIVE: Final = "Cluster services are not active on this node."
 
@@ -193,9 +198,11 @@ class OperatorDesk(MonitorDesk):
         """Whether a report of clevmgrdES tells anything: it was not seen before, and its matter is not known."""
         if report.serial and report.serial <= self._last_report:
             return False
+        if report.kind in OCCURRENCES:
+            return True
         if report.kind in ("interface_down", "interface_up"):
             label = self._boot_label(report.subject)
-            return label is not None and (report.kind == "interface_down") != (label.address in self._down_here)
+            return label is not None and (report.kind == "interface_down") != (label.address in self.addresses.down)
         thing, _, what = report.kind.rpartition("_")
         return (what == "lost") != ((thing, report.subject) in self._lost_here)
 
@@ -207,6 +214,9 @@ class OperatorDesk(MonitorDesk):
         self._log(f"system event: {report.kind} {report.subject} {report.detail}".rstrip())
         if report.kind in ("interface_down", "interface_up"):
             self._interface(report)
+            return
+        if report.kind in OCCURRENCES:
+            self._occurred(report)
             return
         thing, _, what = report.kind.rpartition("_")
         if what == "back":
@@ -225,6 +235,13 @@ class OperatorDesk(MonitorDesk):
                 held = self.cluster.groups[group.name].state(self.node_id) in HELD
                 if held and report.subject in group.resource("VOLUME_GROUP"):
                     self._want(Event(events.RG_MOVE, self.node_id, mode=events.FAILED, group=group.name))
+
+    def _occurred(self, report: messages.SystemEvent) -> None:
+        """Something that has no opposite."""
+        if self.cluster is None or not self.services:
+            return
+        if report.kind == "verification_errors":
+            self._want(Event(events.CLUSTER_NOTIFY, self.node_id))
 
     def _boot_label(self, subject: str) -> Label | None:
         """This node's boot label that a report names by address, interface or label."""
@@ -247,9 +264,20 @@ class OperatorDesk(MonitorDesk):
             return
         down = report.kind == "interface_down"
         if down:
-            self._down_here[label.address] = label.network
+            self.addresses.down[label.address] = label.network
         else:
-            del self._down_here[label.address]
+            del self.addresses.down[label.address]
         if self.services:
-            name = events.FAIL_INTERFACE if down else events.JOIN_INTERFACE
-            self._want(Event(name, self.node_id, network=label.network, address=label.address))
+            for event in self._interface_events(label, down):
+                self._want(event)
+
+    def _interface_events(self, label: Label, down: bool) -> list[Event]:
+        """An interface with service labels that another one can take over is swapped; nothing else moves then."""
+        assert self.configuration is not None
+        about = Event(events.JOIN_INTERFACE, self.node_id, network=label.network, address=label.address)
+        if not down:
+            return [about]
+        services = self.addresses.labels_on(label.address)
+        if services and self.addresses.another_is_up(self.configuration, label.network, label.address):
+            return [msgspec.structs.replace(about, name=events.SWAP_ADAPTER, service=name) for name in services]
+        return [msgspec.structs.replace(about, name=events.FAIL_INTERFACE)]

@@ -121,6 +121,9 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     follow.extend(_network_events(cluster, event, members))
     if event.name == events.FAIL_NODE:
         follow.extend(_unreleased_elsewhere(cluster, follow))
+        site = cluster.configuration.site_of(cluster.node_names.get(event.node, ""))
+        if site and cluster.site_is_empty(site):
+            follow.append(Event(events.FAIL_SITE, event.node, site=site))
     cluster.drop(event.serial)
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     cluster.last_event, cluster.last_event_node = event.short_name, event.node
@@ -258,7 +261,7 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
 def _network_events(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> list[Event]:
     """Network events that follow from interface events, and group moves that follow from network events."""
     follow: list[Event] = []
-    if event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE):
+    if event.name in events.OF_INTERFACES:
         lost = cluster.network_lost(event.node, event.network)
         known = (event.node, event.network) in cluster.networks_down
         if lost and not known:

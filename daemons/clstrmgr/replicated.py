@@ -254,7 +254,7 @@ class ClusterState:
             for event in self.queue
             if not (event.node == node and event.name in (events.JOIN_NODE, events.FAIL_NODE))
             and not (event.origin == node and event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE))
-            and not (event.node == node and event.name in (events.FAIL_INTERFACE, events.JOIN_INTERFACE))
+            and not (event.node == node and event.name in (*events.OF_INTERFACES, events.JOIN_SITE))
             and not (event.node == node and event.name in (events.SERVER_RESTART, events.SERVER_DOWN))
         ]
 
@@ -331,6 +331,11 @@ class ClusterState:
             address for address, (owner, name) in self.boot_addresses.items() if owner == node and name == network
         ]
         return bool(addresses) and all((node, address) in self.addresses_down for address in addresses)
+
+    def site_is_empty(self, site: str) -> bool:
+        """Does no node of the site take part in the cluster?"""
+        nodes = next((entry.nodes for entry in self.configuration.sites if entry.name == site), ())
+        return all(self.nodes.get(self.node_ids.get(name, 0)) not in ("up", "leaving") for name in nodes)
 
     def up_nodes(self) -> tuple[int, ...]:
         """Nodes with active cluster services."""
