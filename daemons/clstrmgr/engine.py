@@ -254,6 +254,7 @@ class EventEngine(Foundation):
         ]
         return (
             ("TE_NAME", event.name if event is not None else ""),
+            ("EVENT_NODE", names.get(event.node, "") if event is not None else ""),
             ("EVENT_SERIAL", str(event.serial if event is not None else 0)),
             ("LOCALSITE", self.configuration.site_of(self.node_name) if self.configuration is not None else ""),
             ("RG_DEPENDENCIES", "FALSE"),

@@ -38,6 +38,7 @@ FAILED: Final = "failed"
 RETRY: Final = "retry"
 OPERATOR: Final = "operator"
 SETTLE: Final = "settle"
+USER: Final = "user"
 
 _PRIORITY: Final = {
     FAIL_NODE: 10,
@@ -57,8 +58,10 @@ _PRIORITY: Final = {
 """Lower runs first; events of one priority keep their order. The figures are inferred."""
 
 _PRIORITY_FAILED_GROUP: Final = 30
+_PRIORITY_USER: Final = 50
 _PRIORITY_OPERATOR: Final = 70
 _PRIORITY_NODE_CRASH: Final = 5
+_PRIORITY_BY_MODE: Final = {FAILED: _PRIORITY_FAILED_GROUP, RETRY: _PRIORITY_FAILED_GROUP, USER: _PRIORITY_USER}
 
 
 class Stage(Enum):
@@ -77,7 +80,7 @@ class Event(msgspec.Struct, frozen=True):
         name: the engine's name of it.
         node: the node on which it occurred; 0 for a global network event.
         mode: FAIL_NODE: crash, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry, operator,
-            settle.
+            settle; user-defined events: user.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         application, monitor: the application that failed, and the monitor that saw it.
@@ -109,7 +112,7 @@ class Event(msgspec.Struct, frozen=True):
         """The place in the queue."""
         level = _PRIORITY.get(self.name)
         if level is None:
-            level = _PRIORITY_FAILED_GROUP if self.mode in (FAILED, RETRY) else _PRIORITY_OPERATOR
+            level = _PRIORITY_BY_MODE.get(self.mode, _PRIORITY_OPERATOR)
         elif self.name == FAIL_NODE:
             level = _PRIORITY_NODE_CRASH if self.mode == CRASH else _PRIORITY_OPERATOR
         return level, self.serial
@@ -117,12 +120,15 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def short_name(self) -> str:
         """The name as ``lssrc -ls clstrmgrES`` prints it when the event is over: without TE_, cut to 12 characters."""
-        plain = self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
+        plain = self.mode == USER or self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
         return (self.name.removeprefix("TE_") + ("" if plain else "_COMPLETE"))[:12]
 
 
 def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, ...]:
     """The arguments that the engine appends to every command of the event's recovery program."""
+    if event.mode == USER:
+        # The administrator's commands have their own arguments; they find the rest in their environment.
+        return ()
     match event.name:
         case "TE_FAIL_NODE":
             word = {"offline": ("graceful",), "unmanage": ("forced",)}.get(event.mode, ())

@@ -224,6 +224,7 @@ class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
         disk_lost, disk_back             name of a shared disk
         volume_group_lost, _back         name of the volume group that lost its quorum
         rootvg_lost                      "rootvg"
+        user_defined                     name of a user-defined event that occurred
         verification_errors              what automatic verification found, in a few words
     A report is answered by ``Done("already")`` if it is none of news: its ``serial`` is not above that of the last one
     (it was sent again because the answer got lost), or what it reports is known. Serial 0 is always taken.
@@ -240,6 +241,7 @@ class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
         "volume_group_back",
         "rootvg_lost",
         "verification_errors",
+        "user_defined",
     ]
     subject: str
     detail: str = ""

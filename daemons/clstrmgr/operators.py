@@ -19,7 +19,7 @@ from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
 from srcctl.machine import LocalFault
 
-OCCURRENCES: Final = ("verification_errors",)
+OCCURRENCES: Final = ("verification_errors", "user_defined")
 """Kinds of reports that are news every time."""
 
 NOT_ACTIVE: Final = "Cluster services are not active on this node."
@@ -242,6 +242,8 @@ class OperatorDesk(MonitorDesk):
             return
         if report.kind == "verification_errors":
             self._want(Event(events.CLUSTER_NOTIFY, self.node_id))
+        elif any(event.name == report.subject for event in self.cluster.configuration.user_events):
+            self._want(Event(report.subject, self.node_id, mode=events.USER))
 
     def _boot_label(self, subject: str) -> Label | None:
         """This node's boot label that a report names by address, interface or label."""

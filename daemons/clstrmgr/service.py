@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from daemons.clstrmgr import messages
+from daemons.clstrmgr import messages, user_events
 from daemons.clstrmgr.activity import Settings
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary, preamble
@@ -56,6 +56,7 @@ from daemons.cluster import configuration as model
 from daemons.cluster.configuration import Configuration, ConfigurationFault
 from daemons.cthags import messages as cthags
 from daemons.cthags.client import GroupServices, Unreachable
+from daemons.ctrmc.client import NoSession
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import LocalConnection, LocalServer
@@ -119,6 +120,7 @@ class ClusterManagerDaemon(Daemon):
         self._requests: dict[int, Callable[[messages.Answer], None]] = {}
         self._request = 0
         self._subsystem_work: set[asyncio.Task[None]] = set()
+        self._user_events_watched = True
         self._watchers: set[Connection] = set()
         self._published: messages.ClusterSnapshot | None = None
         self._overrides: dict[str, int] = {}
@@ -152,13 +154,6 @@ class ClusterManagerDaemon(Daemon):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
-    def _real_path(self, path: str) -> str:
-        """Where an administrator's script lies: on the node, else on the host."""
-        own = self.root.path(path)
-        return own if os.path.exists(own) else path
-
-    # Configuration.
-
     def _read_programs(self) -> dict[str, Program]:
         programs: dict[str, Program] = {}
         try:
@@ -168,12 +163,20 @@ class ClusterManagerDaemon(Daemon):
             self.log.write(f"rules.hacmprd: {fault}")
             return programs
         for name, rule in rules.items():
-            try:
-                with open(self.root.path(rule.program), encoding="utf-8") as file:
-                    programs[name] = parse_program(rule.program, file.read())
-            except (OSError, UnicodeDecodeError, ProgramFault) as fault:
-                self.log.write(f"{name}: {fault}")
+            self._read_program(programs, name, rule.program)
         return programs
+
+    def _read_program(self, programs: dict[str, Program], name: str, path: str) -> None:
+        try:
+            with open(self._real_path(path), encoding="utf-8") as file:
+                programs[name] = parse_program(path, file.read())
+        except (OSError, UnicodeDecodeError, ProgramFault) as fault:
+            self.log.write(f"{name}: {fault}")
+
+    def _real_path(self, path: str) -> str:
+        """Where an administrator's file lies: on the node, else on the host."""
+        own = self.root.path(path)
+        return own if os.path.exists(own) else path
 
     def _stamp_of(self, directory: str) -> object:
         stamps = []
@@ -210,7 +213,10 @@ class ClusterManagerDaemon(Daemon):
             self.core.node_id = own.id
         self.files = LogFiles.of(self.root, configuration)
         self.files.prepare()
-        self.pump.feed(Configured(configuration, self._programs))
+        programs = dict(self._programs)
+        for event in configuration.user_events if configuration is not None else ():
+            self._read_program(programs, event.name, event.program)
+        self.pump.feed(Configured(configuration, programs))
 
     def _activate(self) -> None:
         """Copy the default object classes to the active directory and use those."""
@@ -428,6 +434,23 @@ class ClusterManagerDaemon(Daemon):
             task = self.spawn(self._subsystem("startsrc" if start else "stopsrc", name))
             self._subsystem_work.add(task)
             task.add_done_callback(self._subsystem_work.discard)
+
+        task = self.spawn(self._user_events(start))
+        self._subsystem_work.add(task)
+        task.add_done_callback(self._subsystem_work.discard)
+
+    async def _user_events(self, start: bool) -> None:
+        """Have RMC watch user-defined events, while services are active; without any RMC is not asked."""
+        defined = self._configuration.user_events if self._configuration is not None else ()
+        if not defined and not self._user_events_watched:
+            return
+        try:
+            complaints = await asyncio.to_thread(user_events.watch, self.root, defined if start else ())
+        except NoSession as error:
+            complaints = [str(error)]
+        self._user_events_watched = start and bool(defined)
+        for complaint in complaints:
+            self.log.write(f"user-defined events: {complaint}")
 
     async def _subsystem(self, command: str, name: str) -> None:
         try:

@@ -200,6 +200,26 @@ def test_pre_and_post_events_and_recovery(node: Node) -> None:
     ]
 
 
+def test_customization_has_arguments_and_does_not_read_the_list_of_its_followers(node: Node) -> None:
+    customization = node.bin / "cl_event_customization"
+    customization.write_text(
+        f"#!/bin/bash\necho \"PRE=$'{node.bin}/before -x\\n{node.bin}/second'\"\n"
+        f"echo \"NOTIFY='{node.bin}/tell operator'\"\necho COUNT=0\n"
+    )
+    customization.chmod(0o755)
+    node.fake("second", "tell")
+    (node.bin / "before").write_text(f'#!/bin/bash\necho "before $*" >>{node.calls}\ncat >>{node.calls}\nexit 7\n')
+    (node.bin / "before").chmod(0o755)
+    assert node.run(Stage.NONE, "network_up", "node1", "net", CUSTOMIZED_EVENTS="network_up") == 0
+    assert node.calls.read_text().splitlines() == [
+        "tell operator start network_up node1 net",
+        "before -x network_up node1 net",
+        "second network_up node1 net",
+        "tell operator complete 0 network_up node1 net",
+    ]
+    assert "exit status of" in node.hacmp_out.read_text()
+
+
 def test_a_full_disk_loses_lines_and_not_the_event(node: Node) -> None:
     node.hacmp_out = Path("/dev/full")
     node.cluster_log = Path("/dev/full")

@@ -46,6 +46,19 @@ def cl_rmupdate(argv: list[str]) -> int:
     return 0
 
 
+def ude_event(argv: list[str]) -> int:
+    """``cl_ude_event NAME``: RMC saw that a user-defined event occurred on this node."""
+    if len(argv) != 2:
+        sys.stderr.write("Usage: cl_ude_event event\n")
+        return 1
+    try:
+        client.ask(messages.SystemEvent("user_defined", argv[1]))
+    except client.ManagerUnreachable as error:
+        sys.stderr.write(f"cl_ude_event: {error}\n")
+        return 1
+    return 0
+
+
 def clruncmd(argv: list[str]) -> int:
     """``clruncmd NODE``: resume event processing on a node after a script failure was repaired by hand."""
     if len(argv) != 2:
@@ -75,12 +88,23 @@ def customization(argv: list[str]) -> int:
         sys.stderr.write("Usage: cl_event_customization event\n")
         return 1
     try:
-        objects = Repository(NodeRoot.current(), ACD).get("HACMPevent", f'name = "{argv[1]}"')
+        repository = Repository(NodeRoot.current(), ACD)
+        objects = repository.get("HACMPevent", f'name = "{argv[1]}"')
+        methods = repository.get("HACMPcustom")
     except OdmError as error:
         sys.stderr.write(f"cl_event_customization: {error}\n")
         return 1
+    custom = {str(o.get("name", "")): str(o.get("value", "")) for o in methods if o.get("type") == "event"}
     for values in objects[:1]:
         for name, field in (("NOTIFY", "notify"), ("PRE", "pre"), ("POST", "post"), ("RECOVERY", "recv")):
-            print(f"{name}={shlex.quote(str(values.get(field, '')))}")
+            print(f"{name}={shlex.quote(_commands(str(values.get(field, '')), custom))}")
         print(f"COUNT={int(values.get('count', 0) or 0)}")
     return 0
+
+
+def _commands(value: str, custom: dict[str, str]) -> str:
+    """Command lines, one a line: names of custom events (HACMPcustom) stand for their programs."""
+    words = value.replace(",", " ").split()
+    if words and all(word in custom for word in words):
+        return "\n".join(custom[word] for word in words)
+    return value

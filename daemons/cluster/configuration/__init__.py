@@ -6,7 +6,13 @@ default directory that configuration commands edit (DCD), the staging one (SCD) 
 the running daemons and event scripts read.
 """
 
-from daemons.cluster.configuration.customization import CustomMethod, EventCustomization, FileCollection, NotifyMethod
+from daemons.cluster.configuration.customization import (
+    CustomMethod,
+    EventCustomization,
+    FileCollection,
+    NotifyMethod,
+    UserDefinedEvent,
+)
 from daemons.cluster.configuration.model import Configuration, load, objects_of, store, undefined
 from daemons.cluster.configuration.objects import (
     ACD,
@@ -50,6 +56,7 @@ __all__ = [
     "ResourceGroup",
     "Site",
     "Tape",
+    "UserDefinedEvent",
     "load",
     "objects_of",
     "store",

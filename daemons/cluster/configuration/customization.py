@@ -43,6 +43,20 @@ class NotifyMethod(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 45
 
 
+class UserDefinedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """HACMPude: a condition that RMC watches on every node with active services, and the recovery program for it.
+
+    ``resource_class`` (IBM.FileSystem ...), ``selection`` (a selection string), ``expression`` and ``rearm`` are RMC's.
+    """
+
+    name: str
+    program: str
+    resource_class: str
+    expression: str
+    selection: str = ""
+    rearm: str = ""
+
+
 class FileCollection(msgspec.Struct, frozen=True, kw_only=True):
     """HACMPfilecollection with its files: propagated at a synchronization, or when a file was changed."""
 
@@ -80,6 +94,29 @@ def event_changes(events: tuple[EventCustomization, ...]) -> dict[str, OdmObject
     return {
         e.name: {"notify": e.notify, "pre": e.pre, "post": e.post, "recv": e.recovery, "count": e.count} for e in events
     }
+
+
+def load_user_events(objects: list[OdmObject]) -> tuple[UserDefinedEvent, ...]:
+    """The user-defined events, in order of definition.
+
+    Raises:
+        ConfigurationFault: an object has no name, recovery program, resource or expression.
+    """
+    for o in objects:
+        for field in ("name", "recovery_prog", "res_var_name", "predicate"):
+            if not text(o, field):
+                raise ConfigurationFault(f"HACMPude has an event {text(o, 'name')!r} without {field}")
+    return tuple(
+        UserDefinedEvent(
+            name=text(o, "name"),
+            program=text(o, "recovery_prog"),
+            resource_class=text(o, "res_var_name"),
+            selection=text(o, "instance_vector"),
+            expression=text(o, "predicate"),
+            rearm=text(o, "rearm_predicate"),
+        )
+        for o in objects
+    )
 
 
 def load_methods(objects: list[OdmObject]) -> tuple[CustomMethod, ...]:

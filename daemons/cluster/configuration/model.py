@@ -5,7 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from daemons.cluster.configuration import customization, policies, resources, topology
-from daemons.cluster.configuration.customization import CustomMethod, EventCustomization, FileCollection, NotifyMethod
+from daemons.cluster.configuration.customization import (
+    CustomMethod,
+    EventCustomization,
+    FileCollection,
+    NotifyMethod,
+    UserDefinedEvent,
+)
 from daemons.cluster.configuration.objects import OdmObject, Repository, text
 from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.resources import ApplicationController, ApplicationMonitor, ResourceGroup, Tape
@@ -32,6 +38,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     location_dependencies: tuple[LocationDependency, ...] = ()
     timers: tuple[FallbackTimer, ...] = ()
     events: tuple[EventCustomization, ...] = ()
+    user_events: tuple[UserDefinedEvent, ...] = ()
     methods: tuple[CustomMethod, ...] = ()
     notify_methods: tuple[NotifyMethod, ...] = ()
     collections: tuple[FileCollection, ...] = ()
@@ -138,6 +145,7 @@ def _load(repository: Repository, cluster: Cluster) -> Configuration:
         dependencies=policies.load_dependencies(get("HACMPrgdependency")),
         location_dependencies=policies.load_location_dependencies(get("HACMPrg_loc_dependency")),
         timers=policies.load_timers(get("HACMPtimer")),
+        user_events=customization.load_user_events(get("HACMPude")),
         methods=customization.load_methods(get("HACMPcustom")),
         notify_methods=customization.load_notify_methods(get("HACMPpager")),
         repository=text(sircol, "repository"),
