@@ -97,12 +97,16 @@ class ReadDisk:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Effect: membership or paths changed. ``paths`` holds (node, path) of all that are up."""
+    """Effect: membership or paths changed. ``paths`` holds (node, path) of all that are up.
+
+    ``boots`` holds (node, incarnation) of the live nodes that have been heard.
+    """
 
     generation: int
     alive: frozenset[int]
     paths: frozenset[tuple[int, str]]
     repository_up: bool
+    boots: frozenset[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ class Membership:
         self._next_beat = 0
         self._last_turn: int | None = None
         self._isolated_since: int | None = None
-        self._announced: tuple[frozenset[int], frozenset[tuple[int, str]], bool] | None = None
+        self._announced: Announce | None = None
         self._halted = False
         self._disk_misses = 0
 
@@ -359,11 +363,16 @@ class Membership:
         return effects + self._announce(now)
 
     def _announce(self, now: int) -> list[Effect]:
-        picture = (self.alive, self.up_paths(now), self.repository_up)
+        picture = Announce(self.generation, self.alive, self.up_paths(now), self.repository_up, self._boots())
         if picture == self._announced:
             return []
         self._announced = picture
-        return [Announce(self.generation, *picture)]
+        return [picture]
+
+    def _boots(self) -> frozenset[tuple[int, int]]:
+        assert self.settings is not None
+        heard = {node: peer.incarnation for node, peer in self.peers.items() if node in self.alive and peer.incarnation}
+        return frozenset({**heard, self.settings.own: self.settings.incarnation}.items())
 
     def _deadman(self, now: int) -> str | None:
         settings = self.settings

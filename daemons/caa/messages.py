@@ -70,7 +70,10 @@ class Reread(msgspec.Struct, frozen=True, tag="reread"):
 
 
 class Membership(msgspec.Struct, frozen=True, tag="membership"):
-    """Who is alive. ``generation`` grows with every change; ``own`` is this node's number."""
+    """Who is alive. ``generation`` grows with every change; ``own`` is this node's number.
+
+    ``boots`` tells one life of a node from the next: the boot of each live node, by number, as far as this node knows.
+    """
 
     generation: int
     own: int
@@ -80,6 +83,7 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     repository_up: bool
     cluster_name: str
     cluster_id: str
+    boots: dict[int, int] = {}
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):

@@ -280,8 +280,8 @@ class ClusterAwareAix(Daemon):
                         pass
             case core.ReadDisk():
                 self.pump.feed(core.DiskSeen(self._read_disk()))
-            case core.Announce(generation, alive, paths, repository_up):
-                self._announce(generation, alive, paths, repository_up)
+            case core.Announce():
+                self._announce(effect)
             case core.Publish(kind, node, subject):
                 self._publish(kind, node, subject)
             case core.HaltNode(reason):
@@ -320,9 +320,7 @@ class ClusterAwareAix(Daemon):
                     if wanted.relay:
                         connection.send(Relay(node, payload))
 
-    def _announce(
-        self, generation: int, alive: frozenset[int], paths: frozenset[tuple[int, str]], repository_up: bool
-    ) -> None:
+    def _announce(self, picture: core.Announce) -> None:
         definition = self.definition
         if definition is None:
             return
@@ -330,19 +328,22 @@ class ClusterAwareAix(Daemon):
         assert own is not None
         local = dict(own.addresses)
         self.membership = Membership(
-            generation,
+            picture.generation,
             own.number,
-            tuple(sorted(alive)),
+            tuple(sorted(picture.alive)),
             definition.nodes,
             tuple(
-                PathState(node.number, network, local.get(network, ""), address, (node.number, network) in paths)
+                PathState(
+                    node.number, network, local.get(network, ""), address, (node.number, network) in picture.paths
+                )
                 for node in definition.nodes
                 if node.number != own.number
                 for network, address in (*node.addresses, (DISK_PATH, ""))
             ),
-            repository_up,
+            picture.repository_up,
             definition.name,
             definition.uuid,
+            dict(picture.boots),
         )
         for connection in self.subscribers:
             connection.send(self.membership)

@@ -139,7 +139,7 @@ class ClusterManager(OperatorDesk):
                     else:
                         self._rejected(notification)
             case cthags.Subscription(group=cthags.HOST_MEMBERSHIP):
-                self._host_membership(frozenset(provider.node for provider in notification.providers))
+                self._host_membership({provider.node: provider.instance for provider in notification.providers})
             case cthags.DelayedError():
                 self._delayed_error(notification)
             case cthags.Announcement():
@@ -300,8 +300,11 @@ class ClusterManager(OperatorDesk):
             if error.request != "vote":
                 self._retry_at = self._now + self.settings.retry
 
-    def _host_membership(self, nodes: frozenset[int]) -> None:
-        self._alive = nodes
+    def _host_membership(self, boots: dict[int, int]) -> None:
+        before, self._boots = self._boots, {**self._boots, **boots}
+        reborn = {node for node, boot in boots.items() if before.get(node) and boot > before[node]}
+        self._alive = frozenset(boots)
+        nodes = self._alive - reborn
         if self.cluster is not None:
             # A member whose node leaves the view has failed, even if its failure is dealt with much later, when the
             # node may have booted anew.

@@ -76,6 +76,8 @@ class Foundation:
         self._retry_at: int | None = None
         self._settle_at: int | None = None
         self._alive: frozenset[int] = frozenset()
+        self._boots: dict[int, int] = {}
+        """The newest boot of each node that Group Services has told of."""
         self._gone: dict[int, int] = {}
         self._lost_here: dict[tuple[str, str], str] = {}
         """What clevmgrdES reported lost, as pairs of kind of thing and name, with the report's detail."""

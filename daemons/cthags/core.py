@@ -113,7 +113,7 @@ class Core:
             case Received():
                 self._received(now, value)
             case AliveNodes():
-                self._membership.set_alive(now, value.alive, value.configured)
+                self._membership.set_alive(now, value.alive, value.configured, value.boots)
                 self._notifier.tell_hosts()
             case ClientRequest(client, QueryStatus()):
                 self._out.append(Notify(client, self.status()))

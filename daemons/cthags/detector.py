@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from daemons.cthags.messages import Provider
 from daemons.cthags.sessions import Sessions
 from daemons.cthags.wire import Beat, Member, Packet, View, ViewId
 from srcctl.machine import SECOND
@@ -77,6 +78,7 @@ class Detector:
         self.promised = promised
         self.view: View | None = None
         self.alive: frozenset[int] = frozenset((node,))
+        self.boots: dict[int, int] = {}
         self.configured: tuple[int, ...] = (node,)
         self._send_packet = send
         self._log = log
@@ -102,10 +104,14 @@ class Detector:
         """A proposal was acknowledged: nothing of the present view is delivered any more."""
         return bool(self._accepted)
 
-    def hosts(self) -> tuple[int, ...]:
-        """The nodes that are up: members of the view, oldest first, then others that caa calls alive."""
+    def hosts(self) -> tuple[Provider, ...]:
+        """The nodes that are up: members of the view, oldest first, then others that caa calls alive.
+
+        The instance of a node is its boot: one that went down and came back between two views shows by it.
+        """
         inside = self.view.nodes if self.view is not None else ()
-        return inside + tuple(node for node in sorted(self.alive) if node not in inside)
+        nodes = inside + tuple(node for node in sorted(self.alive) if node not in inside)
+        return tuple(Provider(node, self.boots.get(node, 0)) for node in nodes)
 
     def _suspected(self, member: Member) -> bool:
         """The member is out as far as this node can tell."""

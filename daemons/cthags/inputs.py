@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from daemons.cthags.messages import Notification, Request
@@ -14,11 +15,12 @@ from srcctl.machine import Tick
 
 @dataclass(frozen=True, slots=True)
 class AliveNodes:
-    """caa's word: who is alive, and which nodes are configured."""
+    """caa's word: who is alive, which nodes are configured, and the boot of each live node as far as it is known."""
 
     generation: int
     alive: frozenset[int]
     configured: tuple[int, ...]
+    boots: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

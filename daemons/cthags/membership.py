@@ -9,7 +9,7 @@ number) dissolves and its nodes join as new members; Birman's systems leave this
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from daemons.cthags.agreement import REFUSALS_MAX, Agreement, Replica
 from daemons.cthags.detector import Peer, Settings
@@ -74,11 +74,12 @@ class Membership(Agreement):
 
     # Inputs.
 
-    def set_alive(self, now: int, alive: frozenset[int], configured: tuple[int, ...]) -> None:
-        """caa's word on who is alive."""
+    def set_alive(self, now: int, alive: frozenset[int], configured: tuple[int, ...], boots: Mapping[int, int]) -> None:
+        """caa's word on who is alive, and since which boot."""
         grown = bool(alive - self.alive) or not self.ready
         self.configured = configured
         self.alive = alive | {self.node}
+        self.boots.update(boots)
         for node in [node for node in self._peers if node not in self.alive]:
             del self._peers[node]
         for node in [node for node in self._held if node not in self.alive]:

@@ -45,7 +45,7 @@ class Notifier:
         clients: Clients,
         emit: Callable[[Effect], None],
         to_leader: Callable[[PeerMessage], None],
-        hosts: Callable[[], tuple[int, ...]],
+        hosts: Callable[[], tuple[Provider, ...]],
     ) -> None:
         self._node = node
         self._table = table
@@ -53,7 +53,7 @@ class Notifier:
         self._emit = emit
         self._to_leader = to_leader
         self._view_hosts = hosts
-        self._hosts: tuple[int, ...] = ()
+        self._hosts: tuple[Provider, ...] = ()
 
     def notify(self, client: Client, notification: Notification) -> None:
         """Tell a client."""
@@ -73,7 +73,7 @@ class Notifier:
 
     def _subscription(self, name: str) -> Subscription:
         if name == HOST_MEMBERSHIP:
-            return Subscription(name, tuple(Provider(node, 0) for node in self._view_hosts()), b"")
+            return Subscription(name, self._view_hosts(), b"")
         group = self._table.groups.get(name)
         return Subscription(name, group.providers if group else (), group.state if group else b"")
 

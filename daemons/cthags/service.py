@@ -118,7 +118,8 @@ class GroupServicesDaemon(Daemon):
 
     def _alive(self, membership: caa.Membership) -> None:
         configured = tuple(node.number for node in membership.nodes)
-        self.pump.feed(AliveNodes(membership.generation, frozenset(membership.alive), configured))
+        alive = frozenset(membership.alive)
+        self.pump.feed(AliveNodes(membership.generation, alive, configured, membership.boots))
 
     def _caa_lost(self, reason: str) -> None:
         self.fail(f"CAA has ended: {reason}")

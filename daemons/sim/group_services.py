@@ -52,8 +52,8 @@ class GroupServicesProcess(Process):
     def states_changed(self) -> None:
         """caa's picture of the nodes."""
         if self.node.states is not None:
-            generation, alive = self.node.states.picture()
-            self.feed(AliveNodes(generation, alive, self.node.cluster.numbers))
+            generation, alive, boots = self.node.states.picture()
+            self.feed(AliveNodes(generation, alive, self.node.cluster.numbers, boots))
 
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""

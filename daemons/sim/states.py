@@ -49,11 +49,11 @@ class StatesProcess(Process):
         )
         self.feed(caa.Configure(settings))
 
-    def picture(self) -> tuple[int, frozenset[int]]:
-        """Generation and live nodes."""
+    def picture(self) -> tuple[int, frozenset[int], dict[int, int]]:
+        """Generation, live nodes, and their boots."""
         if self._picture is None:
-            return 0, frozenset((self.node.number,))
-        return self._picture.generation, self._picture.alive
+            return 0, frozenset((self.node.number,)), {}
+        return self._picture.generation, self._picture.alive, dict(self._picture.boots)
 
     def resumed(self) -> None:
         """The machine stood still and runs on."""
@@ -72,7 +72,7 @@ class StatesProcess(Process):
                 self.later(DISK_US, self._read_disk)
             case caa.Announce():
                 before, self._picture = self._picture, effect
-                if before is None or before.alive != effect.alive:
+                if before is None or (before.alive, before.boots) != (effect.alive, effect.boots):
                     self.node.trace(f"alive {' '.join(map(str, sorted(effect.alive)))}")
                     process = self.node.process("cthags")
                     if isinstance(process, GroupServicesProcess):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +32,7 @@ class FakeGroupServices:
     def __init__(self, deliver: Callable[[object, cthags.Notification], None]) -> None:
         self.providers: list[cthags.Provider] = []
         self.hosts: set[int] = set()
+        self.boots: Counter[int] = Counter()
         self.active: Protocol | None = None
         self.waiting: deque[Protocol] = deque()
         self.before_phase: Callable[[Protocol], None] = lambda protocol: None
@@ -52,8 +53,9 @@ class FakeGroupServices:
         self._provider_failed(number, client, reason)
 
     def host(self, number: int, up: bool) -> None:
-        """A node enters or leaves the view."""
+        """A node enters or leaves the view. A node that enters while it is in it has been booted anew."""
         (self.hosts.add if up else self.hosts.discard)(number)
+        self.boots[number] += up
         for client in list(self._subscribers):
             self._notify_hosts(client)
 
@@ -208,5 +210,5 @@ class FakeGroupServices:
             self._deliver_to(self._clients[receiver], notification)
 
     def _notify_hosts(self, client: object) -> None:
-        hosts = tuple(cthags.Provider(host, 1) for host in sorted(self.hosts))
+        hosts = tuple(cthags.Provider(host, self.boots[host]) for host in sorted(self.hosts))
         self._deliver_to(client, cthags.Subscription(cthags.HOST_MEMBERSHIP, hosts, b""))

@@ -42,6 +42,17 @@ def test_group_without_a_place_is_in_error_until_a_node_joins() -> None:
     assert ring.states("rg1")[3] == "ONLINE"
 
 
+def test_a_node_that_is_back_before_it_was_missed_was_gone_all_the_same() -> None:
+    """Two nodes halt and boot so fast that the list of live nodes never lacks them."""
+    ring = three()
+    ring.kill_manager(1)
+    ring.settle()
+    assert ring.states("rg1")[1] == "ONLINE", "until it is known that the node has halted"
+    ring.boot(1)
+    ring.settle()
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
+
+
 def test_release_that_fails_lets_nobody_acquire() -> None:
     ring = three()
     ring.job_hook = lambda node, job: "rg1" if 'JOB_TYPE=FILESYSTEMS ACTION="RELEASE' in job else ""

@@ -63,10 +63,12 @@ class Ring:
         self.automatic: Callable[[int, int, Notification], Request | None] | None = None
         self.drop: Callable[[int, int, object], bool] | None = None
         self.logs: list[str] = []
+        self.boots = dict.fromkeys(self.numbers, 0)
 
     def start(self, *nodes: int) -> None:
         """Boot nodes."""
         for node in nodes:
+            self.boots[node] += 1
             self.cores[node] = Core(node, dict(self.disks[node]), self.settings)
         self.tell_alive()
 
@@ -90,7 +92,7 @@ class Ring:
         """caa's word, which is always right here."""
         for node in sorted(self.cores):
             alive = frozenset(other for other in self.cores if (node, other) not in self.cut)
-            self.step(node, AliveNodes(0, alive, self.numbers))
+            self.step(node, AliveNodes(0, alive, self.numbers, self.boots))
 
     def step(self, node: int, value: Input) -> None:
         """One step of one core and its effects."""

@@ -307,14 +307,26 @@ def test_subscribers_see_results_only() -> None:
     ring.request(1, 9, Subscribe(HOST_MEMBERSHIP))
     assert ring.seen[1, 9][-2:] == [
         Subscription("G", (Provider(1, 1), Provider(2, 1)), b""),
-        Subscription(HOST_MEMBERSHIP, (Provider(1, 0), Provider(2, 0)), b""),
+        Subscription(HOST_MEMBERSHIP, (Provider(1, 1), Provider(2, 1)), b""),
     ]
     ring.crash(2)
     ring.run(1)
     assert ring.seen[1, 9][-2:] == [
-        Subscription(HOST_MEMBERSHIP, (Provider(1, 0),), b""),
+        Subscription(HOST_MEMBERSHIP, (Provider(1, 1),), b""),
         Subscription("G", (Provider(1, 1),), b""),
     ]
+
+
+def test_a_node_that_came_back_between_two_views_shows_by_its_boot() -> None:
+    ring = ring_with_providers(2)
+    ring.request(1, 9, Init("watcher", 99))
+    ring.request(1, 9, Subscribe(HOST_MEMBERSHIP))
+    del ring.cores[2]
+    ring.start(2)
+    assert ring.run_until(lambda: ring.agreed(1, 2))
+    told = [seen.providers for seen in ring.seen[1, 9] if isinstance(seen, Subscription)]
+    assert told[0] == (Provider(1, 1), Provider(2, 1))
+    assert (Provider(1, 1), Provider(2, 2)) in told
 
 
 def test_the_smaller_half_is_dissolved_when_halves_meet() -> None:
