@@ -66,18 +66,22 @@ def _carry_out(root: NodeRoot, request: Request) -> int:
             findings = synchronize.run_verification(root, _defined(configuration))
             return 1 if any(finding.error for finding in findings) else 0
         case "online" | "offline" | "move":
-            from daemons.clmgr import operate
-
             if request.class_name == "resource_group":
+                from daemons.clmgr import operate
+
                 operate.group(root, _defined(configuration), request)
             else:
-                operate.services(root, _defined(configuration), request)
+                from daemons.clmgr import cluster_services
+
+                cluster_services.services(root, _defined(configuration), request)
         case "discover":
             _discover(root, request)
         case "view":
             _view_log(root, request, _defined(configuration))
         case "recover":
-            _recover(root, request, _defined(configuration))
+            from daemons.clmgr import cluster_services
+
+            cluster_services.recover(root, _defined(configuration), request)
     return 0
 
 
@@ -399,12 +403,3 @@ def _view_log(root: NodeRoot, request: Request, c: Configuration) -> None:
     except OSError as error:
         raise ClmgrError(f"{directories[name]}/{name}: {error.strerror}.", 2) from None
     sys.stdout.writelines(lines[-int(tail) :] if tail.isdigit() and int(tail) else lines)
-
-
-def _recover(root: NodeRoot, request: Request, c: Configuration) -> None:
-    from daemons.clstrmgr import client as manager
-
-    try:
-        manager.recover(root)
-    except (manager.ManagerUnreachable, manager.Refused) as error:
-        raise ClmgrError(str(error)) from None

@@ -23,7 +23,10 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "help": ("hp",),
 }
 CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "cluster": (("cl",), ("add", "query", "modify", "delete", "discover", "sync", "verify", "online", "offline")),
+    "cluster": (
+        ("cl",),
+        ("add", "query", "modify", "delete", "discover", "sync", "verify", "online", "offline", "recover"),
+    ),
     "node": (("no", "nodes"), ("add", "query", "modify", "delete", "online", "offline", "recover")),
     "network": (("ne", "nw", "networks"), ("add", "query", "modify", "delete")),
     "interface": (("in", "if", "interfaces"), ("query", "discover")),

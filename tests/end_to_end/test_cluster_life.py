@@ -123,3 +123,22 @@ def test_offline_and_online(lab: LabUnderTest) -> None:
     assert "The cluster is now online." in lab.output("node1", "clmgr online cluster WHEN=now MANAGE=auto", 120)
     eventually(lab.owner, "the resource group is online")
     assert lab.answers() is not None
+
+
+def test_services_by_c_spoc_and_at_system_restart(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    said = lab.output("node1", 'cl_clstop -cspoc "-n node2" -yg', 60)
+    assert said == "node2: PowerHA SystemMirror on node2 shutting down. Please exit any cluster applications...\n"
+    lab.wait_for_state("node2", "ST_INIT")
+    said = lab.output("node1", 'cl_rc.cluster -cspoc "-n node2" -B -A', 60)
+    assert said.startswith("\nStarting Cluster Services on node: node2\nThis may take a few minutes.  Please wait...\n")
+    assert said.endswith("node2: Exit status = 0\n")
+    assert lab.cluster_state("node2") == "ST_STABLE"
+    lab.srcctl("halt", "node2")
+    lab.wait_for_power("node2", "off")
+    lab.srcctl("boot", "node2")
+    lab.wait_for_state("node2", "ST_STABLE", 90)
+    lab.output("node1", "clmgr offline node node2 WHEN=restart")
+    assert lab.run("node2", "lsitab hacmp6000").returncode == 1
+    assert lab.cluster_state("node2") == "ST_STABLE"
+    assert lab.run("node1", "cl_clstop -gr").returncode == 1

@@ -1,64 +1,47 @@
 """``rc.cluster``, ``clstart`` and ``clstop``: cluster services of this node, up and down.
 
-Flags are the product's; those that need what is not built (cross mounts, corrective actions) are taken and have no
-effect. With ``-N`` the request is for now, ``-R`` for the next boot (an inittab entry), ``-B`` both.
+Flags are the product's; ``-f``, ``-r``, ``-v``, ``-x`` and ``-C`` of rc.cluster are taken and change nothing here: the
+local worker verifies nothing, and there are no cross mounts. With ``-N`` the request is for now, ``-R`` for the next
+boot (an inittab entry), ``-B`` both.
 """
 
 from __future__ import annotations
 
 import getopt
-import subprocess
 import sys
-import time
 
-from daemons.clstrmgr import client
+from daemons.clstrmgr import client, startup
 from srcctl.node.root import NodeRoot
 
-INITTAB_ID = "hacmp6000"
-INITTAB_ENTRY = f"{INITTAB_ID}:2:wait:/usr/es/sbin/cluster/etc/rc.cluster -boot -b -A # Bring up Cluster"
 RC_USAGE = (
     "Usage: rc.cluster [-boot] [-b] [-i | -I] [-N | -R | -B] [-M | -A] [-x] [-r] [-v] [-C interactive|yes] "
     "[-P caller]\n"
 )
+RC_FLAGS = "biINRBMAfxrvC:P:mGk"
+START_USAGE = "Usage: clstart -m [-G] [-b] [-i | -I] [-M | -A] [-P caller]\n"
 STOP_USAGE = "Usage: clstop { -f | -g | -gr } [-s] [-y] [-N | -R | -B]\n"
-
-
-def _stamp() -> str:
-    return time.strftime("%b %d %Y %H:%M:%S")
+STOP_FLAGS = "fgrsyNRBP:"
+SHUTTING_DOWN = "PowerHA SystemMirror on {} shutting down. Please exit any cluster applications..."
 
 
 def rc_cluster(argv: list[str]) -> int:
     """``rc.cluster``: the local worker of a start."""
-    arguments = argv[1:]
-    boot = "-boot" in arguments
-    words = [word for word in arguments if word != "-boot"]
-    print(f"{_stamp()} Starting execution of {argv[0]}")
-    print(f"with parameters: {' '.join(arguments)}")
+    words = [word for word in argv[1:] if word != "-boot"]
     try:
-        pairs, operands = getopt.getopt(words, "biINRBMAfxrvC:P:mGk")
+        pairs, operands = getopt.getopt(words, RC_FLAGS)
     except getopt.GetoptError as error:
         sys.stderr.write(f"rc.cluster: {error}\n{RC_USAGE}")
         return 1
-    if operands:
+    flags = dict(pairs)
+    if operands or not exclusive(flags, "-N", "-R", "-B") or not exclusive(flags, "-M", "-A"):
         sys.stderr.write(RC_USAGE)
         return 1
-    flags = {flag for flag, _ in pairs}
-    caller = dict(pairs).get("-P", "rc.cluster")
-    status = 0
-    if flags & {"-R", "-B"}:
-        status = _inittab(add=True)
-    if status == 0 and "-R" not in flags:
-        print(f"{_stamp()} Checking for srcmstr active...")
-        print(f"{_stamp()} complete.")
-        shown = " ".join(["-m", "-G", *(flag for flag in ("-b", "-i", "-I") if flag in flags), "-P", caller])
-        print(f"{_stamp()}")
-        print(f"/usr/es/sbin/cluster/utilities/clstart: called with flags {shown}")
-        status = _start("manual" if "-M" in flags else "auto", bool(flags & {"-i", "-I"}), caller, boot)
-    print(f"{_stamp()}")
-    print(f"Completed execution of {argv[0]}")
-    print(f"with parameters: {' '.join(arguments)}.")
-    print(f"Exit status = {status}")
-    return status
+    report = startup.StartReport(NodeRoot.current(), argv[1:], argv[0])
+    report.run(flags, "-boot" in argv[1:])
+    sys.stdout.write("".join(f"{line}\n" for line in report.lines))
+    if report.complaint:
+        sys.stderr.write(f"{report.complaint}\n")
+    return report.status
 
 
 def clstart(argv: list[str]) -> int:
@@ -66,62 +49,60 @@ def clstart(argv: list[str]) -> int:
     try:
         pairs, operands = getopt.getopt(argv[1:], "mGbiIP:MANBRk")
     except getopt.GetoptError as error:
-        sys.stderr.write(f"clstart: {error}\n")
-        return 1
-    if operands:
-        sys.stderr.write("Usage: clstart -m [-G] [-b] [-i | -I] [-M | -A] [-P caller]\n")
+        sys.stderr.write(f"clstart: {error}\n{START_USAGE}")
         return 1
     flags = dict(pairs)
-    return _start("manual" if "-M" in flags else "auto", "-i" in flags or "-I" in flags, flags.get("-P", ""), False)
+    if operands or not exclusive(flags, "-M", "-A"):
+        sys.stderr.write(START_USAGE)
+        return 1
+    try:
+        client.start_services(
+            "manual" if "-M" in flags else "auto", bool(flags.keys() & {"-i", "-I"}), flags.get("-P", "clstart")
+        )
+    except (client.ManagerUnreachable, client.Refused) as error:
+        sys.stderr.write(f"clstart: {error}\n")
+        return 1
+    return 0
 
 
 def clstop(argv: list[str]) -> int:
     """``clstop``: ask the cluster manager to stop services."""
     try:
-        pairs, operands = getopt.getopt(argv[1:], "fgrsyNRBP:")
+        pairs, operands = getopt.getopt(argv[1:], STOP_FLAGS)
     except getopt.GetoptError as error:
         sys.stderr.write(f"clstop: {error}\n{STOP_USAGE}")
         return 1
-    flags = {flag for flag, _ in pairs}
-    if operands or ("-f" in flags) == ("-g" in flags) or ("-r" in flags and "-g" not in flags):
+    flags = dict(pairs)
+    if operands or not stop_flags_agree(flags):
         sys.stderr.write(STOP_USAGE)
         return 1
-    if flags & {"-R", "-B"}:
-        status = _inittab(add=False)
-        if status or "-R" in flags:
-            return status
+    root = NodeRoot.current()
+    if flags.keys() & {"-R", "-B"} and not startup.not_at_restart(root):
+        return 1
+    if "-R" in flags:
+        return 0
     mode = "unmanage" if "-f" in flags else "move" if "-r" in flags else "offline"
     try:
-        name = client.query_state().local_name
+        text = SHUTTING_DOWN.format(client.query_state(root).local_name)
         if "-s" not in flags:
-            print(f"PowerHA SystemMirror on {name} shutting down. Please exit any cluster applications...", flush=True)
-        client.stop_services(mode, caller="clstop")
+            print(text, flush=True)
+            startup.broadcast(root, text)
+        client.stop_services(mode, caller="clstop", root=root)
     except (client.ManagerUnreachable, client.Refused) as error:
         sys.stderr.write(f"clstop: {error}\n")
         return 1
     return 0
 
 
-def _start(manage: str, clinfo: bool, caller: str, boot: bool) -> int:
-    try:
-        client.start_services(manage, clinfo, caller)
-    except client.Refused as refused:
-        if boot and refused.done.error == "active":
-            return 0
-        sys.stderr.write(f"clstart: {refused}\n")
-        return 1
-    except client.ManagerUnreachable as error:
-        sys.stderr.write(f"clstart: {error}\n")
-        return 1
-    return 0
+def exclusive(flags: dict[str, str], *names: str) -> bool:
+    """Is at most one of these flags given?"""
+    return sum(name in flags for name in names) <= 1
 
 
-def _inittab(add: bool) -> int:
-    root = NodeRoot.current()
-    command = ["mkitab", INITTAB_ENTRY] if add else ["rmitab", INITTAB_ID]
-    known = subprocess.run(
-        [root.path("/usr/sbin/lsitab"), INITTAB_ID], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+def stop_flags_agree(flags: dict[str, str]) -> bool:
+    """One of -f, -g and -gr, and at most one of -N, -R and -B."""
+    return (
+        ("-f" in flags) != ("-g" in flags)
+        and ("-r" not in flags or "-g" in flags)
+        and exclusive(flags, "-N", "-R", "-B")
     )
-    if (known.returncode == 0) == add:
-        return 0
-    return subprocess.run([root.path(f"/usr/sbin/{command[0]}"), *command[1:]], check=False).returncode

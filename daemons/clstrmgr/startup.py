@@ -1,0 +1,140 @@
+"""Starting and stopping cluster services of this node, as rc.cluster, clstop and clmgr do: what all of them share.
+
+Flags are those of rc.cluster: ``-N`` now, ``-R`` at system restart (an entry of /etc/inittab), ``-B`` both; ``-A``
+resource groups are acquired, ``-M`` they are not; ``-b`` with a broadcast; ``-i`` and ``-I`` with clinfoES.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from daemons.clstrmgr import client
+from srcctl.node.root import NodeRoot
+
+INITTAB_ID: Final = "hacmp6000"
+RC_CLUSTER: Final = "/usr/es/sbin/cluster/etc/rc.cluster"
+CLSTART: Final = "/usr/es/sbin/cluster/utilities/clstart"
+MANAGER_PATIENCE: Final = 5.0
+"""Seconds within which the cluster manager of a booting node answers."""
+CONSOLE: Final = "/dev/console"
+
+
+def restart_flags(root: NodeRoot) -> tuple[str, ...] | None:
+    """The flags with which cluster services start at system restart, None if they do not."""
+    answer = subprocess.run(
+        [root.path("/usr/sbin/lsitab"), INITTAB_ID], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    if answer.returncode:
+        return None
+    words = answer.stdout.decode(errors="replace").partition(RC_CLUSTER)[2].partition(">")[0].partition("#")[0].split()
+    return tuple(words)
+
+
+def start_at_restart(root: NodeRoot, flags: Iterable[str]) -> bool:
+    """Have services start when the node boots, with these flags of -b, -i, -I, -A, -M; False if inittab refuses."""
+    shown = " ".join(["-boot", *(flag for flag in ("-b", "-i", "-I", "-M", "-A") if flag in set(flags))])
+    record = f"{INITTAB_ID}:2:wait:{RC_CLUSTER} {shown} >>/dev/console 2>&1 # Bring up Cluster"
+    command = "mkitab" if restart_flags(root) is None else "chitab"
+    return subprocess.run([root.path(f"/usr/sbin/{command}"), record], check=False).returncode == 0
+
+
+def not_at_restart(root: NodeRoot) -> bool:
+    """Have services no longer start when the node boots; False if inittab refuses."""
+    if restart_flags(root) is None:
+        return True
+    return subprocess.run([root.path("/usr/sbin/rmitab"), INITTAB_ID], check=False).returncode == 0
+
+
+def broadcast(root: NodeRoot, text: str) -> None:
+    """Tell everybody who is logged in: the node's only terminal is its console."""
+    now = time.strftime("%H:%M:%S")
+    try:
+        with open(root.path(CONSOLE), "a", encoding="utf-8") as file:
+            file.write(f"\nBroadcast message from root@{root.identity.node} (console) at {now}...\n\n{text}\n")
+    except OSError:
+        return
+
+
+def wait_for_manager(root: NodeRoot, patience: float = MANAGER_PATIENCE) -> None:
+    """The cluster manager of a node that is booting needs a moment; one that is stopped is not waited for long.
+
+    Raises:
+        client.ManagerUnreachable: it does not answer.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            client.query_state(root)
+            return
+        except client.ManagerUnreachable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
+
+
+class StartReport:
+    """What rc.cluster says while it works: ``lines`` for standard output, ``complaint`` for standard error, "" if none.
+
+    Args:
+        root: the node.
+        words: rc.cluster's arguments, as they were given.
+        program: how it was called.
+    """
+
+    def __init__(self, root: NodeRoot, words: list[str], program: str = RC_CLUSTER) -> None:
+        self.root = root
+        self.program = program
+        self.words = words
+        self.lines: list[str] = []
+        self.complaint = ""
+        self.status = 0
+
+    def run(self, flags: dict[str, str], boot: bool, time_limit: float | None = None) -> None:
+        """Do what the flags say.
+
+        Args:
+            flags: flags with their values.
+            boot: with -boot services that are active already are no failure.
+            time_limit: seconds to wait for a stable cluster, None for ever.
+
+        Raises:
+            TimeoutError: the cluster is not stable within the time limit.
+        """
+        self._say(f"{_stamp()} Starting execution of {self.program}", f"with parameters: {' '.join(self.words)}")
+        if flags.keys() & {"-R", "-B"} and not start_at_restart(self.root, flags):
+            self._fail("rc.cluster: /etc/inittab cannot be changed.")
+        elif "-R" not in flags:
+            self._start(flags, boot, time_limit)
+        self._say(_stamp(), f"Completed execution of {self.program}", f"with parameters: {' '.join(self.words)}.")
+        self._say(f"Exit status = {self.status}")
+
+    def _start(self, flags: dict[str, str], boot: bool, time_limit: float | None) -> None:
+        caller = flags.get("-P", "rc.cluster")
+        self._say(f"{_stamp()} Checking for srcmstr active...", f"{_stamp()} complete.")
+        shown = ["-m", "-G", *(flag for flag in ("-b", "-i", "-I") if flag in flags), "-P", caller]
+        shown += [flag for flag in ("-B", "-M", "-A") if flag in flags]
+        self._say(_stamp(), f"{CLSTART}: called with flags {' '.join(shown)}", "")
+        if "-b" in flags:
+            broadcast(self.root, f"Starting PowerHA SystemMirror on {self.root.identity.node}.")
+        try:
+            wait_for_manager(self.root)
+            manage = "manual" if "-M" in flags else "auto"
+            client.start_services(manage, bool(flags.keys() & {"-i", "-I"}), caller, time_limit, None, self.root)
+        except client.Refused as refused:
+            if not (boot and refused.done.error == "active"):
+                self._fail(f"clstart: {refused}")
+        except client.ManagerUnreachable as error:
+            self._fail(f"clstart: {error}")
+
+    def _say(self, *lines: str) -> None:
+        self.lines += lines
+
+    def _fail(self, complaint: str) -> None:
+        self.complaint, self.status = complaint, 1
+
+
+def _stamp() -> str:
+    return time.strftime("%b %d %Y %H:%M:%S")
