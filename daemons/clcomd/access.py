@@ -46,16 +46,27 @@ def parse_rhosts(text: str, identity: Identity) -> AccessList:
 def read(root: NodeRoot) -> AccessList:
     """The access list in force: rhosts, if its owner and mode are right, and the configured nodes' addresses."""
     addresses = _configured(root) | set(_own(root.identity))
-    path = root.path(RHOSTS)
+    if complaint := fault(root):
+        return AccessList(frozenset(addresses), (complaint,))
     try:
-        status = os.stat(path)
-        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (0, os.geteuid()):
-            return AccessList(frozenset(addresses), (f"{RHOSTS} is ignored: its mode must be 0600 and its owner root",))
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(root.path(RHOSTS), encoding="utf-8", errors="replace") as file:
             listed = parse_rhosts(file.read(), root.identity)
     except OSError as error:
         return AccessList(frozenset(addresses), (f"{RHOSTS}: {error.strerror}",))
     return AccessList(listed.addresses | addresses, listed.faults)
+
+
+def fault(root: NodeRoot) -> str:
+    """Why the rhosts file is not read, "" if it is (a file that is not there lists nobody, which is no fault)."""
+    try:
+        status = os.stat(root.path(RHOSTS))
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"{RHOSTS}: {error.strerror}"
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (0, os.geteuid()):
+        return f"{RHOSTS} is ignored: its mode must be 0600 and its owner root"
+    return ""
 
 
 def _own(identity: Identity) -> tuple[str, ...]:

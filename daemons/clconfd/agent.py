@@ -6,12 +6,12 @@ when the node missed one.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 
+import msgspec
+
 from daemons.caa import client as caa
-from daemons.cluster import configuration
+from daemons.clconfd import collector, corrections
 from daemons.cluster.synchronization import (
     ArchiveError,
     install,
@@ -21,10 +21,9 @@ from daemons.cluster.synchronization import (
 )
 from srcctl.commands.options import usage
 from srcctl.node.root import NodeRoot, replace_file
-from srcctl.odm import OdmError, Repository
-from srcctl.storage.volume_groups import VolumeGroups
+from srcctl.odm import OdmError
 
-USAGE = "Usage: cl_config stage GENERATION DISK | install | unstage | facts"
+USAGE = "Usage: cl_config stage GENERATION DISK | install | unstage | facts [FILE ...] | correct KIND [ARGUMENT ...]"
 
 
 def stage(root: NodeRoot, generation: int, disk: str) -> None:
@@ -71,22 +70,8 @@ def tell_manager(root: NodeRoot) -> None:
         pass
 
 
-def facts(root: NodeRoot) -> dict[str, object]:
-    """What verification asks a node: its volume groups, and which configured scripts it can execute."""
-    try:
-        found = configuration.load(Repository(root, configuration.DCD))
-    except (OdmError, configuration.ConfigurationFault):
-        found = None
-    return {"volume_groups": VolumeGroups(root).known(), "configured": found is not None}
-
-
-def executable(root: NodeRoot, scripts: list[str]) -> list[str]:
-    """Those of the scripts that can be executed here."""
-    return [script for script in scripts if script and os.access(root.path(script.split()[0]), os.X_OK)]
-
-
 def cl_config(argv: list[str]) -> int:
-    """``cl_config stage GENERATION DISK | install | unstage | facts [script ...]``: this node's part of a sync."""
+    """``cl_config``: this node's part of verification and synchronization."""
     words = argv[1:]
     root = NodeRoot.current()
     try:
@@ -98,11 +83,13 @@ def cl_config(argv: list[str]) -> int:
                 tell_manager(root)
             case ["unstage"]:
                 release_stage(root)
-            case ["facts", *scripts]:
-                print(json.dumps({**facts(root), "executable": executable(root, scripts)}))
+            case ["facts", *files]:
+                print(msgspec.json.encode(collector.collect(root, files)).decode())
+            case ["correct", kind, *arguments]:
+                corrections.correct(root, kind, arguments)
             case _:
                 return usage(USAGE)
-    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError) as error:
+    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, corrections.CorrectionFailed) as error:
         sys.stderr.write(f"cl_config: {error}\n")
         return 1
     except OSError as error:

@@ -58,13 +58,11 @@ def _carry_out(root: NodeRoot, request: Request) -> int:
         case "sync":
             from daemons.clmgr import synchronize
 
-            force, verified = request.force or request.truth("FORCE", False), not request.truth("VERIFY", True)
-            synchronize.synchronize(root, _defined(configuration), force, verified)
+            synchronize.requested(root, _defined(configuration), request)
         case "verify":
-            from daemons.clmgr import synchronize
+            from daemons.clmgr import synchronize, verify
 
-            findings = synchronize.run_verification(root, _defined(configuration))
-            return 1 if any(finding.error for finding in findings) else 0
+            return 1 if verify.run(root, _defined(configuration), synchronize.options_of(request)).errors else 0
         case "online" | "offline" | "move":
             if request.class_name == "resource_group":
                 from daemons.clmgr import operate

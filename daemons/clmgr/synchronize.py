@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
+import dataclasses
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +11,16 @@ from daemons.caa import client as caa
 from daemons.caa import formation
 from daemons.clcomd import client as clcomd
 from daemons.clconfd import agent
-from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr import verify
+from daemons.clmgr.errors import ClmgrError, invalid
+from daemons.clmgr.grammar import Request
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization
 from daemons.cluster.configuration import DCD, Configuration
-from daemons.cluster.verification import Finding, NodeFacts, verify
 from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
 
-CL_CONFIG = "/usr/es/sbin/cluster/utilities/cl_config"
-VERIFY_LOG = "/var/hacmp/clverify/clverify.log"
+FAILED = "cldare: Failures detected during verification. Please correct the errors and retry this command."
 INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
 
 
@@ -30,7 +29,7 @@ def on_nodes(root: NodeRoot, nodes: list[str], arguments: list[str]) -> dict[str
 
     def one(node: str) -> tuple[int, str, str]:
         try:
-            result = clcomd.run(root, node, [CL_CONFIG, *arguments])
+            result = clcomd.run(root, node, [verify.CL_CONFIG, *arguments])
         except clcomd.ClcomdError as error:
             return -1, "", str(error)
         return result.status, result.out.decode(errors="replace"), result.err.decode(errors="replace").strip()
@@ -41,74 +40,52 @@ def on_nodes(root: NodeRoot, nodes: list[str], arguments: list[str]) -> dict[str
         return dict(zip(nodes, pool.map(one, nodes), strict=True))
 
 
-def gather(root: NodeRoot, c: Configuration) -> dict[str, NodeFacts]:
-    """What every node says of itself."""
-    scripts = sorted({script.split()[0] for a in c.controllers for script in (a.start, a.stop) if script})
-    own = root.identity.node
-    others = [node.name for node in c.nodes if node.name != own]
-    facts = {own: NodeFacts(True, *_local_facts(root, scripts))}
-    if others:
-        down = nodes_down(root)
-        for node, (status, out, _) in on_nodes(root, others, ["facts", *scripts]).items():
-            try:
-                value = json.loads(out) if status == 0 else None
-            except ValueError:
-                value = None
-            if value is None:
-                facts[node] = NodeFacts(False, down=node in down)
-            else:
-                facts[node] = NodeFacts(True, frozenset(value["volume_groups"]), frozenset(value["executable"]))
-    return facts
+def options_of(request: Request) -> verify.Options:
+    """Verification as the attributes of ``verify cluster`` and ``sync cluster`` want it.
+
+    Raises:
+        ClmgrError: an attribute has a value that it cannot have.
+    """
+    fix = request.attribute("FIX", default="no").lower()
+    fix = {"true": "yes", "false": "no", "interactive": "interactively"}.get(fix, fix)
+    logging = request.attribute("LOGGING", default="standard").lower()
+    errors_max = request.attribute("MAX_ERRORS", default="0")
+    log_file = request.attribute("LOGFILE")
+    for name, value, valid in (
+        ("FIX", fix, fix in ("no", "yes", "interactively")),
+        ("LOGGING", logging, logging in ("standard", "verbose")),
+        ("MAX_ERRORS", errors_max, errors_max.isdigit()),
+        ("LOGFILE", log_file, not log_file or log_file.startswith("/")),
+    ):
+        if not valid:
+            raise invalid(name, value)
+    methods = request.attribute("METHODS").replace(",", " ").split()
+    chosen = None if not methods or methods == ["ALL"] else () if methods[0].lower() == "none" else tuple(methods)
+    return verify.Options(
+        fix=fix,
+        verbose=logging == "verbose",
+        log_file=log_file,
+        errors_max=int(errors_max),
+        default_tests=request.truth("DEFAULT_TESTS", True),
+        methods=chosen,
+    )
 
 
-def nodes_down(root: NodeRoot) -> frozenset[str]:
-    """The members of the CAA cluster that are down; none while there is no cluster."""
-    try:
-        membership = caa.status(root).membership
-    except caa.CaaError:
-        membership = None
-    if membership is None:
-        return frozenset()
-    return frozenset(node.name for node in membership.nodes if node.number not in membership.alive)
+def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
+    """``sync cluster``.
+
+    Raises:
+        ClmgrError: see ``synchronize`` and ``options_of``.
+    """
+    options = dataclasses.replace(options_of(request), changing=True)
+    force = request.force or request.truth("FORCE", False)
+    synchronize(root, c, force, options if request.truth("VERIFY", True) else None)
 
 
-def _local_facts(root: NodeRoot, scripts: list[str]) -> tuple[frozenset[str], frozenset[str]]:
-    known = agent.facts(root)["volume_groups"]
-    assert isinstance(known, list)
-    return frozenset(known), frozenset(agent.executable(root, scripts))
-
-
-def run_verification(root: NodeRoot, c: Configuration) -> list[Finding]:
-    """Verify, print as the product does, write clverify.log; returns the findings."""
-    print("Verification to be performed on the following:\n\tCluster Topology\n\tCluster Resources\n")
-    print("Retrieving data from available cluster nodes.  This could take a few minutes.")
-    findings = verify(c, gather(root, c))
-    for finding in findings:
-        print(f"\n{finding.line()}")
-    errors = sum(finding.error for finding in findings)
-    print("\nVerification has completed " + ("with errors." if errors else "normally."))
-    sys.stdout.flush()
-    _log(root, c, findings)
-    return findings
-
-
-def _log(root: NodeRoot, c: Configuration, findings: list[Finding]) -> None:
-    path = root.path(VERIFY_LOG)
-    word = "FAILED" if any(finding.error for finding in findings) else "PASSED"
-    lines = [f"{time.strftime('%a %b %e %H:%M:%S %Y')} clverify: cluster {c.cluster.name}"]
-    lines += [finding.line() for finding in findings] + [f"Check: {word}"]
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-    except OSError:
-        pass
-
-
-def synchronize(root: NodeRoot, c: Configuration, force: bool, verified: bool = False) -> None:
+def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None) -> None:
     """Verify the configuration, assign ids, form the CAA cluster if there is none, and commit everywhere.
 
-    ``force`` goes on after errors, ``verified`` leaves verification out (VERIFY=no).
+    ``force`` goes on after errors; without ``verification`` nothing is verified (VERIFY=no).
 
     Raises:
         ClmgrError: verification failed, a node or the repository cannot be used; before the commit nothing changed.
@@ -116,9 +93,9 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool, verified: bool = 
     own = root.identity.node
     if c.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster.')
-    findings = [] if verified else run_verification(root, c)
-    if any(finding.error for finding in findings) and not force:
-        raise ClmgrError("verification of the cluster configuration failed; nothing was synchronized.")
+    if verification is not None and verify.run(root, c, verification).errors and not force:
+        sys.stdout.flush()
+        raise ClmgrError(FAILED)
     assigned = synchronization.assign_ids(c)
     if assigned != c:
         configurations.store(Repository(root, DCD), assigned, own)
@@ -129,6 +106,7 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool, verified: bool = 
         raise ClmgrError(str(error)) from None
     except OSError as error:
         raise ClmgrError(f"{error.filename or 'the repository disk'}: {error.strerror}.") from None
+    print("\nVerification has completed normally.")
 
 
 def _membership(root: NodeRoot, c: Configuration) -> str:

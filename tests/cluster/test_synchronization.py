@@ -10,7 +10,6 @@ import pytest
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization as sync
 from daemons.cluster.configuration import Configuration
-from daemons.cluster.verification import NodeFacts, verify
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository, seed
 from tests.cluster.test_configuration import SAMPLE
@@ -78,51 +77,3 @@ def test_an_archive_is_installed_as_each_node_sees_it_and_again_without_harm(tmp
 def test_rubbish_is_no_archive(rubbish: bytes) -> None:
     with pytest.raises(sync.ArchiveError):
         sync.unpack(rubbish)
-
-
-def facts(**more: object) -> dict[str, NodeFacts]:
-    both = frozenset({"/usr/local/start", "/usr/local/stop"})
-    return {name: NodeFacts(True, frozenset({"datavg"}), both) for name in ("node1", "node2")} | more  # type: ignore[operator]
-
-
-def errors(c: Configuration, **more: object) -> list[str]:
-    return [finding.text for finding in verify(c, facts(**more)) if finding.error]
-
-
-SOUND = msgspec.structs.replace(
-    SAMPLE,
-    labels=(
-        *SAMPLE.labels,
-        configurations.Label(
-            label="node2", function="boot", address="127.9.9.2", network="net_ether_01", node="node2", interface="en0"
-        ),
-    ),
-)
-
-
-def test_a_sound_configuration_has_only_warnings() -> None:
-    assert errors(SOUND) == []
-    assert any("single point of failure" in finding.text for finding in verify(SOUND, facts()))
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"nodes": ()}, "no nodes"),
-        ({"repository": ""}, "repository disk"),
-        ({"labels": SAMPLE.labels}, "'node2' has no boot interface"),
-        ({"controllers": ()}, "'counter_app'"),
-        ({"labels": tuple(entry for entry in SOUND.labels if entry.function == "boot")}, "'app_svc'"),
-    ],
-)
-def test_what_is_wrong_is_named(change: dict[str, object], text: str) -> None:
-    assert any(text in error for error in errors(msgspec.structs.replace(SOUND, **change)))
-
-
-def test_what_nodes_say_counts() -> None:
-    assert errors(SOUND, node2=NodeFacts(False)) == ["Comm error found on node: node2"]
-    assert errors(SOUND, node2=NodeFacts(False, down=True)) == [], "a node that is off is passed over"
-    warnings = [f.line() for f in verify(SOUND, facts(node2=NodeFacts(False, down=True))) if not f.error]
-    assert "WARNING: Unable to communicate with the remote node: node2." in warnings
-    scripts = errors(SOUND, node2=NodeFacts(True, frozenset({"datavg"}), frozenset()))
-    assert any("start script '/usr/local/start'" in error and "'node2'" in error for error in scripts)

@@ -61,7 +61,7 @@ def test_a_node_that_runs_without_clcomd_stops_a_synchronization_unless_it_is_fo
     answer = lab.run("node1", "clmgr sync cluster")
     assert answer.returncode == 1
     assert "ERROR: Comm error found on node: node2" in answer.stdout
-    assert "nothing was synchronized" in answer.stderr
+    assert answer.stderr.startswith("\nERROR: cldare: Failures detected during verification.")
     before = hour(lab, "node2")
     said = lab.output("node1", "clmgr sync cluster VERIFY=no")
     assert "Verification to be performed" not in said
@@ -69,4 +69,38 @@ def test_a_node_that_runs_without_clcomd_stops_a_synchronization_unless_it_is_fo
     assert hour(lab, "node2") == before != "7", "node2 missed it"
     eventually(lambda: hour(lab, "node2") == "7", "clconfd brings node2 in step", TEN_PRODUCT_MINUTES + 5)
     lab.output("node2", "startsrc -s clcomd")
+    lab.output("node1", "clmgr online cluster", timeout=120)
+
+
+BREAK = """
+sed -i '/app_svc/d' $HAES_ROOT/etc/hosts
+sed -i '/caa_cfg/d' $HAES_ROOT/etc/services
+exportvg datavg
+printf 'HACMPnode:\\n\\tnode_id = 9\\n' | odmchange -o HACMPnode -q "name=node1 AND object=COMMUNICATION_PATH" /dev/stdin
+"""
+
+
+def test_what_is_broken_on_a_node_is_named_and_corrected(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node1", "clmgr offline cluster", timeout=120)
+    lab.output("node2", BREAK)
+    answer = lab.run("node1", "clmgr verify cluster")
+    assert answer.returncode == 1
+    for text in (
+        "ERROR: The service 'caa_cfg' is missing from /etc/services on node 'node2'.",
+        "ERROR: Unable to resolve the IP label 'app_svc' on node 'node2'.",
+        "ERROR: The volume group 'datavg' of resource group 'app_rg' is not known to node 'node2'.",
+        "object = 'COMMUNICATION_PATH': node_id is 9 instead of 1.",
+        "Verification exiting with error count: 4",
+    ):
+        assert text in answer.stdout
+    assert "Verification exiting" in lab.output("node1", "cat $HAES_ROOT/var/hacmp/clverify/clverify.log")
+    assert "node2" in lab.output("node1", "ls $HAES_ROOT/var/hacmp/clverify/fail")
+    said = lab.output("node1", "clmgr sync cluster FIX=yes")
+    assert "<01> Adding entry caa_cfg 6181/tcp to /etc/services on node node2: PASS" in said
+    assert said.endswith("Verification has completed normally.\n")
+    assert "app_svc" in lab.file("node2", "/etc/hosts")
+    assert "datavg" in lab.output("node2", "lsvg")
+    assert "node_id = 9" not in lab.output("node2", "odmget HACMPnode"), "ids edited by hand go back"
+    assert "WARNING: The configuration on node" not in lab.output("node1", "clmgr verify cluster")
     lab.output("node1", "clmgr online cluster", timeout=120)

@@ -1,0 +1,118 @@
+"""What a node says of itself when a configuration is verified."""
+
+from __future__ import annotations
+
+import os
+
+from daemons.caa import client as caa
+from daemons.clcomd import access
+from daemons.clstrmgr import client as manager
+from daemons.cluster import synchronization
+from daemons.cluster.configuration import DCD
+from daemons.cluster.verification import FileSystemFacts, InterfaceFacts, NodeFacts, VolumeGroupFacts
+from daemons.cluster.verification.agreement import differences
+from srcctl.network.addresses import AddressRegistry
+from srcctl.node.root import NodeRoot
+from srcctl.odm import OdmError, Repository
+from srcctl.storage.disk import disk_names, pvid
+from srcctl.storage.filesystems import read_stanzas
+from srcctl.storage.volume_groups import VolumeGroups
+
+NETMON = "/usr/es/sbin/cluster/netmon.cf"
+
+
+def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
+    """The facts of this node; ``files`` are the programs and files that the configuration names."""
+    identity = root.identity
+    active, online = services_state(root)
+    own = tuple(InterfaceFacts(i.name, i.address, i.netmask) for i in identity.interfaces)
+    aliases = (alias.address for alias in AddressRegistry(identity.lab).of_node(identity.node))
+    real = {path: root.path(path) for path in files if path.startswith("/")}
+    return NodeFacts(
+        hosts=hosts(root),
+        services=_services(root),
+        interfaces=own,
+        addresses=frozenset((*(i.address for i in own), *aliases)),
+        disks=frozenset(pvid(identity.lab_id, name) for name in disk_names(identity.lab)),
+        volume_groups=_volume_groups(root),
+        file_systems={
+            stanza.mount_point: FileSystemFacts(stanza.volume, stanza.attributes.get("mount", ""))
+            for stanza in read_stanzas(root)
+        },
+        existing=frozenset(path for path, there in real.items() if os.path.isfile(there) and os.path.getsize(there)),
+        executable=frozenset(p for p, there in real.items() if os.path.isfile(there) and os.access(there, os.X_OK)),
+        netmon=_size(root.path(NETMON)) > 0,
+        rhosts_fault=access.fault(root),
+        services_active=active,
+        online=online,
+        drift=_drift(root),
+    )
+
+
+def services_state(root: NodeRoot) -> tuple[bool, frozenset[str]]:
+    """Whether cluster services run here, and which groups are online here."""
+    try:
+        picture = manager.query_state(root)
+    except manager.ManagerUnreachable:
+        return False, frozenset()
+    own = picture.local_node
+    held = (g.name for g in picture.groups if any(n.node == own and n.state != "OFFLINE" for n in g.nodes))
+    return bool(picture.members), frozenset(held)
+
+
+def hosts(root: NodeRoot) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Addresses and names of /etc/hosts, in order."""
+    found = []
+    for line in _lines(root.path("/etc/hosts")):
+        address, *names = line.partition("#")[0].split() or [""]
+        if address:
+            found.append((address, tuple(names)))
+    return tuple(found)
+
+
+def _services(root: NodeRoot) -> frozenset[str]:
+    words = (line.partition("#")[0].split() for line in _lines(root.path("/etc/services")))
+    return frozenset(name for line in words if line for name in (line[0], *line[2:]))
+
+
+def _volume_groups(root: NodeRoot) -> dict[str, VolumeGroupFacts]:
+    try:
+        attributes = Repository(root, "/etc/objrepos").get("CuAt")
+    except OdmError:
+        return {}
+    found = {}
+    for name in VolumeGroups(root).known():
+        own = [(str(o["attribute"]), str(o["value"])) for o in attributes if o["name"] == name]
+        found[name] = VolumeGroupFacts(
+            dict(own).get("vgserial_id", ""), frozenset(value for attribute, value in own if attribute == "pv")
+        )
+    return found
+
+
+def _drift(root: NodeRoot) -> tuple[str, ...]:
+    try:
+        repository = caa.repository(root)
+        commit = repository.read_commit()
+        archive = repository.read_archive(commit) if commit is not None else None
+        if commit is None or archive is None or synchronization.installed_generation(root) != commit.generation:
+            return ()  # behind, not edited: clconfd's affair
+        committed = synchronization.localize(synchronization.unpack(archive), root.identity.node)
+        here = synchronization.unpack(synchronization.pack(Repository(root, DCD)))
+    except (caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, OdmError, OSError):
+        return ()
+    return tuple(differences(committed, here))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

@@ -1,0 +1,91 @@
+"""Corrective actions of verification, each on the node that it concerns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+
+from srcctl.network.addresses import AddressRegistry
+from srcctl.node.root import NodeRoot, replace_file
+from srcctl.storage.filesystems import read_stanzas, write_stanzas
+from srcctl.storage.volume_groups import VolumeGroups
+
+
+class CorrectionFailed(Exception):
+    """It could not be done; ``str()`` says why."""
+
+
+def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
+    """Carry out one correction on this node (see ``verification.Correction``).
+
+    Raises:
+        CorrectionFailed, OSError: it could not be done.
+    """
+    match kind, arguments:
+        case "hosts", [address, label]:
+            _add_host(root, address, label)
+        case "services", [name, number]:
+            _append(root, "/etc/services", f"{name}\t\t{number}")
+        case "volume_group", [name]:
+            _import(root, name)
+        case "mount", [mount_point]:
+            _clear_mount(root, mount_point)
+        case "alias", [address]:
+            AddressRegistry(root.identity.lab).remove(root.identity, address)
+        case _:
+            raise CorrectionFailed(f"{kind} with {len(arguments)} arguments is no corrective action")
+
+
+def _add_host(root: NodeRoot, address: str, label: str) -> None:
+    """Add the label: to the address's own line where there is one, else as a new line.
+
+    The old file is kept, once a day, as /etc/hosts.<date>.
+    """
+    path = root.path("/etc/hosts")
+    kept = f"{path}.{time.strftime('%Y%m%d')}"
+    if os.path.exists(path) and not os.path.exists(kept):
+        shutil.copy2(path, kept)
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines):
+        entry, mark, comment = line.partition("#")
+        if entry.split()[:1] == [address]:
+            if label not in entry.split():
+                lines[number] = f"{entry.rstrip()} {label}" + (f" {mark}{comment}" if mark else "")
+            break
+    else:
+        lines.append(f"{address}\t{label}")
+    replace_file(path, ("\n".join(lines) + "\n").encode(errors="surrogateescape"), 0o644)
+
+
+def _append(root: NodeRoot, product_path: str, line: str) -> None:
+    path = root.path(product_path)
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read()
+    if text and not text.endswith("\n"):
+        text += "\n"
+    replace_file(path, f"{text}{line}\n".encode(errors="surrogateescape"), 0o644)
+
+
+def _import(root: NodeRoot, name: str) -> None:
+    groups = VolumeGroups(root)
+    found = groups.find(name)
+    if found is None:
+        raise CorrectionFailed(f"no disk of this node holds the volume group {name}")
+    # Known with its file systems, and not varied on; -L learns what has changed of a known one.
+    flag = "-L" if name in groups.known() else "-y"
+    done = subprocess.run(
+        ["importvg", "-n", flag, name, found.disks[0]], capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        raise CorrectionFailed(done.stderr.strip() or f"importvg ended with {done.returncode}")
+
+
+def _clear_mount(root: NodeRoot, mount_point: str) -> None:
+    stanzas = read_stanzas(root)
+    for stanza in stanzas:
+        if stanza.mount_point == mount_point:
+            stanza.attributes["mount"] = "false"
+    write_stanzas(root, stanzas)

@@ -1,0 +1,79 @@
+"""What is kept of a run of verification: clverify.log, and the folders current, pass, pass.prev and fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+
+import msgspec
+
+from daemons.cluster.verification import NodeFacts
+from daemons.runtime.log import DaemonLog
+from srcctl.node.root import NodeRoot
+
+DIRECTORY = "/var/hacmp/clverify"
+LOG_COPIES = 7
+
+
+class Record:
+    """One run. Nothing that cannot be written (a full disk) stops verification.
+
+    Args:
+        root: this node.
+        log_file: a product path that gets a copy of the output, "" for none.
+        quiet: print nothing.
+    """
+
+    def __init__(self, root: NodeRoot, log_file: str = "", quiet: bool = False) -> None:
+        self._root = root
+        self._quiet = quiet
+        self._directory = root.path(DIRECTORY)
+        self._copy = root.path(log_file) if log_file else ""
+        self._lines: list[str] = []
+        self._log = DaemonLog(os.path.join(self._directory, "clverify.log"), copies=LOG_COPIES, stamp="")
+        rule = "-" * 79
+        self.note(f"{rule}\n{time.ctime()}: verification on node {root.identity.node}\n{rule}")
+        shutil.rmtree(os.path.join(self._directory, "current"), ignore_errors=True)
+
+    def say(self, text: str, end: str = "\n") -> None:
+        """A text for the administrator and the log."""
+        if not self._quiet:
+            sys.stdout.write(text + end)
+            sys.stdout.flush()
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """A text for the log alone."""
+        self._lines.append(text)
+        self._log.write(text)
+
+    def data(self, node: str, facts: NodeFacts) -> None:
+        """Keep what a node said (``current/NODE/facts``)."""
+        folder = os.path.join(self._directory, "current", node)
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, "facts"), "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+        except OSError:
+            pass
+
+    def close(self, passed: bool) -> None:
+        """The end of the run: its data become ``pass`` (the ones before ``pass.prev``) or ``fail``."""
+        current, target = (os.path.join(self._directory, name) for name in ("current", "pass" if passed else "fail"))
+        try:
+            if passed and os.path.isdir(target):
+                before = os.path.join(self._directory, "pass.prev")
+                shutil.rmtree(before, ignore_errors=True)
+                os.rename(target, before)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(current, target)
+        except OSError:
+            pass
+        if self._copy:
+            try:
+                with open(self._copy, "w", encoding="utf-8") as file:
+                    file.write("\n".join(self._lines) + "\n")
+            except OSError as error:
+                sys.stderr.write(f"{self._copy}: {error.strerror}\n")

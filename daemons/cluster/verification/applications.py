@@ -1,0 +1,132 @@
+"""Application controllers, their monitors, and programs that administrators wrapped around events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from daemons.cluster.configuration import ApplicationController, ApplicationMonitor
+from daemons.cluster.verification.findings import Case, Finding, error, warning
+
+INVOCATIONS = ("longrunning", "startup", "both")
+
+
+def program(command: str) -> str:
+    """The program of a command line, without its arguments."""
+    return command.split()[0] if command.split() else ""
+
+
+def controllers_are_sound(case: Case) -> Iterator[Finding]:
+    """Controllers of groups exist, and their scripts can be executed on every node of the group."""
+    c = case.configuration
+    used = set()
+    for group in c.groups:
+        for name in group.resource("APPLICATIONS"):
+            used.add(name)
+            controller = c.controller(name)
+            if controller is None:
+                yield error(f"The application controller '{name}' of '{group.name}' is not defined.")
+                continue
+            for what, script in (("start", controller.start), ("stop", controller.stop)):
+                yield from _script(case, group.nodes, controller, what, script)
+    for controller in c.controllers:
+        if controller.name not in used:
+            yield warning(f"The application controller '{controller.name}' belongs to no resource group.")
+
+
+def _script(
+    case: Case, nodes: tuple[str, ...], controller: ApplicationController, what: str, script: str
+) -> Iterator[Finding]:
+    if not script:
+        yield error(f"The application controller '{controller.name}' has no {what} script.")
+        return
+    for node, known in case.answering(nodes):
+        if program(script) not in known.executable:
+            yield error(
+                f"The {what} script '{script}' of the application controller '{controller.name}' is not executable on "
+                f"node '{node}'."
+            )
+
+
+def monitors_are_sound(case: Case) -> Iterator[Finding]:
+    """Monitors watch what exists, and have what their kind needs."""
+    c = case.configuration
+    for monitor in c.monitors:
+        if not monitor.applications:
+            yield warning(f"The application monitor '{monitor.name}' watches no application controller.")
+        for name in monitor.applications:
+            if c.controller(name) is None:
+                yield error(
+                    f"The application monitor '{monitor.name}' watches the application controller '{name}', which is "
+                    "not defined."
+                )
+        if monitor.invocation not in INVOCATIONS:
+            yield error(f"The application monitor '{monitor.name}' has no valid mode: '{monitor.invocation}'.")
+        if monitor.is_process_monitor:
+            if not monitor.processes:
+                yield error(f"The process application monitor '{monitor.name}' names no processes.")
+        elif not monitor.method:
+            yield error(f"The custom application monitor '{monitor.name}' has no monitor method.")
+        yield from _method(case, monitor)
+
+
+def _method(case: Case, monitor: ApplicationMonitor) -> Iterator[Finding]:
+    names = set(monitor.applications)
+    groups = [g for g in case.configuration.groups if names & set(g.resource("APPLICATIONS"))]
+    nodes = tuple(dict.fromkeys(node for group in groups for node in group.nodes))
+    if monitor.method:
+        for node, known in case.answering(nodes):
+            if program(monitor.method) not in known.executable:
+                yield error(
+                    f"The method '{monitor.method}' of the application monitor '{monitor.name}' is not executable on "
+                    f"node '{node}'."
+                )
+
+
+def every_application_is_monitored(case: Case) -> Iterator[Finding]:
+    """Applications without a monitor, in the product's table."""
+    c = case.configuration
+    rows = [
+        (name, group.name)
+        for group in c.groups
+        for name in group.resource("APPLICATIONS")
+        if c.controller(name) is not None and not c.monitors_of(name)
+    ]
+    if rows:
+        listed = "\n".join(f"   {name:<38}{group}" for name, group in rows)
+        yield warning(
+            "Application monitors are required for detecting application failures\n"
+            "in order for PowerHA SystemMirror to recover from them.  Application monitors are started\n"
+            "by PowerHA SystemMirror when the resource group in which they participate is activated.\n"
+            "The following application(s), shown with their associated resource group,\n"
+            "do not have an application monitor configured:\n\n"
+            "   Application Controller                Resource Group\n"
+            "   --------------------------------      ---------------------------------\n" + listed
+        )
+
+
+def customizations_can_run(case: Case) -> Iterator[Finding]:
+    """Pre-, post- and notify commands of events, and custom methods, on every node; files of collections exist."""
+    c = case.configuration
+    methods = {method.name: method.program for method in c.methods}
+    commands = [
+        (f"{what} command of the event '{event.name}'", methods.get(command, command))
+        for event in c.events
+        for what, value in (("pre-event", event.pre), ("post-event", event.post), ("notify", event.notify))
+        for command in value.split(",")
+        if command.strip()
+    ]
+    commands += [(f"method '{method.name}'", method.program) for method in c.methods]
+    for what, command in dict.fromkeys(commands):
+        for node, known in case.answering():
+            if program(command) not in known.executable:
+                yield error(f"The {what}, '{command}', is not executable on node '{node}'.")
+    for collection in c.collections:
+        if not (collection.with_synchronization or collection.when_changed):
+            continue
+        for path in collection.files:
+            for node, known in case.answering():
+                if path not in known.existing:
+                    yield warning(
+                        f"The file '{path}' of the file collection '{collection.name}' is missing or empty on node "
+                        f"'{node}'."
+                    )

@@ -1,0 +1,84 @@
+"""The list of checks, and how a run goes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from daemons.cluster.verification import (
+    agreement,
+    applications,
+    environment,
+    groups,
+    labels,
+    names,
+    policies,
+    storage,
+    topology,
+)
+from daemons.cluster.verification.findings import Case, Finding
+
+Check = Callable[[Case], Iterator[Finding]]
+TOPOLOGY, RESOURCES = "Cluster Topology", "Cluster Resources"
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    (TOPOLOGY, topology.has_what_a_cluster_needs),
+    (TOPOLOGY, names.are_valid),
+    (TOPOLOGY, names.are_unique),
+    (TOPOLOGY, environment.nodes_answer),
+    (TOPOLOGY, environment.levels_agree),
+    (TOPOLOGY, environment.rhosts_is_sound),
+    (TOPOLOGY, environment.services_are_defined),
+    (TOPOLOGY, agreement.nodes_are_in_step),
+    (TOPOLOGY, topology.every_node_is_on_a_network),
+    (TOPOLOGY, topology.networks_are_sound),
+    (TOPOLOGY, topology.single_points_of_failure),
+    (TOPOLOGY, labels.addresses_are_unique),
+    (TOPOLOGY, labels.refer_to_what_exists),
+    (TOPOLOGY, labels.interfaces_hold_boot_addresses),
+    (TOPOLOGY, labels.hosts_files_agree),
+    (TOPOLOGY, environment.netmon_exists),
+    (TOPOLOGY, topology.sites_are_sound),
+    (TOPOLOGY, storage.repository_is_usable),
+    (RESOURCES, groups.have_nodes_and_policies),
+    (RESOURCES, groups.own_their_resources_alone),
+    (RESOURCES, groups.service_labels_fit),
+    (RESOURCES, groups.service_labels_are_used),
+    (RESOURCES, policies.dependencies_are_sound),
+    (RESOURCES, policies.fallback_timers_exist),
+    (RESOURCES, storage.volume_groups_are_known),
+    (RESOURCES, storage.disks_agree),
+    (RESOURCES, storage.file_systems_fit),
+    (RESOURCES, applications.controllers_are_sound),
+    (RESOURCES, applications.monitors_are_sound),
+    (RESOURCES, applications.every_application_is_monitored),
+    (RESOURCES, applications.customizations_can_run),
+    (RESOURCES, labels.nothing_is_active_where_it_should_not),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One check of a run: its area ("Cluster Topology" ...), name and findings, and the percentage done by now."""
+
+    area: str
+    name: str
+    findings: tuple[Finding, ...]
+    percent: int
+
+
+def steps(case: Case, errors_max: int = 0) -> Iterator[Step]:
+    """Go through the checks in order; with ``errors_max`` the run ends after so many errors."""
+    errors = 0
+    for number, (area, check) in enumerate(CHECKS, 1):
+        found = tuple(check(case))
+        module = check.__module__.rpartition(".")[2]
+        yield Step(area, f"{module}.{check.__name__}", found, 100 * number // len(CHECKS))
+        errors += sum(finding.error for finding in found)
+        if errors_max and errors >= errors_max:
+            return
+
+
+def verify(case: Case) -> list[Finding]:
+    """All findings in the order of the checks."""
+    return [finding for step in steps(case) for finding in step.findings]

@@ -1,0 +1,82 @@
+"""What surrounds the cluster on each node: clcomd, levels, /etc/services, netmon.cf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from daemons.cluster.verification.findings import Case, Correction, Finding, NodeFacts, error, warning
+
+SERVICES = {
+    "clinfo_deadman": "6176/tcp",
+    "clinfo_client": "6174/tcp",
+    "clcomd_caa": "16191/tcp",
+    "cthags": "12348/udp",
+    "caa_cfg": "6181/tcp",
+    "rmc": "657/tcp",
+}
+"""Services that every node needs, with the ports that are filled in where they are missing."""
+
+
+def nodes_answer(case: Case) -> Iterator[Finding]:
+    """Every node can be asked; one that is powered off is passed over."""
+    for node in case.configuration.nodes:
+        known = case.facts.get(node.name, NodeFacts(False))
+        if known.reachable:
+            continue
+        if known.down:
+            # Its clconfd brings it in step when it is back, so that nobody has to wait for it (inferred).
+            yield warning(f"Unable to communicate with the remote node: {node.name}.")
+        else:
+            yield error(f"Comm error found on node: {node.name}")
+
+
+def levels_agree(case: Case) -> Iterator[Finding]:
+    """One level of the product on all nodes (HACMPnode.version, which a migration leaves mixed)."""
+    versions = {node.name: node.version for node in case.configuration.nodes}
+    if len(set(versions.values())) > 1:
+        listed = ", ".join(f"{node} {version}" for node, version in versions.items())
+        yield error(f"The nodes do not run the same level of PowerHA SystemMirror: {listed}.")
+
+
+def rhosts_is_sound(case: Case) -> Iterator[Finding]:
+    """/etc/cluster/rhosts belongs to root alone."""
+    for node, known in case.answering():
+        if known.rhosts_fault:
+            yield warning(f"Node '{node}': {known.rhosts_fault}.")
+
+
+def services_are_defined(case: Case) -> Iterator[Finding]:
+    """The cluster's entries in /etc/services."""
+    for node, known in case.answering():
+        if not known.services:
+            continue
+        for name, number in SERVICES.items():
+            if name not in known.services:
+                yield error(
+                    f"The service '{name}' is missing from /etc/services on node '{node}'.",
+                    Correction(
+                        node, "services", (name, number), "cl_update_services",
+                        f"Adding entry {name} {number} to /etc/services on node {node}",
+                    ),
+                )  # fmt: skip
+
+
+def netmon_exists(case: Case) -> Iterator[Finding]:
+    """netmon.cf where a node has a single interface on a network."""
+    c = case.configuration
+    single = set()
+    for network in c.networks:
+        for node in c.nodes:
+            boot = [b for b in c.labels if (b.network, b.node, b.function) == (network.name, node.name, "boot")]
+            if len(boot) == 1:
+                single.add(node.name)
+    missing = [node for node, known in case.answering() if node in single and not known.netmon]
+    if missing:
+        listed = "\n".join(missing)
+        yield warning(
+            f"File 'netmon.cf' is missing or empty on the following node(s):\n{listed}\n"
+            "This file is needed for a PowerHA SystemMirror cluster with single-adapter\n"
+            "networks. Please create 'netmon.cf' file on every node as described\n"
+            "in 'Planning cluster networks' under 'Planning PowerHA SystemMirror' of the\n"
+            "knowledge center."
+        )

@@ -1,0 +1,141 @@
+"""What checks look at and what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from daemons.cluster.configuration import Configuration
+
+
+class InterfaceFacts(msgspec.Struct, frozen=True):
+    """A network interface of a node, with its first address."""
+
+    name: str
+    address: str
+    netmask: str
+
+
+class VolumeGroupFacts(msgspec.Struct, frozen=True):
+    """A volume group as a node's ODM has it: its identifier and the PVIDs of its disks."""
+
+    identifier: str
+    disks: frozenset[str] = frozenset()
+
+
+class FileSystemFacts(msgspec.Struct, frozen=True):
+    """A stanza of a node's /etc/filesystems: the logical volume, and the ``mount`` attribute."""
+
+    volume: str
+    mount: str = "false"
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """What a node said of itself.
+
+    Attributes:
+        reachable: its clcomd answered; otherwise all else is empty.
+        down: what CAA says of a node that cannot be reached: it is powered off, not merely without clcomd.
+        hosts: pairs of address and names, in the order of /etc/hosts.
+        services: service names of /etc/services.
+        interfaces: the node's interfaces.
+        addresses: every address that its interfaces hold now, aliases too.
+        disks: PVIDs of the disks that it sees.
+        volume_groups: those that its ODM knows, by name (without rootvg).
+        file_systems: by mount point.
+        existing, executable: of the files that the configuration names, those that exist and those that can be run.
+        netmon: whether netmon.cf exists and is not empty.
+        rhosts_fault: why /etc/cluster/rhosts is ignored, "" if it is not.
+        services_active: cluster services run on it.
+        online: the resource groups that its cluster manager has online on it.
+        drift: how its object classes differ from what was synchronized last, a sentence each.
+    """
+
+    reachable: bool = True
+    down: bool = False
+    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    services: frozenset[str] = frozenset()
+    interfaces: tuple[InterfaceFacts, ...] = ()
+    addresses: frozenset[str] = frozenset()
+    disks: frozenset[str] = frozenset()
+    volume_groups: dict[str, VolumeGroupFacts] = {}
+    file_systems: dict[str, FileSystemFacts] = {}
+    existing: frozenset[str] = frozenset()
+    executable: frozenset[str] = frozenset()
+    netmon: bool = False
+    rhosts_fault: str = ""
+    services_active: bool = False
+    online: frozenset[str] = frozenset()
+    drift: tuple[str, ...] = ()
+
+    def address_of(self, label: str) -> str:
+        """The address of an IP label in the node's /etc/hosts, "" if it is not there."""
+        return next((address for address, names in self.hosts if label in names), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What would mend a finding on a node.
+
+    ``kind`` is hosts, volume_group, mount, services or alias; ``arguments`` are for ``cl_config correct`` on that
+    node; ``function`` and ``text`` are what the administrator reads.
+    """
+
+    node: str
+    kind: str
+    arguments: tuple[str, ...]
+    function: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. Errors stop a synchronization, warnings do not."""
+
+    error: bool
+    text: str
+    correction: Correction | None = None
+
+    def line(self) -> str:
+        """What verification prints."""
+        return f"{'ERROR' if self.error else 'WARNING'}: {self.text}"
+
+
+def error(text: str, correction: Correction | None = None) -> Finding:
+    """A finding that stops a synchronization."""
+    return Finding(True, text, correction)
+
+
+def warning(text: str, correction: Correction | None = None) -> Finding:
+    """A finding that does not."""
+    return Finding(False, text, correction)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is verified: the configuration, and what its nodes said.
+
+    Nodes that did not answer are judged by ``environment.nodes_answer`` alone: all other checks pass over them.
+    """
+
+    configuration: Configuration
+    facts: dict[str, NodeFacts]
+
+    @property
+    def active(self) -> bool:
+        """Cluster services run somewhere."""
+        return any(known.services_active for known in self.facts.values())
+
+    def known(self, node: str) -> NodeFacts | None:
+        """What a node said, None if it did not answer."""
+        found = self.facts.get(node)
+        return found if found is not None and found.reachable else None
+
+    def answering(self, nodes: tuple[str, ...] | None = None) -> Iterator[tuple[str, NodeFacts]]:
+        """The nodes (all by default) that answered, with what they said."""
+        for name in nodes if nodes is not None else tuple(node.name for node in self.configuration.nodes):
+            found = self.known(name)
+            if found is not None:
+                yield name, found

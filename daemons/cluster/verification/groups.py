@@ -1,0 +1,85 @@
+"""Resource groups: their nodes, policies, and service IP labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from daemons.cluster.verification.findings import Case, Finding, error, warning
+
+STARTUP = ("OHN", "OFAN", "OUDP", "OAAN")
+FALLOVER = ("FNPN", "FUDNP", "BO")
+FALLBACK = ("FBHPN", "NFB")
+OWNED = ("SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM", "APPLICATIONS", "RAW_DISK", "SHARED_TAPE_RESOURCES")
+"""Kinds of resources that only one group can have."""
+
+
+def have_nodes_and_policies(case: Case) -> Iterator[Finding]:
+    """Node lists and policies that exist and go together."""
+    c = case.configuration
+    if not c.groups:
+        yield warning("No resource groups are defined.")
+    names = {node.name for node in c.nodes}
+    for group in c.groups:
+        if not group.nodes:
+            yield error(f"The resource group '{group.name}' has no nodes.")
+        for node in group.nodes:
+            if node not in names:
+                yield error(f"The resource group '{group.name}' names the node '{node}', which is not defined.")
+            if group.nodes.count(node) > 1:
+                yield error(f"The resource group '{group.name}' names the node '{node}' more than once.")
+                break
+        if group.startup not in STARTUP or group.fallover not in FALLOVER or group.fallback not in FALLBACK:
+            yield error(f"The resource group '{group.name}' has a policy that does not exist.")
+        if group.startup == "OAAN" and (group.fallover != "BO" or group.fallback != "NFB"):
+            yield error(f"The resource group '{group.name}' is online on all available nodes: it needs BO and NFB.")
+        if group.startup == "OUDP" and group.fallback != "NFB":
+            yield error(
+                f"The resource group '{group.name}' is started by the distribution policy: it needs the fallback "
+                "policy NFB."
+            )
+        if group.concurrent and group.resource("SERVICE_LABEL"):
+            yield error(f"The concurrent resource group '{group.name}' cannot have a service IP label.")
+        if group.fallover == "FUDNP" and not group.resource("NODE_PRIORITY_POLICY"):
+            yield warning(
+                f"The resource group '{group.name}' falls over by dynamic node priority, but has no node priority "
+                "policy."
+            )
+
+
+def own_their_resources_alone(case: Case) -> Iterator[Finding]:
+    """No resource in two groups."""
+    owners: dict[tuple[str, str], str] = {}
+    for group in case.configuration.groups:
+        for kind, value in group.resources:
+            if kind in OWNED and value != "ALL":
+                other = owners.setdefault((kind, value), group.name)
+                if other != group.name:
+                    yield error(f"The resource '{value}' belongs to '{other}' and to '{group.name}'.")
+
+
+def service_labels_fit(case: Case) -> Iterator[Finding]:
+    """Service labels are defined, on a network that every node of the group has."""
+    c = case.configuration
+    for group in c.groups:
+        for label in group.resource("SERVICE_LABEL"):
+            entry = c.label(label)
+            if entry is None or entry.function != "service":
+                yield error(f"The service IP label '{label}' of '{group.name}' is not defined.")
+                continue
+            for node in group.nodes:
+                if c.node(node) is not None and not any(
+                    (b.network, b.node, b.function) == (entry.network, node, "boot") for b in c.labels
+                ):
+                    yield error(
+                        f"The service IP label '{label}' of '{group.name}' is on network '{entry.network}', on which "
+                        f"node '{node}' has no boot interface."
+                    )
+
+
+def service_labels_are_used(case: Case) -> Iterator[Finding]:
+    """A service label that no group has is never active."""
+    c = case.configuration
+    used = {label for group in c.groups for label in group.resource("SERVICE_LABEL")}
+    for label in c.labels:
+        if label.function == "service" and label.label not in used:
+            yield warning(f"The service IP label '{label.label}' belongs to no resource group.")

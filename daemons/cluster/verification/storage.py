@@ -1,0 +1,114 @@
+"""The repository disk, volume groups, file systems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from daemons.cluster.configuration import ResourceGroup
+from daemons.cluster.verification.findings import Case, Correction, Finding, error, warning
+
+VOLUME_GROUP_KINDS = ("VOLUME_GROUP", "CONCURRENT_VOLUME_GROUP")
+ZEROS = "0" * 16
+"""The ODM's form of a PVID: sixteen digits and sixteen zeros."""
+
+
+def _volume_groups(group: ResourceGroup) -> list[str]:
+    return [name for kind in VOLUME_GROUP_KINDS for name in group.resource(kind)]
+
+
+def repository_is_usable(case: Case) -> Iterator[Finding]:
+    """Every node sees the repository disk and its backups, and none of them holds a shared volume group."""
+    c = case.configuration
+    disks = [("repository disk", c.repository)] if c.repository else []
+    disks += [("backup repository disk", identifier) for identifier in c.backup_repositories]
+    if c.repository in c.backup_repositories:
+        yield error(f"The repository disk {c.repository} is its own backup.")
+    for what, identifier in disks:
+        for node, known in case.answering():
+            if known.disks and identifier not in known.disks:
+                yield error(f"The {what} with PVID {identifier} is not known to node '{node}'.")
+            for name, group in known.volume_groups.items():
+                if identifier in group.disks:
+                    yield error(f"The {what} with PVID {identifier} is a part of volume group '{name}' on '{node}'.")
+
+
+def volume_groups_are_known(case: Case) -> Iterator[Finding]:
+    """Every node of a group knows its volume groups."""
+    for group in case.configuration.groups:
+        for name in _volume_groups(group):
+            for node, known in case.answering(group.nodes):
+                if name not in known.volume_groups:
+                    yield error(
+                        f"The volume group '{name}' of resource group '{group.name}' is not known to node '{node}'.",
+                        Correction(
+                            node, "volume_group", (name,), "cl_resource_import_vg",
+                            f"Importing volume group {name} onto node {node}",
+                        ),
+                    )  # fmt: skip
+
+
+def disks_agree(case: Case) -> Iterator[Finding]:
+    """All nodes of a group have the same PVIDs for its volume groups."""
+    for group in case.configuration.groups:
+        for name in _volume_groups(group):
+            nodes = [(node, known.volume_groups[name]) for node, known in case.answering(group.nodes)
+                     if name in known.volume_groups]  # fmt: skip
+            everywhere = {disk: node for node, facts in nodes for disk in facts.disks}
+            for disk, owner in sorted(everywhere.items()):
+                for node, facts in nodes:
+                    if disk not in facts.disks:
+                        yield error(_disagree(disk, name, group.name, owner, node), _update(name, group.name, node))
+
+
+def _disagree(disk: str, name: str, group: str, owner: str, node: str) -> str:
+    return (
+        f"A disk with PVID {disk}{ZEROS} is a part of the volume group {name} participating in resource group {group} "
+        f"on node {owner}. Node {node} is also\n"
+        "part of this resource group, but it does not have this PVID defined as a\n"
+        "part of this volume group.\n"
+        "The list of PVIDs per volume group should be consistent for all nodes that\n"
+        "can require access to this volume group."
+    )
+
+
+def _update(name: str, group: str, node: str) -> Correction:
+    return Correction(
+        node, "volume_group", (name,), "cl_resource_update_vg_definitions",
+        f"Updating volume group definitions of shared VG: {name} participating in\nresource group {group} so that it "
+        "will be consistent across all the nodes\nfrom this resource group",
+    )  # fmt: skip
+
+
+def file_systems_fit(case: Case) -> Iterator[Finding]:
+    """File systems are known on every node of the group, are not mounted at boot, and have a volume group."""
+    for group in case.configuration.groups:
+        names = [name for name in group.resource("FILESYSTEM") if name != "ALL"]
+        if group.resource("FILESYSTEM") and not _volume_groups(group):
+            yield error(f"The resource group '{group.name}' has file systems but no volume group.")
+        volume_group = next(iter(_volume_groups(group)), "")
+        for name in names:
+            volumes: dict[str, str] = {}
+            for node, known in case.answering(group.nodes):
+                found = known.file_systems.get(name)
+                if found is None:
+                    yield error(
+                        f"The file system '{name}' of resource group '{group.name}' is not known to node '{node}'.",
+                        Correction(
+                            node, "volume_group", (volume_group,), "cl_resource_update_fs",
+                            f"Re-importing volume group {volume_group} onto node {node}",
+                        ) if volume_group else None,
+                    )  # fmt: skip
+                    continue
+                volumes[node] = found.volume
+                if found.mount not in ("false", ""):
+                    yield error(
+                        f"The file system '{name}' of resource group '{group.name}' is mounted automatically at boot "
+                        f"on node '{node}'.",
+                        Correction(
+                            node, "mount", (name,), "cl_resource_update_fs",
+                            f"Setting mount = false for file system {name} on node {node}",
+                        ),
+                    )  # fmt: skip
+            if len(set(volumes.values())) > 1:
+                listed = ", ".join(f"{node} {volume}" for node, volume in volumes.items())
+                yield warning(f"The logical volume of the file system '{name}' differs between nodes: {listed}.")

@@ -1,0 +1,422 @@
+"""Every check of verification: a sound cluster passes, and each thing that is wrong is named, with its correction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from daemons.cluster import configuration as c
+from daemons.cluster.verification import (
+    CHECKS,
+    Case,
+    FileSystemFacts,
+    Finding,
+    InterfaceFacts,
+    NodeFacts,
+    VolumeGroupFacts,
+    steps,
+    verify,
+)
+from daemons.cluster.verification.agreement import differences
+
+replace = msgspec.structs.replace
+DISK, REPOSITORY = "00f6f5d000000002", "00f6f5d000000001"
+
+
+def boot(number: int, network: str = "net_ether_01", interface: str = "en0") -> c.Label:
+    suffix = "" if interface == "en0" else "_en1"
+    return c.Label(
+        label=f"node{number}{suffix}", function="boot", address=f"127.9.{9 if not suffix else 8}.{number}",
+        network=network, node=f"node{number}", interface=interface,
+    )  # fmt: skip
+
+
+SERVICE = c.Label(label="app_svc", function="service", address="127.9.9.33", network="net_ether_01")
+SOUND = c.Configuration(
+    cluster=c.Cluster(id=1, name="haes_cluster"),
+    nodes=(c.Node(name="node1", id=1), c.Node(name="node2", id=2)),
+    networks=(c.Network(name="net_ether_01", id=1), c.Network(name="net_ether_02", id=2)),
+    labels=(
+        boot(1), boot(2), boot(1, "net_ether_02", "en1"), boot(2, "net_ether_02", "en1"), SERVICE,
+    ),
+    groups=(
+        c.ResourceGroup(
+            name="app_rg", nodes=("node1", "node2"),
+            resources=(
+                ("SERVICE_LABEL", "app_svc"), ("VOLUME_GROUP", "datavg"), ("FILESYSTEM", "/data"),
+                ("APPLICATIONS", "counter_app"),
+            ),
+        ),
+        c.ResourceGroup(name="web_rg", nodes=("node2", "node1"), fallback="NFB"),
+    ),
+    controllers=(c.ApplicationController(name="counter_app", start="/usr/local/start -x", stop="/usr/local/stop"),),
+    monitors=(
+        c.ApplicationMonitor(
+            name="watch",
+            attributes=(
+                ("MONITOR_TYPE", "process"), ("PROCESSES", "counterd"), ("RESOURCE_TO_MONITOR", "counter_app"),
+            ),
+        ),
+    ),
+    repository=REPOSITORY,
+)  # fmt: skip
+
+
+def node(number: int) -> NodeFacts:
+    own = (
+        InterfaceFacts("en0", f"127.9.9.{number}", "255.255.255.0"),
+        InterfaceFacts("en1", f"127.9.8.{number}", "255.255.255.0"),
+    )
+    return NodeFacts(
+        hosts=tuple((label.address, (label.label,)) for label in SOUND.labels),
+        services=frozenset({"clinfo_deadman", "clinfo_client", "clcomd_caa", "cthags", "caa_cfg", "rmc"}),
+        interfaces=own,
+        addresses=frozenset(i.address for i in own),
+        disks=frozenset({DISK, REPOSITORY}),
+        volume_groups={"datavg": VolumeGroupFacts("00ff", frozenset({DISK}))},
+        file_systems={"/data": FileSystemFacts("datalv")},
+        existing=frozenset({"/usr/local/start", "/usr/local/stop"}),
+        executable=frozenset({"/usr/local/start", "/usr/local/stop"}),
+        netmon=True,
+    )
+
+
+FACTS = {"node1": node(1), "node2": node(2)}
+
+
+def findings(configuration: c.Configuration = SOUND, **facts: NodeFacts) -> list[Finding]:
+    return verify(Case(configuration, {**FACTS, **facts}))
+
+
+def texts(found: list[Finding]) -> str:
+    return "\n".join(finding.line() for finding in found)
+
+
+def test_a_sound_cluster_passes_without_a_word() -> None:
+    assert texts(findings()) == ""
+
+
+def group(**changes: object) -> c.Configuration:
+    return replace(SOUND, groups=(replace(SOUND.groups[0], **changes), *SOUND.groups[1:]))
+
+
+def resources(*more: tuple[str, str]) -> c.Configuration:
+    return group(resources=(*SOUND.groups[0].resources, *more))
+
+
+def labels(change: Callable[[c.Label], c.Label | None]) -> c.Configuration:
+    return replace(SOUND, labels=tuple(new for label in SOUND.labels if (new := change(label)) is not None))
+
+
+def monitor(*attributes: tuple[str, str]) -> c.Configuration:
+    return replace(SOUND, monitors=(c.ApplicationMonitor(name="watch", attributes=attributes),))
+
+
+WATCHED = ("RESOURCE_TO_MONITOR", "counter_app")
+WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
+    "no nodes": (replace(SOUND, nodes=()), "ERROR: There are no nodes defined"),
+    "17 nodes": (replace(SOUND, nodes=tuple(c.Node(name=f"n{n}") for n in range(17))), "more than 16 nodes"),
+    "no networks": (replace(SOUND, networks=()), "ERROR: There are no networks"),
+    "no repository": (replace(SOUND, repository=""), "ERROR: No repository disk"),
+    "verification node": (
+        replace(SOUND, cluster=replace(SOUND.cluster, verification_node="nodeX")),
+        "'nodeX', which is to verify",
+    ),
+    "bad name": (group(name="app rg"), "The resource group name 'app rg' contains invalid characters."),
+    "long name": (group(name="a" * 65), "longer than 64"),
+    "reserved name": (group(name="network"), "'network' is a reserved word"),
+    "no name": (group(name=""), "without a name"),
+    "two groups of one name": (group(name="web_rg"), "more than one resource group with the name 'web_rg'"),
+    "two labels of one name": (
+        labels(lambda x: replace(x, label="node1") if x.label == "node2" else x),
+        "more than one IP label with the name 'node1'",
+    ),
+    "levels": (
+        replace(SOUND, nodes=(SOUND.nodes[0], replace(SOUND.nodes[1], version=22))),
+        "ERROR: The nodes do not run the same level of PowerHA SystemMirror: node1 23, node2 22.",
+    ),
+    "no interface": (
+        labels(lambda x: None if x.node == "node2" else x), "ERROR: The node 'node2' has no boot interface."
+    ),
+    "not on a network": (
+        labels(lambda x: None if x.label == "node2_en1" else x),
+        "WARNING: The node 'node2' has no boot interface on network 'net_ether_02'.",
+    ),
+    "empty network": (
+        replace(SOUND, networks=(*SOUND.networks, c.Network(name="net_ether_03"))), "'net_ether_03' has no interfaces"
+    ),
+    "netmasks": (
+        labels(lambda x: replace(x, netmask="255.0.0.0") if x.label == "node2" else x),
+        "ERROR: The netmasks of the interfaces on network 'net_ether_01' differ",
+    ),
+    "one node": (replace(SOUND, nodes=SOUND.nodes[:1]), "only one node defined ('node1')"),
+    "one network": (replace(SOUND, networks=SOUND.networks[:1]), "only one network defined ('net_ether_01')"),
+    "addresses": (
+        labels(lambda x: replace(x, address="127.9.9.1") if x.label == "app_svc" else x),
+        "ERROR: The address 127.9.9.1 is used by 'node1' and 'app_svc'.",
+    ),
+    "label's network": (
+        labels(lambda x: replace(x, network="net_x") if x.label == "app_svc" else x), "on network 'net_x', which is not"
+    ),
+    "label's node": (
+        labels(lambda x: replace(x, node="nodeX") if x.label == "node2_en1" else x), "the node 'nodeX', which is not"
+    ),
+    "label without node": (
+        labels(lambda x: replace(x, node="") if x.label == "node2_en1" else x), "'node2_en1' belongs to no node"
+    ),
+    "wrong interface": (
+        labels(lambda x: replace(x, interface="en7") if x.label == "node2" else x),
+        "is configured on interface en0 of node 'node2', not on en7",
+    ),
+    "strange boot address": (
+        labels(lambda x: replace(x, address="127.9.9.77") if x.label == "node2" else x),
+        "'node2' (127.9.9.77) is not configured on an interface of node 'node2'",
+    ),
+    "site without nodes": (replace(SOUND, sites=(c.Site(name="siteA"),)), "The site 'siteA' has no nodes."),
+    "site with a stranger": (
+        replace(SOUND, sites=(c.Site(name="siteA", nodes=("nodeX", "node1", "node2")),)), "names the node 'nodeX'"
+    ),
+    "two sites": (
+        replace(
+            SOUND,
+            sites=(c.Site(name="siteA", nodes=("node1", "node2")), c.Site(name="siteB", nodes=("node2",))),
+        ),
+        "belongs to the sites 'siteA' and 'siteB'",
+    ),
+    "no site": (replace(SOUND, sites=(c.Site(name="siteA", nodes=("node1",)),)), "'node2' belongs to no site"),
+    "its own backup": (replace(SOUND, backup_repositories=(REPOSITORY,)), "is its own backup"),
+    "repository in use": (replace(SOUND, repository=DISK), "is a part of volume group 'datavg'"),
+    "unknown repository": (replace(SOUND, repository="00f6f5d000000009"), "00f6f5d000000009 is not known to node"),
+    "no groups": (replace(SOUND, groups=()), "WARNING: No resource groups are defined."),
+    "group without nodes": (group(nodes=()), "'app_rg' has no nodes"),
+    "group with a stranger": (group(nodes=("node1", "nodeX")), "'app_rg' names the node 'nodeX'"),
+    "node twice": (group(nodes=("node1", "node1")), "'node1' more than once"),
+    "policy": (group(startup="XXX"), "'app_rg' has a policy that does not exist"),
+    "concurrent policies": (group(startup="OAAN", fallback="NFB"), "it needs BO and NFB"),
+    "distribution": (group(startup="OUDP"), "it needs the fallback policy NFB"),
+    "concurrent label": (
+        group(startup="OAAN", fallover="BO", fallback="NFB"), "concurrent resource group 'app_rg' cannot have a service"
+    ),
+    "priority policy": (group(fallover="FUDNP"), "has no node priority policy"),
+    "two owners": (
+        replace(SOUND, groups=(SOUND.groups[0], replace(SOUND.groups[1], resources=(("VOLUME_GROUP", "datavg"),)))),
+        "ERROR: The resource 'datavg' belongs to 'app_rg' and to 'web_rg'.",
+    ),
+    "unknown service label": (resources(("SERVICE_LABEL", "nosuch")), "service IP label 'nosuch' of 'app_rg' is not"),
+    "service network": (
+        labels(lambda x: None if x.label == "node2" else x), "on network 'net_ether_01', on which node 'node2' has no"
+    ),
+    "unused label": (
+        labels(lambda x: replace(x, label="other_svc") if x.label == "app_svc" else x),
+        "WARNING: The service IP label 'other_svc' belongs to no resource group.",
+    ),
+    "dependency": (
+        replace(SOUND, dependencies=(c.GroupDependency(id=1, parent="app_rg", child="nosuch"),)), "group 'nosuch'"
+    ),
+    "self-dependency": (
+        replace(SOUND, dependencies=(c.GroupDependency(id=1, parent="app_rg", child="app_rg"),)), "depends on itself"
+    ),
+    "loop": (
+        replace(
+            SOUND,
+            dependencies=(
+                c.GroupDependency(id=1, parent="app_rg", child="web_rg"),
+                c.GroupDependency(id=2, parent="web_rg", child="app_rg"),
+            ),
+        ),
+        "form a loop: app_rg, web_rg",
+    ),
+    "location dependency": (
+        replace(
+            SOUND,
+            location_dependencies=(c.LocationDependency(id=1, kind="NODECOLLOCATION", members=(("nosuch", ""),)),),
+        ),
+        "A location dependency names the resource group 'nosuch'",
+    ),
+    "timer": (group(fallback_timer="sunday"), "fallback timer 'sunday', which is not"),
+    "timer without fallback": (
+        replace(
+            group(fallback_timer="sunday", fallback="NFB"),
+            timers=(c.FallbackTimer(name="sunday", recurrence="weekly", hour=1, minutes=0),),
+        ),
+        "never falls back",
+    ),
+    "unknown volume group": (resources(("VOLUME_GROUP", "othervg")), "'othervg' of resource group 'app_rg' is not"),
+    "file systems alone": (group(resources=(("FILESYSTEM", "/data"),)), "has file systems but no volume group"),
+    "unknown file system": (resources(("FILESYSTEM", "/other")), "The file system '/other' of resource group 'app_rg'"),
+    "unknown controller": (resources(("APPLICATIONS", "nosuch")), "controller 'nosuch' of 'app_rg' is not defined"),
+    "no stop script": (
+        replace(SOUND, controllers=(replace(SOUND.controllers[0], stop=""),)), "'counter_app' has no stop script"
+    ),
+    "script": (
+        replace(SOUND, controllers=(replace(SOUND.controllers[0], start="/nosuch"),)),
+        "The start script '/nosuch' of the application controller 'counter_app' is not executable on node 'node2'.",
+    ),
+    "unused controller": (
+        replace(SOUND, controllers=(*SOUND.controllers, c.ApplicationController(name="idle", start="/a", stop="/b"))),
+        "WARNING: The application controller 'idle' belongs to no resource group.",
+    ),
+    "monitor of nothing": (monitor(("MONITOR_TYPE", "process"), ("PROCESSES", "x")), "watches no application"),
+    "monitor of a stranger": (
+        monitor(("MONITOR_TYPE", "process"), ("PROCESSES", "x"), ("RESOURCE_TO_MONITOR", "nosuch")), "'nosuch', which"
+    ),
+    "mode": (
+        monitor(WATCHED, ("MONITOR_TYPE", "process"), ("PROCESSES", "x"), ("INVOCATION", "never")), "no valid mode: 'n"
+    ),
+    "no processes": (monitor(WATCHED, ("MONITOR_TYPE", "process")), "'watch' names no processes"),
+    "no method": (monitor(WATCHED, ("MONITOR_TYPE", "user")), "'watch' has no monitor method"),
+    "method": (
+        monitor(WATCHED, ("MONITOR_TYPE", "user"), ("MONITOR_METHOD", "/nosuch -v")),
+        "The method '/nosuch -v' of the application monitor 'watch' is not executable on node 'node1'.",
+    ),
+    "not monitored": (
+        replace(SOUND, monitors=()),
+        "   Application Controller                Resource Group\n"
+        "   --------------------------------      ---------------------------------\n"
+        "   counter_app                           app_rg",
+    ),
+    "pre-event": (
+        replace(SOUND, events=(c.EventCustomization(name="node_up", pre="/nosuch"),)),
+        "The pre-event command of the event 'node_up', '/nosuch', is not executable on node 'node1'.",
+    ),
+    "custom method": (
+        replace(SOUND, methods=(c.CustomMethod(name="mine", kind="verify", program="/nosuch"),)),
+        "The method 'mine', '/nosuch', is not executable",
+    ),
+    "collection": (
+        replace(
+            SOUND,
+            collections=(
+                c.FileCollection(id=1, name="mine", with_synchronization=True, files=("/etc/nosuch",)),
+            ),
+        ),
+        "WARNING: The file '/etc/nosuch' of the file collection 'mine' is missing or empty on node 'node1'.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_CONFIGURATIONS)
+def test_what_is_wrong_in_the_configuration_is_named(what: str) -> None:
+    configuration, text = WRONG_CONFIGURATIONS[what]
+    assert text in texts(findings(configuration))
+
+
+NODE2 = FACTS["node2"]
+WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
+    "clcomd": (NodeFacts(False), "ERROR: Comm error found on node: node2", ""),
+    "off": (NodeFacts(False, down=True), "WARNING: Unable to communicate with the remote node: node2.", ""),
+    "rhosts": (replace(NODE2, rhosts_fault="rhosts is ignored"), "WARNING: Node 'node2': rhosts is ignored.", ""),
+    "services": (
+        replace(NODE2, services=NODE2.services - {"cthags"}),
+        "ERROR: The service 'cthags' is missing from /etc/services on node 'node2'.", "services cthags 12348/udp",
+    ),
+    "netmon": (
+        replace(NODE2, netmon=False), "File 'netmon.cf' is missing or empty on the following node(s):\nnode2\nThis", "",
+    ),
+    "drift": (
+        replace(NODE2, drift=("HACMPnode lacks the object name = 'x'",)),
+        "WARNING: The configuration on node 'node2' is not the one that was synchronized: HACMPnode lacks", "",
+    ),
+    "netmask": (
+        replace(NODE2, interfaces=(InterfaceFacts("en0", "127.9.9.2", "255.0.0.0"), NODE2.interfaces[1])),
+        "WARNING: The netmask of interface en0 on node 'node2' is 255.0.0.0", "",
+    ),
+    "no hosts": (replace(NODE2, hosts=()), "ERROR: /etc/hosts is missing or empty on node 'node2'.", ""),
+    "hosts": (
+        replace(NODE2, hosts=NODE2.hosts[:-1]), "ERROR: Unable to resolve the IP label 'app_svc' on node 'node2'.",
+        "hosts 127.9.9.33 app_svc",
+    ),
+    "other hosts": (
+        replace(NODE2, hosts=(("127.1.1.1", ("app_svc",)), *NODE2.hosts[:-1])),
+        "ERROR: The IP label 'app_svc' has the address 127.9.9.33 in the cluster, but 127.1.1.1 in /etc/hosts on", "",
+    ),
+    "alias": (
+        replace(NODE2, addresses=NODE2.addresses | {"127.9.9.33"}),
+        "WARNING: The service IP label 'app_svc' is active on node 'node2'", "alias 127.9.9.33",
+    ),
+    "volume group": (
+        replace(NODE2, volume_groups={}), "ERROR: The volume group 'datavg' of resource group 'app_rg' is not known to",
+        "volume_group datavg",
+    ),
+    "pvid": (
+        replace(NODE2, volume_groups={"datavg": VolumeGroupFacts("00ff")}),
+        "ERROR: A disk with PVID 00f6f5d0000000020000000000000000 is a part of the volume group datavg "
+        "participating in resource group app_rg on node node1. Node node2 is also", "volume_group datavg",
+    ),
+    "file system": (
+        replace(NODE2, file_systems={}), "ERROR: The file system '/data' of resource group 'app_rg' is not known",
+        "volume_group datavg",
+    ),
+    "mounted at boot": (
+        replace(NODE2, file_systems={"/data": FileSystemFacts("datalv", "true")}),
+        "is mounted automatically at boot on node 'node2'", "mount /data",
+    ),
+    "logical volume": (
+        replace(NODE2, file_systems={"/data": FileSystemFacts("lv00")}),
+        "WARNING: The logical volume of the file system '/data' differs between nodes: node1 datalv, node2 lv00.", "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_NODES)
+def test_what_is_wrong_on_a_node_is_named_and_corrected_there(what: str) -> None:
+    facts, text, correction = WRONG_NODES[what]
+    found = findings(node2=facts)
+    assert text in texts(found)
+    assert len(found) == 1, "one cause, one finding"
+    planned = [f.correction for f in found if f.correction is not None]
+    assert [f"{p.kind} {' '.join(p.arguments)}" for p in planned] == ([correction] if correction else [])
+    assert {p.node for p in planned} <= {"node2"}
+
+
+def test_netmon_is_not_needed_where_interfaces_are_not_alone() -> None:
+    second = (replace(boot(2), label="node2_b", address="127.9.9.102", interface="en2"),)
+    doubled = replace(SOUND, labels=(*(x for x in SOUND.labels if "en1" not in x.label), *second))
+    assert "netmon" not in texts(findings(doubled, node2=replace(NODE2, netmon=False)))
+
+
+def test_a_service_address_where_its_group_is_online_is_right() -> None:
+    held = replace(
+        NODE2, addresses=NODE2.addresses | {"127.9.9.33"}, online=frozenset({"app_rg"}), services_active=True
+    )
+    assert texts(findings(node2=held)) == ""
+    assert Case(SOUND, {"node2": held}).active
+    assert not Case(SOUND, FACTS).active
+
+
+def test_nodes_that_do_not_answer_are_judged_once() -> None:
+    assert len(findings(node1=NodeFacts(False), node2=NodeFacts(False))) == 2
+
+
+def test_a_run_is_told_in_areas_and_ends_early_on_request() -> None:
+    whole = list(steps(Case(SOUND, FACTS)))
+    assert len(whole) == len(CHECKS)
+    assert whole[-1].percent == 100
+    areas = [step.area for step in whole]
+    assert areas == sorted(areas, key=["Cluster Topology", "Cluster Resources"].index)
+    broken = Case(replace(SOUND, nodes=(), networks=(), repository=""), {})
+    assert len(list(steps(broken, errors_max=1))) == 1
+
+
+def test_an_object_edited_by_hand_is_named_with_the_field() -> None:
+    committed: dict[str, list[c.OdmObject]] = {
+        "HACMPnode": [
+            {"name": "node1", "object": "COMMUNICATION_PATH", "value": "node1", "node_id": 1},
+            {"name": "node2", "object": "COMMUNICATION_PATH", "value": "node2", "node_id": 2},
+        ],
+        "HACMPgroup": [{"group": "app_rg", "nodes": "node1 node2"}],
+    }
+    assert differences(committed, committed) == []
+    here = {**committed, "HACMPnode": [committed["HACMPnode"][0], {**committed["HACMPnode"][1], "node_id": 7}]}
+    assert differences(committed, here) == [
+        "HACMPnode, object name = 'node2' object = 'COMMUNICATION_PATH': node_id is 7 instead of 2"
+    ]
+    assert differences(committed, {**committed, "HACMPgroup": []}) == ["HACMPgroup lacks the object group = 'app_rg'"]
+    added = {**committed, "HACMPgroup": [*committed["HACMPgroup"], {"group": "web_rg", "nodes": ""}]}
+    assert differences(committed, added) == ["HACMPgroup has the object group = 'web_rg', which is new"]
+    turned = {**committed, "HACMPnode": committed["HACMPnode"][::-1]}
+    assert differences(committed, turned) == ["the objects of HACMPnode are in another order"]
+    many = {"HACMPgroup": [{"group": f"g{n}", "nodes": ""} for n in range(50)]}
+    assert len(differences(many, {"HACMPgroup": []})) == 20
