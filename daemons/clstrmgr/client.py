@@ -143,6 +143,20 @@ def reload_configuration(root: NodeRoot | None = None) -> Done:
     return _request(messages.ReloadConfiguration(), QUERY_PATIENCE, None, root)
 
 
+def reconfigure(
+    generation: int,
+    time_limit: float | None = None,
+    progress: ProgressListener | None = None,
+    root: NodeRoot | None = None,
+) -> Done:
+    """Have the running cluster take the configuration in the staging directories (see ``messages.Reconfigure``).
+
+    Raises:
+        ManagerUnreachable, Refused, TimeoutError.
+    """
+    return _request(messages.Reconfigure(generation), time_limit, progress, root)
+
+
 def ask(request: Request, root: NodeRoot | None = None) -> messages.Answer:
     """One request, one answer (for requests that are answered at once).
 

@@ -215,6 +215,20 @@ class ReloadConfiguration(msgspec.Struct, frozen=True, tag="reload"):
     """The configuration in the ODM changed (synchronization, clconfd). Takes effect at once while services are down."""
 
 
+class Reconfigure(msgspec.Struct, frozen=True, tag="reconfigure"):
+    """Dynamic reconfiguration: the staging directory (SCD) of this node holds the configuration ``generation``.
+
+    The synchronization has put the same objects into the staging directory of every node where services run, and into
+    the default directory (DCD) of all. It asks on its own node; clconfd of a node that finds a generation which its
+    cluster manager has not may ask for the same one later. The cluster manager makes it the active one (ACD) by an event
+    that all members run, and removes the staging directory, which is the lock, when the event has ended well. It
+    answers ``Done`` with "" when the cluster is stable with it (also if it was so before), with "failed" if the event
+    failed (the lock stays until ``cldare -u``), with "restart" if it takes the change only when services start next.
+    """
+
+    generation: int
+
+
 class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
     """What clevmgrdES saw on this node.
 
@@ -303,6 +317,7 @@ Request: TypeAlias = (
     | ResumeMonitoring
     | RecoverFromScriptFailure
     | ReloadConfiguration
+    | Reconfigure
     | SystemEvent
     | NextJob
     | ResourceUpdate

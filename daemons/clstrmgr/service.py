@@ -532,6 +532,10 @@ class ClusterManagerDaemon(Daemon):
             case messages.ReloadConfiguration():
                 self.reload()
                 connection.send(messages.Done())
+            case messages.Reconfigure():
+                self.reload()
+                later = "Cluster services are active: the change takes effect when they start next."
+                connection.send(messages.Done("restart", later) if self.core.in_group else messages.Done())
             case messages.SystemEvent():
                 news = self.core.is_news(request)
                 self.pump.feed(Reported(request))

@@ -76,7 +76,7 @@ BREAK = """
 sed -i '/app_svc/d' $HAES_ROOT/etc/hosts
 sed -i '/caa_cfg/d' $HAES_ROOT/etc/services
 exportvg datavg
-printf 'HACMPnode:\\n\\tnode_id = 9\\n' | odmchange -o HACMPnode -q "name=node1 AND object=COMMUNICATION_PATH" /dev/stdin
+printf 'HACMPnode:\\n\\tnode_id = 9\\n' | odmchange -o HACMPnode -q "node_id=1 AND object=COMMUNICATION_PATH"
 """
 
 
