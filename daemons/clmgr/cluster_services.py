@@ -6,9 +6,6 @@ one after the other, as in C-SPOC.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -27,7 +24,6 @@ from srcctl.node.root import NodeRoot
 
 CLMGR = "/usr/es/sbin/cluster/utilities/clmgr"
 CLRUNCMD = "/usr/es/sbin/cluster/utilities/clruncmd"
-AUTOVERIFY_LOG = "/var/hacmp/log/autoverify.log"
 VALUES = {
     "WHEN": ("now", "restart", "both"),
     "CLINFO": ("false", "true", "consistent", "no", "yes"),
@@ -114,29 +110,27 @@ def services(root: NodeRoot, c: Configuration, request: Request) -> None:
     whole = request.class_name == "cluster"
     if options.online:
         if options.when != "restart" and options.start_caa != "only":
-            _verify(root, c, options)
+            _verify(root, c, options, names)
         _start(root, options, names, whole)
     else:
         _stop(root, request, options, names, whole)
 
 
-def _verify(root: NodeRoot, c: Configuration, options: Options) -> None:
-    """Verification before a start: what it says goes into autoverify.log, errors keep the cluster from starting."""
-    from daemons.clmgr import synchronize
+def _verify(root: NodeRoot, c: Configuration, options: Options, names: list[str]) -> None:
+    """Verification before a start: what it finds goes into autoverify.log, errors keep the cluster from starting.
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        findings = synchronize.run_verification(root, c)
-    try:
-        os.makedirs(os.path.dirname(root.path(AUTOVERIFY_LOG)), exist_ok=True)
-        with open(root.path(AUTOVERIFY_LOG), "a", encoding="utf-8") as file:
-            file.write(said.getvalue())
-    except OSError:
-        pass
-    errors = [finding.line() for finding in findings if finding.error]
+    The nodes that are started may have been powered on a moment ago: their clcomd is waited for.
+    """
+    from daemons.clmgr import verify
+
+    fix = {"true": "yes", "yes": "yes", "interactively": "interactively"}.get(options.fix, "no")
+    run = verify.Options(fix=fix, changing=True, quiet=fix != "interactively", awaited=frozenset(names))
+    found = verify.run(root, c, run).findings
+    verify.note_automatic_run(root, found)
+    errors = [finding.line() for finding in found if finding.error]
     if errors and not options.force:
         sys.stderr.write("".join(f"{line}\n" for line in errors))
-        raise ClmgrError(f"verification of the cluster configuration has found errors, see {AUTOVERIFY_LOG}.")
+        raise ClmgrError(f"verification of the cluster configuration has found errors, see {verify.AUTOVERIFY_LOG}.")
 
 
 # Start.

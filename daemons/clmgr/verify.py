@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
@@ -16,11 +17,13 @@ from daemons.clmgr.verification_record import Record
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps
 from daemons.cluster.verification.applications import program
+from daemons.runtime.log import DaemonLog
 from srcctl.node.root import NodeRoot
 
 CL_CONFIG = "/usr/es/sbin/cluster/utilities/cl_config"
 PATIENCE = 15.0
 """Seconds between two lines that say for which nodes verification still waits."""
+AUTOVERIFY_LOG = "/var/hacmp/log/autoverify.log"
 METHOD_LIMIT = 600.0
 """Seconds that a custom method may take."""
 
@@ -38,6 +41,7 @@ class Options:
         methods: names of custom methods; None runs all that are defined.
         changing: a synchronization or start follows, which prints the closing line itself.
         quiet: print nothing (the log has it all).
+        awaited: nodes that may be booting, whose clcomd is waited for within a bound.
     """
 
     fix: str = "no"
@@ -48,6 +52,7 @@ class Options:
     methods: tuple[str, ...] | None = None
     changing: bool = False
     quiet: bool = False
+    awaited: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,7 +77,7 @@ def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
         record.say("Verification to be performed on the following:\n\tCluster Topology\n\tCluster Resources\n")
         corrected: set[Correction] = set()
         while True:
-            facts = _gather(root, c, record)
+            facts = _gather(root, c, record, options.awaited)
             case = Case(c, facts)
             outcome.active = case.active
             outcome.findings = _check(case, options, record) if options.default_tests else []
@@ -91,6 +96,14 @@ def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
     return outcome
 
 
+def note_automatic_run(root: NodeRoot, findings: list[Finding]) -> None:
+    """Warnings and errors of a run that nobody watched (at a start, once a day) stand in autoverify.log."""
+    log = DaemonLog(root.path(AUTOVERIFY_LOG), stamp="")
+    log.write(f"{time.ctime()}: automatic verification on node {root.identity.node}")
+    for finding in findings:
+        log.write(finding.line())
+
+
 # Data of the nodes.
 
 
@@ -106,7 +119,7 @@ def files_of(c: Configuration) -> list[str]:
     return sorted({program(command) for command in commands if program(command)} | set(collected))
 
 
-def _gather(root: NodeRoot, c: Configuration, record: Record) -> dict[str, NodeFacts]:
+def _gather(root: NodeRoot, c: Configuration, record: Record, awaited: frozenset[str]) -> dict[str, NodeFacts]:
     """What every node says of itself, all asked at the same time."""
     files, own = files_of(c), root.identity.node
     down = nodes_down(root)
@@ -117,8 +130,9 @@ def _gather(root: NodeRoot, c: Configuration, record: Record) -> dict[str, NodeF
         if node == own:
             # Changes that were not synchronized yet are the reason for this run, no finding.
             return msgspec.structs.replace(collector.collect(root, files), drift=())
+        patience = clcomd.BOOT_PATIENCE if node in awaited else 0.0
         try:
-            result = clcomd.run(root, node, [CL_CONFIG, "facts", *files])
+            result = clcomd.run(root, node, [CL_CONFIG, "facts", *files], patience=patience)
             if result.status == 0:
                 return msgspec.json.decode(result.out, type=NodeFacts)
         except (clcomd.ClcomdError, msgspec.DecodeError):
@@ -250,4 +264,4 @@ def _carry_out(root: NodeRoot, correction: Correction) -> str:
     return result.err.decode(errors="replace").strip() or f"exit code {result.status}" if result.status else ""
 
 
-__all__ = ["CL_CONFIG", "Options", "Outcome", "files_of", "nodes_down", "run"]
+__all__ = ["AUTOVERIFY_LOG", "CL_CONFIG", "Options", "Outcome", "files_of", "nodes_down", "note_automatic_run", "run"]
