@@ -142,8 +142,8 @@ class OperatorDesk(MonitorDesk):
 
     def _send_join(self) -> None:
         entry = self.joining
-        if entry is None:
-            return  # Group Services were lost while the script ran
+        if entry is None or self._join_sent or any(script.purpose == "join" for script in self.scripts):
+            return  # Group Services were lost while the script ran, perhaps another request has come since
         if self.cluster is None:
             self._join_sent = True
             if not self._subscribed:

@@ -1,4 +1,4 @@
-"""``scripts/sim``: plays seeds, replays one, runs with a planted bug."""
+"""``scripts/sim``: plays seeds and scenario files, replays, shrinks, runs with a planted bug, measures traffic."""
 
 from __future__ import annotations
 
@@ -8,54 +8,66 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from daemons.sim.parts import Parts
-from daemons.sim.plants import PLANTS
-from daemons.sim.run import LENGTH_US, Result, run
+from daemons.sim.plants import PLANTS, parts
+from daemons.sim.run import ASSERTION, NO_RECOVERY, Result, play
+from daemons.sim.scenario import LENGTH_US, NODES_MAX, NODES_MIN, Scenario, ScenarioSyntax, missing
+from daemons.sim.shrink import shrink, witnessed
+from daemons.sim.traffic import report as traffic_report
 from srcctl.machine import SECOND
 
 PASSED = 0
 NOTHING_TESTED = 2
 """Also the code of a wrong command line: nothing was tested either."""
-NO_CONVERGENCE = 128
-INVARIANT_BROKEN = 129
-ASSERTION_FAILED = 127
 PLANT_NOT_FOUND = 3
+NOT_AS_EXPECTED = 4
+ASSERTION_FAILED = 127
+NO_CONVERGENCE = 128
+INVARIANT_BROKEN = 130
+"""Plus the number of the invariant."""
 
-NODES_MIN, NODES_MAX = 2, 16
+SCENARIOS = Path(__file__).parents[2] / "tests" / "sim" / "scenarios"
+CHECKED = (1, 2, 3, 4, 5)
+
 EPILOG = """exit codes:
-  0    all seeds passed
-  2    nothing was tested
-  3    a planted bug was not found
-  127  a core's own assertion failed
-  128  the cluster did not recover after the faults
-  129  an invariant was broken
+  0         all seeds passed; the scenario ended as its file says
+  2         nothing was tested
+  3         a planted bug was not found; the seed to shrink passes
+  4         a scenario did not end as its file says
+  127       a core's own assertion failed
+  128       the cluster did not recover after the faults (invariant 6)
+  131..135  invariant 1..5 was broken
 
 examples:
   scripts/sim --seeds 100 --nodes 3
   scripts/sim --replay 17 --nodes 3
+  scripts/sim --shrink 17 --nodes 3         writes tests/sim/scenarios/seed-17.txt
+  scripts/sim --scenario FILE               --rewrite puts outcome and trace of now into it
   scripts/sim --plant list
   scripts/sim --plant flush-forgotten
+  scripts/sim --traffic 2,4,8,16,64
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns the exit code."""
     arguments = _parse(argv)
-    if not NODES_MIN <= arguments.nodes <= NODES_MAX:
-        print(f"sim: --nodes must be between {NODES_MIN} and {NODES_MAX}", file=sys.stderr)
-        return NOTHING_TESTED
     if arguments.plant == "list":
         print("\n".join(PLANTS))
         return PASSED
-    if arguments.plant is not None and arguments.plant not in PLANTS:
-        print(f"sim: there is no planted bug {arguments.plant!r}; --plant list names them", file=sys.stderr)
+    if (complaint := _complaint(arguments)) is not None:
+        print(f"sim: {complaint}", file=sys.stderr)
         return NOTHING_TESTED
+    if arguments.traffic:
+        print(traffic_report([int(word) for word in arguments.traffic.split(",")]))
+        return PASSED
+    if arguments.scenario is not None:
+        return _scenario(arguments)
+    if arguments.shrink is not None:
+        return _shrink(arguments)
     if arguments.replay is not None:
-        return _replay(arguments)
-    if arguments.seeds < 1:
-        print("sim: nothing to test: --seeds must be at least 1", file=sys.stderr)
-        return NOTHING_TESTED
+        return _replay(Scenario.of_seed(arguments.replay, arguments.nodes, arguments.plant or ""))
     return _campaign(arguments)
 
 
@@ -70,24 +82,35 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--nodes", type=int, default=3, help="nodes of the cluster, 2 to 16 (3)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play one seed and print its trace")
+    parser.add_argument("--shrink", type=int, metavar="SEED", help="find a shorter run that fails as the seed does")
+    parser.add_argument("--scenario", metavar="FILE", help="play a scenario file and compare")
+    parser.add_argument("--rewrite", action="store_true", help="with --scenario: write down what happens now")
     parser.add_argument("--plant", metavar="NAME", help="play with a planted bug; 'list' names them")
+    parser.add_argument("--traffic", metavar="N,N,...", help="measure messages of clusters of so many nodes")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes to use")
     return parser.parse_args(argv)
 
 
-def _parts(plant: str | None) -> Parts:
-    return Parts() if plant is None else PLANTS[plant].parts()
+def _complaint(arguments: argparse.Namespace) -> str | None:
+    if not NODES_MIN <= arguments.nodes <= NODES_MAX:
+        return f"--nodes must be between {NODES_MIN} and {NODES_MAX}"
+    if arguments.plant is not None and arguments.plant not in PLANTS:
+        return f"there is no planted bug {arguments.plant!r}; --plant list names them"
+    if arguments.seeds < 1:
+        return "nothing to test: --seeds must be at least 1"
+    if arguments.traffic and not all(word.isdigit() and 2 <= int(word) <= 64 for word in arguments.traffic.split(",")):
+        return "--traffic wants numbers of nodes between 2 and 64"
+    return None
 
 
-def _play(task: tuple[int, int, str | None]) -> Result:
+def _play(task: tuple[int, int, str]) -> Result:
     seed, nodes, plant = task
-    return run(seed, nodes, _parts(plant))
+    return play(Scenario.of_seed(seed, nodes, plant), parts(plant))
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[Result]:
-    tasks = [
-        (seed, arguments.nodes, arguments.plant) for seed in range(arguments.start, arguments.start + arguments.seeds)
-    ]
+    seeds = range(arguments.start, arguments.start + arguments.seeds)
+    tasks = [(seed, arguments.nodes, arguments.plant or "") for seed in seeds]
     if arguments.jobs <= 1 or len(tasks) == 1:
         yield from map(_play, tasks)
         return
@@ -97,7 +120,7 @@ def _results(arguments: argparse.Namespace) -> Iterator[Result]:
 
 def _campaign(arguments: argparse.Namespace) -> int:
     began, played, steps, faults = time.monotonic(), 0, 0, 0
-    checks = [0, 0, 0, 0, 0]
+    checks: list[int] = []
     progress = sys.stderr.isatty()
     results = _results(arguments)
     try:
@@ -108,7 +131,7 @@ def _campaign(arguments: argparse.Namespace) -> int:
                 return exit_code(result)
             steps += result.steps
             faults += result.faults
-            checks = [sum(pair) for pair in zip(checks, result.checks, strict=True)]
+            checks = [sum(pair) for pair in zip(checks or [0] * len(result.checks), result.checks, strict=True)]
             if progress:
                 print(f"\r{played} of {arguments.seeds} seeds", end="", file=sys.stderr, flush=True)
     finally:
@@ -118,7 +141,7 @@ def _campaign(arguments: argparse.Namespace) -> int:
     if arguments.plant is not None:
         print(f"planted bug {arguments.plant} was not found in {played} seeds", file=sys.stderr)
         return PLANT_NOT_FOUND
-    if not faults or not all(checks[1:]):
+    if not faults or not all(checks[number] for number in CHECKED):
         print(f"nothing was tested: {faults} faults, checks of the invariants {checks[1:]}", file=sys.stderr)
         return NOTHING_TESTED
     seconds = time.monotonic() - began
@@ -130,14 +153,53 @@ def _campaign(arguments: argparse.Namespace) -> int:
     return PASSED
 
 
-def _replay(arguments: argparse.Namespace) -> int:
-    result = run(arguments.replay, arguments.nodes, _parts(arguments.plant), keep_trace=True)
+def _replay(scenario: Scenario) -> int:
+    result = play(scenario, parts(scenario.plant), keep_trace=True)
     for line in result.lines:
         print(line)
     print(f"digest {result.digest}")
     if result.broken:
         print(f"seed {result.seed}: {result.text}", file=sys.stderr)
     return exit_code(result)
+
+
+def _shrink(arguments: argparse.Namespace) -> int:
+    scenario = Scenario.of_seed(arguments.shrink, arguments.nodes, arguments.plant or "")
+    found = shrink(scenario, lambda text: print(text, file=sys.stderr))
+    if found is None:
+        print(f"sim: seed {arguments.shrink} passes: there is nothing to shrink", file=sys.stderr)
+        return PLANT_NOT_FOUND
+    name = f"seed-{arguments.shrink}{'-' + arguments.plant if arguments.plant else ''}.txt"
+    SCENARIOS.mkdir(parents=True, exist_ok=True)
+    comment = f"# Shrunk from seed {arguments.shrink} with {arguments.nodes} nodes.\n"
+    (SCENARIOS / name).write_text(comment + str(found), encoding="utf-8")
+    print(f"{SCENARIOS / name}: {len(found.faults)} of {len(scenario.faults)} faults, {found.expect}")
+    return PASSED
+
+
+def _scenario(arguments: argparse.Namespace) -> int:
+    try:
+        text = Path(arguments.scenario).read_text(encoding="utf-8")
+        scenario = Scenario.parse(text)
+    except (OSError, UnicodeDecodeError, ScenarioSyntax) as error:
+        print(f"sim: {arguments.scenario}: {error}", file=sys.stderr)
+        return NOTHING_TESTED
+    if scenario.plant and scenario.plant not in PLANTS:
+        print(f"sim: there is no planted bug {scenario.plant!r}", file=sys.stderr)
+        return NOTHING_TESTED
+    result = play(scenario, parts(scenario.plant), keep_trace=True)
+    if arguments.rewrite:
+        comments = "".join(line + "\n" for line in text.splitlines() if line.startswith("#"))
+        Path(arguments.scenario).write_text(comments + str(witnessed(scenario, result)), encoding="utf-8")
+        return PASSED
+    for line in result.lines:
+        print(line)
+    absent = missing(scenario.trace, result.lines)
+    if result.outcome != scenario.expect or absent:
+        expected = f"{scenario.expect}{f', with the line {absent!r}' if absent else ''}"
+        print(f"expected {expected}; it ended with {result.outcome}: {result.text}", file=sys.stderr)
+        return NOT_AS_EXPECTED
+    return PASSED
 
 
 def _report(result: Result, arguments: argparse.Namespace) -> None:
@@ -152,7 +214,9 @@ def exit_code(result: Result) -> int:
     """The exit code of one run."""
     if not result.broken:
         return PASSED
-    return {5: ASSERTION_FAILED, 6: NO_CONVERGENCE}.get(result.broken, INVARIANT_BROKEN)
+    return {ASSERTION: ASSERTION_FAILED, NO_RECOVERY: NO_CONVERGENCE}.get(
+        result.broken, INVARIANT_BROKEN + result.broken
+    )
 
 
 if __name__ == "__main__":

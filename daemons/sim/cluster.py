@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from daemons.sim.configuration import sample, shipped_programs
 from daemons.sim.invariants import Checker
 from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import Parts
 from daemons.sim.resources import Holdings
+from daemons.sim.scenario import network_names
+from daemons.sim.topology import Topology
 from daemons.sim.world import World
 
 
@@ -16,30 +20,29 @@ class Cluster:
     Args:
         world: time and chance.
         count: nodes.
+        networks: how many.
         parts: makes the processes.
     """
 
-    def __init__(self, world: World, count: int, parts: Parts) -> None:
+    def __init__(self, world: World, count: int, parts: Parts, networks: int = 1) -> None:
         self.world = world
         self.parts = parts
         self.numbers = tuple(range(1, count + 1))
         self.configuration = sample(count)
         self.programs = shipped_programs()
         self.holdings = Holdings()
+        self.topology = Topology(self.numbers, network_names(networks))
         self.sectors: dict[int, bytes] = {}
         """Of the repository disk, by node."""
+        self.letters: dict[tuple[int, int], deque[tuple[int, bytes]]] = {}
+        """Datagrams on the repository disk with their numbers, by sender and receiver."""
         self.local_faults: list[str] = []
         self.checker = Checker(self)
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}
 
-    def cut(self, *parts: tuple[int, ...]) -> None:
-        """Partition the network and the disk path into these parts."""
-        self.heal()
-        pairs = [(a, b) for one in parts for other in parts if one != other for a in one for b in other]
-        self.world.cut = frozenset(pairs)
-        self.checker.separated(pairs)
-
-    def heal(self) -> None:
-        """No partition any more."""
-        self.checker.separated(sorted(self.world.cut))
-        self.world.cut = frozenset()
+    def topology_changed(self) -> None:
+        """Interfaces and paths went or came."""
+        self.checker.separated(self.topology.separated())
+        for node in self.nodes.values():
+            if node.states is not None:
+                node.deliver(node.states.links_changed)

@@ -49,7 +49,7 @@ def sample(nodes: int) -> Configuration:
         for number, name in enumerate(names, 1)
     )
     service = tuple(
-        Label(label=f"{group}_svc", function="service", address=f"127.77.3.{33 + number}", network="net_ether_01")
+        Label(label=f"{group}_svc", function="service", address=f"127.77.4.{33 + number}", network="net_ether_01")
         for number, group in enumerate(GROUPS)
     )
     return Configuration(

@@ -1,217 +1,222 @@
-"""The faults of a run, drawn from its seed, and the operator who keeps things going."""
+"""What goes wrong in a run: drawn from its seed as a whole, before the run begins, so that it can be cut down to less.
+
+A fault is one line: when, what, and its particulars, for instance ``at 35.250 crash node=2 for=12.500``. Times are
+seconds. The faults of a run say nothing about the state of the cluster; one that finds nothing to strike does nothing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
 
-from daemons.clstrmgr import messages
-from daemons.sim.configuration import GROUPS
-from daemons.sim.group_services import GroupServicesProcess
-from daemons.sim.manager import ManagerProcess
-from daemons.sim.world import Weather
-from srcctl.machine import MILLISECOND, SECOND
+from srcctl.machine import SECOND
 
-if TYPE_CHECKING:
-    from daemons.sim.cluster import Cluster
-    from daemons.sim.node import SimulatedNode
-
-SETTLED = ("ST_INIT", "ST_STABLE")
-OPERATOR_US = 4 * SECOND
-"""How often the operator looks after each node."""
-
-KINDS = (
-    "crash",
-    "crash",
-    "crash in a broadcast",
-    "crash in a broadcast",
-    "kill clstrmgrES",
-    "kill cthags",
-    "kill srcmstr",
-    "hang clstrmgrES",
-    "hang cthags",
-    "pause",
-    "long pause",
-    "partition",
-    "weather",
-    "scripts",
-    "operator",
-    "operator",
-)
+Words = dict[str, str]
+Numbers = tuple[int, ...]
 
 
-class Faults:
-    """Draws what goes wrong.
-
-    Args:
-        cluster: to which it happens.
-        until: when the last fault begins (microseconds).
-    """
-
-    def __init__(self, cluster: Cluster, until: int) -> None:
-        self.cluster = cluster
-        self.world = cluster.world
-        self.until = until
-        self.count = 0
-        self._chance = self.world.stream("faults")
-        self._kinds = [kind for kind in sorted(set(KINDS)) if self._chance.random() < 0.7] or ["crash"]
-        self._weights = [KINDS.count(kind) for kind in self._kinds]
-        self._pace = self._chance.choice((8, 15, 30)) * SECOND
-
-    def begin(self) -> None:
-        """Start the sequence of faults."""
-        self.world.after(int(self._pace * self._chance.random()), self._next)
-
-    def stop(self) -> None:
-        """Everything is repaired; nodes that are off are switched on."""
-        self.cluster.heal()
-        self.world.weather = Weather()
-        self.world.trace("-", "faults end, everything is repaired")
-        for node in self.cluster.nodes.values():
-            node.scripts_fail = node.jobs_fail = 0.0
-            node.script_slowness = 1.0
-            for name in ("cthags", "clstrmgrES"):
-                process = node.process(name)
-                if process is not None:
-                    process.resume()
-            if not node.on:
-                node.boot()
-
-    def _next(self) -> None:
-        if self.world.now >= self.until:
-            return
-        kind = self._chance.choices(self._kinds, self._weights)[0]
-        node = self.cluster.nodes[self._chance.choice(self.cluster.numbers)]
-        self._strike(kind, node)
-        self.world.after(int(self._pace * (0.1 + 1.5 * self._chance.random())), self._next)
-
-    def _strike(self, kind: str, node: SimulatedNode) -> None:
-        chance = self._chance
-        duration = int(SECOND * (2 + 60 * chance.random()))
-        self.count += 1
-        match kind:
-            case "crash":
-                node.crash("fault")
-                self.world.after(duration, node.boot)
-            case "crash in a broadcast":
-                daemon = node.process("cthags")
-                if isinstance(daemon, GroupServicesProcess):
-                    daemon.sends_left = chance.randrange(1, 12)
-                    self.world.after(duration, node.boot)
-            case "kill clstrmgrES" | "kill cthags":
-                process = node.process(kind.split()[1])
-                if process is not None and node.live:
-                    node.trace(kind)
-                    process.end(9)
-            case "kill srcmstr":
-                if node.supervisor is not None and node.live:
-                    node.supervisor.kill_srcmstr()
-            case "hang clstrmgrES" | "hang cthags":
-                process = node.process(kind.split()[1])
-                if process is not None and node.live:
-                    process.hang()
-                    if chance.random() < 0.3:
-                        node.after(duration, process.resume)
-            case "pause":
-                node.pause(int(15 * SECOND * chance.random()))
-            case "long pause":
-                node.pause(int(SECOND * (25 + 60 * chance.random())))
-            case "partition":
-                self._partition(duration)
-            case "weather":
-                self._weather(duration)
-            case "scripts":
-                node.jobs_fail = 0.2 * chance.random()
-                node.script_slowness = 1 + 10 * chance.random()
-                node.trace("scripts become slow and fail")
-                self.world.after(duration, self._scripts_work, node)
-            case "operator":
-                self._operate(node)
-
-    def _partition(self, duration: int) -> None:
-        numbers = list(self.cluster.numbers)
-        self._chance.shuffle(numbers)
-        middle = self._chance.randrange(1, max(2, len(numbers)))
-        one, other = tuple(sorted(numbers[:middle])), tuple(sorted(numbers[middle:]))
-        self.world.trace("-", f"partition {one} {other}")
-        self.cluster.cut(one, other)
-        self.world.after(duration, self._heal)
-
-    def _heal(self) -> None:
-        if self.world.cut:
-            self.world.trace("-", "the partition heals")
-            self.cluster.heal()
-
-    def _weather(self, duration: int) -> None:
-        chance = self._chance
-        self.world.weather = Weather(
-            loss=0.3 * chance.random(),
-            duplication=0.2 * chance.random(),
-            reordering=0.5 * chance.random(),
-            latency_us=int(20 * MILLISECOND * chance.random()) + 100,
-            late_us=int(300 * MILLISECOND * chance.random()),
-        )
-        self.world.trace("-", f"bad weather, loss {self.world.weather.loss:.2f}")
-        self.world.after(duration, self._sunshine)
-
-    def _sunshine(self) -> None:
-        self.world.weather = Weather()
-
-    @staticmethod
-    def _scripts_work(node: SimulatedNode) -> None:
-        node.jobs_fail, node.script_slowness = 0.0, 1.0
-
-    def _operate(self, node: SimulatedNode) -> None:
-        process = node.process("clstrmgrES")
-        if not isinstance(process, ManagerProcess) or not node.live:
-            return
-        group = self._chance.choice(GROUPS)
-        target = self._chance.choice(self.cluster.numbers)
-        what = self._chance.choice(
-            (
-                messages.MoveGroup(group, target),
-                messages.OfflineGroup(group, 0),
-                messages.OnlineGroup(group, 0),
-                messages.StopServices("move"),
-                messages.StopServices("offline"),
-            )
-        )
-        node.trace(f"operator: {type(what).__name__} {group} node{target}")
-        process.ask(what)
+class FaultSyntax(ValueError):
+    """A line is no fault."""
 
 
-class Operator:
-    """Switches nodes on, starts cluster services where they are off, and brings groups back.
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. ``at`` is in microseconds, ``words`` are its particulars."""
+
+    at: int
+    kind: str
+    words: tuple[tuple[str, str], ...]
+
+    def word(self, name: str, default: str = "") -> str:
+        """A particular."""
+        return dict(self.words).get(name, default)
+
+    def number(self, name: str) -> int:
+        """A particular that is a node number or a count."""
+        return int(self.word(name, "0"))
+
+    def share(self, name: str) -> float:
+        """A particular that is a share or a factor."""
+        return float(self.word(name, "0"))
+
+    def time(self, name: str) -> int:
+        """A particular that is a time; microseconds."""
+        return round(float(self.word(name, "0")) * SECOND)
+
+    def __str__(self) -> str:
+        words = "".join(f" {name}={value}" for name, value in self.words)
+        return f"at {self.at / SECOND:.3f} {self.kind}{words}"
+
+    @classmethod
+    def parse(cls, line: str) -> Fault:
+        """Read a line.
+
+        Raises:
+            FaultSyntax: it is no fault.
+        """
+        parts = line.split()
+        try:
+            at = round(float(parts[1]) * SECOND)
+            words = tuple((name, value) for name, _, value in (part.partition("=") for part in parts[3:]))
+            if parts[0] != "at" or parts[2] not in KINDS or not all(value for _, value in words):
+                raise FaultSyntax(line)
+        except (IndexError, ValueError):
+            raise FaultSyntax(f"no fault: {line!r}") from None
+        return cls(at, parts[2], words)
+
+
+def draw(seed: int, numbers: Numbers, networks: tuple[str, ...], begin: int, until: int) -> list[Fault]:
+    """The faults of a seed. Every seed knows only some kinds and has a pace of its own ("swarm testing": Groce and
+    others, 2012).
 
     Args:
-        cluster: the cluster.
+        seed: names the run.
+        numbers: the nodes.
+        networks: the networks.
+        begin, until: when the first one may come and the last one must have begun (microseconds).
     """
+    chance = Random(f"{seed}/faults")
+    kinds = [kind for kind in sorted(KINDS) if chance.random() < 0.6] or ["crash"]
+    weights = [KINDS[kind][0] for kind in kinds]
+    pace = chance.choice((8, 15, 30)) * SECOND
+    faults = []
+    now = begin + int(pace * chance.random())
+    while now < until:
+        kind = chance.choices(kinds, weights)[0]
+        words = KINDS[kind][1](chance, numbers, networks)
+        # As a file says it, so that a seed and its scenario are the same run.
+        faults.append(Fault.parse(str(Fault(now, kind, tuple(words.items())))))
+        now += int(pace * (0.1 + 1.5 * chance.random()))
+    return faults
 
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._away: dict[int, int] = {}
 
-    def begin(self) -> None:
-        """Power on everything."""
-        for number, node in self.cluster.nodes.items():
-            self.cluster.world.after(200 * MILLISECOND * number, node.boot)
-            self.cluster.world.after(4 * SECOND + 100 * MILLISECOND * number, self._look_after, node)
+# How each kind is drawn ----------------------------------------------------------------------------------------------
 
-    def _look_after(self, node: SimulatedNode) -> None:
-        self.cluster.checker.forgive()
-        if not node.on:
-            self._away[node.number] = self._away.get(node.number, 0) + 1
-            if self._away[node.number] > 4:
-                node.boot()
-        else:
-            self._away[node.number] = 0
-            process = node.process("clstrmgrES")
-            if isinstance(process, ManagerProcess) and node.live and process.core.configuration is not None:
-                self._manage(process)
-        self.cluster.world.after(OPERATOR_US, self._look_after, node)
 
-    def _manage(self, process: ManagerProcess) -> None:
-        core = process.core
-        if core.state == "ST_RP_FAILED":
-            process.ask(messages.RecoverFromScriptFailure())
-        elif not core.services and core.joining is None and process.connected and core.state in SETTLED:
-            process.ask(messages.StartServices())
+def _node(chance: Random, numbers: Numbers) -> str:
+    return str(chance.choice(numbers))
+
+
+def _for(chance: Random, most: float = 60.0) -> str:
+    return f"{2 + most * chance.random():.3f}"
+
+
+def _struck(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    return {"node": _node(chance, numbers), "for": _for(chance)}
+
+
+def _broadcast(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {**_struck(chance, numbers, networks), "packets": str(chance.randrange(1, 12))}
+
+
+def _torn(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {**_struck(chance, numbers, networks), "store": chance.choice(("before", "after"))}
+
+
+def _killed(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    return {
+        "node": _node(chance, numbers),
+        "what": chance.choice(("clstrmgrES", "clstrmgrES", "cthags", "cthags", "srcmstr", "caa")),
+    }
+
+
+def _hung(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    words = {"node": _node(chance, numbers), "what": chance.choice(("clstrmgrES", "clstrmgrES", "cthags", "caa"))}
+    if chance.random() < 0.4:
+        words["for"] = _for(chance, 90)
+    return words
+
+
+def _paused(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    seconds = 15 * chance.random() if chance.random() < 0.5 else 25 + 60 * chance.random()
+    return {"node": _node(chance, numbers), "for": f"{seconds:.3f}"}
+
+
+def _slow(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {**_struck(chance, numbers, networks), "step": f"{0.001 + 0.03 * chance.random():.4f}"}
+
+
+def _partitioned(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    mixed = list(numbers)
+    chance.shuffle(mixed)
+    middle = chance.randrange(1, max(2, len(mixed)))
+    halves = (sorted(mixed[:middle]), sorted(mixed[middle:]))
+    words = {"halves": "/".join(",".join(map(str, half)) for half in halves), "for": _for(chance)}
+    if chance.random() < 0.3:
+        words["disk"] = "kept"
+    return words
+
+
+def _cut(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    source, target = chance.sample(numbers, 2)
+    path = chance.choice((*networks, "networks", "all"))
+    return {"from": str(source), "to": str(target), "path": path, "for": _for(chance)}
+
+
+def _link(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {**_struck(chance, numbers, networks), "network": chance.choice(networks)}
+
+
+def _weather(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {
+        "loss": f"{0.3 * chance.random():.3f}",
+        "duplication": f"{0.2 * chance.random():.3f}",
+        "reordering": f"{0.5 * chance.random():.3f}",
+        "latency": f"{0.0001 + 0.02 * chance.random():.4f}",
+        "late": f"{0.3 * chance.random():.3f}",
+        "for": _for(chance),
+    }
+
+
+def _scripts(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    words = {**_struck(chance, numbers, networks), "slow": f"{1 + 10 * chance.random():.2f}"}
+    for what, most in (("acquire", 0.2), ("release", 0.2), ("status", 0.1), ("monitor", 0.3)):
+        if chance.random() < 0.4:
+            words[what] = f"{most * chance.random():.3f}"
+    return words
+
+
+def _script_hang(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {"node": _node(chance, numbers), "for": _for(chance, 250)}
+
+
+def _disk(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    """For one node, or without a node for all."""
+    one = {"node": _node(chance, numbers)} if chance.random() < 0.5 else {}
+    return {**one, "for": _for(chance)}
+
+
+def _clock(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    return {"node": _node(chance, numbers), "by": f"{chance.choice((-1, 1)) * 7200 * chance.random():.0f}"}
+
+
+def _operator(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    return {
+        "node": _node(chance, numbers),
+        "asks": chance.choice(("move", "offline", "online", "stop-move", "stop-offline")),
+        "group": chance.choice(("rg1", "rg2")),
+        "target": _node(chance, numbers),
+    }
+
+
+KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]] = {
+    "crash": (2, _struck),
+    "crash-in-broadcast": (2, _broadcast),
+    "crash-in-store": (1, _torn),
+    "kill": (4, _killed),
+    "hang": (2, _hung),
+    "pause": (2, _paused),
+    "slow": (1, _slow),
+    "partition": (1, _partitioned),
+    "one-way-cut": (1, _cut),
+    "link-down": (1, _link),
+    "weather": (1, _weather),
+    "scripts": (1, _scripts),
+    "scripts-hang": (1, _script_hang),
+    "disk-lost": (1, _disk),
+    "read-only": (1, _struck),
+    "clock-step": (1, _clock),
+    "operator": (2, _operator),
+}
+"""How often each kind comes, and how its particulars are drawn."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from daemons.sim.node import SimulatedNode
 
+EXIT_FAULT = 1
+"""The exit status of a daemon that gives up."""
+
 LOCAL_US = 60
 """Time of a message over a Unix socket."""
 
@@ -97,16 +100,14 @@ class GroupServicesProcess(Process):
                         self.node.crash("in a broadcast")
                         self.running = False
                         return
-                data = packet_codec.encode(packet)
-                other = self.node.cluster.nodes[target]
-                self.world.transmit(self.node.number, target, other.deliver, _receive, other, self.node.number, data)
+                self._transmit(target, packet_codec.encode(packet))
             case Notify(number, notification):
                 client = self._clients.get(number)
                 if client is not None:
                     self.node.cluster.checker.notified(self.node, number, notification)
                     client.later(LOCAL_US, self._hand_over, client, notification_codec.encode(notification))
             case Store(key, value):
-                self._disk[key] = value
+                self._store(key, value)
             case ViewInstalled():
                 nodes = " ".join(str(node) for node in effect.view.nodes)
                 self.node.trace(f"view {effect.view.id} nodes {nodes}")
@@ -122,13 +123,46 @@ class GroupServicesProcess(Process):
             case Log():
                 pass
 
+    def _transmit(self, target: int, data: bytes) -> None:
+        """On the first network that caa calls up, else over the repository disk."""
+        node, states, topology = self.node, self.node.states, self.node.cluster.topology
+        if states is None:
+            return
+        paths = states.paths()
+        network = next((network for network in topology.networks if (target, network) in paths), None)
+        if network is None:
+            states.post(target, data)
+        elif topology.passes(node.number, target, network):
+            other = node.cluster.nodes[target]
+            self.world.count("cthags", data)
+            self.world.transmit(other.deliver, _arrive, other, node.number, network, data)
+
+    def _store(self, key: str, value: int) -> None:
+        torn, self.node.torn = self.node.torn, ""
+        if self.node.read_only:
+            self.node.trace(f"{self.name} cannot store {key}")
+            self.end(EXIT_FAULT)
+            return
+        if torn != "before":
+            self._disk[key] = value
+        if torn:
+            self.node.crash(f"{torn} {key} was stored")
+            self.running = False
+
     @staticmethod
     def _hand_over(client: Process, data: bytes) -> None:
         notification: Notification = notification_codec.decode(data)
         client.notified(notification)
 
 
-def _receive(node: SimulatedNode, source: int, data: bytes) -> None:
+def receive(node: SimulatedNode, source: int, data: bytes) -> None:
+    """A datagram for a node's cthags."""
     process = node.process("cthags")
     if isinstance(process, GroupServicesProcess):
         process.receive(source, data)
+
+
+def _arrive(node: SimulatedNode, source: int, network: str, data: bytes) -> None:
+    topology = node.cluster.topology
+    if topology.whole or topology.passes(source, node.number, network):
+        receive(node, source, data)

@@ -1,4 +1,4 @@
-"""The invariants 1 to 4 of the design, checked after every step that could break them.
+"""The invariants 1 to 5 of the design, checked after every step that could break them.
 
 The checker believes no core: it looks at what nodes really hold, at what daemons install and tell their clients, and at
 what clients answered.
@@ -11,6 +11,7 @@ what clients answered.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
    every provider that could vote in the last one has voted.
 4. A group is acquired only while no live node of the same view holds any of it.
+5. A serial event script begins only when no other serial one runs on its node, whoever started that.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
     from daemons.sim.process import Process
+    from daemons.sim.scripts import Script
 
 Told = tuple[str, str, int, int, tuple[Provider, ...], tuple[Provider, ...]]
 """Kind of notification, protocol, token, phase, who changes, providers."""
@@ -55,7 +57,7 @@ class Checker:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.checks = [0, 0, 0, 0, 0]
+        self.checks = [0, 0, 0, 0, 0, 0, 0]
         """How often each invariant was looked at, by number."""
         self._nodes = {number: _Knowledge() for number in cluster.numbers}
         self._numbers: dict[int, int] = {}
@@ -63,6 +65,11 @@ class Checker:
         self._histories: dict[tuple[ViewId, ViewId], dict[str, tuple[bool, list[Told]]]] = {}
         self._excused: dict[tuple[int, int], int] = {}
         """Pairs of nodes, and when they were last seen cut off from each other."""
+        self.views_changed: dict[int, int] = {}
+        """When each node installed its newest view."""
+        self._separated: frozenset[tuple[int, int]] = frozenset()
+        self._scripts: dict[int, Script] = {}
+        """The serial script that runs on a node."""
 
     # Views.
 
@@ -74,6 +81,7 @@ class Checker:
         if view.id.number <= newest:
             raise InvariantBroken(2, f"{node.name} installed view {view.id} after one with number {newest}")
         self._numbers[node.number] = view.id.number
+        self.views_changed[node.number] = self.cluster.world.now
         members = self._members.setdefault(view.id, view.members)
         if members != view.members:
             raise InvariantBroken(2, f"{node.name} lists {view.members} in view {view.id}, others {members}")
@@ -213,9 +221,10 @@ class Checker:
         return (min(one, other), max(one, other)) in self._excused
 
     def separated(self, pairs: list[tuple[int, int]]) -> None:
-        """A cut separates nodes, or has separated them until now."""
+        """Who is cut off from whom, now that this has changed or is about to change."""
         now = self.cluster.world.now
-        self._excused.update(((min(pair), max(pair)), now) for pair in pairs)
+        self._separated = frozenset(pairs)
+        self._excused.update((pair, now) for pair in pairs)
 
     def forgive(self) -> None:
         """From time to time: nodes that share a view again, and hold nothing twice, have no excuse any more."""
@@ -225,17 +234,35 @@ class Checker:
             if now - since < NODE_TIMEOUT_US + NODE_DOWN_DELAY_US:
                 continue
             first, second = self._nodes[one].view, self._nodes[other].view
-            if first is None or first != second or not self.cluster.world.connected(one, other):
+            if first is None or first != second or (one, other) in self._separated:
                 continue
             holdings = self.cluster.holdings
             if not any({one, other} <= set(holdings.holders(group)) for group in holdings.groups()):
                 del self._excused[one, other]
+
+    # Scripts.
+
+    def script_began(self, script: Script) -> None:
+        """An event script was started."""
+        self.checks[5] += 1
+        if not script.serial:
+            return
+        other = self._scripts.get(script.node.number)
+        if other is not None:
+            raise InvariantBroken(5, f"{script.node.name} starts {script.name} while {other.name} runs")
+        self._scripts[script.node.number] = script
+
+    def script_ended(self, script: Script) -> None:
+        """An event script has ended."""
+        if self._scripts.get(script.node.number) is script:
+            del self._scripts[script.node.number]
 
     # Lives.
 
     def powered_off(self, node: SimulatedNode) -> None:
         """A node is off."""
         self._nodes[node.number] = _Knowledge()
+        self._scripts.pop(node.number, None)
 
     def process_ended(self, node: SimulatedNode, process: Process) -> None:
         """A process ended."""

@@ -81,17 +81,16 @@ class ManagerProcess(Process):
         self._number = daemon.connect(self)
         self._vigil = Vigil(PROBE_INTERVAL_US, PROBE_LIMIT_US)
         self._send(Init("clstrmgr", self.pid, PROBE_INTERVAL_US, PROBE_LIMIT_US, True))
-        self.later(self._vigil.tick_us, self._watch, self._number)
+        self.later(self._vigil.tick_us, self._watch, daemon, self._number)
 
-    def _watch(self, number: int) -> None:
-        daemon = self._daemon
-        if daemon is None or self._number != number:
+    def _watch(self, daemon: GroupServicesProcess, number: int) -> None:
+        if self._daemon is not daemon or self._number != number:
             return
         if self._vigil.tick():
             daemon.later(LOCAL_US, daemon.disconnected, number)
             self.notified(Died("Group Services hang"))
             return
-        self.later(self._vigil.tick_us, self._watch, number)
+        self.later(self._vigil.tick_us, self._watch, daemon, number)
 
     def notified(self, notification: Notification) -> None:
         """What Group Services say."""

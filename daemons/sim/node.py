@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from daemons.sim.resources import KINDS
 from daemons.sim.supervisor import Supervisor
 from srcctl.machine import MILLISECOND, SECOND
 
@@ -18,8 +20,6 @@ HALT_US = 80 * MILLISECOND
 """From the call of clexit.rc until the node is off; up to twice as long."""
 
 BOOT_US = 3 * SECOND
-INBOX_MAX = 512
-"""Things that wait for a paused node; packets beyond are lost, as in a full socket buffer."""
 
 
 class SimulatedNode:
@@ -42,14 +42,34 @@ class SimulatedNode:
         self.disk: dict[str, dict[str, int]] = {}
         self.supervisor: Supervisor | None = None
         self.states: StatesProcess | None = None
+        self.clock_offset = 0
+        """Of the monotonic clock, which begins anew with every boot: no two nodes may compare theirs."""
+        self.wall_offset = 0
+        """Of the wall clock, which an operator may set; no core reads it."""
+        self.step_cost = 0
+        """How long everything takes that happens here, of a node that is slow."""
+        self.read_only = False
+        """Nothing can be stored."""
+        self.torn = ""
+        """The next time that Group Services store something the power goes: "before" or "after" that."""
         self.script_slowness = 1.0
+        self.scripts_hang_until = 0
         self.scripts_fail = 0.0
         self.jobs_fail = 0.0
         self.monitors_fail = 0.0
+        self.releases_fail = 0.0
+        self._backlog: deque[tuple[int, Callable[..., None], tuple[Any, ...]]] = deque()
         self.script_chance: Random = self.world.stream(f"scripts/{number}")
         self._chance = self.world.stream(f"node/{number}")
+        self.started = False
+        """The boot is over: what inittab starts was started."""
         self._pid = 1000 * number
         self._halting = False
+
+    @property
+    def now(self) -> int:
+        """This node's monotonic clock."""
+        return self.world.now + self.clock_offset
 
     @property
     def live(self) -> bool:
@@ -86,6 +106,23 @@ class SimulatedNode:
         if self.world.now < self.paused_until:
             self.world.at(self.paused_until, self._happen, boot, action, arguments)
             return
+        if self.step_cost or self._backlog:
+            self._backlog.append((boot, action, arguments))
+            if len(self._backlog) == 1:
+                self.world.after(self.step_cost, self._work_off, boot)
+            return
+        action(*arguments)
+
+    def _work_off(self, boot: int) -> None:
+        """A slow node does one thing after the other."""
+        if boot != self.boot_number or not self.on:
+            return
+        if self.world.now < self.paused_until:
+            self.world.at(self.paused_until, self._work_off, boot)
+            return
+        _, action, arguments = self._backlog.popleft()
+        if self._backlog:
+            self.world.after(self.step_cost, self._work_off, boot)
         action(*arguments)
 
     # Power.
@@ -99,6 +136,10 @@ class SimulatedNode:
         self._halting = False
         self.paused_until = 0
         self.resuming = False
+        self.torn = ""
+        self.started = False
+        self._backlog.clear()
+        self.clock_offset = self._chance.randrange(1, 3600) * SECOND - self.world.now
         self.trace("power on")
         self.after(int(BOOT_US * (0.2 + 0.3 * self._chance.random())), self._start_system)
 
@@ -108,6 +149,10 @@ class SimulatedNode:
         self.states.start()
         self.after(300 * MILLISECOND, self.supervisor.request_start, "cthags")
         self.after(600 * MILLISECOND, self.supervisor.request_start, "clstrmgrES")
+        self.after(SECOND, self._booted)
+
+    def _booted(self) -> None:
+        self.started = True
 
     def crash(self, why: str) -> None:
         """Power off, at once."""
@@ -178,6 +223,11 @@ class SimulatedNode:
         if kind == "APPLICATIONS":
             self.trace(f"{group} is online")
         self.cluster.checker.taken(self, group, first)
+
+    def give_all(self, group: str) -> None:
+        """An operator frees all of a group by hand."""
+        for kind in KINDS:
+            self.give(group, kind)
 
     def give(self, group: str, kind: str) -> None:
         """A script gives a resource up."""

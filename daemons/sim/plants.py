@@ -15,6 +15,7 @@ from daemons.clstrmgr.activity import Run
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.events import Event, Stage, stage_of_step
 from daemons.clstrmgr.plan import groups_of
+from daemons.clstrmgr.recovery_program import Statement
 from daemons.cthags.core import Core
 from daemons.cthags.membership import Membership
 from daemons.cthags.messages import Provider
@@ -146,6 +147,45 @@ class _ReleaseReportedEarly(Parts):
         return _BoastfulManager(node, name, serial=serial)
 
 
+# Invariant 5 ----------------------------------------------------------------------------------------------------------
+
+
+class _BusyManager(ClusterManager):
+    def _start_script(
+        self, purpose: str, command: str, arguments: tuple[str, ...], statement: Statement | None = None
+    ) -> None:
+        waiting = len(self.scripts)
+        super()._start_script(purpose, command, arguments, statement)
+        if waiting:
+            self._launch(self.scripts[-1])
+
+
+class _ScriptsAtOnce(Parts):
+    """All scripts of a step are started at once."""
+
+    def manager(self, node: int, name: str, serial: int) -> ClusterManager:
+        return _BusyManager(node, name, serial=serial)
+
+
+# Invariant 6 ----------------------------------------------------------------------------------------------------------
+
+
+class _ProudMembership(Membership):
+    def _meet(self, now: int, node: int) -> None:
+        return
+
+
+class _ProudCore(Core):
+    membership_class = _ProudMembership
+
+
+class _NobodyGivesWay(Parts):
+    """Two halves of a split that meet again both keep their views."""
+
+    def group_services(self, node: int, durable: dict[str, int]) -> Core:
+        return _ProudCore(node, durable, SETTINGS)
+
+
 PLANTS = {
     plant.name: plant
     for plant in (
@@ -156,6 +196,13 @@ PLANTS = {
         Plant("hasty-barrier", (3,), _HastyBarrier),
         Plant("takeover-before-halt", (4, 1), _TakeoverBeforeHalt),
         Plant("release-reported-early", (4, 1), _ReleaseReportedEarly),
+        Plant("scripts-at-once", (5,), _ScriptsAtOnce),
+        Plant("nobody-gives-way", (6,), _NobodyGivesWay),
     )
 }
 """All planted bugs, by name."""
+
+
+def parts(plant: str) -> Parts:
+    """What makes the processes of a run with a planted bug; with "" those as they are."""
+    return PLANTS[plant].parts() if plant else Parts()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from srcctl.machine import TICK, LocalFault
+from daemons.sim.world import InvariantBroken
+from srcctl.machine import TICK
 
 if TYPE_CHECKING:
     from daemons.cthags.messages import Notification
@@ -44,10 +45,12 @@ class Process:
             return
         self.world.steps += 1
         try:
-            for effect in self.core.step(self.world.now, value):
+            for effect in self.core.step(self.node.now, value):
                 if self.running:
                     self.execute(effect)
-        except (LocalFault, AssertionError) as fault:
+        except InvariantBroken:
+            raise
+        except Exception as fault:
             self.node.trace(f"{self.name} asserts: {fault!r}")
             self.node.assertion(self.name, fault)
             self.end(1)
@@ -106,7 +109,7 @@ class Process:
         if deadline is None or (self._armed is not None and self._armed <= deadline):
             return
         self._armed = deadline
-        self.node.at(deadline, self._fire, deadline)
+        self.node.at(deadline - self.node.clock_offset, self._fire, deadline)
 
     def _fire(self, at: int) -> None:
         if not self.running or self._armed != at:
@@ -115,7 +118,7 @@ class Process:
         deadline = self.core.next_deadline()
         if deadline is None:
             return
-        if self.world.now < deadline:
+        if self.node.now < deadline:
             self._arm()
             return
         self.feed(TICK)

@@ -6,24 +6,23 @@ import gc
 from dataclasses import dataclass
 
 from daemons.sim.cluster import Cluster
-from daemons.sim.faults import Faults, Operator
-from daemons.sim.group_services import GroupServicesProcess
-from daemons.sim.manager import ManagerProcess
+from daemons.sim.operator import Operator
 from daemons.sim.parts import Parts
+from daemons.sim.recovery import unrecovered
+from daemons.sim.scenario import LENGTH_US, OUTCOMES, SAFETY_US, Scenario
+from daemons.sim.strikes import Strikes
 from daemons.sim.world import InvariantBroken, World
-from srcctl.machine import SECOND
 
-SAFETY_US = 420 * SECOND
-LENGTH_US = 600 * SECOND
-"""Virtual time of a run; after the safety phase nothing goes wrong any more."""
+NO_RECOVERY = 6
+ASSERTION = 7
 
-STEPS_MAX, STEPS_MAX_PER_PAIR = 40_000, 2_000
+STEPS_MAX, STEPS_MAX_PER_PAIR = 40_000, 4_000
 """Steps of a run, about five times the usual; more means that somebody turns in a circle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended. ``broken`` is the number of the invariant, 0 if none, 6 if the cluster did not recover."""
+    """How a run ended. ``broken``: a key of ``OUTCOMES``; ``checks`` counts the looks at each invariant."""
 
     seed: int
     broken: int
@@ -33,6 +32,11 @@ class Result:
     steps: int
     faults: int
     checks: tuple[int, ...]
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in words."""
+        return OUTCOMES[self.broken]
 
 
 def run(seed: int, nodes: int = 3, parts: Parts | None = None, keep_trace: bool = False) -> Result:
@@ -44,73 +48,41 @@ def run(seed: int, nodes: int = 3, parts: Parts | None = None, keep_trace: bool 
         parts: makes the processes; None: the real ones.
         keep_trace: return all lines of the trace, not only the last ones.
     """
+    return play(Scenario.of_seed(seed, nodes), parts, keep_trace)
+
+
+def play(scenario: Scenario, parts: Parts | None = None, keep_trace: bool = False) -> Result:
+    """Play a scenario; ``parts`` make the processes, whatever its plant is called."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _run(seed, nodes, parts or Parts(), keep_trace)
+        return _play(scenario, parts or Parts(), keep_trace)
     finally:
         if collecting:
             gc.enable()
 
 
-def _run(seed: int, nodes: int, parts: Parts, keep_trace: bool) -> Result:
-    world = World(seed, keep_trace)
-    world.steps_max = STEPS_MAX + STEPS_MAX_PER_PAIR * nodes * nodes
-    cluster = Cluster(world, nodes, parts)
-    faults = Faults(cluster, SAFETY_US)
+def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
+    world = World(scenario.seed, keep_trace)
+    world.steps_max = STEPS_MAX + STEPS_MAX_PER_PAIR * scenario.nodes * scenario.nodes
+    cluster = Cluster(world, scenario.nodes, parts, scenario.networks)
+    strikes = Strikes(cluster)
+    strikes.schedule(scenario.faults)
     Operator(cluster).begin()
     broken, text = 0, ""
     try:
-        world.run(20 * SECOND)
-        faults.begin()
         world.run(SAFETY_US)
-        faults.stop()
+        strikes.mend_all()
         world.run(LENGTH_US)
+        cluster.checker.checks[NO_RECOVERY] += 1
         text = unrecovered(cluster)
-        broken = 6 if text else 0
+        broken = NO_RECOVERY if text else 0
     except InvariantBroken as fault:
         broken, text = fault.number, str(fault)
+    if cluster.local_faults and broken in (0, NO_RECOVERY):
+        broken, text = ASSERTION, f"a core's assertion failed: {cluster.local_faults[0]}"
+    if broken:
         world.trace("-", text)
-    if not broken and cluster.local_faults:
-        broken, text = 5, f"a core's assertion failed: {cluster.local_faults[0]}"
     lines = tuple(world.lines or world.last_lines[-40:])
-    return Result(seed, broken, text, world.digest, lines, world.steps, faults.count, tuple(cluster.checker.checks))
-
-
-def unrecovered(cluster: Cluster) -> str:
-    """What is not well a while after the last fault; empty if all is."""
-    views = set()
-    for node in cluster.nodes.values():
-        daemon = node.process("cthags")
-        if not isinstance(daemon, GroupServicesProcess):
-            return f"{node.name} has no Group Services"
-        status = daemon.core.status()
-        if not status.established:
-            return f"{node.name} has no view: {daemon.core.describe()}"
-        views.add((status.view, status.leader, status.members))
-    if len(views) != 1:
-        return f"the nodes have different views: {sorted(views)}"
-    for node in cluster.nodes.values():
-        manager = node.process("clstrmgrES")
-        if not isinstance(manager, ManagerProcess):
-            return f"{node.name} has no cluster manager"
-        if manager.core.state != "ST_STABLE" or not manager.core.services:
-            return f"the cluster manager of {node.name} is {manager.core.state}"
-    return _unplaced(cluster)
-
-
-def _unplaced(cluster: Cluster) -> str:
-    for group in cluster.configuration.groups:
-        states = {
-            node.number: manager.core.cluster.groups[group.name].states
-            for node in cluster.nodes.values()
-            if isinstance(manager := node.process("clstrmgrES"), ManagerProcess) and manager.core.cluster is not None
-        }
-        first = next(iter(states.values()))
-        if any(other != first for other in states.values()):
-            return f"the cluster managers disagree about {group.name}: {states}"
-        online = cluster.holdings.online(group.name)
-        believed = [node for node, state in first.items() if state == "ONLINE"]
-        if online != believed and not any(state == "ERROR" for state in first.values()):
-            return f"{group.name} is online on {online}, the cluster managers say {believed}"
-    return ""
+    checks = tuple(cluster.checker.checks)
+    return Result(scenario.seed, broken, text, world.digest, lines, world.steps, strikes.count, checks)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from daemons.clstrmgr.inputs import JobWanted, ResourceUpdated, RunScript, ScriptEnded
 from daemons.clstrmgr.jobs import NONE
 from daemons.sim.resources import KINDS
-from srcctl.machine import MILLISECOND
+from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from daemons.sim.manager import ManagerProcess
@@ -30,12 +31,20 @@ class Script:
         self.node = manager.node
         self.run = effect.run
         self.name = effect.command.split()[0].rsplit("/", 1)[-1]
+        self.serial = effect.serial
         self._chance = manager.node.script_chance
+        self.node.cluster.checker.script_began(self)
         self._wait(SCRIPT_US, self._ask)
 
-    def _wait(self, usual: int, action: object, *arguments: object) -> None:
+    def _wait(self, usual: int, action: Callable[..., None], *arguments: object) -> None:
         slow = self.node.script_slowness
-        self.node.after(int(usual * (0.5 + self._chance.random()) * slow), action, *arguments)  # type: ignore[arg-type]
+        self.node.after(int(usual * (0.5 + self._chance.random()) * slow), self._go_on, action, *arguments)
+
+    def _go_on(self, action: Callable[..., None], *arguments: object) -> None:
+        if self.node.world.now < self.node.scripts_hang_until:
+            self.node.after(SECOND, self._go_on, action, *arguments)
+        else:
+            action(*arguments)
 
     def _tell(self, value: object) -> None:
         if self.manager.running:
@@ -64,9 +73,8 @@ class Script:
 
     def _job_done(self, kind: str, acquire: bool, groups: list[str]) -> None:
         if kind in KINDS:
-            # A release that fails leaves a group that only an operator's hands can free: not simulated yet.
-            failed = acquire and self.node.jobs_fail > 0 and self._chance.random() < self.node.jobs_fail
-            if failed:
+            share = self.node.jobs_fail if acquire else self.node.releases_fail
+            if share > 0 and self._chance.random() < share:
                 names = " ".join(groups)
                 self.node.trace(f"{self.name} {kind} fails for {names}")
                 self._tell(ResourceUpdated(self.run, "rg_error", kind, names, self.name))
@@ -79,4 +87,5 @@ class Script:
         if status:
             self.node.trace(f"{self.name} ends with status {status}")
         self.manager.scripts.pop(self.run, None)
+        self.node.cluster.checker.script_ended(self)
         self._tell(ScriptEnded(self.run, status))

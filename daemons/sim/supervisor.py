@@ -91,7 +91,7 @@ class Supervisor:
         if not self._running:
             return
         self.node.world.steps += 1
-        for effect in self.core.step(self.node.world.now, value):  # type: ignore[arg-type]
+        for effect in self.core.step(self.node.now, value):  # type: ignore[arg-type]
             self._execute(effect)
 
     def _respawn(self) -> None:
@@ -99,7 +99,7 @@ class Supervisor:
         self.core = SystemResourceController()
         alive = tuple(instance for instance in self._memory if instance.number in self.processes)
         self.feed(CatalogueRead(CATALOGUE))
-        self.core.step(self.node.world.now, Restored(tuple(i for i in self._memory if i not in alive)))
+        self.core.step(self.node.now, Restored(tuple(i for i in self._memory if i not in alive)))
         ended, self._unacknowledged = tuple(sorted(self._unacknowledged.items())), {}
         self.feed(Restored(alive, ended))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -60,8 +61,9 @@ class World:
         self.lines: list[str] = []
         self.last_lines: list[str] = []
         self.weather = Weather()
-        self.cut: frozenset[tuple[int, int]] = frozenset()
-        self.repository_up = True
+        self.sent: Counter[str] = Counter()
+        """Datagrams, by daemon."""
+        self.octets: Counter[str] = Counter()
         self._keep_trace = keep_trace
         self._digest = hashlib.blake2b(digest_size=TRACE_DIGEST_BYTES)
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -97,14 +99,13 @@ class World:
 
     # Network.
 
-    def connected(self, one: int, other: int) -> bool:
-        """No partition separates two nodes."""
-        return (one, other) not in self.cut
+    def count(self, daemon: str, data: bytes) -> None:
+        """A daemon sends a datagram."""
+        self.sent[daemon] += 1
+        self.octets[daemon] += len(data)
 
-    def transmit(self, source: int, target: int, deliver: Callable[..., None], *arguments: Any) -> None:
-        """Send a packet from node to node through the weather."""
-        if (source, target) in self.cut:
-            return
+    def transmit(self, deliver: Callable[..., None], *arguments: Any) -> None:
+        """Send a packet through the weather."""
         weather, chance = self.weather, self._packets
         if weather.loss and chance() < weather.loss:
             return

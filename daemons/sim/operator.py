@@ -1,0 +1,78 @@
+"""The operator of the simulated cluster: switches nodes on, starts what is down, frees what scripts left behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemons.clstrmgr import messages
+from daemons.sim.manager import ManagerProcess
+from srcctl.machine import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from daemons.sim.cluster import Cluster
+    from daemons.sim.node import SimulatedNode
+
+SETTLED = ("ST_INIT", "ST_STABLE")
+LOOK_US = 4 * SECOND
+"""How often the operator looks after each node."""
+PATIENCE_LOOKS = 4
+"""Looks after which a node that is off is switched on."""
+
+
+class Operator:
+    """Looks after every node, one after the other.
+
+    Args:
+        cluster: the cluster.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._away: dict[int, int] = {}
+
+    def begin(self) -> None:
+        """Power on everything."""
+        for number, node in self.cluster.nodes.items():
+            self.cluster.world.after(200 * MILLISECOND * number, node.boot)
+            self.cluster.world.after(4 * SECOND + 100 * MILLISECOND * number, self._look_after, node)
+
+    def _look_after(self, node: SimulatedNode) -> None:
+        self.cluster.checker.forgive()
+        if not node.on:
+            self._away[node.number] = self._away.get(node.number, 0) + 1
+            if self._away[node.number] > PATIENCE_LOOKS:
+                node.boot()
+        else:
+            self._away[node.number] = 0
+            if node.live and node.supervisor is not None:
+                self._start_missing(node)
+        self.cluster.world.after(LOOK_US, self._look_after, node)
+
+    def _start_missing(self, node: SimulatedNode) -> None:
+        assert node.supervisor is not None
+        for name in ("cthags", "clstrmgrES"):
+            if node.process(name) is None and node.started and not node.read_only:
+                # SRC has given it up.
+                node.supervisor.request_start(name)
+                return
+        process = node.process("clstrmgrES")
+        if isinstance(process, ManagerProcess) and process.core.configuration is not None:
+            self._manage(node, process)
+
+    def _manage(self, node: SimulatedNode, process: ManagerProcess) -> None:
+        core = process.core
+        self._repair(node, process)
+        if core.state == "ST_RP_FAILED":
+            process.ask(messages.RecoverFromScriptFailure())
+        elif not core.services and core.joining is None and process.connected and core.state in SETTLED:
+            process.ask(messages.StartServices())
+
+    def _repair(self, node: SimulatedNode, process: ManagerProcess) -> None:
+        """Free by hand what a release that failed has left of a group."""
+        cluster = process.core.cluster
+        if cluster is None or process.scripts:
+            return
+        for name, group in sorted(cluster.groups.items()):
+            if group.states.get(node.number) == "ERROR" and node.number in self.cluster.holdings.holders(name):
+                node.trace(f"operator frees {name} by hand")
+                node.give_all(name)

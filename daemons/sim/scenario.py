@@ -1,0 +1,136 @@
+"""A run as data: what a seed stands for, or what a scenario file says.
+
+A scenario file is text: comments after ``#``, one setting or fault a line, then what is expected.
+
+    nodes 3
+    networks 2
+    seed 4711                    of the weather, the scripts, and all other chance that is no fault
+    plant flush-forgotten        only if a planted bug is to be found
+    at 35.250 crash node=2 for=12.500
+    expect invariant 3           or: expect pass, expect assertion, expect no recovery
+    trace node3 clexit.rc        lines of the trace (without their times) that must come in this order
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from daemons.sim.faults import Fault, FaultSyntax, draw
+from srcctl.machine import SECOND
+
+NODES_MIN, NODES_MAX = 2, 16
+BOOTED_US = 20 * SECOND
+SAFETY_US = 420 * SECOND
+LENGTH_US = 600 * SECOND
+"""Virtual time of a run; after the safety phase nothing goes wrong any more."""
+
+PASS = "pass"
+OUTCOMES = {
+    0: PASS,
+    1: "invariant 1",
+    2: "invariant 2",
+    3: "invariant 3",
+    4: "invariant 4",
+    5: "invariant 5",
+    6: "no recovery",
+    7: "assertion",
+}
+"""How a run can end, by the number in its result."""
+
+
+class ScenarioSyntax(ValueError):
+    """A scenario file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A run.
+
+    Args:
+        seed: of all chance that is no fault.
+        nodes, networks: the size of the cluster.
+        faults: in the order of their times.
+        plant: the name of a planted bug; "" for none.
+        expect: how it ends (a value of ``OUTCOMES``).
+        trace: lines that its trace must contain in this order, without their times.
+    """
+
+    seed: int
+    nodes: int = 3
+    networks: int = 1
+    faults: tuple[Fault, ...] = ()
+    plant: str = ""
+    expect: str = PASS
+    trace: tuple[str, ...] = ()
+
+    @classmethod
+    def of_seed(cls, seed: int, nodes: int = 3, plant: str = "") -> Scenario:
+        """What a seed stands for."""
+        networks = Random(f"{seed}/networks").choice((1, 2, 2))
+        names = network_names(networks)
+        faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US)
+        return cls(seed, nodes, networks, tuple(faults), plant)
+
+    @classmethod
+    def parse(cls, text: str) -> Scenario:
+        """Read a scenario file.
+
+        Raises:
+            ScenarioSyntax: it cannot be read.
+        """
+        numbers = {"seed": 1, "nodes": 3, "networks": 1}
+        plant, expect = "", PASS
+        faults: list[Fault] = []
+        trace: list[str] = []
+        for count, raw in enumerate(text.splitlines(), 1):
+            line = raw.strip() if raw.startswith("trace ") else raw.split("#")[0].strip()
+            word, _, rest = line.partition(" ")
+            try:
+                match word:
+                    case "":
+                        pass
+                    case "seed" | "nodes" | "networks":
+                        numbers[word] = int(rest)
+                    case "plant":
+                        plant = rest
+                    case "at":
+                        faults.append(Fault.parse(line))
+                    case "expect" if rest in OUTCOMES.values():
+                        expect = rest
+                    case "trace" if rest:
+                        trace.append(rest)
+                    case _:
+                        raise ScenarioSyntax(f"line {count}: {raw!r}")
+            except (FaultSyntax, ValueError) as fault:
+                raise ScenarioSyntax(f"line {count}: {fault}") from None
+        if not NODES_MIN <= numbers["nodes"] <= NODES_MAX or not 1 <= numbers["networks"] <= 4:
+            raise ScenarioSyntax("nodes or networks out of range")
+        return cls(numbers["seed"], numbers["nodes"], numbers["networks"], tuple(faults), plant, expect, tuple(trace))
+
+    def __str__(self) -> str:
+        lines = [f"nodes {self.nodes}", f"networks {self.networks}", f"seed {self.seed}"]
+        lines += [f"plant {self.plant}"] if self.plant else []
+        lines += [str(fault) for fault in self.faults]
+        lines += [f"expect {self.expect}"]
+        lines += [f"trace {line}" for line in self.trace]
+        return "\n".join(lines) + "\n"
+
+
+def network_names(count: int) -> tuple[str, ...]:
+    """The networks of a cluster with so many."""
+    return tuple(f"net_ether_{number:02}" for number in range(1, count + 1))
+
+
+def without_time(line: str) -> str:
+    """A line of a trace without its time, blanks squeezed."""
+    return " ".join(line.split()[1:])
+
+
+def missing(expected: tuple[str, ...], lines: tuple[str, ...]) -> str:
+    """The first expected line that does not follow in the trace; "" if all do."""
+    following = iter(lines)
+    for wanted in expected:
+        if not any(without_time(line) == wanted for line in following):
+            return wanted
+    return ""

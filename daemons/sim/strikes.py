@@ -1,0 +1,206 @@
+"""How faults strike the simulated cluster, and how all of them are mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemons.caa.messages import DISK_PATH
+from daemons.clstrmgr import messages
+from daemons.sim.faults import Fault
+from daemons.sim.group_services import GroupServicesProcess
+from daemons.sim.manager import ManagerProcess
+from daemons.sim.world import Weather
+
+if TYPE_CHECKING:
+    from daemons.sim.cluster import Cluster
+    from daemons.sim.node import SimulatedNode
+    from daemons.sim.process import Process
+
+LPAR_NOTICES_US = 2_000_000
+"""Within which lpar sees that caa hangs."""
+
+
+class Strikes:
+    """Carries faults out.
+
+    Args:
+        cluster: to which they happen.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.world = cluster.world
+        self.count = 0
+        self._serial = 0
+
+    def schedule(self, faults: tuple[Fault, ...]) -> None:
+        """Have them happen, each at its time."""
+        for fault in faults:
+            self.world.at(fault.at, self._strike, fault)
+
+    def mend_all(self) -> None:
+        """Everything is repaired; nodes that are off are switched on."""
+        self.world.trace("-", "faults end, everything is repaired")
+        self.cluster.checker.separated(self.cluster.topology.separated())
+        self.cluster.topology.mend_all()
+        self.cluster.topology_changed()
+        self.world.weather = Weather()
+        for node in self.cluster.nodes.values():
+            node.scripts_fail = node.jobs_fail = node.releases_fail = node.monitors_fail = 0.0
+            node.script_slowness, node.scripts_hang_until = 1.0, 0
+            node.step_cost, node.read_only, node.torn = 0, False, ""
+            for name in ("cthags", "clstrmgrES"):
+                process = node.process(name)
+                if process is not None:
+                    process.resume()
+            if not node.on:
+                node.boot()
+
+    def _strike(self, fault: Fault) -> None:
+        self.count += 1
+        node = self.cluster.nodes.get(fault.number("node"))
+        if node is None:
+            self.world.trace("-", f"fault: {str(fault).split(' ', 2)[2]}")
+            self._strike_cluster(fault)
+        else:
+            node.trace(f"fault: {str(fault).split(' ', 2)[2]}")
+            self._strike_node(fault, node)
+
+    def _strike_cluster(self, fault: Fault) -> None:
+        topology = self.cluster.topology
+        match fault.kind:
+            case "partition":
+                halves = [tuple(map(int, half.split(","))) for half in fault.word("halves").split("/")]
+                paths = (*topology.networks, *(() if fault.word("disk") == "kept" else (DISK_PATH,)))
+                pairs = [(a, b) for one in halves for other in halves if one != other for a in one for b in other]
+                topology.cut(name := self._name(), frozenset((a, b, path) for a, b in pairs for path in paths))
+                self._mend_later(fault, name)
+            case "one-way-cut":
+                chosen = {"networks": topology.networks, "all": (*topology.networks, DISK_PATH)}
+                paths = chosen.get(fault.word("path"), (fault.word("path"),))
+                source, target = fault.number("from"), fault.number("to")
+                topology.cut(name := self._name(), frozenset((source, target, path) for path in paths))
+                self._mend_later(fault, name)
+            case "disk-lost":
+                topology.take_disk(name := self._name(), frozenset(self.cluster.numbers))
+                self._mend_later(fault, name)
+            case "weather":
+                weather = self.world.weather = Weather(
+                    fault.share("loss"),
+                    fault.share("duplication"),
+                    fault.share("reordering"),
+                    fault.time("latency"),
+                    fault.time("late"),
+                )
+                self.world.after(fault.time("for"), self._sunshine, weather)
+
+    def _strike_node(self, fault: Fault, node: SimulatedNode) -> None:
+        topology, duration = self.cluster.topology, fault.time("for")
+        match fault.kind:
+            case "crash":
+                node.crash("fault")
+                self.world.after(duration, node.boot)
+            case "crash-in-broadcast":
+                daemon = node.process("cthags")
+                if isinstance(daemon, GroupServicesProcess):
+                    daemon.sends_left = fault.number("packets")
+                    self.world.after(duration, node.boot)
+            case "crash-in-store":
+                node.torn = fault.word("store")
+                self.world.after(duration, node.boot)
+            case "kill":
+                self._kill(node, fault.word("what"))
+            case "hang":
+                self._hang(node, fault.word("what"), duration)
+            case "pause":
+                node.pause(duration)
+            case "slow":
+                node.step_cost = fault.time("step")
+                self.world.after(duration, setattr, node, "step_cost", 0)
+            case "link-down":
+                topology.take_interface(name := self._name(), node.number, fault.word("network"))
+                self._mend_later(fault, name)
+            case "disk-lost":
+                topology.take_disk(name := self._name(), frozenset((node.number,)))
+                self._mend_later(fault, name)
+            case "read-only":
+                node.read_only = True
+                self.world.after(duration, setattr, node, "read_only", False)
+            case "scripts":
+                node.script_slowness = fault.share("slow")
+                node.jobs_fail, node.releases_fail = fault.share("acquire"), fault.share("release")
+                node.scripts_fail, node.monitors_fail = fault.share("status"), fault.share("monitor")
+                self.world.after(duration, self._scripts_work, node)
+            case "scripts-hang":
+                node.scripts_hang_until = self.world.now + duration
+            case "clock-step":
+                node.wall_offset += fault.time("by")
+            case "operator":
+                self._operate(fault, node)
+
+    # Networks and disks.
+
+    def _name(self) -> str:
+        self._serial += 1
+        return f"fault {self._serial}"
+
+    def _mend_later(self, fault: Fault, name: str) -> None:
+        self.cluster.topology_changed()
+        self.world.after(fault.time("for"), self._mend, name)
+
+    def _mend(self, name: str) -> None:
+        # Who is separated until now is excused from now on for a while.
+        self.cluster.checker.separated(self.cluster.topology.separated())
+        self.cluster.topology.mend(name)
+        self.cluster.topology_changed()
+
+    def _sunshine(self, weather: Weather) -> None:
+        if self.world.weather is weather:
+            self.world.weather = Weather()
+
+    # Processes.
+
+    def _kill(self, node: SimulatedNode, what: str) -> None:
+        if not node.live or node.supervisor is None:
+            return
+        if what == "srcmstr":
+            node.supervisor.kill_srcmstr()
+        elif what == "caa":
+            node.crash("lpar misses caa")
+        elif (process := node.process(what)) is not None:
+            process.end(9)
+
+    def _hang(self, node: SimulatedNode, what: str, duration: int) -> None:
+        process: Process | None = node.states if what == "caa" else node.process(what)
+        if process is None or not node.live:
+            return
+        process.hang()
+        if what == "caa":
+            node.after(LPAR_NOTICES_US, node.crash, "lpar sees that caa hangs")
+        elif duration:
+            node.after(duration, process.resume)
+
+    @staticmethod
+    def _scripts_work(node: SimulatedNode) -> None:
+        node.jobs_fail = node.releases_fail = node.scripts_fail = node.monitors_fail = 0.0
+        node.script_slowness = 1.0
+
+    # Operators.
+
+    @staticmethod
+    def _operate(fault: Fault, node: SimulatedNode) -> None:
+        process = node.process("clstrmgrES")
+        if not isinstance(process, ManagerProcess) or not node.live:
+            return
+        group, target = fault.word("group"), fault.number("target")
+        match fault.word("asks"):
+            case "move":
+                process.ask(messages.MoveGroup(group, target))
+            case "offline":
+                process.ask(messages.OfflineGroup(group, 0))
+            case "online":
+                process.ask(messages.OnlineGroup(group, 0))
+            case "stop-move":
+                process.ask(messages.StopServices("move"))
+            case "stop-offline":
+                process.ask(messages.StopServices("offline"))

@@ -1,0 +1,95 @@
+"""Which paths between nodes are open: several networks with an interface a node on each, and the repository disk."""
+
+from __future__ import annotations
+
+from daemons.caa.messages import DISK_PATH
+
+Cut = tuple[int, int, str]
+"""Source, target, path: what is sent there does not arrive."""
+
+
+class Topology:
+    """Faults of interfaces, networks and the disk, by the name of whoever made them; what is open follows.
+
+    Args:
+        numbers: the nodes.
+        networks: names of networks; every node is on each.
+    """
+
+    def __init__(self, numbers: tuple[int, ...], networks: tuple[str, ...]) -> None:
+        self.numbers = numbers
+        self.networks = networks
+        self.cuts: frozenset[Cut] = frozenset()
+        self.interfaces_down: frozenset[tuple[int, str]] = frozenset()
+        self.without_disk: frozenset[int] = frozenset()
+        self._cuts: dict[str, frozenset[Cut]] = {}
+        self._interfaces: dict[str, frozenset[tuple[int, str]]] = {}
+        self._disks: dict[str, frozenset[int]] = {}
+
+    # Faults.
+
+    def cut(self, name: str, cuts: frozenset[Cut]) -> None:
+        """Nothing passes these cuts until ``mend(name)``."""
+        self._cuts[name] = cuts
+        self._combine()
+
+    def take_interface(self, name: str, node: int, network: str) -> None:
+        """A node's interface goes down."""
+        self._interfaces[name] = frozenset(((node, network),))
+        self._combine()
+
+    def take_disk(self, name: str, nodes: frozenset[int]) -> None:
+        """The repository disk is lost for these nodes."""
+        self._disks[name] = nodes
+        self._combine()
+
+    def mend(self, name: str) -> None:
+        """A fault is over."""
+        for faults in (self._cuts, self._interfaces, self._disks):
+            faults.pop(name, None)
+        self._combine()
+
+    def mend_all(self) -> None:
+        """All faults are over."""
+        self._cuts.clear()
+        self._interfaces.clear()
+        self._disks.clear()
+        self._combine()
+
+    def _combine(self) -> None:
+        self.cuts = frozenset[Cut]().union(*self._cuts.values())
+        self.interfaces_down = frozenset[tuple[int, str]]().union(*self._interfaces.values())
+        self.without_disk = frozenset[int]().union(*self._disks.values())
+
+    # What is open.
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is broken."""
+        return not (self.cuts or self.interfaces_down or self.without_disk)
+
+    def links(self, node: int) -> frozenset[str]:
+        """The networks on which a node's interface works."""
+        return frozenset(network for network in self.networks if (node, network) not in self.interfaces_down)
+
+    def passes(self, source: int, target: int, path: str) -> bool:
+        """What one node sends on a path reaches another one."""
+        if (source, target, path) in self.cuts:
+            return False
+        if path == DISK_PATH:
+            return source not in self.without_disk and target not in self.without_disk
+        down = self.interfaces_down
+        return not down or ((source, path) not in down and (target, path) not in down)
+
+    def separated(self) -> list[tuple[int, int]]:
+        """Pairs of nodes that no path joins in both directions."""
+        if self.whole:
+            return []
+        paths = (*self.networks, DISK_PATH)
+        return [
+            (one, other)
+            for one in self.numbers
+            for other in self.numbers
+            if one < other
+            and not any(self.passes(one, other, path) and self.passes(other, one, path) for path in paths)
+        ]
