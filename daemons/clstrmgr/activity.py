@@ -70,13 +70,14 @@ class Run:
     failed_script: str = ""
     failed_status: int = 0
     admin_done: bool = False
+    cancelled: str = ""
     warned: int = 0
     next_warning: int = 0
 
     @property
     def last(self) -> bool:
         """Has the program's last step been done or begun?"""
-        return self.step >= len(self.program.steps) - 1
+        return bool(self.cancelled) or self.step >= len(self.program.steps) - 1
 
 
 @dataclass(slots=True)

@@ -134,15 +134,6 @@ def recover(root: NodeRoot | None = None) -> Done:
     return _request(messages.RecoverFromScriptFailure(), QUERY_PATIENCE, None, root)
 
 
-def reload_configuration(root: NodeRoot | None = None) -> Done:
-    """Tell the cluster manager that the object classes changed.
-
-    Raises:
-        ManagerUnreachable, Refused.
-    """
-    return _request(messages.ReloadConfiguration(), QUERY_PATIENCE, None, root)
-
-
 def reconfigure(
     generation: int,
     time_limit: float | None = None,
@@ -155,6 +146,15 @@ def reconfigure(
         ManagerUnreachable, Refused, TimeoutError.
     """
     return _request(messages.Reconfigure(generation), time_limit, progress, root)
+
+
+def reload_configuration(root: NodeRoot | None = None) -> Done:
+    """Tell the cluster manager that the object classes changed.
+
+    Raises:
+        ManagerUnreachable, Refused.
+    """
+    return _request(messages.ReloadConfiguration(), QUERY_PATIENCE, None, root)
 
 
 def ask(request: Request, root: NodeRoot | None = None) -> messages.Answer:

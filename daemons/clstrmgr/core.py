@@ -31,9 +31,11 @@ from daemons.clstrmgr.inputs import (
     Notified,
     ProcessesCounted,
     Publish,
+    ReadStaged,
     Reported,
     ResourceUpdated,
     ScriptEnded,
+    Staged,
     Subsystems,
 )
 from daemons.clstrmgr.operators import NOT_ACTIVE, OperatorDesk
@@ -69,6 +71,10 @@ class ClusterManager(OperatorDesk):
                 self._resource_updated(value)
             case MonitorEnded() | ProcessesCounted():
                 self._monitor_said(value)
+            case Staged():
+                if self.cluster is not None:
+                    self.cluster.staged = value.configuration
+                    self.programs = {**self.programs, **value.programs}
             case Asked(request, what):
                 self._asked(request, what)
             case Reported(event):
@@ -341,6 +347,8 @@ class ClusterManager(OperatorDesk):
         self._join_sent = False
         self._gone = {node: self._now for node in self._awaited() if self._alive and node not in self._alive}
         self._request_number = max(self._request_number, self.cluster.requests.get(self.node_id, 0))
+        if any(event.name in events.RECONFIGURATIONS for event in self.cluster.queue):
+            self._effects.append(ReadStaged())
         if not self.cluster.settled:
             seconds = self.configuration.cluster.settling_time
             self._settle_at = self._now + seconds * self.settings.settling_scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from daemons.clstrmgr import events, messages, plan
+from daemons.clstrmgr import events, messages, plan, reconfiguration
 from daemons.clstrmgr.activity import Run, Script
 from daemons.clstrmgr.events import Event, Stage
 from daemons.clstrmgr.foundation import Foundation
@@ -12,6 +12,8 @@ from daemons.clstrmgr.inputs import (
     AnswerJob,
     EventMark,
     Preamble,
+    ReconfigurationEnded,
+    Reconfigured,
     ResourceUpdated,
     RunScript,
     Subsystems,
@@ -19,6 +21,7 @@ from daemons.clstrmgr.inputs import (
 from daemons.clstrmgr.jobs import NONE as NO_JOB
 from daemons.clstrmgr.jobs import JobList
 from daemons.clstrmgr.recovery_program import Program, Statement
+from daemons.clstrmgr.replicated import configuration_digest
 from daemons.clstrmgr.wire import GroupOutcome, Report, RunEvent, codec
 from daemons.cthags import messages as cthags
 from srcctl.machine import SECOND, LocalFault, RemoteFault
@@ -53,10 +56,21 @@ class EventEngine(Foundation):
             self._log(f"no recovery program for {event.name}")
             program = Program("", ())
         limit = self.settings.event_limit
-        if event.name in (events.JOIN_NODE, events.FAIL_NODE, events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE):
+        if event.name in (
+            events.JOIN_NODE,
+            events.FAIL_NODE,
+            events.RG_MOVE,
+            events.RG_ONLINE,
+            events.RG_OFFLINE,
+            *events.RECONFIGURATIONS,
+        ):
             limit += self.settings.group_limit
         run = Run(event, program, phase.token, self._now, next_warning=self._now + limit)
         self.run = run
+        if event.name in events.RECONFIGURATIONS:
+            self._cancelled = ""
+            if cluster.staged is None or configuration_digest(cluster.staged) != event.digest:
+                run.report = Report(event.serial, phase.phase, self.node_id, unprepared=True)
         self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "start"))
         for entry in self._requests_of(event):
             entry.stage = "running"
@@ -92,6 +106,11 @@ class EventEngine(Foundation):
         run.kind = "report"
         if report.node == self.node_id:
             run.report = None
+        if report.unprepared:
+            name = cluster.node_names.get(report.node, str(report.node))
+            run.cancelled = self._cancelled = f"Node {name} does not have the configuration that was synchronized."
+            self._log(run.cancelled)
+            return
         plan.apply_report(cluster, report)
         for outcome in report.groups:
             name = cluster.node_names.get(report.node, str(report.node))
@@ -111,6 +130,9 @@ class EventEngine(Foundation):
         cluster = self.cluster
         assert cluster is not None
         event = run.event
+        if run.cancelled:
+            run.kind = "step"
+            return
         if run.kind == "vote":
             run.first_step = max(0, cluster.plan_step) if cluster.plan_serial == event.serial else 0
             run.step = run.first_step - 1
@@ -126,6 +148,8 @@ class EventEngine(Foundation):
         run.step += 1
         cluster.plan_step = run.step
         step = run.program.steps[run.step]
+        if reconfiguration.is_due(event, tuple(statement.name for statement in step)):
+            self._reconfigure(event)
         running = frozenset(
             node
             for node in self.members
@@ -142,6 +166,18 @@ class EventEngine(Foundation):
         for statement in step:
             if statement.applies(self.node_id, event.node):
                 self._start_script("step", statement.command, arguments, statement)
+
+    def _reconfigure(self, event: Event) -> None:
+        cluster = self.cluster
+        assert cluster is not None
+        if cluster.digest_of_configuration == event.digest:
+            return  # a run that was broken off has done it
+        assert cluster.staged is not None
+        cluster.reconfigure(cluster.staged)
+        self.configuration = cluster.configuration
+        self._monitor_definitions = {}
+        self._log("dynamic reconfiguration: the new configuration is active")
+        self._effects.append(Reconfigured(cluster.configuration))
 
     def _participates(self, event: Event) -> bool:
         return self._node_participates(self.node_id, event)
@@ -184,9 +220,12 @@ class EventEngine(Foundation):
         assert run is not None
         assert cluster is not None
         event = run.event
-        if cluster.plan_serial != event.serial:
+        if cluster.plan_serial != event.serial and not run.cancelled:
             plan.begin(cluster, event, self.members)
         follow = plan.finish(cluster, event, self.members)
+        if event.name in events.RECONFIGURATIONS and not run.cancelled:
+            cluster.former = cluster.staged = None
+            self._effects.append(ReconfigurationEnded())
         self._end_run()
         self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "complete"))
         self._server_event_over(event)
@@ -240,8 +279,13 @@ class EventEngine(Foundation):
         if script.statement is not None and self.cluster is not None and self.configuration is not None:
             stage = events.stage_of(script.statement)
             script.groups = plan.groups_of(self.cluster, stage, self.node_id) if stage is not Stage.NONE else ()
+            configuration, partial = self.configuration, frozenset[str]()
+            if self.run is not None and self.run.event.name in events.RECONFIGURATIONS:
+                configuration = reconfiguration.job_configuration(self.cluster, stage)
+                partial = plan.changed_on(self.cluster, self.node_id)
+                script.groups = reconfiguration.with_work(configuration, script.groups, partial)
             script.jobs = JobList(
-                self.configuration, self.node_name, stage, script.groups, script.failed, self.addresses
+                configuration, self.node_name, stage, script.groups, script.failed, self.addresses, partial
             )
         self._effects.append(RunScript(script.run, script.command, script.arguments, self._environment(), serial=True))
 
@@ -313,9 +357,12 @@ class EventEngine(Foundation):
 
     def _step_ended(self, run: Run, script: Script, statement: Statement, status: int) -> None:
         stage = events.stage_of(statement)
+        changed = plan.changed_on(self.cluster, self.node_id) if self.cluster is not None else frozenset()
         for group in script.groups:
             if group in script.failed:
                 run.results[group] = "ERROR"
+            elif group in changed:
+                continue
             elif stage is Stage.RELEASE:
                 run.results[group] = "OFFLINE"
             else:

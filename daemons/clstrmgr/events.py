@@ -27,6 +27,10 @@ SERVER_DOWN: Final = "TE_SERVER_DOWN"
 SWAP_ADAPTER: Final = "TE_SWAP_ADAPTER"
 REP_DISK_NOTIFY: Final = "TE_REP_DISK_NOTIFY"
 CLUSTER_NOTIFY: Final = "TE_CLUSTER_NOTIFY"
+DARE_TOPOLOGY: Final = "TE_DARE_TOPOLOGY"
+DARE_RESOURCE: Final = "TE_DARE_RESOURCE"
+DARE_CONFIGURATION: Final = "TE_DARE_CONFIGURATION"
+RECONFIGURATIONS: Final = (DARE_TOPOLOGY, DARE_RESOURCE, DARE_CONFIGURATION)
 JOIN_SITE: Final = "TE_JOIN_SITE"
 FAIL_SITE: Final = "TE_FAIL_SITE"
 
@@ -88,6 +92,7 @@ class Event(msgspec.Struct, frozen=True):
         serial: the event's number in the cluster, given when it enters the queue.
         service: SWAP_ADAPTER: the service label that moves to another interface.
         site: JOIN_SITE, FAIL_SITE.
+        digest: DARE_*: of the configuration that is to count.
         left: FAIL_NODE after a crash: the node itself has left the view, not only its cluster manager.
     """
 
@@ -106,6 +111,7 @@ class Event(msgspec.Struct, frozen=True):
     left: bool = False
     service: str = ""
     site: str = ""
+    digest: int = 0
 
     @property
     def priority(self) -> tuple[int, int]:
@@ -119,7 +125,12 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def short_name(self) -> str:
-        """The name as ``lssrc -ls clstrmgrES`` prints it when the event is over: without TE_, cut to 12 characters."""
+        """The name as ``lssrc -ls clstrmgrES`` prints it when the event is over: without TE_, cut to 12 characters.
+
+        DA_RES_CO was seen after a reconfiguration of resources; its two companions are inferred from it.
+        """
+        if self.name in RECONFIGURATIONS:
+            return {DARE_TOPOLOGY: "DA_TOP_CO", DARE_RESOURCE: "DA_RES_CO"}.get(self.name, "DA_CONF_CO")
         plain = self.mode == USER or self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
         return (self.name.removeprefix("TE_") + ("" if plain else "_COMPLETE"))[:12]
 
@@ -145,7 +156,7 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name, event.network, event.address, event.service)
         case "TE_JOIN_SITE" | "TE_FAIL_SITE":
             return (event.site,)
-        case "TE_CLUSTER_NOTIFY":
+        case "TE_CLUSTER_NOTIFY" | "TE_DARE_TOPOLOGY" | "TE_DARE_RESOURCE" | "TE_DARE_CONFIGURATION":
             return ()
         case "TE_REP_DISK_NOTIFY":
             return (node_name, event.address, *event.network.split())
@@ -156,11 +167,11 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
 def stage_of(statement: Statement) -> Stage:
     """What a command does with the plan, by its script's name and node set (the classic processing model)."""
     name = statement.name
-    if name in ("node_up_complete", "node_down_complete", "rg_move_complete"):
+    if name in ("node_up_complete", "node_down_complete", "rg_move_complete", "reconfig_resource_complete"):
         return Stage.COMPLETE
-    if name == "rg_move_release":
+    if name in ("rg_move_release", "reconfig_resource_release"):
         return Stage.RELEASE
-    if name == "rg_move_acquire":
+    if name in ("rg_move_acquire", "reconfig_resource_acquire"):
         return Stage.ACQUIRE
     if name == "node_up":
         return Stage.ACQUIRE if statement.node_set == "event" else Stage.RELEASE

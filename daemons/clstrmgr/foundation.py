@@ -16,6 +16,7 @@ from daemons.clstrmgr.inputs import (
     Effect,
     Exit,
     Log,
+    ReadStaged,
     Send,
     Store,
 )
@@ -64,6 +65,7 @@ class Foundation:
         self._monitor_definitions: dict[str, tuple[Definition, ...]] = {}
         self.rp_failed = False
         self.error_seen = False
+        self._cancelled = ""
         self.exited = False
         self.clinfo = False
         self._offered: StateRecord | None = None
@@ -145,6 +147,8 @@ class Foundation:
         queued = cluster.enqueue(event)
         if queued is None:
             return
+        if event.name in events.RECONFIGURATIONS:
+            self._effects.append(ReadStaged())
         self._log(f"event {queued.serial} {queued.name} node {queued.node} {queued.mode}".rstrip() + " is queued")
         if event.name == events.JOIN_NODE and (first := self._site_up(event.node)) is not None:
             cluster.enqueue(first)

@@ -24,6 +24,14 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """What is in the staging directory, with its recovery programs; None: nothing that can be used."""
+
+    configuration: Configuration | None
+    programs: Mapping[str, Program]
+
+
+@dataclass(frozen=True, slots=True)
 class Notified:
     """A notification of Group Services."""
 
@@ -88,6 +96,7 @@ OperatorRequest: TypeAlias = (
     | messages.SuspendMonitoring
     | messages.ResumeMonitoring
     | messages.RecoverFromScriptFailure
+    | messages.Reconfigure
 )
 
 
@@ -108,6 +117,7 @@ class Reported:
 
 Input: TypeAlias = (
     Configured
+    | Staged
     | Notified
     | GroupServicesLost
     | ScriptEnded
@@ -235,6 +245,23 @@ class Subsystems:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadStaged:
+    """Read the staging directory; ``Staged`` answers before anything else is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconfigurationEnded:
+    """A dynamic reconfiguration has ended well: the staging directory, its lock, can go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """Another configuration counts from now on: it is the active one."""
+
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Keep the event serial number across restarts. Comes before what is sent with it."""
 
@@ -276,4 +303,7 @@ Effect: TypeAlias = (
     | Store
     | Publish
     | Exit
+    | Reconfigured
+    | ReadStaged
+    | ReconfigurationEnded
 )

@@ -32,6 +32,7 @@ class JobList:
         groups: the groups it does it to.
         failed: names of groups that failed meanwhile; they get no further job, except to the end of a release.
         addresses: where this node's service labels are.
+        partial: groups that stay online and only lose, or gain, what the configuration has of them.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class JobList:
         groups: tuple[str, ...],
         failed: set[str],
         addresses: ServiceAddresses | None = None,
+        partial: frozenset[str] = frozenset(),
     ) -> None:
         self._configuration = configuration
+        self._partial = partial
         self._addresses = addresses or ServiceAddresses(node_name)
         self._stage = stage
         self._groups = [group for name in groups if (group := configuration.group(name)) is not None]
@@ -64,10 +67,13 @@ class JobList:
                 yield _assign(job_type, variables)
 
     def _remaining(self, job_type: str) -> list[ResourceGroup]:
+        if job_type == "RELEASE":
+            return [group for group in self._groups if group.name not in self._partial]
         # A release goes on to the end whatever fails, so that as much as possible is given back.
         if self._stage is Stage.RELEASE and job_type != "OFFLINE":
             return self._groups
-        return [group for group in self._groups if group.name not in self._failed]
+        unmarked = self._failed | self._partial if job_type == "OFFLINE" else self._failed
+        return [group for group in self._groups if group.name not in unmarked]
 
     def _variables(self, job_type: str, groups: list[ResourceGroup]) -> dict[str, str] | None:
         action = _ACTION[self._stage]

@@ -223,7 +223,7 @@ class Reconfigure(msgspec.Struct, frozen=True, tag="reconfigure"):
     cluster manager has not may ask for the same one later. The cluster manager makes it the active one (ACD) by an
     event that all members run, and removes the staging directory, which is the lock, when the event has ended well. It
     answers ``Done`` with "" when the cluster is stable with it (also if it was so before), with "failed" if the event
-    failed (the lock stays until ``cldare -u``), with "restart" if it takes the change only when services start next.
+    failed (the lock stays until ``cldare -u``), with "denied" or "busy" if it cannot be made now.
     """
 
     generation: int

@@ -6,14 +6,14 @@ from typing import Final
 
 import msgspec
 
-from daemons.clstrmgr import events, messages
+from daemons.clstrmgr import events, messages, reconfiguration
 from daemons.clstrmgr.activity import Pending
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     Subsystems,
 )
 from daemons.clstrmgr.monitoring import MonitorDesk
-from daemons.clstrmgr.replicated import ClusterState
+from daemons.clstrmgr.replicated import ClusterState, configuration_digest
 from daemons.cluster.configuration import Label
 from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
@@ -46,6 +46,9 @@ class OperatorDesk(MonitorDesk):
                 self._pend(request, what, self._group_event(events.RG_OFFLINE, group, node))
             case messages.SuspendMonitoring() | messages.ResumeMonitoring():
                 self._change_monitoring(request, what)
+            case messages.Reconfigure():
+                assert self.cluster is not None
+                self._pend(request, what, reconfiguration.event_for(self.cluster, self.node_id))
             case messages.RecoverFromScriptFailure():
                 self.rp_failed = False
                 self._log("recovery requested by an operator")
@@ -77,11 +80,23 @@ class OperatorDesk(MonitorDesk):
         cluster = self.cluster
         if cluster is None or cluster.nodes.get(self.node_id) != "up":
             return messages.Done("not_active", NOT_ACTIVE)
+        if isinstance(what, messages.Reconfigure):
+            return self._reconfiguration_refusal(cluster)
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup):
             return self._group_refusal(cluster, what)
         if isinstance(what, messages.SuspendMonitoring | messages.ResumeMonitoring):
             return self._monitoring_refusal(cluster, what)
         return None
+
+    def _reconfiguration_refusal(self, cluster: ClusterState) -> messages.Done | None:
+        if cluster.staged is None:
+            return messages.Done("failed", "The staging directory holds no configuration that can be used.")
+        if configuration_digest(cluster.staged) == cluster.digest_of_configuration:
+            return messages.Done()
+        if self.run is not None or cluster.queue or self.outbox:
+            return messages.Done("busy", "An event is being processed: the cluster is not stable.")
+        objection = reconfiguration.objection(cluster, cluster.staged)
+        return messages.Done("denied", objection) if objection else None
 
     def _group_refusal(
         self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
@@ -176,6 +191,8 @@ class OperatorDesk(MonitorDesk):
     def _result(self, what: object) -> messages.Done:
         cluster = self.cluster
         assert cluster is not None
+        if isinstance(what, messages.Reconfigure) and self._cancelled:
+            return messages.Done("failed", self._cancelled)
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup):
             states = cluster.groups[what.group]
             online = [node for node in cluster.nodes if states.state(node) == "ONLINE"]

@@ -7,7 +7,7 @@ events. A group is acquired only where every release before it was reported done
 
 from __future__ import annotations
 
-from daemons.clstrmgr import events
+from daemons.clstrmgr import events, reconfiguration
 from daemons.clstrmgr.events import Event, Stage
 from daemons.clstrmgr.messages import NodeWord
 from daemons.clstrmgr.replicated import LACK_OF_NODE, ClusterState, PlanItem
@@ -41,7 +41,7 @@ def abandon(cluster: ClusterState) -> list[Event]:
     """
     follow = [
         Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group)
-        for item in cluster.plan
+        for item in cluster.plan_items()
         for node, state in sorted(cluster.groups[item.group].states.items())
         if state in ("ACQUIRING", "RELEASING") and cluster.nodes.get(node) != "down"
     ]
@@ -51,7 +51,7 @@ def abandon(cluster: ClusterState) -> list[Event]:
 
 def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) -> None:
     """A step begins: note what the nodes that run it do with their groups."""
-    for item in cluster.plan:
+    for item in cluster.plan_items():
         group = cluster.groups[item.group]
         if stage is Stage.RELEASE:
             for node in item.release:
@@ -80,10 +80,18 @@ def groups_of(cluster: ClusterState, stage: Stage, node: int) -> tuple[str, ...]
     word = "RELEASING" if stage is Stage.RELEASE else "ACQUIRING"
     return tuple(
         item.group
-        for item in cluster.plan
-        if node in (item.release if stage is Stage.RELEASE else item.acquire)
-        and cluster.groups[item.group].state(node) == word
+        for item in cluster.plan_items()
+        if (
+            node in (item.release if stage is Stage.RELEASE else item.acquire)
+            and cluster.groups[item.group].state(node) == word
+        )
+        or (node in item.change and cluster.groups[item.group].state(node) == "ONLINE")
     )
+
+
+def changed_on(cluster: ClusterState, node: int) -> frozenset[str]:
+    """The groups that stay online on a node while they lose and gain resources."""
+    return frozenset(item.group for item in cluster.plan if node in item.change)
 
 
 def apply_report(cluster: ClusterState, report: Report) -> None:
@@ -106,7 +114,7 @@ def apply_report(cluster: ClusterState, report: Report) -> None:
 def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> list[Event]:
     """The event is over on all members: settle the states and return the events that follow from it."""
     follow: list[Event] = []
-    for item in cluster.plan:
+    for item in cluster.plan_items():
         group = cluster.groups[item.group]
         for node in item.acquire:
             if group.state(node) == "ACQUIRING":
@@ -169,6 +177,8 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
         case events.JOIN_NETWORK:
             _forget_failures(cluster)
             return ()
+        case events.DARE_TOPOLOGY | events.DARE_RESOURCE | events.DARE_CONFIGURATION:
+            return reconfiguration.items(cluster)
         case events.RG_MOVE | events.RG_ONLINE:
             return _move_plan(cluster, event)
         case events.RG_OFFLINE:

@@ -36,12 +36,16 @@ class GroupRecord(msgspec.Struct, frozen=True):
 
 
 class PlanItem(msgspec.Struct, frozen=True):
-    """What the running event does to one group; ``stranded``: no node is left for it."""
+    """What the running event does to one group; ``stranded``: no node is left for it.
+
+    ``change``: nodes on which the group stays online and loses or gains resources (dynamic reconfiguration).
+    """
 
     group: str
     release: tuple[int, ...]
     acquire: tuple[int, ...]
     stranded: bool
+    change: tuple[int, ...] = ()
 
 
 class StateRecord(msgspec.Struct, frozen=True, tag="state"):
@@ -112,14 +116,9 @@ class ClusterState:
     """Nodes, groups, networks and the event queue, as all members agree on them."""
 
     def __init__(self, configuration: Configuration, serial: int = 0) -> None:
-        self.configuration = configuration
-        self.digest_of_configuration = configuration_digest(configuration)
         self.serial = serial
-        self.node_ids = {node.name: node.id for node in configuration.nodes}
-        self.node_names = {node.id: node.name for node in configuration.nodes}
-        self.group_ids = {group.name: number for number, group in enumerate(configuration.groups, start=1)}
-        self.nodes: dict[int, NodeWord] = dict.fromkeys(self.node_names, "down")
-        self.groups: dict[str, GroupState] = {group.name: GroupState() for group in configuration.groups}
+        self.nodes: dict[int, NodeWord] = {}
+        self.groups: dict[str, GroupState] = {}
         self.networks_down: set[tuple[int, str]] = set()
         self.addresses_down: set[tuple[int, str]] = set()
         self.queue: list[Event] = []
@@ -135,6 +134,21 @@ class ClusterState:
         self.plan_step = 0
         self.version = 0
         """How many protocols of the group have ended since it was founded."""
+        self.staged: Configuration | None = None
+        """What this node has for the next dynamic reconfiguration; not replicated, the event's digest names it."""
+        self.former: Configuration | None = None
+        """What counted before the dynamic reconfiguration that runs."""
+        self._use(configuration)
+
+    def _use(self, configuration: Configuration) -> None:
+        """Everything that is derived from the configuration; nodes and groups that were known keep their states."""
+        self.configuration = configuration
+        self.digest_of_configuration = configuration_digest(configuration)
+        self.node_ids = {node.name: node.id for node in configuration.nodes}
+        self.node_names = {node.id: node.name for node in configuration.nodes}
+        self.group_ids = {group.name: number for number, group in enumerate(configuration.groups, start=1)}
+        self.nodes = {node: self.nodes.get(node, "down") for node in self.node_names}
+        self.groups = {group.name: self.groups.get(group.name, GroupState()) for group in configuration.groups}
         self.policies = tuple(
             GroupPolicy(
                 group.name,
@@ -155,6 +169,25 @@ class ClusterState:
             group.name: frozenset(networks[label] for label in group.resource("SERVICE_LABEL") if label in networks)
             for group in configuration.groups
         }
+
+    def reconfigure(self, configuration: Configuration) -> None:
+        """Another configuration counts from now on (dynamic reconfiguration)."""
+        self.former = self.configuration
+        self._use(configuration)
+        known = {(self.node_ids.get(label.node, 0), label.network) for label in configuration.labels}
+        self.networks_down &= known
+        self.addresses_down = {(node, entry) for node, entry in self.addresses_down if entry in self.boot_addresses}
+        self.plan = tuple(item for item in self.plan if item.group in self.groups)
+
+    def plan_items(self) -> tuple[PlanItem, ...]:
+        """The plan as far as its groups are known: those of a dynamic reconfiguration come and go with it."""
+        return tuple(item for item in self.plan if item.group in self.groups)
+
+    def preview(self, configuration: Configuration) -> ClusterState:
+        """This state under another configuration."""
+        copy = ClusterState(configuration)
+        copy.install(self.record())
+        return copy
 
     # The record of it.
 

@@ -32,6 +32,9 @@ from daemons.clstrmgr.inputs import (
     Notified,
     Preamble,
     Publish,
+    ReadStaged,
+    ReconfigurationEnded,
+    Reconfigured,
     Reported,
     ResourceUpdated,
     RunMethod,
@@ -39,6 +42,7 @@ from daemons.clstrmgr.inputs import (
     RunScript,
     Send,
     SignalMonitor,
+    Staged,
     Store,
     Subsystems,
     UnwatchProcesses,
@@ -213,13 +217,40 @@ class ClusterManagerDaemon(Daemon):
             self.core.node_id = own.id
         self.files = LogFiles.of(self.root, configuration)
         self.files.prepare()
+        self.pump.feed(Configured(configuration, self._programs_of(configuration)))
+
+    def _programs_of(self, configuration: Configuration | None) -> dict[str, Program]:
+        """The product's recovery programs and those of user-defined events."""
         programs = dict(self._programs)
         for event in configuration.user_events if configuration is not None else ():
             self._read_program(programs, event.name, event.program)
-        self.pump.feed(Configured(configuration, programs))
+        return programs
 
     def _activate(self) -> None:
-        """Copy the default object classes to the active directory and use those."""
+        """Copy the default object classes to the active directory and use those.
+
+        Raises:
+            OSError: the active directory cannot be written.
+        """
+        self._copy_to_active(model.DCD)
+        self._use(self._load(model.ACD))
+
+    def _read_staged(self) -> None:
+        staged = self._load(model.SCD)
+        self.pump.feed(Staged(staged, self._programs_of(staged)))
+
+    def _reconfigured(self, configuration: Configuration) -> None:
+        """The staged configuration counts from now on."""
+        try:
+            self._copy_to_active(model.SCD)
+        except OSError as error:
+            self.log.write(f"{model.ACD}: {error}")
+        self._configuration = configuration
+        self.files = LogFiles.of(self.root, configuration)
+        self.files.prepare()
+        self.spawn(self._user_events(True))
+
+    def _copy_to_active(self, source: str) -> None:
         active = self.root.path(model.ACD)
         fresh, old = f"{active}.new", f"{active}.old"
         for directory in (fresh, old):
@@ -227,7 +258,7 @@ class ClusterManagerDaemon(Daemon):
         os.makedirs(fresh)
         for name in model.CLASSES:
             try:
-                shutil.copy2(f"{self.root.path(model.DCD)}/{name}", f"{fresh}/{name}")
+                shutil.copy2(f"{self.root.path(source)}/{name}", f"{fresh}/{name}")
             except FileNotFoundError:
                 continue
         try:
@@ -237,7 +268,6 @@ class ClusterManagerDaemon(Daemon):
         os.rename(fresh, active)
         shutil.rmtree(old, ignore_errors=True)
         self._stamp = self._stamp_of(model.DCD)
-        self._use(self._load(model.ACD))
 
     async def _watch(self) -> None:
         """While services are down: follow the object classes, and stay in touch with Group Services."""
@@ -332,6 +362,12 @@ class ClusterManagerDaemon(Daemon):
                 self.files.append(preamble(sentences))
             case EventMark():
                 self._mark(effect)
+            case ReadStaged():
+                self._read_staged()
+            case ReconfigurationEnded():
+                shutil.rmtree(self.root.path(model.SCD), ignore_errors=True)
+            case Reconfigured(configuration):
+                self._reconfigured(configuration)
             case Subsystems(start, clinfo):
                 self._subsystems(start, clinfo)
             case Store(serial):
@@ -529,13 +565,12 @@ class ClusterManagerDaemon(Daemon):
                 self._published = self._picture()
                 self._watchers.add(connection)
                 connection.send(self._published)
-            case messages.ReloadConfiguration():
+            case messages.Reconfigure() if self.core.in_group:
+                self._read_staged()
+                await self._operator(connection, request)
+            case messages.Reconfigure() | messages.ReloadConfiguration():
                 self.reload()
                 connection.send(messages.Done())
-            case messages.Reconfigure():
-                self.reload()
-                later = "Cluster services are active: the change takes effect when they start next."
-                connection.send(messages.Done("restart", later) if self.core.in_group else messages.Done())
             case messages.SystemEvent():
                 news = self.core.is_news(request)
                 self.pump.feed(Reported(request))

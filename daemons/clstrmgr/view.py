@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from daemons.clstrmgr import events
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.messages import (
     AddressView,
@@ -78,6 +79,8 @@ def _substate(core: ClusterManager) -> SubstateWord:
         return "error"
     if core.cluster is None and core.joining is None:
         return "unknown"
+    if core.run is not None and core.run.event.name in events.RECONFIGURATIONS:
+        return "reconfig"
     return "stable" if state == "ST_STABLE" else "unstable"
 
 

@@ -57,7 +57,8 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     """Rides on a vote: what a member has to say about the phase ``phase``, in which it ran its commands.
 
     Group Services hands on one message of a phase, so a member whose report was not the one says it again, and nobody
-    runs a command until a phase begins without a report.
+    runs a command until a phase begins without a report. ``unprepared``: the member does not have the configuration of
+    a dynamic reconfiguration, which is called off.
     """
 
     serial: int
@@ -66,6 +67,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     groups: tuple[GroupOutcome, ...] = ()
     failed_script: str = ""
     status: int = 0
+    unprepared: bool = False
 
 
 Message: TypeAlias = Enqueue | NodeGone | ApplicationMark | RunEvent | Report | StateRecord

@@ -117,8 +117,17 @@ class ManagerProcess(Process):
 
     def execute(self, effect: Any) -> None:
         match effect:
-            case inputs.Publish() | inputs.Preamble() | inputs.Log() | inputs.Subsystems():
+            case (
+                inputs.Publish()
+                | inputs.Preamble()
+                | inputs.Log()
+                | inputs.Subsystems()
+                | inputs.Reconfigured()
+                | inputs.ReconfigurationEnded()
+            ):
                 pass
+            case inputs.ReadStaged():
+                self.feed(inputs.Staged(None, {}))
             case inputs.Send(request):
                 self._send(request)
             case inputs.RunMonitor(run):

@@ -21,6 +21,8 @@ from daemons.clstrmgr.inputs import (
     MonitorEnded,
     Notified,
     ProcessesCounted,
+    ReadStaged,
+    ReconfigurationEnded,
     ResourceUpdated,
     RunMethod,
     RunMonitor,
@@ -28,6 +30,7 @@ from daemons.clstrmgr.inputs import (
     ScriptEnded,
     Send,
     SignalMonitor,
+    Staged,
     UnwatchProcesses,
     WatchProcesses,
 )
@@ -150,6 +153,8 @@ class Ring:
         self._requests = 0
         self._settings = settings
         self.jobs: list[tuple[int, str]] = []
+        self.staged: dict[int, Configuration] = {}
+        self.staged_programs: dict[str, Program] = {}
         for number in range(1, len(configured.nodes) + 1):
             self.boot(number)
 
@@ -242,6 +247,12 @@ class Ring:
                     self.watches.pop((number, run), None)
                 case Log(text):
                     self.logs.append(f"{self.now} node{number} {text}")
+                case ReadStaged():
+                    self._queue.appendleft(
+                        lambda number=number: self.feed(number, Staged(self.staged.get(number), self.staged_programs))
+                    )
+                case ReconfigurationEnded():
+                    self.staged.pop(number, None)
                 case Exit():
                     self.exits[number] = effect
                 case _:

@@ -1,0 +1,155 @@
+"""Dynamic reconfiguration (DARE): a new configuration for a cluster whose services are active.
+
+The order is the product's: resources that go are released, the topology changes, resources that come are acquired.
+A group that is changed keeps running: only what was taken out of it is released, only what was put in is acquired.
+Unaffected groups see nothing. All members have the new configuration before the event; its digest is in the event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from daemons.clstrmgr import events
+from daemons.clstrmgr.events import Event, Stage
+from daemons.clstrmgr.replicated import ClusterState, PlanItem, configuration_digest
+from daemons.cluster import placement
+from daemons.cluster.configuration import Configuration, ResourceGroup
+
+_TOPOLOGY: Final = ("nodes", "networks", "sites")
+_RESOURCES: Final = ("groups", "controllers", "monitors", "tapes", "dependencies", "location_dependencies", "timers")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is different between two configurations."""
+
+    topology: bool
+    resources: bool
+
+    @classmethod
+    def between(cls, old: Configuration, new: Configuration) -> Changes:
+        """Compare."""
+        return cls(
+            topology=any(getattr(old, name) != getattr(new, name) for name in _TOPOLOGY)
+            or _labels(old, service=False) != _labels(new, service=False),
+            resources=any(getattr(old, name) != getattr(new, name) for name in _RESOURCES)
+            or _labels(old, service=True) != _labels(new, service=True),
+        )
+
+    @property
+    def event(self) -> str:
+        """The engine's name of the event that makes the changes."""
+        if self.topology:
+            return events.DARE_CONFIGURATION if self.resources else events.DARE_TOPOLOGY
+        return events.DARE_RESOURCE
+
+
+def event_for(cluster: ClusterState, node: int) -> Event:
+    """The event for the staged configuration."""
+    assert cluster.staged is not None
+    name = Changes.between(cluster.configuration, cluster.staged).event
+    return Event(name, node, digest=configuration_digest(cluster.staged))
+
+
+def objection(cluster: ClusterState, new: Configuration) -> str:
+    """Why the change cannot be made while services are active, a sentence; "" if it can."""
+    old = cluster.configuration
+    if (old.cluster.id, old.cluster.name) != (new.cluster.id, new.cluster.name):
+        return "The cluster's name cannot be changed while cluster services are active."
+    if any("UNMANAGED" in group.states.values() for group in cluster.groups.values()):
+        return "There are unmanaged resource groups: dynamic reconfiguration is not possible."
+    for number, name in cluster.node_names.items():
+        if cluster.nodes[number] in ("down", "unknown"):
+            continue
+        after = new.node(name)
+        if after is None or after.id != number:
+            return f"Cluster services are active on node {name}: stop them before the node is removed."
+        for label in old.labels:
+            if label.function == "boot" and label.node == name and label not in new.labels:
+                same = any(entry.node == name and entry.interface == label.interface for entry in new.labels)
+                if same:
+                    return f"The address of interface {label.interface} of node {name} is in use and cannot change."
+    return ""
+
+
+def items(cluster: ClusterState) -> tuple[PlanItem, ...]:
+    """What the event does to each group."""
+    old, new = cluster.configuration, cluster.staged
+    assert new is not None
+    preview = cluster.preview(new)
+    found: list[PlanItem] = []
+    for group in old.groups:
+        states = cluster.groups[group.name]
+        holders = tuple(node for node, state in sorted(states.states.items()) if state in (*placement.HELD, "ERROR"))
+        after = new.group(group.name)
+        if after is None:
+            found.append(PlanItem(group.name, holders, (), False))
+            continue
+        outside = tuple(node for node in holders if cluster.node_names.get(node) not in after.nodes)
+        if outside:
+            found.append(_moved(preview, group.name, outside))
+        elif _resources(group, without=after) or _resources(after, without=group):
+            online = tuple(node for node in holders if states.state(node) == "ONLINE")
+            found.append(PlanItem(group.name, (), (), False, change=online))
+    added = [group.name for group in new.groups if old.group(group.name) is None]
+    found += [item for name in added if (item := _started(preview, name)) is not None]
+    return tuple(found)
+
+
+def _moved(preview: ClusterState, name: str, outside: tuple[int, ...]) -> PlanItem:
+    """The group's node list no longer has the nodes that hold it."""
+    policy = next(policy for policy in preview.policies if policy.name == name)
+    target = 0 if policy.concurrent else placement.next_place(policy, preview.situations()[name], outside[0])
+    return PlanItem(name, outside, (target,) if target else (), not target)
+
+
+def _started(preview: ClusterState, name: str) -> PlanItem | None:
+    """A new group is placed as if its nodes came up, one after the other."""
+    policy = next(policy for policy in preview.policies if policy.name == name)
+    acquire: list[int] = []
+    for node in policy.nodes:
+        if preview.nodes.get(node) != "up" or (acquire and not policy.concurrent):
+            continue
+        decisions = placement.place(placement.NodeJoined(node), preview.policies, preview.situations())
+        acquire += [number for entry in decisions if entry.group == name for number in entry.acquire]
+    return PlanItem(name, (), tuple(dict.fromkeys(acquire)), False) if acquire else None
+
+
+def job_configuration(cluster: ClusterState, stage: Stage) -> Configuration:
+    """The configuration that the jobs of a stage are made from: changed groups have only what goes, or what comes."""
+    former = cluster.former or cluster.configuration
+    new = cluster.staged or cluster.configuration
+    here, there = (former, new) if stage is Stage.RELEASE else (new, former)
+    changed = {item.group for item in cluster.plan if item.change}
+    groups = tuple(
+        msgspec.structs.replace(group, resources=_resources(group, without=there.group(group.name)))
+        if group.name in changed
+        else group
+        for group in here.groups
+    )
+    return msgspec.structs.replace(here, groups=groups)
+
+
+def with_work(configuration: Configuration, groups: tuple[str, ...], partial: frozenset[str]) -> tuple[str, ...]:
+    """The groups of a stage without those that are only changed and have nothing to lose, or to gain, in it."""
+    empty = {group.name for group in configuration.groups if not group.resources}
+    return tuple(name for name in groups if name not in partial & empty)
+
+
+def is_due(event: Event, step: tuple[str, ...]) -> bool:
+    """Does the new configuration count from this step of the recovery program (names of scripts) on?"""
+    return event.name in events.RECONFIGURATIONS and bool(
+        {"reconfig_topology_start", "reconfig_resource_acquire"} & set(step)
+    )
+
+
+def _resources(group: ResourceGroup, without: ResourceGroup | None) -> tuple[tuple[str, str], ...]:
+    other = set(without.resources) if without is not None else set()
+    return tuple(pair for pair in group.resources if pair not in other)
+
+
+def _labels(configuration: Configuration, service: bool) -> set[object]:
+    return {label for label in configuration.labels if (label.function == "service") == service}
