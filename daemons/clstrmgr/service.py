@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from daemons.clstrmgr import messages, user_events
+from daemons.clstrmgr import messages
 from daemons.clstrmgr.activity import Settings
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary, preamble
@@ -49,18 +49,15 @@ from daemons.clstrmgr.inputs import (
     WatchProcesses,
 )
 from daemons.clstrmgr.methods import MethodRunner
-from daemons.clstrmgr.recovery_program import Program, ProgramFault
-from daemons.clstrmgr.recovery_program import parse as parse_program
-from daemons.clstrmgr.rules import RulesFault
-from daemons.clstrmgr.rules import parse as parse_rules
+from daemons.clstrmgr.object_classes import EVENTS, ObjectClasses
 from daemons.clstrmgr.scripts import ScriptRunner
+from daemons.clstrmgr.subsystems import SubsystemControl
 from daemons.clstrmgr.view import long_status, snapshot
 from daemons.clstrmgr.wire import group_name
 from daemons.cluster import configuration as model
-from daemons.cluster.configuration import Configuration, ConfigurationFault
+from daemons.cluster.configuration import Configuration
 from daemons.cthags import messages as cthags
 from daemons.cthags.client import GroupServices, Unreachable
-from daemons.ctrmc.client import NoSession
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import LocalConnection, LocalServer
@@ -68,12 +65,10 @@ from daemons.runtime.pump import Pump
 from srcctl.machine import RemoteFault
 from srcctl.node.processes import MARK_VARIABLE, Membership
 from srcctl.node.root import replace_file
-from srcctl.odm import OdmError, Repository
 
 request_codec: Codec[messages.Request] = Codec(messages.Request)
 answer_codec: Codec[messages.Answer] = Codec(messages.Answer)
 
-EVENTS = "/usr/es/sbin/cluster/events"
 UTILITIES = "/usr/es/sbin/cluster/utilities"
 CLEXIT = f"{UTILITIES}/clexit.rc"
 MERGE_ACTION = f"{EVENTS}/utils/cl_merge_action"
@@ -119,19 +114,17 @@ class ClusterManagerDaemon(Daemon):
         self._started_at = int(time.time())
         self._last_change = self._started_at
         self._configuration: Configuration | None = None
-        self._stamp: object = None
         self._cthags: GroupServices | None = None
         self._requests: dict[int, Callable[[messages.Answer], None]] = {}
         self._request = 0
-        self._subsystem_work: set[asyncio.Task[None]] = set()
-        self._user_events_watched = True
+        self.subsystems = SubsystemControl(self.root, self.spawn, self.log.write)
         self._watchers: set[Connection] = set()
         self._published: messages.ClusterSnapshot | None = None
         self._overrides: dict[str, int] = {}
         self._override_times: dict[str, int] = {}
         self._summary: Summary | None = None
         self._src_stop = False
-        self._programs: dict[str, Program] = self._read_programs()
+        self.classes = ObjectClasses(self.root, self.identity.node, self._real_path, self.log.write)
         self.core = ClusterManager(
             self.identity.number,
             self.identity.node,
@@ -158,56 +151,17 @@ class ClusterManagerDaemon(Daemon):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
-    def _read_programs(self) -> dict[str, Program]:
-        programs: dict[str, Program] = {}
-        try:
-            with open(self.root.path(f"{EVENTS}/rules.hacmprd"), encoding="utf-8") as file:
-                rules = parse_rules(file.read())
-        except (OSError, UnicodeDecodeError, RulesFault) as fault:
-            self.log.write(f"rules.hacmprd: {fault}")
-            return programs
-        for name, rule in rules.items():
-            self._read_program(programs, name, rule.program)
-        return programs
-
-    def _read_program(self, programs: dict[str, Program], name: str, path: str) -> None:
-        try:
-            with open(self._real_path(path), encoding="utf-8") as file:
-                programs[name] = parse_program(path, file.read())
-        except (OSError, UnicodeDecodeError, ProgramFault) as fault:
-            self.log.write(f"{name}: {fault}")
-
     def _real_path(self, path: str) -> str:
         """Where an administrator's file lies: on the node, else on the host."""
         own = self.root.path(path)
         return own if os.path.exists(own) else path
 
-    def _stamp_of(self, directory: str) -> object:
-        stamps = []
-        for name in model.CLASSES:
-            try:
-                info = os.stat(f"{self.root.path(directory)}/{name}")
-                stamps.append((info.st_mtime_ns, info.st_ino, info.st_size))
-            except OSError:
-                stamps.append((0, 0, 0))
-        return stamps
-
-    def _load(self, directory: str) -> Configuration | None:
-        try:
-            loaded = model.load(Repository(self.root, directory))
-        except (ConfigurationFault, OdmError, OSError) as fault:
-            self.log.write(f"the configuration in {directory} cannot be used: {fault}")
-            return None
-        own = loaded.node(self.identity.node) if loaded is not None else None
-        # A node gets its id by synchronization; before that nothing can be started.
-        return loaded if own is not None and own.id > 0 else None
-
     def reload(self) -> None:
         """Read the configuration again. It counts at once while services are down, else from the next start on."""
         if self.core.in_group or self.core.joining is not None:
             return
-        self._stamp = self._stamp_of(model.DCD)
-        self._use(self._load(model.DCD))
+        self.classes.note()
+        self._use(self.classes.load(model.DCD))
 
     def _use(self, configuration: Configuration | None) -> None:
         self._configuration = configuration
@@ -217,14 +171,7 @@ class ClusterManagerDaemon(Daemon):
             self.core.node_id = own.id
         self.files = LogFiles.of(self.root, configuration)
         self.files.prepare()
-        self.pump.feed(Configured(configuration, self._programs_of(configuration)))
-
-    def _programs_of(self, configuration: Configuration | None) -> dict[str, Program]:
-        """The product's recovery programs and those of user-defined events."""
-        programs = dict(self._programs)
-        for event in configuration.user_events if configuration is not None else ():
-            self._read_program(programs, event.name, event.program)
-        return programs
+        self.pump.feed(Configured(configuration, self.classes.programs_of(configuration)))
 
     def _activate(self) -> None:
         """Copy the default object classes to the active directory and use those.
@@ -232,42 +179,23 @@ class ClusterManagerDaemon(Daemon):
         Raises:
             OSError: the active directory cannot be written.
         """
-        self._copy_to_active(model.DCD)
-        self._use(self._load(model.ACD))
+        self.classes.activate(model.DCD)
+        self._use(self.classes.load(model.ACD))
 
     def _read_staged(self) -> None:
-        staged = self._load(model.SCD)
-        self.pump.feed(Staged(staged, self._programs_of(staged)))
+        staged = self.classes.load(model.SCD)
+        self.pump.feed(Staged(staged, self.classes.programs_of(staged)))
 
     def _reconfigured(self, configuration: Configuration) -> None:
         """The staged configuration counts from now on."""
         try:
-            self._copy_to_active(model.SCD)
+            self.classes.activate(model.SCD)
         except OSError as error:
             self.log.write(f"{model.ACD}: {error}")
         self._configuration = configuration
         self.files = LogFiles.of(self.root, configuration)
         self.files.prepare()
-        self.spawn(self._user_events(True))
-
-    def _copy_to_active(self, source: str) -> None:
-        active = self.root.path(model.ACD)
-        fresh, old = f"{active}.new", f"{active}.old"
-        for directory in (fresh, old):
-            shutil.rmtree(directory, ignore_errors=True)
-        os.makedirs(fresh)
-        for name in model.CLASSES:
-            try:
-                shutil.copy2(f"{self.root.path(source)}/{name}", f"{fresh}/{name}")
-            except FileNotFoundError:
-                continue
-        try:
-            os.rename(active, old)
-        except FileNotFoundError:
-            pass
-        os.rename(fresh, active)
-        shutil.rmtree(old, ignore_errors=True)
-        self._stamp = self._stamp_of(model.DCD)
+        self.subsystems.watch_user_events(configuration)
 
     async def _watch(self) -> None:
         """While services are down: follow the object classes, and stay in touch with Group Services."""
@@ -275,7 +203,7 @@ class ClusterManagerDaemon(Daemon):
             await asyncio.sleep(CONFIGURATION_POLL)
             if self.core.in_group:
                 continue
-            if self._stamp != self._stamp_of(model.DCD):
+            if self.classes.changed():
                 self.reload()
             if self.core.configuration is not None:
                 await self._connect()
@@ -369,7 +297,7 @@ class ClusterManagerDaemon(Daemon):
             case Reconfigured(configuration):
                 self._reconfigured(configuration)
             case Subsystems(start, clinfo):
-                self._subsystems(start, clinfo)
+                self.subsystems.change(start, clinfo, self._configuration)
             case Store(serial):
                 self._write_serial(serial)
             case Publish():
@@ -463,41 +391,6 @@ class ClusterManagerDaemon(Daemon):
         self._published = picture = self._picture()
         for watcher in self._watchers:
             watcher.send(picture)
-
-    def _subsystems(self, start: bool, clinfo: bool) -> None:
-        names = ["clevmgrdES", "clinfoES"] if clinfo else ["clevmgrdES"]
-        for name in names:
-            task = self.spawn(self._subsystem("startsrc" if start else "stopsrc", name))
-            self._subsystem_work.add(task)
-            task.add_done_callback(self._subsystem_work.discard)
-
-        task = self.spawn(self._user_events(start))
-        self._subsystem_work.add(task)
-        task.add_done_callback(self._subsystem_work.discard)
-
-    async def _user_events(self, start: bool) -> None:
-        """Have RMC watch user-defined events, while services are active; without any RMC is not asked."""
-        defined = self._configuration.user_events if self._configuration is not None else ()
-        if not defined and not self._user_events_watched:
-            return
-        try:
-            complaints = await asyncio.to_thread(user_events.watch, self.root, defined if start else ())
-        except NoSession as error:
-            complaints = [str(error)]
-        self._user_events_watched = start and bool(defined)
-        for complaint in complaints:
-            self.log.write(f"user-defined events: {complaint}")
-
-    async def _subsystem(self, command: str, name: str) -> None:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                command, "-s", name, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-        except OSError as error:
-            self.log.write(f"{command} -s {name}: {error.strerror}")
-            return
-        output, _ = await process.communicate()
-        self.log.write(f"{command} -s {name}: {output.decode(errors='replace').strip()}")
 
     async def _give_way(self, status: int, action: str) -> None:
         """The other side of a merge stays: the action plan ends this node. Where that fails clexit.rc halts it."""
@@ -622,7 +515,7 @@ class ClusterManagerDaemon(Daemon):
         self.pump.feed(Asked(number, request))  # type: ignore[arg-type]
         result = await done
         # Whoever asked finds the subsystems that go with cluster services started or stopped.
-        await asyncio.gather(*self._subsystem_work, return_exceptions=True)
+        await self.subsystems.settled()
         connection.send(messages.Done(result.error, result.message, self._picture()))
 
     # SRC.
@@ -664,7 +557,7 @@ class ClusterManagerDaemon(Daemon):
 
     async def refresh(self) -> str | None:
         """Read rules, recovery programs and configuration again."""
-        self._programs = self._read_programs()
+        self.classes.read_programs()
         if self.core.in_group:
             self._use(self._configuration)
         else:
