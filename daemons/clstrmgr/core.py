@@ -33,6 +33,7 @@ from daemons.clstrmgr.inputs import (
     Publish,
     ReadStaged,
     Reported,
+    ResourceMonitoring,
     ResourceUpdated,
     ScriptEnded,
     Staged,
@@ -77,6 +78,8 @@ class ClusterManager(OperatorDesk):
                     self.programs = {**self.programs, **value.programs}
             case Asked(request, what):
                 self._asked(request, what)
+            case ResourceMonitoring(reachable):
+                self._watch_resource_monitoring(reachable)
             case Reported(event):
                 self._reported(event)
             case Tick():
@@ -94,6 +97,8 @@ class ClusterManager(OperatorDesk):
         """When a Tick is wanted."""
         deadlines = [time for time in (self._retry_at, self._settle_at) if time is not None]
         deadlines.extend(self._monitor_deadlines())
+        if self._rmc_lost_at is not None:
+            deadlines.append(self._rmc_lost_at + self._rmc_grace())
         if self._in_flight:
             deadlines.append(self._sent_at + self.settings.resend)
         if self.run is not None:
@@ -372,6 +377,7 @@ class ClusterManager(OperatorDesk):
         self.members = ()
         self.self_provider = None
         self._leaving = False
+        self._rmc_lost_at = None
         self.outbox.clear()
         self._settle_at = None
         self._effects.append(Subsystems(start=False, clinfo=True))
@@ -443,7 +449,23 @@ class ClusterManager(OperatorDesk):
             if self.cluster is not None and self.members and self.members[0] == self.node_id:
                 self._want(Event(events.RG_ONLINE, self.node_id, mode=events.SETTLE))
         self._warn_if_too_long()
+        if self._rmc_lost_at is not None and now >= self._rmc_lost_at + self._rmc_grace():
+            seconds = self._rmc_grace() // settings.settling_scale
+            self._die(f"Resource monitoring (ctrmc) was not restarted within {seconds} seconds: the node fails")
         self._monitor_tick()
+
+    def _watch_resource_monitoring(self, reachable: bool) -> None:
+        """ctrmc is a critical daemon: a node without it fails when the time for its restart is over."""
+        if reachable or not self.services:
+            self._rmc_lost_at = None
+        elif self._rmc_lost_at is None:
+            self._rmc_lost_at = self._now
+            self._log("Resource monitoring (ctrmc) cannot be reached")
+
+    def _rmc_grace(self) -> int:
+        assert self.configuration is not None
+        value = self.configuration.setting("CRIT_DAEMON_RESTART_GRACE_PERIOD", "60")
+        return (int(value) if value.isdigit() else 60) * self.settings.settling_scale
 
     def _log_state(self) -> None:
         if self.state != self._logged_state:

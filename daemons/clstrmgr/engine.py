@@ -55,7 +55,7 @@ class EventEngine(Foundation):
         if program is None:
             self._log(f"no recovery program for {event.name}")
             program = Program("", ())
-        limit = self.settings.event_limit
+        limit = self._limit("MAX_EVENT_TIME", self.settings.event_limit)
         if event.name in (
             events.JOIN_NODE,
             events.FAIL_NODE,
@@ -64,7 +64,7 @@ class EventEngine(Foundation):
             events.RG_OFFLINE,
             *events.RECONFIGURATIONS,
         ):
-            limit += self.settings.group_limit
+            limit += self._limit("MAX_RG_PROCESSING_TIME", self.settings.group_limit)
         run = Run(event, program, phase.token, self._now, next_warning=self._now + limit)
         self.run = run
         if event.name in events.RECONFIGURATIONS:
@@ -393,6 +393,11 @@ class EventEngine(Foundation):
 
     def _script(self, number: int) -> Script | None:
         return next((script for script in self.scripts if script.run == number and script.started), None)
+
+    def _limit(self, name: str, default: int) -> int:
+        """A time that the administrator may have set, in microseconds; what is no number counts as not set."""
+        value = self.configuration.setting(name) if self.configuration is not None else ""
+        return int(value) * SECOND if value.isdigit() else default
 
     def _warn_if_too_long(self) -> None:
         run = self.run

@@ -77,6 +77,7 @@ class Foundation:
         self._sent_at = 0
         self._retry_at: int | None = None
         self._settle_at: int | None = None
+        self._rmc_lost_at: int | None = None
         self._alive: frozenset[int] = frozenset()
         self._boots: dict[int, int] = {}
         """The newest boot of each node that Group Services has told of."""

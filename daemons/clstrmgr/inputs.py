@@ -46,6 +46,13 @@ class GroupServicesLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceMonitoring:
+    """Whether ctrmc can be reached, as often as the shell looks."""
+
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ScriptEnded:
     """A command that ``RunScript`` started ended with this exit status (127: it could not be run)."""
 
@@ -126,6 +133,7 @@ Input: TypeAlias = (
     | MonitorEnded
     | ProcessesCounted
     | Asked
+    | ResourceMonitoring
     | Reported
     | Tick
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from daemons.clstrmgr.inputs import (
     ReconfigurationEnded,
     Reconfigured,
     Reported,
+    ResourceMonitoring,
     ResourceUpdated,
     RunMethod,
     RunMonitor,
@@ -58,11 +60,13 @@ from daemons.cluster import configuration as model
 from daemons.cluster.configuration import Configuration
 from daemons.cthags import messages as cthags
 from daemons.cthags.client import GroupServices, Unreachable
+from daemons.ctrmc.messages import SOCKET_PATH as RMC_SOCKET
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import LocalConnection, LocalServer
 from daemons.runtime.pump import Pump
 from srcctl.machine import RemoteFault
+from srcctl.node import sockets
 from srcctl.node.processes import MARK_VARIABLE, Membership
 from srcctl.node.root import replace_file
 
@@ -198,15 +202,27 @@ class ClusterManagerDaemon(Daemon):
         self.subsystems.watch_user_events(configuration)
 
     async def _watch(self) -> None:
-        """While services are down: follow the object classes, and stay in touch with Group Services."""
+        """While services are down: follow the object classes, and stay in touch with Group Services.
+
+        While they are up: see whether ctrmc is.
+        """
         while True:
             await asyncio.sleep(CONFIGURATION_POLL)
             if self.core.in_group:
+                self._look_at_rmc()
                 continue
             if self.classes.changed():
                 self.reload()
             if self.core.configuration is not None:
                 await self._connect()
+
+    def _look_at_rmc(self) -> None:
+        try:
+            sockets.connect(self.root.path(RMC_SOCKET), socket.SOCK_STREAM, 0.1).close()
+        except OSError:
+            self.pump.feed(ResourceMonitoring(reachable=False))
+        else:
+            self.pump.feed(ResourceMonitoring(reachable=True))
 
     # Group Services.
 

@@ -242,8 +242,9 @@ def long_status(core: ClusterManager) -> str:
     """The text of ``lssrc -ls clstrmgrES``.
 
     Line 1 is the state line; no other line may contain the word "state" in lower case, because monitors search for it.
-    ``i_local_nodeid`` is an index from 0 into the members, ``my_handle`` the node's id. Dynamic node priority values
-    are not collected, so none is shown.
+    ``my_handle`` is the node's id, ``i_local_nodeid`` an index from 0 into the members in the order of their names (in
+    both captures the node with handle 2 has the lesser name and the index 0), ``i_local_siteid`` one into the sites.
+    Dynamic node priority values are not collected, so none is shown.
     """
     lines = [
         f"Current state: {core.state}",
@@ -253,11 +254,14 @@ def long_status(core: ClusterManager) -> str:
     cluster = core.cluster
     if cluster is None:
         return "\n".join(lines)
-    handles = sorted(core.members)
-    index = handles.index(core.node_id) if core.node_id in handles else -1
+    by_name = sorted(core.members, key=lambda node: cluster.node_names.get(node, ""))
+    index = {handle: position for position, handle in enumerate(by_name)}
+    sites = [site.name for site in cluster.configuration.sites]
+    own_site = cluster.configuration.site_of(core.node_name)
+    site = sites.index(own_site) if own_site else -1
     lines += [
-        f"i_local_nodeid {index}, i_local_siteid -1, my_handle {core.node_id}",
-        "     ".join(f"ml_idx[{handle}]={position}" for position, handle in enumerate(handles)),
+        f"i_local_nodeid {index.get(core.node_id, -1)}, i_local_siteid {site}, my_handle {core.node_id}",
+        "     ".join(f"ml_idx[{handle}]={index[handle]}" for handle in sorted(index)),
         f"There are {len(cluster.queue)} events on the Ibcast queue",
         f"There are {len(core.outbox)} events on the RM Ibcast queue",
         f"CLversion: {cluster.configuration.cluster.version}",

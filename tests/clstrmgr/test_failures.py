@@ -7,9 +7,10 @@ import pytest
 
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.foundation import EXIT_CODE
-from daemons.clstrmgr.inputs import Notified, Reported, RunScript
+from daemons.clstrmgr.inputs import Notified, Reported, ResourceMonitoring, RunScript
 from daemons.clstrmgr.wire import group_name
 from daemons.cthags import messages as cthags
+from srcctl.machine import TICK
 from tests.clstrmgr.ring import Ring, configuration, group
 
 
@@ -263,6 +264,49 @@ def test_a_lost_disk_alone_moves_nothing() -> None:
     ring.feed(1, Reported(messages.SystemEvent("disk_lost", "hdisk2", "rg1vg", 1)))
     ring.settle()
     assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE", 3: "OFFLINE"}
+
+
+def test_node_without_resource_monitoring_fails_after_the_grace_period() -> None:
+    ring = three()
+    ring.feed(1, ResourceMonitoring(reachable=False))
+    ring.now += 59_000_000
+    ring.feed(1, ResourceMonitoring(reachable=False))
+    ring.feed(1, TICK)
+    assert 1 not in ring.exits
+    ring.feed(1, ResourceMonitoring(reachable=True))
+    ring.now += 59_000_000
+    ring.feed(1, TICK)
+    ring.feed(1, ResourceMonitoring(reachable=False))
+    ring.now += 60_000_000
+    ring.feed(1, TICK)
+    assert ring.exits[1].status == EXIT_CODE
+    assert "ctrmc" in ring.exits[1].reason
+
+
+def test_resource_monitoring_is_nothing_to_a_node_whose_services_are_down() -> None:
+    ring = three()
+    ring.feed(1, ResourceMonitoring(reachable=False))
+    ring.request(1, messages.StopServices("offline"))
+    ring.feed(1, ResourceMonitoring(reachable=False))
+    ring.now += 100_000_000
+    ring.feed(1, TICK)
+    assert 1 not in ring.exits
+
+
+def test_limits_of_events_are_the_administrators() -> None:
+    made = msgspec.structs.replace(
+        configuration(2, group("rg1", "node1 node2")),
+        settings=(("MAX_EVENT_TIME", "20"), ("MAX_RG_PROCESSING_TIME", "30")),
+    )
+    ring = Ring(made)
+    ring.start(1, 2)
+    ring.script_hook = lambda node, script: None if script.command == "rg_move_release" and node == 1 else 0
+    ring.ask(1, messages.MoveGroup("rg1", 2))
+    ring.settle()
+    for _ in range(6):
+        ring.now += 10_000_000
+        ring.settle()
+    assert any("config_too_long 50 " in line for line in ring.trace)
 
 
 def test_config_too_long_is_only_a_warning() -> None:
