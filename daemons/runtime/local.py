@@ -175,8 +175,7 @@ class LocalServer(Generic[SentT, ReceivedT]):
             if self._fault is not None:
                 self._fault(fault)
         except asyncio.CancelledError:
-            if self._server is not None and self._server.is_serving():
-                raise
+            pass  # the daemon ends; asyncio's stream callback would log the cancellation as a fault
         finally:
             self._tasks.discard(task)
             connection.close()
