@@ -15,6 +15,10 @@ LIMIT = 16 << 20
 
 COPIES = 7
 
+SYSLOG_LIMIT = 1 << 20
+SYSLOG_FILES = 8
+"""cluster.log is syslog's: ``rotate size 1m files 8``."""
+
 _ACTIONS = {
     "acquiring": "Acquiring resource group:",
     "releasing": "Releasing resource group:",
@@ -37,6 +41,7 @@ class LogFiles:
     hacmp_out: str
     cluster_log: str
     history: str
+    availability: str = ""
 
     @classmethod
     def of(cls, root: NodeRoot, configuration: Configuration | None) -> LogFiles:
@@ -50,6 +55,7 @@ class LogFiles:
             directory("hacmp.out", "/var/hacmp/log") + "/hacmp.out",
             directory("cluster.log", "/var/hacmp/adm") + "/cluster.log",
             directory("cluster.mmddyyyy", "/var/hacmp/adm/history"),
+            directory("clavan.log", "/var/hacmp/log") + "/clavan.log",
         )
 
     def prepare(self) -> None:
@@ -61,7 +67,18 @@ class LogFiles:
                 continue
 
     def cycle(self) -> None:
-        """Move hacmp.out to hacmp.out.1 and so on when it is of another day, or too large. Only between events."""
+        """Move hacmp.out to hacmp.out.1 and so on when it is of another day, or too large; cluster.log when it is.
+
+        Only between events.
+        """
+        try:
+            if os.stat(self.cluster_log).st_size > SYSLOG_LIMIT:
+                for number in range(SYSLOG_FILES - 2, -1, -1):
+                    if os.path.exists(f"{self.cluster_log}.{number}"):
+                        os.rename(f"{self.cluster_log}.{number}", f"{self.cluster_log}.{number + 1}")
+                os.rename(self.cluster_log, f"{self.cluster_log}.0")
+        except OSError:
+            pass
         try:
             info = os.stat(self.hacmp_out)
             if time.localtime(info.st_mtime)[:3] == time.localtime()[:3] and info.st_size < LIMIT:
@@ -75,8 +92,12 @@ class LogFiles:
 
     def append(self, text: str) -> None:
         """Append to hacmp.out; what cannot be written is lost."""
+        self.append_to(self.hacmp_out, text)
+
+    def append_to(self, path: str, text: str) -> None:
+        """Append to a log; what cannot be written is lost."""
         try:
-            descriptor = os.open(self.hacmp_out, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError:
             return
         try:

@@ -14,10 +14,11 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from daemons.clstrmgr import messages
+from daemons.clstrmgr import availability, messages
 from daemons.clstrmgr.activity import Settings
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary, preamble
+from daemons.clstrmgr.events import FAIL_NODE
 from daemons.clstrmgr.foundation import EXIT_CODE
 from daemons.clstrmgr.inputs import (
     Answer,
@@ -127,6 +128,7 @@ class ClusterManagerDaemon(Daemon):
         self._overrides: dict[str, int] = {}
         self._override_times: dict[str, int] = {}
         self._summary: Summary | None = None
+        self._noted: messages.ClusterSnapshot | None = None
         self._src_stop = False
         self.classes = ObjectClasses(self.root, self.identity.node, self._real_path, self.log.write)
         self.core = ClusterManager(
@@ -375,18 +377,31 @@ class ClusterManagerDaemon(Daemon):
         self._last_change = int(now)
         if mark.phase == "start":
             self._summary = Summary(mark.serial, mark.name, now)
+            if mark.name == FAIL_NODE and mark.node not in self.core.members:
+                self.files.append_to(
+                    self.files.availability, availability.failure(self._node_name(mark.node), now) + "\n"
+                )
         elif mark.phase == "complete" and self._summary is not None:
+            self._note_availability(now)
             if self.core.services or self._summary.lines:
                 self.files.append(self._summary.text(now))
             self._summary = None
         phase = "start" if mark.phase == "start" else "complete" if mark.phase == "complete" else "error"
-        names = self.core.cluster.node_names if self.core.cluster is not None else {}
         record = messages.EventRecord(
-            mark.serial, mark.name, mark.node, names.get(mark.node, ""), mark.network,
+            mark.serial, mark.name, mark.node, self._node_name(mark.node), mark.network,
             "start" if phase == "start" else "complete" if phase == "complete" else "error", int(now),
         )  # fmt: skip
         for watcher in self._watchers:
             watcher.send(record)
+
+    def _node_name(self, number: int) -> str:
+        return self.core.cluster.node_names.get(number, "") if self.core.cluster is not None else ""
+
+    def _note_availability(self, now: float) -> None:
+        picture = self._picture()
+        if lines := availability.lines(self._noted, picture, now):
+            self.files.append_to(self.files.availability, "".join(f"{line}\n" for line in lines))
+        self._noted = picture
 
     def _picture(self) -> messages.ClusterSnapshot:
         return snapshot(self.core, self._last_change, self._started_at, self._override_times)

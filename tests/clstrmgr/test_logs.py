@@ -1,0 +1,44 @@
+"""clavan.log, and the cycling of hacmp.out and cluster.log."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from daemons.clstrmgr import availability, messages, view
+from daemons.clstrmgr.eventlog import SYSLOG_LIMIT, LogFiles
+from tests.clstrmgr.ring import Ring, configuration, group
+
+
+def test_availability_of_groups_and_applications() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1, 2)
+    first = view.snapshot(ring.nodes[1])
+    started = availability.lines(None, first, 0)
+    assert [line.split(": ", 2)[2] for line in started] == ["umtrgonln:rg1:node1:", "umtappstart:rg1_app:node1:"]
+    assert all(re.match(r"AAA: \w{3} \w{3} \d\d \d\d:\d\d:\d\d:\d{4}: ", line) for line in started)
+    assert availability.lines(first, first, 0) == []
+    ring.request(1, messages.MoveGroup("rg1", 2))
+    moved = view.snapshot(ring.nodes[1])
+    stopped = availability.lines(first, moved, 0)
+    assert [line.split(": ", 2)[2] for line in stopped] == ["umtappstop:rg1_app:node1:", "umtrgoffln:rg1:node1:"]
+    assert availability.failure("node2", 0).endswith(": umtnodefail:node2:")
+
+
+def test_unmanaged_application_runs_on() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1, 2)
+    before = view.snapshot(ring.nodes[1])
+    ring.request(1, messages.StopServices("unmanage"))
+    assert availability.lines(before, view.snapshot(ring.nodes[1]), 0) == []
+
+
+def test_cluster_log_is_rotated_by_size(tmp_path: Path) -> None:
+    log = tmp_path / "cluster.log"
+    files = LogFiles(str(tmp_path / "hacmp.out"), str(log), str(tmp_path))
+    for number in range(10):
+        log.write_text(f"{number}\n" + "x" * SYSLOG_LIMIT)
+        files.cycle()
+    assert not log.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"cluster.log.{number}" for number in range(8)]
+    assert (tmp_path / "cluster.log.0").read_text().startswith("9\n")
