@@ -178,9 +178,11 @@ class Foundation:
         return [entry for entry in self.pending if entry.number == event.request]
 
     def _fail_requests(self) -> None:
-        message = "Event processing has failed. The cluster is unstable and requires manual intervention."
         for entry in self.pending:
-            self._answer(entry.request, messages.Done("failed", message))
+            of_group = isinstance(entry.what, messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup)
+            what = " for the requested resource group movement" if of_group else ""
+            text = f"Event processing has failed{what}.  The cluster is unstable and requires manual intervention to "
+            self._answer(entry.request, messages.Done("failed", f"{text}continue processing."))
         self.pending.clear()
 
     def _group(self) -> str:
