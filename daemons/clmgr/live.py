@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import msgspec
 
@@ -38,11 +39,20 @@ def picture_of(root: NodeRoot, node: str) -> ClusterSnapshot | None:
 
 
 def pictures(root: NodeRoot, configuration: Configuration) -> dict[str, ClusterSnapshot | None]:
-    """Every configured node's own picture; nodes that the local one knows to be down are not waited for."""
-    own = picture_of(root, root.identity.node)
-    found: dict[str, ClusterSnapshot | None] = {}
-    for node in configuration.nodes:
-        found[node.name] = own if node.name == root.identity.node else picture_of(root, node.name)
+    """Every configured node's own picture; all are asked at the same time."""
+    names = [node.name for node in configuration.nodes]
+    found: dict[str, ClusterSnapshot | None] = dict.fromkeys(names)
+
+    def ask(name: str) -> None:
+        found[name] = picture_of(root, name)
+
+    others = [threading.Thread(target=ask, args=(name,)) for name in names if name != root.identity.node]
+    for other in others:
+        other.start()
+    if root.identity.node in found:
+        ask(root.identity.node)
+    for other in others:
+        other.join()
     return found
 
 

@@ -1,19 +1,41 @@
-"""add volume_group and add file_system: shared storage on every node, by the nodes' own LVM commands."""
+"""add, modify and delete of volume groups, logical volumes and file systems: on every node, by the nodes' own commands.
+
+As C-SPOC does it: the change is made on this node, with the volume group varied on for it where it is varied on
+nowhere, and the other nodes then learn the new descriptor area (``importvg -L``).
+"""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from daemons.clcomd import client as clcomd
-from daemons.clmgr.edits import checked_name, words
-from daemons.clmgr.errors import ClmgrError, does_not_exist, exists_already, invalid, missing
+from daemons.clmgr.edits.parts import required_names
+from daemons.clmgr.errors import (
+    INCORRECT_INPUT,
+    MISSING_DEPENDENCY,
+    ClmgrError,
+    does_not_exist,
+    exists_already,
+    invalid,
+    invalid_characters,
+    missing,
+)
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.storage import VG_DEFAULTS, storage_key
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
+from srcctl.storage import filesystems
+from srcctl.storage.descriptor_area import PARTITION_BYTES, LogicalVolume, VolumeGroup, erase
+from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_lvm"
-UNITS = {"mb": "M", "megabytes": "M", "gb": "G", "gigabytes": "G"}
+UNITS = {"mb": 1 << 20, "megabytes": 1 << 20, "gb": 1 << 30, "gigabytes": 1 << 30, "block": 512, "512bytes": 512}
+NAME_MAX = 15
+"""Characters of a volume group's or logical volume's name."""
 
 
 def _run(command: list[str]) -> None:
@@ -39,63 +61,377 @@ def _on_others(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
             raise ClmgrError(f'"{node}": {result.err.decode(errors="replace").strip()}')
 
 
+def _nodes(request: Request, c: Configuration | None) -> list[str]:
+    return request.words("NODES") or _members(c)
+
+
+def _name(request: Request) -> str:
+    if len(request.names) != 1:
+        raise ClmgrError(f"a label must be provided for the new {request.class_name}.", 3)
+    name = request.names[0]
+    if len(name) > NAME_MAX or not name.replace("_", "a").replace(".", "a").replace("-", "a").isalnum():
+        raise invalid_characters("NAME", name)
+    return name
+
+
+def _disks(root: NodeRoot, names: list[str]) -> list[str]:
+    from daemons.caa.client import find_disk
+
+    found = []
+    for name in names:
+        disk = find_disk(root, name)
+        if disk is None:
+            raise does_not_exist(name)
+        found.append(disk)
+    return found
+
+
+@contextmanager
+def _varied_on(groups: VolumeGroups, group: VolumeGroup) -> Iterator[None]:
+    """The volume group varied on here for the time of a change.
+
+    Raises:
+        ClmgrError: another node has it.
+    """
+    mine = not groups.is_varied_on(group)
+    if mine:
+        _run(["varyonvg", group.name])
+    try:
+        yield
+    finally:
+        if mine:
+            _run(["varyoffvg", group.name])
+
+
+def _group(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup]:
+    groups = VolumeGroups(root)
+    found = groups.find(name) if name in groups.known() else None
+    if found is None:
+        raise does_not_exist(name)
+    return groups, found
+
+
+def _tell(root: NodeRoot, c: Configuration | None, group: VolumeGroup) -> None:
+    _on_others(
+        root, [node.name for node in (c.nodes if c else ())], ["importvg", "-n", "-L", group.name, group.disks[0]]
+    )
+
+
+def _members(c: Configuration | None) -> list[str]:
+    return [node.name for node in (c.nodes if c else ())]
+
+
+# Volume groups.
+
+
 def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     """A shared volume group, known to all its nodes and varied on nowhere.
 
     Raises:
         ClmgrError: it exists, or a disk or node cannot take it.
     """
-    name = checked_name(request)
-    disks = words(request.attribute("PHYSICAL_VOLUMES", "DISKS"))
+    name = _name(request)
+    disks = _disks(root, request.words("PHYSICAL_VOLUMES"))
     if not disks:
         raise missing("PHYSICAL_VOLUMES")
     groups = VolumeGroups(root)
     if name in groups.known() or groups.find(name) is not None:
         raise exists_already(name)
-    nodes = words(request.attribute("NODES")) or [node.name for node in (c.nodes if c else ())]
-    _run(["mkvg", "-y", name, *disks])
+    group = request.attribute("RESOURCE_GROUP")
+    if group and (c is None or c.group(group) is None):
+        raise does_not_exist(group)
+    major = request.attribute("MAJOR_NUMBER")
+    _run(["mkvg", *(["-V", major] if major else []), "-y", name, *disks])
     _run(["varyoffvg", name])
-    _on_others(root, nodes, ["importvg", "-n", "-y", name, disks[0]])
+    _on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
+    _settings(root, request, name, c)
     print(f"Volume group {name} has been created.")
 
 
+def _settings(root: NodeRoot, request: Request, name: str, c: Configuration | None) -> None:
+    """What the descriptor area has no room for stands in the cluster's configuration; so does the resource group."""
+    wanted = {key: value for key, value in request.attributes.items() if key in VG_DEFAULTS}
+    group = request.attribute("RESOURCE_GROUP")
+    if c is None or not (wanted or group):
+        return
+    from daemons.clmgr.transaction import change
+
+    with change(root) as transaction:
+        changed = transaction.base()
+        for key, value in wanted.items():
+            changed = changed.with_setting(
+                storage_key("volume_group", name, key), "" if value == VG_DEFAULTS[key] else value
+            )
+        if group:
+            from msgspec.structs import replace as with_fields
+
+            changed = with_fields(
+                changed,
+                groups=tuple(
+                    with_fields(g, resources=(*g.resources, ("VOLUME_GROUP", name)))
+                    if g.name == group and name not in g.resource("VOLUME_GROUP")
+                    else g
+                    for g in changed.groups
+                ),
+            )
+        transaction.commit(changed)
+
+
+def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """ADD and REMOVE disks; the other attributes are settings.
+
+    Raises:
+        ClmgrError: a disk is not there, is used, or the group cannot do without it.
+    """
+    name = required_names(request)[0]
+    groups, group = _group(root, name)
+    added, removed = _disks(root, request.words("ADD")), _disks(root, request.words("REMOVE"))
+    for disk in added:
+        if groups.is_repository(disk) or groups.on_disk(disk) is not None:
+            raise ClmgrError(f'the disk "{disk}" is a part of a volume group or of a cluster.', INCORRECT_INPUT)
+    for disk in removed:
+        if disk not in group.disks:
+            raise does_not_exist(disk)
+    disks = tuple(disk for disk in (*group.disks, *added) if disk not in removed)
+    if removed and (not disks or (group.disks[0] in removed and group.volumes)):
+        raise ClmgrError(f'the volume group "{name}" cannot do without the disk.', MISSING_DEPENDENCY)
+    if added or removed:
+        with _varied_on(groups, group):
+            changed = groups.store(replace(group, disks=disks))
+            for disk in removed:
+                erase(root.identity.lab, disk)
+            groups.make_known(changed)
+            groups.reserve(changed)
+        _tell(root, c, changed)
+    _settings(root, request, name, c)
+
+
+def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """Remove volume groups with everything on them, on every node.
+
+    Raises:
+        ClmgrError: one is varied on somewhere, or a resource group has it.
+    """
+    for name in required_names(request):
+        groups, group = _group(root, name)
+        users = [g.name for g in (c.groups if c else ()) if name in g.resource("VOLUME_GROUP")]
+        if users:
+            raise ClmgrError(f'"{name}" is still in use by "{users[0]}".', MISSING_DEPENDENCY)
+        if groups.holders(group):
+            raise ClmgrError(f'the volume group "{name}" is varied on by "{groups.holders(group)[0]}".')
+        _on_others(root, _members(c), ["exportvg", name])
+        _run(["exportvg", name])
+        for disk in group.disks:
+            erase(root.identity.lab, disk)
+
+
+# Logical volumes.
+
+
+def _volume(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
+    groups = VolumeGroups(root)
+    for known in groups.known():
+        group = groups.find(known)
+        for volume in group.volumes if group else ():
+            if volume.name == name and group is not None:
+                return groups, group, volume
+    raise does_not_exist(name)
+
+
+def _room(group: VolumeGroup, partitions: int) -> None:
+    if group.used_partitions + partitions > group.total_partitions:
+        raise ClmgrError("0516-404 allocp: This system cannot fulfill the allocation request.")
+
+
+def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """A logical volume in a shared volume group.
+
+    Raises:
+        ClmgrError: it exists, or the volume group cannot take it.
+    """
+    name = _name(request)
+    if not request.attribute("VOLUME_GROUP"):
+        raise missing("VOLUME_GROUP")
+    if not request.attribute("LOGICAL_PARTITIONS"):
+        raise missing("LOGICAL_PARTITIONS")
+    if request.attribute("LPART_COPIES") not in ("", "1"):
+        raise ClmgrError("logical volumes are not mirrored here: LPART_COPIES is 1.", INCORRECT_INPUT)
+    groups, group = _group(root, request.attribute("VOLUME_GROUP"))
+    for known in groups.known():
+        other = groups.find(known)
+        if other is not None and any(volume.name == name for volume in other.volumes):
+            raise exists_already(name)
+    partitions = int(request.attribute("LOGICAL_PARTITIONS"))
+    _room(group, partitions)
+    volume = LogicalVolume(name, request.attribute("TYPE") or "jfs2", partitions)
+    _store(root, c, groups, group, (*group.volumes, volume))
+
+
+def _store(
+    root: NodeRoot,
+    c: Configuration | None,
+    groups: VolumeGroups,
+    group: VolumeGroup,
+    volumes: tuple[LogicalVolume, ...],
+) -> None:
+    with _varied_on(groups, group):
+        changed = groups.store(replace(group, volumes=volumes))
+        groups.make_known(changed)
+    _tell(root, c, changed)
+
+
+def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """More LOGICAL_PARTITIONS, a new NAME or TYPE.
+
+    Raises:
+        ClmgrError: it does not exist, would shrink, or has no room.
+    """
+    name = required_names(request)[0]
+    groups, group, volume = _volume(root, name)
+    partitions = int(request.attribute("LOGICAL_PARTITIONS") or volume.partitions)
+    if partitions < volume.partitions:
+        raise invalid("LOGICAL_PARTITIONS", str(partitions))
+    _room(group, partitions - volume.partitions)
+    new = request.attribute("NAME") or name
+    if new != name and volume.mount_point:
+        raise ClmgrError(f'the logical volume "{name}" holds the file system "{volume.mount_point}".', INCORRECT_INPUT)
+    changed = replace(volume, name=new, partitions=partitions, type=request.attribute("TYPE") or volume.type)
+    _store(root, c, groups, group, tuple(changed if v.name == name else v for v in group.volumes))
+
+
+def delete_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """Remove logical volumes.
+
+    Raises:
+        ClmgrError: one does not exist, or holds a file system.
+    """
+    for name in required_names(request):
+        groups, group, volume = _volume(root, name)
+        if volume.mount_point:
+            raise ClmgrError(f'"{name}" is still in use by "{volume.mount_point}".', MISSING_DEPENDENCY)
+        _store(root, c, groups, group, tuple(v for v in group.volumes if v.name != name))
+
+
+# File systems.
+
+
+def _bytes(request: Request) -> int:
+    unit, units = request.attribute("SIZE_PER_UNIT") or "megabytes", request.attribute("UNITS")
+    if not units:
+        raise missing("UNITS")
+    return int(units) * UNITS[unit]
+
+
 def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """A file system in a shared volume group, known to all its nodes and mounted nowhere.
+    """A file system in a shared volume group, or on a logical volume of one; known to all nodes, mounted nowhere.
 
     Raises:
         ClmgrError: it exists, or the volume group cannot take it.
     """
     if len(request.names) != 1 or not request.names[0].startswith("/"):
         raise missing("MOUNT_POINT")
-    point, name = request.names[0], request.attribute("VOLUME_GROUP")
-    groups = VolumeGroups(root)
-    group = groups.find(name) if name in groups.known() else None
-    if group is None:
-        raise does_not_exist(name) if name else missing("VOLUME_GROUP")
-    if any(volume.mount_point == point for volume in group.volumes):
+    point, logical = request.names[0], request.attribute("LOGICAL_VOLUME")
+    if not request.attribute("VOLUME_GROUP") and not logical:
+        raise missing("VOLUME_GROUP")
+    if logical:
+        groups, group, volume = _volume(root, logical)
+    else:
+        groups, group = _group(root, request.attribute("VOLUME_GROUP"))
+    if any(stanza.mount_point == point for stanza in read_stanzas(root)):
         raise exists_already(point)
-    unit = request.attribute("SIZE_PER_UNIT", default="megabytes").lower()
-    units = request.attribute("UNITS")
-    if unit not in UNITS:
-        raise invalid("SIZE_PER_UNIT", unit)
-    if not units.isdigit() or not int(units):
-        raise invalid("UNITS", units)
-    mine = not groups.is_varied_on(group)
-    if mine:
-        _run(["varyonvg", name])
-    try:
-        kind = request.attribute("TYPE", default="jfs2")
-        _run(["crfs", "-v", kind, "-g", name, "-m", point, "-a", f"size={units}{UNITS[unit]}", "-A", "no"])
-    finally:
-        if mine:
-            _run(["varyoffvg", name])
-    nodes = [node.name for node in (c.nodes if c else ())]
-    _on_others(root, nodes, ["importvg", "-n", "-L", name, group.disks[0]])
+    if logical:
+        if volume.mount_point:
+            raise ClmgrError(f'the logical volume "{logical}" holds the file system "{volume.mount_point}".')
+        changed = replace(volume, mount_point=point)
+        with _varied_on(groups, group):
+            stored = groups.store(
+                replace(group, volumes=tuple(changed if v.name == logical else v for v in group.volumes))
+            )
+            groups.make_known(stored)
+            _make_contents(root, stored, logical)
+        _run(["importvg", "-n", "-L", group.name, group.disks[0]])
+    else:
+        kind = {"enhanced": "jfs2", "": "jfs2"}.get(request.attribute("TYPE"), request.attribute("TYPE"))
+        size = -(-_bytes(request) // 512)
+        with _varied_on(groups, group):
+            _run(["crfs", "-v", kind, "-g", group.name, "-m", point, "-a", f"size={size}", "-A", "no"])
+    _tell(root, c, group)
     print(f"File system {point} has been created.")
 
 
+def _make_contents(root: NodeRoot, group: VolumeGroup, volume: str) -> None:
+    import os
+
+    os.makedirs(filesystems.contents(root.identity.lab, group.disks[0], volume), exist_ok=True)
+
+
+def _file_system(root: NodeRoot, point: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
+    groups = VolumeGroups(root)
+    for known in groups.known():
+        group = groups.find(known)
+        for volume in group.volumes if group else ():
+            if volume.mount_point == point and group is not None:
+                return groups, group, volume
+    raise does_not_exist(point)
+
+
+def modify_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """A file system that grows: UNITS and SIZE_PER_UNIT.
+
+    Raises:
+        ClmgrError: it does not exist, would shrink, or has no room.
+    """
+    groups, group, volume = _file_system(root, required_names(request)[0])
+    partitions = -(-_bytes(request) // PARTITION_BYTES)
+    if partitions < volume.partitions:
+        raise invalid("UNITS", request.attribute("UNITS"))
+    _room(group, partitions - volume.partitions)
+    changed = replace(volume, partitions=partitions)
+    _store(root, c, groups, group, tuple(changed if v.name == volume.name else v for v in group.volumes))
+
+
+def delete_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """Remove file systems with their logical volumes.
+
+    Raises:
+        ClmgrError: one is mounted somewhere, or a resource group has it.
+    """
+    for point in required_names(request):
+        groups, group, volume = _file_system(root, point)
+        users = [g.name for g in (c.groups if c else ()) if point in g.resource("FILESYSTEM")]
+        if users:
+            raise ClmgrError(f'"{point}" is still in use by "{users[0]}".', MISSING_DEPENDENCY)
+        if groups.holders(group):
+            raise ClmgrError(f'the volume group "{group.name}" is varied on by "{groups.holders(group)[0]}".')
+        with _varied_on(groups, group):
+            changed = groups.store(replace(group, volumes=tuple(v for v in group.volumes if v.name != volume.name)))
+            groups.make_known(changed)
+        write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
+        _on_others(root, _members(c), ["forget", point])
+        _tell(root, c, changed)
+
+
+Change = Callable[[NodeRoot, Request, Configuration | None], None]
+CHANGES: dict[tuple[str, str], Change] = {
+    ("volume_group", "add"): add_volume_group,
+    ("volume_group", "modify"): modify_volume_group,
+    ("volume_group", "delete"): delete_volume_group,
+    ("logical_volume", "add"): add_logical_volume,
+    ("logical_volume", "modify"): modify_logical_volume,
+    ("logical_volume", "delete"): delete_logical_volume,
+    ("file_system", "add"): add_file_system,
+    ("file_system", "modify"): modify_file_system,
+    ("file_system", "delete"): delete_file_system,
+}
+
+
 def cl_lvm(argv: list[str]) -> int:
-    """``cl_lvm importvg ...``: the LVM commands that clmgr runs on other nodes."""
-    if argv[1:2] != ["importvg"]:
-        return 1
-    return subprocess.run(argv[1:], check=False).returncode
+    """``cl_lvm {importvg | exportvg | forget} ...``: what clmgr has other nodes do to their knowledge of storage."""
+    match argv[1:]:
+        case ["forget", point]:
+            root = NodeRoot.current()
+            write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
+            return 0
+        case ["importvg" | "exportvg", *_]:
+            return subprocess.run(argv[1:], check=False).returncode
+    return 1

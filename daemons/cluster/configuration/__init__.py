@@ -10,6 +10,7 @@ from daemons.cluster.configuration.customization import (
     CustomMethod,
     EventCustomization,
     FileCollection,
+    LogFile,
     NotifyMethod,
     UserDefinedEvent,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "GroupDependency",
     "Label",
     "LocationDependency",
+    "LogFile",
     "Network",
     "Node",
     "NotifyMethod",

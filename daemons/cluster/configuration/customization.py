@@ -57,6 +57,16 @@ class UserDefinedEvent(msgspec.Struct, frozen=True, kw_only=True):
     rearm: str = ""
 
 
+class LogFile(msgspec.Struct, frozen=True, kw_only=True):
+    """HACMPlogs: where a log is kept. The file is ``directory/name``."""
+
+    name: str
+    directory: str
+    default_directory: str = ""
+    description: str = ""
+    remote_file_system: bool = False
+
+
 class FileCollection(msgspec.Struct, frozen=True, kw_only=True):
     """HACMPfilecollection with its files: propagated at a synchronization, or when a file was changed."""
 
@@ -117,6 +127,25 @@ def load_user_events(objects: list[OdmObject]) -> tuple[UserDefinedEvent, ...]:
         )
         for o in objects
     )
+
+
+def load_logs(objects: list[OdmObject]) -> tuple[LogFile, ...]:
+    """The logs of a node."""
+    return tuple(
+        LogFile(
+            name=text(o, "name"),
+            directory=text(o, "value"),
+            default_directory=text(o, "defaultdir"),
+            description=text(o, "description"),
+            remote_file_system=text(o, "rfs") == "1",
+        )
+        for o in objects
+    )
+
+
+def log_changes(logs: tuple[LogFile, ...]) -> dict[str, OdmObject]:
+    """The fields of HACMPlogs objects that a configuration decides, by log."""
+    return {log.name: {"value": log.directory, "rfs": "1" if log.remote_file_system else "0"} for log in logs}
 
 
 def load_methods(objects: list[OdmObject]) -> tuple[CustomMethod, ...]:

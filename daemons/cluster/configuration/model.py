@@ -9,6 +9,7 @@ from daemons.cluster.configuration.customization import (
     CustomMethod,
     EventCustomization,
     FileCollection,
+    LogFile,
     NotifyMethod,
     UserDefinedEvent,
 )
@@ -47,7 +48,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     multicast_address: str = ""
     split_merge: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
-    log_directories: tuple[tuple[str, str], ...] = ()
+    logs: tuple[LogFile, ...] = ()
+
+    @property
+    def log_directories(self) -> tuple[tuple[str, str], ...]:
+        """The directory of each log."""
+        return tuple((log.name, log.directory) for log in self.logs)
 
     def node(self, name: str) -> Node | None:
         """The node of that name."""
@@ -124,7 +130,7 @@ def _with_seeded(repository: Repository, configuration: Configuration) -> Config
     return msgspec.structs.replace(
         configuration,
         events=customization.load_events(get("HACMPevent")),
-        log_directories=tuple((text(o, "name"), text(o, "value")) for o in get("HACMPlogs")),
+        logs=customization.load_logs(get("HACMPlogs")),
         collections=customization.load_collections(get("HACMPfilecollection"), get("HACMPfcfile")),
     )
 
@@ -164,7 +170,7 @@ def store(repository: Repository, configuration: Configuration, local_node: str)
     """
     for class_name, objects in objects_of(configuration, local_node).items():
         repository.replace_all(class_name, objects)
-    _update(repository, "HACMPlogs", {name: {"value": value} for name, value in configuration.log_directories})
+    _update(repository, "HACMPlogs", customization.log_changes(configuration.logs))
     _update(repository, "HACMPevent", customization.event_changes(configuration.events))
 
 

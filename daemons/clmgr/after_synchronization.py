@@ -1,0 +1,55 @@
+"""What follows a synchronization: CAA gets the tunables of the configuration, file collections go to the nodes."""
+
+from __future__ import annotations
+
+import sys
+
+from daemons.caa import client as caa
+from daemons.clmgr import propagation
+from daemons.clmgr import synchronize as synchronization
+from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.grammar import Request
+from daemons.clmgr.inquiry import configured_tunables
+from daemons.clmgr.transaction import read
+from daemons.cluster.configuration import Configuration
+from srcctl.node.root import NodeRoot
+
+
+def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
+    """``sync cluster``.
+
+    Raises:
+        ClmgrError: the synchronization failed. A file or tunable that could not be set is a warning.
+    """
+    synchronization.requested(root, c, request)
+    follow(root, c)
+
+
+def follow(root: NodeRoot, c: Configuration) -> None:
+    """What goes with a synchronization that succeeded."""
+    c = read(root) or c
+    try:
+        tune(root, c)
+        propagation.at_synchronization(root, c)
+    except ClmgrError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"WARNING: {error}\n")
+
+
+def tune(root: NodeRoot, c: Configuration) -> None:
+    """Set the tunables that the configuration has otherwise than CAA: those that were given before it had a cluster.
+
+    Raises:
+        ClmgrError: CAA refuses.
+    """
+    try:
+        present = dict(caa.status(root).tunables)
+    except caa.CaaError:
+        return
+    wanted = {name: value for name, value in configured_tunables(c).items() if present.get(name) != value}
+    if not wanted:
+        return
+    from daemons.caa.commands import clctrl
+
+    if clctrl(["clctrl", "-tune", *(word for name, value in wanted.items() for word in ("-o", f"{name}={value}"))]):
+        raise ClmgrError("CAA refused a tunable.")

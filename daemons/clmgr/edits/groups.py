@@ -1,0 +1,152 @@
+"""Edits of resource groups: nodes, policies, and the resources that a group holds."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from daemons.clmgr.edits.parts import Surroundings, existing, named, new_name, nodes_of, renamed, unused
+from daemons.clmgr.errors import (
+    INCORRECT_INPUT,
+    MISSING_DEPENDENCY,
+    ClmgrError,
+    does_not_exist,
+    invalid,
+    missing,
+)
+from daemons.clmgr.grammar import Request
+from daemons.cluster.configuration import Configuration, LocationDependency, ResourceGroup
+
+LISTS = (
+    "SERVICE_LABEL", "APPLICATIONS", "VOLUME_GROUP", "FILESYSTEM", "DISK", "EXPORT_FILESYSTEM", "EXPORT_FILESYSTEM_V4",
+    "MOUNT_FILESYSTEM", "SHARED_TAPE_RESOURCES", "COMMUNICATION_LINKS", "USERDEFINED_RESOURCES", "MIRROR_GROUP",
+    "SECONDARYNODES",
+)  # fmt: skip
+"""Attributes with one HACMPresource object a value."""
+SINGLE = (
+    "FSCHECK_TOOL", "RECOVERY_METHOD", "FORCED_VARYON", "FS_BEFORE_IPADDR", "VG_AUTO_IMPORT", "MISC_DATA", "WPAR_NAME",
+    "NODE_PRIORITY_POLICY", "NODE_PRIORITY_POLICY_SCRIPT", "NODE_PRIORITY_POLICY_TIMEOUT", "STABLE_STORAGE_PATH",
+    "NFS_NETWORK", "SITE_POLICY",
+)  # fmt: skip
+"""Attributes with one object at most."""
+DYNAMIC = ("mem", "cpu", "disk", "least", "most")
+
+
+def add_group(request: Request, c: Configuration, here: Surroundings) -> Configuration:
+    """``add resource_group``."""
+    name = new_name(request, c.groups)
+    if not request.words("NODES"):
+        raise missing("NODES")
+    return replace(c, groups=(*c.groups, _group(request, c, here, ResourceGroup(name=name, nodes=()))))
+
+
+def modify_group(request: Request, c: Configuration, here: Surroundings) -> Configuration:
+    """``modify resource_group``: a list replaces the one that was there; dependencies follow a new NAME."""
+    group = existing(request, c.groups)
+    name = renamed(request, group, c.groups)
+    changed = replace(_group(request, c, here, group), name=name)
+    c = replace(c, groups=tuple(changed if g is group else g for g in c.groups))
+    return _renamed(c, group.name, name) if name != group.name else c
+
+
+def _renamed(c: Configuration, old: str, new: str) -> Configuration:
+    def swap(name: str) -> str:
+        return new if name == old else name
+
+    sets: tuple[LocationDependency, ...] = tuple(
+        replace(s, members=tuple((swap(name), priority) for name, priority in s.members))
+        for s in c.location_dependencies
+    )
+    pairs = tuple(replace(d, parent=swap(d.parent), child=swap(d.child)) for d in c.dependencies)
+    c = replace(c, dependencies=pairs, location_dependencies=sets)
+    return c.with_setting("CRITICAL_RG", new) if c.setting("CRITICAL_RG") == old else c
+
+
+def _group(request: Request, c: Configuration, here: Surroundings, base: ResourceGroup) -> ResourceGroup:
+    given = request.attributes
+    nodes = nodes_of(request.words("NODES"), c) or base.nodes
+    startup = given.get("STARTUP") or base.startup
+    fallover = given.get("FALLOVER") or base.fallover
+    fallback = given.get("FALLBACK") or base.fallback
+    if startup == "OAAN":
+        # Online on all available nodes knows no fallover: BO and NFB, unless something else is asked for.
+        fallover, fallback = given.get("FALLOVER") or "BO", given.get("FALLBACK") or "NFB"
+        if (fallover, fallback) != ("BO", "NFB"):
+            raise invalid(*(("FALLOVER", fallover) if fallover != "BO" else ("FALLBACK", fallback)))
+    elif startup == "OUDP" and fallback != "NFB" and "FALLBACK" not in given:
+        fallback = "NFB"
+    if startup == "OUDP" and fallback != "NFB":
+        raise invalid("FALLBACK", fallback)
+    kept = [pair for pair in base.resources if pair[0] not in given]
+    for kind in (*LISTS, *SINGLE):
+        if kind in given:
+            values = request.words(kind) if kind in LISTS else [given[kind]]
+            kept += [(kind, value) for value in dict.fromkeys(values) if value]
+    group = replace(
+        base,
+        nodes=nodes,
+        startup=startup,
+        fallover=fallover,
+        fallback=fallback,
+        resources=tuple(kept),
+        fallback_timer=given.get("FALLBACK_AT", base.fallback_timer),
+    )
+    _references(c, here, group)
+    return group
+
+
+def _references(c: Configuration, here: Surroundings, group: ResourceGroup) -> None:
+    """What a group names must be there, and belong to no other group.
+
+    Raises:
+        ClmgrError: it does not.
+    """
+    if group.fallback_timer:
+        named(group.fallback_timer, c.timers)
+        if group.fallback == "NFB":
+            raise ClmgrError('"FALLBACK_AT" needs a fallback policy of FBHPN.', INCORRECT_INPUT)
+    if group.fallover == "FUDNP" and (group.resource("NODE_PRIORITY_POLICY") or ("default",))[0] == "default":
+        raise ClmgrError('the fallover policy FUDNP needs "NODE_PRIORITY_POLICY".', MISSING_DEPENDENCY)
+    policy = (group.resource("NODE_PRIORITY_POLICY") or ("",))[0]
+    if policy in ("least", "most") and not group.resource("NODE_PRIORITY_POLICY_SCRIPT"):
+        raise missing("NODE_PRIORITY_POLICY_SCRIPT")
+    for kind, value in group.resources:
+        match kind:
+            case "APPLICATIONS":
+                named(value, c.controllers)
+            case "SHARED_TAPE_RESOURCES":
+                named(value, c.tapes)
+            case "NFS_NETWORK":
+                named(value, c.networks)
+            case "SECONDARYNODES":
+                named(value, c.nodes)
+            case "DISK":
+                here.disk(value)
+            case "SERVICE_LABEL":
+                entry = c.label(value)
+                if entry is None or entry.function != "service":
+                    raise does_not_exist(value)
+                if group.concurrent:
+                    raise ClmgrError(
+                        f'the service label "{value}" cannot be a resource of a group that is online on all nodes.',
+                        INCORRECT_INPUT,
+                    )
+        if kind in ("APPLICATIONS", "SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM") and value != "ALL":
+            other = next((g.name for g in c.groups if g.name != group.name and value in g.resource(kind)), "")
+            if other:
+                raise ClmgrError(f'"{value}" is a resource of the resource group "{other}" already.', INCORRECT_INPUT)
+
+
+def without_group(name: str, c: Configuration) -> Configuration:
+    """``delete resource_group``: its dependencies hold it."""
+    named(name, c.groups)
+    unused(name, [f"dependency {d.id}" for d in c.dependencies if name in (d.parent, d.child)])
+    unused(name, [f"dependency {s.id}" for s in c.location_dependencies if name in s.groups])
+    if c.setting("CRITICAL_RG") == name:
+        c = c.with_setting("CRITICAL_RG", "")
+    return replace(c, groups=tuple(g for g in c.groups if g.name != name))
+
+
+ADD = {"resource_group": add_group}
+MODIFY = {"resource_group": modify_group}
+DELETE = {"resource_group": without_group}
+NAMES = {"resource_group": lambda c: [group.name for group in c.groups]}

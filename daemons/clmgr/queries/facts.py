@@ -1,0 +1,27 @@
+"""What queries draw from besides the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemons.clmgr.shapes import Block
+from daemons.clstrmgr.messages import ClusterSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The running cluster and this node's storage, as far as a query needs them.
+
+    ``disks`` maps PVIDs to disk names, ``uuids`` disk names to UUIDs; ``storage`` are blocks made by the storage side.
+    """
+
+    local: str
+    views: dict[str, ClusterSnapshot | None]
+    picture: ClusterSnapshot | None
+    disks: dict[str, str]
+    uuids: dict[str, str] | None = None
+    repository_up: bool = True
+    unsynchronized: bool = False
+    ever_synchronized: bool = True
+    tunables: dict[str, str] | None = None
+    storage: tuple[Block, ...] = ()

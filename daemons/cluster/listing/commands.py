@@ -1,0 +1,317 @@
+"""The listing commands: cltopinfo, cllscf, cllsif, cllsnode, cllsnw, cllsclstr, cllsgrp, cllsres, clshowres and more.
+
+Each reads the node's DCD, or the directory that ``-o`` or ``-d`` names, and prints what the pure side makes of it. On a
+node without a cluster they say so on stderr and end with 1, their standard output being empty.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from daemons.cluster import configuration as configurations
+from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
+from daemons.cluster.listing import resources, topology
+from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.node.root import NodeRoot
+from srcctl.odm import OdmError, Repository
+
+Work = Callable[[Options, Configuration, NodeRoot], list[str]]
+
+
+class Unknown(Exception):
+    """An object that was named is not there; ``str()`` says so."""
+
+
+def _command(argv: list[str], flags: str, syntax: str, work: Work, operands: int = 0) -> int:
+    name = argv[0].rpartition("/")[2]
+    try:
+        options = parse(argv, flags + "h", intermixed=True)
+        if "h" in options:
+            print(f"Usage: {name} {syntax}".rstrip())
+            return 0
+        if len(options.operands) > operands:
+            raise UsageError("operands")
+    except UsageError:
+        return usage(f"Usage: {name} {syntax}".rstrip())
+    try:
+        root = NodeRoot.current()
+        directory = options.value("o") or options.value("d") or DCD
+        configuration = configurations.load(Repository(root, directory))
+        if configuration is None:
+            raise Unknown("no cluster is defined on this node.")
+        lines = work(options, configuration, root)
+    except (Unknown, OdmError, ConfigurationFault) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return 1
+    if lines:
+        print("\n".join(lines))
+    return 0
+
+
+def _disks(root: NodeRoot) -> dict[str, str]:
+    from srcctl.storage.disk import disk_names, pvid
+
+    identity = root.identity
+    return {pvid(identity.lab_id, name): name for name in disk_names(identity.lab)}
+
+
+def _node(c: Configuration, name: str) -> str:
+    if name and c.node(name) is None:
+        raise Unknown(f"the node {name} is not defined.")
+    return name
+
+
+def _group(c: Configuration, name: str) -> str:
+    if name and c.group(name) is None:
+        raise Unknown(f"the resource group {name} is not defined.")
+    return name
+
+
+def cltopinfo(argv: list[str]) -> int:
+    """``cltopinfo [-c] [-i] [-m] [-n] [-w]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        if "c" in options:
+            return topology.head(c, _disks(root))
+        if "i" in options:
+            return topology.interface_table(c)
+        if "n" in options:
+            return topology.nodes_block(c)[:-1]
+        if "w" in options:
+            return topology.network_block(c)
+        if "m" in options:
+            # Heartbeat rings went with CAA.
+            return []
+        return topology.summary(c, _disks(root))
+
+    return _command(argv, "cimnw", "[-c] [-i] [-m] [-n] [-w]", work)
+
+
+def cllscf(argv: list[str]) -> int:
+    """``cllscf``."""
+    return _command(argv, "", "", lambda options, c, root: topology.connections(c, _disks(root)))
+
+
+def cllsif(argv: list[str]) -> int:
+    """``cllsif [-c] [-S] [-i node] [-n label] [-p] [-J label]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        label = options.value("n") or options.value("J")
+        if label and c.label(label) is None:
+            raise Unknown(f"the adapter {label} is not defined.")
+        function = "service" if "p" in options else ""
+        rows = topology.interfaces(c, _node(c, options.value("i")), label, function)
+        return topology.interface_lines(rows, "c" in options, "S" not in options)
+
+    return _command(argv, "cSi:n:pJ:o:", "[-c] [-S] [-i node] [-n label] [-p] [-J label]", work)
+
+
+def cllsnode(argv: list[str]) -> int:
+    """``cllsnode [-c] [-S] [-i node | node]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        names = [_node(c, name) for name in (options.value("i"), *options.operands) if name]
+        return topology.node_lines(c, names, "c" in options, "S" not in options)
+
+    return _command(argv, "cSi:o:", "[-c] [-S] [-i node]", work, operands=1)
+
+
+def cllsnw(argv: list[str]) -> int:
+    """``cllsnw [-c] [-S] [-n network | network]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        names = [name for name in (options.value("n"), *options.operands) if name]
+        for name in names:
+            if c.network(name) is None:
+                raise Unknown(f"the network {name} is not defined.")
+        return topology.network_lines(c, names, "c" in options, "S" not in options)
+
+    return _command(argv, "cSn:o:", "[-c] [-S] [-n network]", work, operands=1)
+
+
+def cllsclstr(argv: list[str]) -> int:
+    """``cllsclstr [-c] [-S]``."""
+    return _command(argv, "cSo:i:n:", "[-c] [-S]",
+                    lambda options, c, root: topology.cluster_lines(c, "c" in options, "S" not in options))  # fmt: skip
+
+
+def cllssite(argv: list[str]) -> int:
+    """``cllssite [-c] [-S]``."""
+    return _command(argv, "cSo:", "[-c] [-S]",
+                    lambda options, c, root: topology.site_lines(c, "c" in options, "S" not in options))  # fmt: skip
+
+
+def cllsnim(argv: list[str]) -> int:
+    """``cllsnim [-c] [-S]``."""
+    return _command(argv, "cSo:n:", "[-c] [-S]",
+                    lambda options, c, root: topology.kind_lines("c" in options, "S" not in options))  # fmt: skip
+
+
+def cllsparam(argv: list[str]) -> int:
+    """``cllsparam [-n node] [-c] [-s]``: ``-s`` leaves the header out."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        names = [_node(c, options.value("n"))] if "n" in options else []
+        return topology.parameter_lines(c, names, "c" in options, "s" not in options and "S" not in options)
+
+    return _command(argv, "n:csSo:", "[-n node] [-c] [-s]", work)
+
+
+def cllsgrp(argv: list[str]) -> int:
+    """``cllsgrp [-c] [-S] [-g group]``."""
+    return _command(argv, "cSg:o:", "[-c] [-S]",
+                    lambda options, c, root: resources.group_lines(c, "c" in options, "S" not in options))  # fmt: skip
+
+
+def cllsres(argv: list[str]) -> int:
+    """``cllsres [-g group] [-c] [-s] [-e]``: ``-s`` leaves the header of the colon form out."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        header = "s" not in options and "S" not in options
+        return resources.resource_lines(c, _group(c, options.value("g")), "c" in options, header)
+
+    return _command(argv, "g:csSeo:", "[-g group] [-c] [-s] [-e]", work)
+
+
+def clshowres(argv: list[str]) -> int:
+    """``clshowres [-g group] [-n nodename] [-d odmdir]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        return resources.show(c, _group(c, options.value("g")), _node(c, options.value("n")))
+
+    return _command(argv, "g:n:d:", "[-g group] [-n nodename] [-d odmdir]", work)
+
+
+def cllsserv(argv: list[str]) -> int:
+    """``cllsserv [-n name] [-c] [-S]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        name = options.value("n")
+        if name and c.controller(name) is None:
+            raise Unknown(f"the application controller {name} is not defined.")
+        return resources.controller_lines(c, name, "c" in options, "S" not in options)
+
+    return _command(argv, "n:cSo:", "[-n name] [-c] [-S]", work)
+
+
+def cllsappmon(argv: list[str]) -> int:
+    """``cllsappmon [monitor] [-c] [-S]``."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        name = options.operands[0] if options.operands else options.value("n")
+        if name and all(monitor.name != name for monitor in c.monitors):
+            raise Unknown(f"the application monitor {name} is not defined.")
+        return resources.monitor_lines(c, name, "c" in options, "S" not in options)
+
+    return _command(argv, "n:cSo:", "[monitor] [-c] [-S]", work, operands=1)
+
+
+def cllsvg(argv: list[str]) -> int:
+    """``cllsvg -g group``: the volume groups of a resource group, of all without ``-g``."""
+    return _command(argv, "g:no:", "[-g group] [-n]", _pairs("VOLUME_GROUP"))
+
+
+def cllsfs(argv: list[str]) -> int:
+    """``cllsfs {-g group} [-n]``: the shared file systems of a resource group; ALL is what its volume groups have."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        from srcctl.storage.volume_groups import VolumeGroups
+
+        storage, wanted = VolumeGroups(root), _group(c, options.value("g"))
+        lines = []
+        for group in c.groups:
+            if wanted not in ("", group.name):
+                continue
+            named = group.resource("FILESYSTEM")
+            points = [point for point in named if point != "ALL"]
+            if not points:
+                found = [storage.find(name) for name in group.resource("VOLUME_GROUP")]
+                points = [v.mount_point for vg in found if vg is not None for v in vg.volumes if v.mount_point]
+            lines += [point if "n" in options else f"{group.name} {point}" for point in points]
+        return lines
+
+    return _command(argv, "g:no:", "{-g group} [-n]", work)
+
+
+def cllslv(argv: list[str]) -> int:
+    """``cllslv [-g group] [-n]``: the shared logical volumes of a resource group."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        from srcctl.storage.volume_groups import VolumeGroups
+
+        storage, wanted = VolumeGroups(root), _group(c, options.value("g"))
+        return [
+            volume.name if "n" in options else f"{group.name} {volume.name}"
+            for group in c.groups
+            if wanted in ("", group.name)
+            for name in group.resource("VOLUME_GROUP")
+            if (found := storage.find(name)) is not None
+            for volume in found.volumes
+        ]
+
+    return _command(argv, "g:no:", "[-g group] [-n]", work)
+
+
+def cllsdisk(argv: list[str]) -> int:
+    """``cllsdisk {-g group}``: PVIDs and names of the disks that the nodes of a group share."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        _group(c, options.value("g"))
+        reserved = {c.repository, *c.backup_repositories}
+        return [f"{pvid} {name}" for pvid, name in _disks(root).items() if pvid not in reserved]
+
+    return _command(argv, "g:o:", "{-g group}", work)
+
+
+def _pairs(kind: str) -> Work:
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        return resources.pair_lines(c, kind, _group(c, options.value("g")), "n" in options)
+
+    return work
+
+
+def clgetaddr(argv: list[str]) -> int:
+    """``clgetaddr [-o odmdir] nodename``: an address of a node that can be pinged: its first boot address."""
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        if not options.operands:
+            raise Unknown("a node name is needed.")
+        name = _node(c, options.operands[0])
+        found = [entry.address for entry in c.labels if entry.node == name and entry.function == "boot"]
+        if not found:
+            raise Unknown(f"the node {name} has no address.")
+        return found[:1]
+
+    return _command(argv, "o:", "[-o odmdir] nodename", work, operands=1)
+
+
+def clodmget(argv: list[str]) -> int:
+    """``clodmget [-n] [-q criteria] [-f field,...] [-d delimiter] class``: values without stanzas.
+
+    Without ``-n`` a first line names the class; without ``-f`` all fields are printed (both inferred).
+    """
+    syntax = "Usage: clodmget [-n] [-q criteria] [-f field[,field ...]] [-d delimiter] class"
+    try:
+        options = parse(argv, "nq:f:d:", intermixed=True)
+        if len(options.operands) != 1:
+            raise UsageError("one class")
+    except UsageError:
+        return usage(syntax)
+    try:
+        repository, name = Repository(NodeRoot.current(), None), options.operands[0]
+        known = [descriptor.name for descriptor in repository.describe(name).descriptors]
+        fields = [field for field in options.value("f").split(",") if field] or known
+        unknown = next((field for field in fields if field not in known), "")
+        if unknown:
+            sys.stderr.write(f"clodmget: {name} has no descriptor {unknown}\n")
+            return 1
+        objects = repository.get(name, options.get("q"))
+    except OdmError as error:
+        sys.stderr.write(f"clodmget: {error}\n")
+        return 1
+    if "n" not in options:
+        print(f"#{name}")
+    for o in objects:
+        print(options.value("d", ":").join(str(o[field]) for field in fields))
+    return 0

@@ -1,0 +1,157 @@
+"""clshowres, cllsres, cllsgrp, cllsserv, cllsappmon, cllsvg, cllsfs, cllsdisk.
+
+The labels of clshowres and their order are the product's, their column (52) too; cllsserv, cllsappmon and the colon
+forms are inferred.
+"""
+
+from __future__ import annotations
+
+from daemons.cluster.configuration import Configuration, ResourceGroup
+from daemons.cluster.listing.topology import parameter_lines
+from daemons.cluster.listing.words import FALLBACK, FALLOVER, STARTUP
+
+COLUMN = 52
+RESOURCES: tuple[tuple[str, str, str], ...] = (
+    ("Service IP Label", "SERVICE_LABEL", ""),
+    ("Filesystems", "FILESYSTEM", "ALL"),
+    ("Filesystems Consistency Check", "FSCHECK_TOOL", "fsck"),
+    ("Filesystems Recovery Method", "RECOVERY_METHOD", "sequential"),
+    ("Filesystems/Directories to be exported (NFSv2/NFSv3)", "EXPORT_FILESYSTEM", ""),
+    ("Filesystems/Directories to be exported (NFSv4)", "EXPORT_FILESYSTEM_V4", ""),
+    ("Filesystems to be NFS mounted", "MOUNT_FILESYSTEM", ""),
+    ("Network For NFS Mount", "NFS_NETWORK", ""),
+    ("Filesystem/Directory for NFSv4 Stable Storage", "STABLE_STORAGE_PATH", ""),
+    ("Volume Groups", "VOLUME_GROUP", ""),
+    ("Concurrent Volume Groups", "CONCURRENT_VOLUME_GROUP", ""),
+    ("Use forced varyon for volume groups, if necessary", "FORCED_VARYON", "false"),
+    ("Disks", "DISK", ""),
+    ("Raw Disks", "RAW_DISK", ""),
+    ("Disk Error Management?", "DISK_ERROR_MANAGEMENT", "no"),
+    ("GMVG Replicated Resources", "GMVG_REP_RESOURCE", ""),
+    ("GMD Replicated Resources", "GMD_REP_RESOURCE", ""),
+    ("PPRC Replicated Resources", "PPRC_REP_RESOURCE", ""),
+    ("SVC PPRC Replicated Resources", "SVCPPRC_REP_RESOURCE", ""),
+    ("EMC SRDF Replicated Resources", "SRDF_REP_RESOURCE", ""),
+    ("Hitachi TrueCopy Replicated Resources", "TRUCOPY_REP_RESOURCE", ""),
+    ("Generic XD Replicated Resources", "GENERIC_XD_REP_RESOURCE", ""),
+    ("AIX Connections Services", "AIX_CONNECTIONS_SERVICES", ""),
+    ("AIX Fast Connect Services", "AIX_FAST_CONNECT_SERVICES", ""),
+    ("Shared Tape Resources", "SHARED_TAPE_RESOURCES", ""),
+    ("Application Servers", "APPLICATIONS", ""),
+    ("Highly Available Communication Links", "COMMUNICATION_LINKS", ""),
+    ("Primary Workload Manager Class", "WLM_PRIMARY", ""),
+    ("Secondary Workload Manager Class", "WLM_SECONDARY", ""),
+    ("Delayed Fallback Timer", "", ""),
+    ("Miscellaneous Data", "MISC_DATA", ""),
+    ("Automatically Import Volume Groups", "VG_AUTO_IMPORT", "false"),
+    ("Inactive Takeover", "INACTIVE_TAKEOVER", ""),
+    ("SSA Disk Fencing", "SSA_DISK_FENCING", "false"),
+    ("Filesystems mounted before IP configured", "FS_BEFORE_IPADDR", "false"),
+    ("WPAR Name", "WPAR_NAME", ""),
+)
+"""Label of clshowres, HACMPresource.name, and what is shown without one."""
+
+
+def _line(label: str, value: str) -> str:
+    # A label that fills its column is kept apart from its value.
+    return f"{label:<{COLUMN}}{' ' if len(label) >= COLUMN and value else ''}{value}".rstrip()
+
+
+def _value(group: ResourceGroup, kind: str, default: str) -> str:
+    if kind == "FILESYSTEM" and not group.resource("VOLUME_GROUP"):
+        default = ""
+    return " ".join(group.resource(kind)) or default
+
+
+def group_block(group: ResourceGroup) -> list[str]:
+    """One resource group of ``clshowres``."""
+    lines = [
+        _line("Resource Group Name", group.name),
+        _line("Participating Node Name(s)", " ".join(group.nodes)),
+        _line("Startup Policy", STARTUP.get(group.startup, group.startup)),
+        _line("Fallover Policy", FALLOVER.get(group.fallover, group.fallover)),
+        _line("Fallback Policy", FALLBACK.get(group.fallback, group.fallback)),
+        _line("Site Relationship", _value(group, "SITE_POLICY", "ignore")),
+        _line("Node Priority", _value(group, "NODE_PRIORITY_POLICY", "").replace("default", "")),
+    ]
+    for label, kind, default in RESOURCES:
+        lines.append(_line(label, _value(group, kind, default) if kind else group.fallback_timer))
+    return lines
+
+
+def show(c: Configuration, group: str = "", node: str = "") -> list[str]:
+    """``clshowres [-g group] [-n node]``."""
+    chosen = [g for g in c.groups if group in ("", g.name) and (not node or node in g.nodes)]
+    lines: list[str] = []
+    for found in chosen:
+        lines += ["", *group_block(found)]
+    if not group:
+        lines += ["", "Run Time Parameters:", "", *parameter_lines(c, [node] if node else [], False, True)]
+    return lines[1:] if lines[:1] == [""] else lines
+
+
+RESOURCE_LINES = (
+    ("APPLICATIONS", ""), ("CONCURRENT_VOLUME_GROUP", ""), ("DISK", ""), ("EXPORT_FILESYSTEM", ""),
+    ("EXPORT_FILESYSTEM_V4", ""), ("FILESYSTEM", ""), ("FORCED_VARYON", "false"), ("FSCHECK_TOOL", "fsck"),
+    ("FS_BEFORE_IPADDR", "false"), ("MISC_DATA", ""), ("MOUNT_FILESYSTEM", ""), ("NFS_NETWORK", ""),
+    ("NODE_PRIORITY_POLICY", ""), ("RAW_DISK", ""), ("RECOVERY_METHOD", "sequential"), ("SERVICE_LABEL", ""),
+    ("SHARED_TAPE_RESOURCES", ""), ("SSA_DISK_FENCING", "false"), ("STABLE_STORAGE_PATH", ""),
+    ("USERDEFINED_RESOURCES", ""), ("VG_AUTO_IMPORT", "false"), ("VOLUME_GROUP", ""), ("WPAR_NAME", ""),
+)  # fmt: skip
+"""What cllsres prints, and what it says of a group without such a resource; "" leaves the line out."""
+
+
+def resource_lines(c: Configuration, group: str, colon: bool, header: bool) -> list[str]:
+    """``cllsres [-g group] [-c]``: the resources of a group, or of all groups together."""
+    chosen = [g for g in c.groups if group in ("", g.name)]
+    values: list[tuple[str, str]] = []
+    for kind, default in RESOURCE_LINES:
+        found = dict.fromkeys(word for g in chosen for word in g.resource(kind))
+        text = " ".join(found) or (default if chosen else "")
+        if kind == "FILESYSTEM" and not found and any(g.resource("VOLUME_GROUP") for g in chosen):
+            text = "ALL"
+        values.append((kind, text))
+    if colon:
+        first = ["#" + ":".join(kind for kind, _ in values)] if header else []
+        return [*first, ":".join(text for _, text in values)]
+    return [f'{kind}="{text}"' for kind, text in values if text]
+
+
+def pair_lines(c: Configuration, kind: str, group: str, names_only: bool) -> list[str]:
+    """``cllsvg -g rg``, ``cllsfs -g rg``: group and resource, one pair a line."""
+    return [
+        value if names_only else f"{g.name} {value}"
+        for g in c.groups
+        if group in ("", g.name)
+        for value in g.resource(kind)
+    ]
+
+
+def group_lines(c: Configuration, colon: bool, header: bool) -> list[str]:
+    """``cllsgrp``: names; ``-c`` with nodes and policies."""
+    if not colon:
+        return [g.name for g in c.groups]
+    first = ["#group:type:nodes:startup:fallover:fallback"] if header else []
+    return first + [
+        f"{g.name}:{'concurrent' if g.concurrent else 'non-concurrent'}:{' '.join(g.nodes)}:"
+        f"{g.startup}:{g.fallover}:{g.fallback}"
+        for g in c.groups
+    ]
+
+
+def controller_lines(c: Configuration, name: str, colon: bool, header: bool) -> list[str]:
+    """``cllsserv [-n name] [-c]``."""
+    rows = [(a.name, a.start, a.stop, a.startup_mode) for a in c.controllers if name in ("", a.name)]
+    if colon:
+        first = ["#name:start:stop:startup_mode"] if header else []
+        return first + [":".join(row) for row in rows]
+    return [f"{row[0]:<20} {row[1]:<30} {row[2]:<30} {row[3]}" for row in rows]
+
+
+def monitor_lines(c: Configuration, name: str, colon: bool, header: bool) -> list[str]:
+    """``cllsappmon [name] [-c]``."""
+    rows = [(m.name, "process" if m.is_process_monitor else "user") for m in c.monitors if name in ("", m.name)]
+    if colon:
+        first = ["#name:type"] if header else []
+        return first + [":".join(row) for row in rows]
+    return [f"{row[0]:<32} {row[1]}" for row in rows]

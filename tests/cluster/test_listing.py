@@ -1,0 +1,100 @@
+"""The listing commands' layouts, and the pipelines that administrators put behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemons.cluster.configuration import Configuration
+from daemons.cluster.listing import applications, resources, topology
+from tests.clmgr.sample import DISKS, golden, rich, sample
+
+NAMES = {pvid: name for name, pvid in DISKS.items()}
+
+
+def printed(name: str, c: Configuration) -> str:
+    """What a command prints."""
+    makers = {
+        "cltopinfo": lambda: topology.summary(c, NAMES),
+        "cltopinfo_i": lambda: topology.interface_table(c),
+        "cltopinfo_w": lambda: topology.network_block(c),
+        "cllscf": lambda: topology.connections(c, NAMES),
+        "cllsif": lambda: topology.interface_lines(topology.interfaces(c), False, True),
+        "cllsif_c": lambda: topology.interface_lines(topology.interfaces(c), True, True),
+        "cllsnode": lambda: topology.node_lines(c, [], False, True),
+        "cllsnode_c": lambda: topology.node_lines(c, [], True, True),
+        "cllsnw": lambda: topology.network_lines(c, [], False, True),
+        "cllsnw_c": lambda: topology.network_lines(c, [], True, True),
+        "cllsclstr": lambda: topology.cluster_lines(c, False, True),
+        "cllsclstr_c": lambda: topology.cluster_lines(c, True, True),
+        "cllssite": lambda: topology.site_lines(c, False, True),
+        "cllssite_c": lambda: topology.site_lines(c, True, True),
+        "cllsparam": lambda: topology.parameter_lines(c, [], False, True),
+        "cllsgrp": lambda: resources.group_lines(c, False, True),
+        "cllsgrp_c": lambda: resources.group_lines(c, True, True),
+        "cllsserv": lambda: resources.controller_lines(c, "", False, True),
+        "cllsserv_c": lambda: resources.controller_lines(c, "", True, True),
+        "cllsappmon": lambda: resources.monitor_lines(c, "", False, True),
+        "cllsres": lambda: resources.resource_lines(c, "app_rg", False, True),
+        "cllsres_c": lambda: resources.resource_lines(c, "", True, True),
+        "clshowres": lambda: resources.show(c),
+        "cldisp": lambda: applications.display(
+            c, True, {"node1": "up", "node2": "down"}, {"app_rg": {"node1": "ONLINE", "node2": "OFFLINE"}}
+        ),
+    }
+    return "".join(f"{line}\n" for line in makers[name]())
+
+
+COMMANDS = (
+    "cltopinfo", "cltopinfo_i", "cltopinfo_w", "cllscf", "cllsif", "cllsif_c", "cllsnode", "cllsnode_c", "cllsnw",
+    "cllsnw_c", "cllsclstr", "cllsclstr_c", "cllssite", "cllssite_c", "cllsparam", "cllsgrp", "cllsgrp_c", "cllsserv",
+    "cllsserv_c", "cllsappmon", "cllsres", "cllsres_c", "clshowres", "cldisp",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_layout(command: str) -> None:
+    assert printed(command, rich()) == golden(f"listing/{command}.txt")
+
+
+def test_every_golden_is_used() -> None:
+    folder = Path(__file__).parent.parent / "golden" / "listing"
+    assert sorted(path.stem for path in folder.glob("*.txt")) == sorted(COMMANDS)
+
+
+def column(text: str, place: int) -> list[str]:
+    """``awk '{print $place}'``."""
+    return [words[place - 1] if len(words := line.split()) >= place else "" for line in text.splitlines()]
+
+
+def test_what_consumers_cut_out() -> None:
+    c = sample()
+    summary = printed("cltopinfo", c)
+    assert [line.split()[2] for line in summary.splitlines() if "Cluster Name:" in line] == ["haes_cluster"]
+    assert [line.split()[-1] for line in summary.splitlines() if "Cluster Name" in line] == ["haes_cluster"]
+    assert sum("NODE" in line for line in summary.splitlines()) == 2
+    rows = [line.split() for line in printed("cltopinfo_i", c).splitlines() if "ether" in line.split()]
+    assert sorted({(row[0], row[3], row[4]) for row in rows}) == [
+        ("app_svc", "node1", "127.9.9.33"),
+        ("app_svc", "node2", "127.9.9.33"),
+        ("node1", "node1", "127.9.9.1"),
+        ("node2", "node2", "127.9.9.2"),
+    ]
+    for line in printed("cllsif", c).splitlines()[1:]:
+        words = line.split()
+        assert all((words[0], words[1], words[5], words[6]))
+    assert column(printed("cllsclstr", c), 1) == ["ID", "1108531106"]
+    shown = printed("clshowres", c).splitlines()
+    assert [line.split()[-1] for line in shown if "Resource Group Name" in line] == ["app_rg"]
+    participating = next(line.split() for line in shown if "Participating" in line)
+    assert f"{participating[3]}_{participating[4]}" == "node1_node2"
+    kept = [line for line in shown if "Resource Group Name" in line or "Volume" in line]
+    assert len([line for line in kept if "Concurrent" not in line and "Automatically" not in line]) == 2
+    assert resources.pair_lines(c, "SERVICE_LABEL", "app_rg", False) == ["app_rg app_svc"]
+
+
+def test_names_that_are_longer_than_a_column_keep_a_blank() -> None:
+    rows = [("n" * 30, "boot", "net_ether_01", "ether", "public", "m" * 30, "1.2.3.4", "", "en0", "", "", "", "26")]
+    (line,) = topology.interface_lines(rows, False, False)
+    assert line.split()[:7] == list(rows[0][:7])
