@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from daemons.caa.messages import (
     SOCKET_PATH,
@@ -19,10 +20,13 @@ from daemons.caa.messages import (
     request_codec,
 )
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError, find_disk
-from daemons.runtime.local import LocalConnection
 from daemons.runtime.local_client import LocalClient
 from srcctl.machine import RemoteFault
 from srcctl.node.root import NodeRoot
+
+if TYPE_CHECKING:
+    # asyncio is for daemons: commands that ask CAA start without it.
+    from daemons.runtime.local import LocalConnection
 
 __all__ = [
     "CaaError",
@@ -129,6 +133,8 @@ async def connect(root: NodeRoot) -> LocalConnection[Request, Answer]:
     Raises:
         OSError: CAA does not listen.
     """
+    from daemons.runtime.local import LocalConnection
+
     return await LocalConnection.open(root.path(SOCKET_PATH), request_codec, answer_codec)
 
 

@@ -131,7 +131,7 @@ def _edit(root: NodeRoot, request: Request) -> None:
 
 def _tune(root: NodeRoot, request: Request, c: Configuration) -> None:
     """Heartbeat settings are CAA's: where its cluster runs they take effect at once, at its formation otherwise."""
-    from daemons.clmgr.edits.cluster import TUNABLES, tunable_value
+    from daemons.clmgr.settings import TUNABLES, tunable_value
 
     wanted = {TUNABLES[name][0]: tunable_value(name, value) for name, value in request.attributes.items()
               if name in TUNABLES and value}  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from daemons.clmgr import live, queries
+from typing import TYPE_CHECKING
+
+from daemons.clmgr import queries
 from daemons.clmgr.catalogue import SINGLE, WITHOUT_CLUSTER
 from daemons.clmgr.errors import NOT_FOUND, SEARCH_FAILED, ClmgrError, does_not_exist
 from daemons.clmgr.grammar import Request
@@ -12,6 +14,9 @@ from daemons.clmgr.transaction import read
 from daemons.cluster.configuration import Cluster, Configuration
 from srcctl.node.root import NodeRoot
 from srcctl.storage.disk import disk_names, pvid, uuid_of
+
+if TYPE_CHECKING:
+    from daemons.clstrmgr.messages import ClusterSnapshot
 
 NO_CLUSTER = "no cluster is defined on this node."
 ELSEWHERE = {
@@ -106,21 +111,15 @@ def _selected(request: Request, block: Block) -> bool:
 def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
     """The running cluster and the disks, as far as the request needs them."""
     identity = root.identity
-    views = {}
-    if request.class_name in queries.EVERY_NODE and _needs_states(request):
-        views = live.pictures(root, c)
-    elif request.class_name in queries.LIVE and (_needs_states(request) or request.class_name != "cluster"):
-        views = {identity.node: live.picture_of(root, identity.node)}
-        if not getattr(views[identity.node], "members", ()):
-            views = live.pictures(root, c)
+    views, picture = _running(root, request, c)
     names = disk_names(identity.lab)
     disks = {pvid(identity.lab_id, name): name for name in names}
     unsynchronized, synchronized, tunables, up = False, True, dict[str, str](), True
     if request.class_name in ("cluster", "repository"):
         from daemons.caa import client as caa
-        from daemons.clmgr import synchronize
+        from daemons.clmgr import unsynchronized as synchronization
 
-        unsynchronized, synchronized = synchronize.unsynchronized(root)
+        unsynchronized, synchronized = synchronization.state(root)
         tunables = configured_tunables(c)
         try:
             status = caa.status(root)
@@ -132,7 +131,7 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
     return Facts(
         local=identity.node,
         views=views,
-        picture=live.best(views, identity.node),
+        picture=picture,
         disks=disks,
         uuids={name: uuid_of(identity.lab_id, name) for name in names} if request.class_name == "repository" else None,
         repository_up=up,
@@ -142,9 +141,26 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
     )
 
 
+def _running(
+    root: NodeRoot, request: Request, c: Configuration
+) -> tuple[dict[str, ClusterSnapshot | None], ClusterSnapshot | None]:
+    """The running cluster as its nodes see it: all of them, the local one, or nobody, as the request needs it."""
+    if request.class_name not in queries.LIVE or not _needs_states(request):
+        return {}, None
+    from daemons.clmgr import live
+
+    own = root.identity.node
+    views: dict[str, ClusterSnapshot | None] = {}
+    if request.class_name not in queries.EVERY_NODE:
+        views = {own: live.picture_of(root, own)}
+    if not getattr(views.get(own), "members", ()):
+        views = live.pictures(root, c)
+    return views, live.best(views, own)
+
+
 def configured_tunables(c: Configuration) -> dict[str, str]:
     """CAA's tunables as the configuration wants them, before there is a CAA cluster."""
-    from daemons.clmgr.edits.cluster import TUNABLES, tunable_value
+    from daemons.clmgr.settings import TUNABLES, tunable_value
 
     found = {}
     for attribute, (tunable, _) in TUNABLES.items():
@@ -153,12 +169,21 @@ def configured_tunables(c: Configuration) -> dict[str, str]:
     return found
 
 
+STATEFUL = {
+    "cluster": ("STATE",), "node": ("STATE", "RAW_STATE"), "site": ("STATE",), "service_ip": ("NODE",),
+    "resource_group": ("STATE", "CURRENT_NODE"),
+}  # fmt: skip
+"""The attributes that depend on the running cluster; asking its nodes is by far the dearest part of a query."""
+
+
 def _needs_states(request: Request) -> bool:
-    """Whether the attributes that are asked for depend on the nodes' states."""
-    if request.class_name in ("node", "site") and not request.names and not request.only and not request.attributes:
-        return bool(request.verbose or request.delimiter or request.xml)
+    """Whether the attributes that are asked for depend on the running cluster."""
     wanted = [*request.only, *request.attributes]
-    if request.class_name == "cluster":
-        # STATE is the only one, and by far the dearest.
-        return not wanted or any(name == "STATE" or "*" in name or "?" in name for name in wanted)
-    return not request.only or any("STATE" in name or "*" in name or "?" in name for name in wanted)
+    if wanted:
+        stateful = STATEFUL[request.class_name]
+        # Selections may be abbreviated, patterns may match anything.
+        return any(
+            "*" in name or "?" in name or "[" in name or any(s.startswith(name) for s in stateful) for name in wanted
+        )
+    names_only = request.class_name != "cluster" and not request.names
+    return not names_only or bool(request.verbose or request.delimiter or request.xml)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
-
 import msgspec
 
-from daemons.clcomd import client as clcomd
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import ClusterSnapshot
 from daemons.cluster.configuration import Configuration
@@ -21,7 +17,7 @@ def cl_state(argv: list[str]) -> int:
     try:
         picture = manager.query_state(NodeRoot.current())
     except manager.ManagerUnreachable as error:
-        print(json.dumps({"error": str(error)}))
+        print(msgspec.json.encode({"error": str(error)}).decode())
         return 1
     print(msgspec.json.encode(picture).decode())
     return 0
@@ -30,16 +26,25 @@ def cl_state(argv: list[str]) -> int:
 def picture_of(root: NodeRoot, node: str) -> ClusterSnapshot | None:
     """A node's picture of the cluster, or None if its cluster manager cannot be asked."""
     try:
-        if node == root.identity.node:
-            return manager.query_state(root)
+        return manager.query_state(root) if node == root.identity.node else _picture_from(root, node)
+    except manager.ManagerUnreachable:
+        return None
+
+
+def _picture_from(root: NodeRoot, node: str) -> ClusterSnapshot | None:
+    from daemons.clcomd import client as clcomd
+
+    try:
         result = clcomd.run(root, node, [STATE_PROGRAM])
         return msgspec.json.decode(result.out, type=ClusterSnapshot) if result.status == 0 else None
-    except (manager.ManagerUnreachable, clcomd.ClcomdError, msgspec.DecodeError):
+    except (clcomd.ClcomdError, msgspec.DecodeError):
         return None
 
 
 def pictures(root: NodeRoot, configuration: Configuration) -> dict[str, ClusterSnapshot | None]:
     """Every configured node's own picture; all are asked at the same time."""
+    import threading
+
     names = [node.name for node in configuration.nodes]
     found: dict[str, ClusterSnapshot | None] = dict.fromkeys(names)
 

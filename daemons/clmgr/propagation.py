@@ -14,10 +14,10 @@ import time
 
 from daemons.clcomd import client as clcomd
 from daemons.clmgr import journal
-from daemons.clmgr.edits.customization import PROGRAM_COLLECTION
 from daemons.clmgr.edits.parts import named
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.queries.customization import programs
+from daemons.clmgr.settings import PROGRAM_COLLECTION
 from daemons.clmgr.transaction import read
 from daemons.cluster.configuration import Configuration, FileCollection
 from srcctl.commands.options import UsageError, parse, usage

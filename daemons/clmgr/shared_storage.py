@@ -24,7 +24,7 @@ from daemons.clmgr.errors import (
     missing,
 )
 from daemons.clmgr.grammar import Request
-from daemons.clmgr.storage import VG_DEFAULTS, storage_key
+from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
@@ -11,17 +12,6 @@ from srcctl.storage.disk import Disk, disk_names, pvid, uuid_of
 from srcctl.storage.volume_groups import VolumeGroups
 
 PARTITION_MEGABYTES = PARTITION_BYTES >> 20
-VG_DEFAULTS = {
-    "ACTIVATE_ON_RESTART": "false", "QUORUM_NEEDED": "true", "CRITICAL": "no", "FAILUREACTION": "", "NOTIFYMETHOD": "",
-    "MIGRATE_FAILED_DISKS": "false", "LTG_SIZE": "256", "MAX_PHYSICAL_PARTITIONS": "32", "MAX_LOGICAL_VOLUMES": "256",
-    "STRICT_MIRROR_POOLS": "no", "LVM_PREFERRED_READ": "roundrobin", "ENABLE_LV_ENCRYPTION": "no", "TYPE": "original",
-}  # fmt: skip
-"""Attributes of a volume group that its descriptor area here has no room for: dynamic settings (inferred)."""
-
-
-def storage_key(class_name: str, name: str, attribute: str) -> str:
-    """The dynamic setting of an attribute of shared storage."""
-    return f"{class_name.upper()}.{name}.{attribute}"
 
 
 def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:

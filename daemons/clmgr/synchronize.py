@@ -156,15 +156,3 @@ def _commit(root: NodeRoot, c: Configuration, disk: str) -> None:
     agent.install_committed(root)
     agent.tell_manager(root)
     print(INSTALLED % own)
-
-
-def unsynchronized(root: NodeRoot) -> tuple[bool, bool]:
-    """Whether this node has changes that were not synchronized, and whether there ever was a synchronization."""
-    try:
-        repository = caa.repository(root)
-        commit = repository.read_commit()
-        archive = repository.read_archive(commit) if commit is not None else None
-    except (caa.CaaError, OSError):
-        installed = synchronization.installed_generation(root)
-        return installed == 0, installed != 0
-    return synchronization.has_unsynchronized_changes(root, archive), commit is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.clmgr import edits
@@ -272,6 +272,7 @@ NAMES = (
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_an_edit_succeeds_and_can_be_stored_or_is_refused(data: st.DataObject) -> None:
     """Whatever is asked for: a configuration that the object classes can hold, or a refusal; never anything else."""

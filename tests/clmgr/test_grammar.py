@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.clmgr import attributes, catalogue, edits, grammar, queries
@@ -87,6 +87,7 @@ def test_nonsense_is_refused_in_words(words: tuple[str, ...]) -> None:
     assert caught.value.code == 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_any_command_line_is_understood_or_refused(words: list[str]) -> None:
     try:
@@ -95,6 +96,7 @@ def test_any_command_line_is_understood_or_refused(words: list[str]) -> None:
         pass
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(attributes.TABLES)), st.sampled_from(["add", "modify"]), st.data())
 def test_any_value_is_stored_in_its_domain_or_refused(class_name: str, action: str, data: st.DataObject) -> None:
     known = attributes.accepted(action, class_name)

@@ -7,12 +7,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.clmgr.sample import IDENTITY, done, rich
 
 from daemons.clmgr import transaction as transactions
 from daemons.cluster.configuration import DCD
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import OdmError, Repository, seed
+from tests.clmgr.sample import IDENTITY, done, rich
 
 ETC = Path(__file__).parents[2] / "etc" / "objrepos"
 

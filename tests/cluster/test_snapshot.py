@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.cluster import configuration as configurations
@@ -95,6 +95,7 @@ def test_what_is_no_snapshot_is_refused(content: str) -> None:
         snapshot.parse(content)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_file_is_a_snapshot_or_refused(content: str) -> None:
     for candidate in (content, OLD.replace("My Cluster", content)):

@@ -18,32 +18,10 @@ from daemons.clmgr.edits.parts import (
 )
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, missing
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import CONTROLLER_SETTINGS, MONITOR_ATTRIBUTES, controller_key
 from daemons.cluster.configuration import ApplicationController, ApplicationMonitor, Configuration, Tape
 
-MONITOR_ATTRIBUTES = {
-    "MODE": "INVOCATION",
-    "MONITORMETHOD": "MONITOR_METHOD",
-    "MONITORINTERVAL": "MONITOR_INTERVAL",
-    "HUNGSIGNAL": "HUNG_MONITOR_SIGNAL",
-    "PROCESSES": "PROCESSES",
-    "OWNER": "PROCESS_OWNER",
-    "INSTANCECOUNT": "INSTANCE_COUNT",
-    "STABILIZATION": "STABILIZATION_INTERVAL",
-    "RESTARTINTERVAL": "RESTART_INTERVAL",
-    "RESTARTCOUNT": "RESTART_COUNT",
-    "FAILUREACTION": "FAILURE_ACTION",
-    "CLEANUPMETHOD": "CLEANUP_METHOD",
-    "RESTARTMETHOD": "RESTART_METHOD",
-    "NOTIFYMETHOD": "NOTIFY_METHOD",
-}
-"""Attributes of an application monitor: clmgr's name and HACMPmonitor's."""
 PROCESS_ONLY, CUSTOM_ONLY = ("PROCESSES", "OWNER", "INSTANCECOUNT"), ("MONITORMETHOD", "MONITORINTERVAL", "HUNGSIGNAL")
-CONTROLLER_SETTINGS = ("CPU_USAGE_MONITOR", "PROCESS_TO_MONITOR_CPU_USAGE", "CPU_USAGE_MONITOR_INTERVAL")
-
-
-def controller_key(controller: str, attribute: str) -> str:
-    """The dynamic setting of a controller's attribute that HACMPserver has no field for (inferred)."""
-    return f"SERVER.{controller}.{attribute}"
 
 
 def add_controller(request: Request, c: Configuration, here: Surroundings) -> Configuration:

@@ -11,51 +11,9 @@ from daemons.clmgr.edits.parts import Surroundings, named
 from daemons.clmgr.edits.topology import with_node
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, invalid, invalid_characters, missing
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import SETTINGS, TUNABLES
 from daemons.cluster.configuration import Cluster, Configuration
 
-SETTINGS = {
-    "FC_SYNC_INTERVAL": "10",
-    "MAX_EVENT_TIME": "180",
-    "MAX_RG_PROCESSING_TIME": "180",
-    "VERIFICATION_DEBUGGING": "Enabled",
-    "SITE_POLICY_FAILURE_ACTION": "fallover",
-    "SITE_POLICY_NOTIFY_METHOD": "",
-    "SITE_HEARTBEAT_CYCLE": "0",
-    "SITE_GRACE_PERIOD": "0",
-    "TEMP_HOSTNAME": "disallow",
-    "MONITOR_INTERFACES": "enable",
-    "LPM_POLICY": "unmanage",
-    "HEARTBEAT_FREQUENCY_DURING_LPM": "0",
-    "CAA_AUTO_START_DR": "Enabled",
-    "LVM_PREFERRED_READ": "roundrobin",
-    "CRIT_DAEMON_RESTART_GRACE_PERIOD": "60",
-    "SKIP_EVENT_PROCESSING_MANAGE_MODE": "",
-    "CAA_PVM_WATCHDOG_TIMER": "disable",
-    "QUARANTINE_POLICY": "disable",
-    "CRITICAL_RG": "",
-    "NFS_QUORUM_SERVER": "",
-    "LOCAL_QUORUM_DIRECTORY": "",
-    "REMOTE_QUORUM_DIRECTORY": "",
-    "NOTIFY_METHOD": "",
-    "NOTIFY_INTERVAL": "",
-    "MAXIMUM_NOTIFICATIONS": "",
-    "DEFAULT_SURVIVING_SITE": "",
-    "ALGORITHM": "",
-    "GRACE_PERIOD_SEC": "",
-    "REFRESH": "",
-    "MECHANISM": "",
-    "CERTIFICATE": "",
-    "PRIVATE_KEY": "",
-}
-"""Attributes that are dynamic settings (HACMPdynresop, under their own names: inferred), and their defaults."""
-TUNABLES = {
-    "HEARTBEAT_FREQUENCY": ("node_timeout", 1000),
-    "GRACE_PERIOD": ("node_down_delay", 1000),
-    "NETWORK_FAILURE_DETECTION_TIME": ("network_fdt", 1000),
-    "CAA_CONFIG_TIMEOUT": ("config_timeout", 1),
-    "CAA_REPOS_MODE": ("repos_mode", 0),
-}
-"""Attributes that are CAA's: its tunable, and the factor to its unit (0: it takes the first letter of a word)."""
 SPLIT_WORDS = {"none": "None", "tiebreaker": "TieBreaker", "manual": "Manual", "nfs": "NFS", "majority": "Majority",
                "priority": "Priority"}  # fmt: skip
 PLANS = {
@@ -63,16 +21,6 @@ PLANS = {
     "disable_rgs_autostart": "Disable_RGs_Autostart",
     "disable_cluster_services_autostart": "Disable_Cluster_Services_Autostart",
 }
-
-
-def tunable_value(attribute: str, value: str) -> str:
-    """The value of CAA's tunable for an attribute's value."""
-    _, factor = TUNABLES[attribute]
-    if not factor:
-        return value[:1]
-    if attribute == "NETWORK_FAILURE_DETECTION_TIME" and value == "0":
-        return "20000"
-    return str(int(value) * factor)
 
 
 def add_cluster(request: Request, base: Configuration, here: Surroundings) -> Configuration:

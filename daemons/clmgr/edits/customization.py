@@ -18,11 +18,10 @@ from daemons.clmgr.edits.parts import (
 )
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, does_not_exist, exists_already, invalid, missing
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import PROGRAM_COLLECTION
 from daemons.cluster.configuration import Configuration, CustomMethod, FileCollection, NotifyMethod
 
 SHIPPED_COLLECTIONS = ("Configuration_Files", "HACMP_Files")
-PROGRAM_COLLECTION = "HACMP_Files"
-"""The collection whose members are the configuration's own programs; nobody edits them by hand."""
 WRAPPING = {"PREEVENTCOMMAND": "pre", "PREEVENT": "pre", "POSTEVENTCOMMAND": "post", "POSTEVENT": "post"}
 
 

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from daemons.clmgr.attributes import is_address, is_name
 from daemons.clmgr.edits.parts import Surroundings, named, netmask_of, unused, users_of, with_renamed_resource
-from daemons.clmgr.edits.topology import network_key
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
@@ -18,14 +17,10 @@ from daemons.clmgr.errors import (
     missing,
 )
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import label_key, network_key
 from daemons.cluster.configuration import Configuration, Label
 
 FUNCTIONS = {"interface": "boot", "persistent_ip": "persistent", "service_ip": "service"}
-
-
-def label_key(label: str, attribute: str) -> str:
-    """The dynamic setting of a label's attribute that HACMPadapter has no field for (inferred)."""
-    return f"LABEL.{label}.{attribute}"
 
 
 def add_label(request: Request, c: Configuration, here: Surroundings) -> Configuration:

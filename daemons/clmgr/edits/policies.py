@@ -22,6 +22,7 @@ from daemons.clmgr.errors import (
     missing,
 )
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import DEPENDENCY_TYPES
 from daemons.cluster.configuration import Configuration, FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.policies import (
     DIFFERENT_NODES,
@@ -36,15 +37,6 @@ from daemons.cluster.configuration.policies import (
 )
 
 LEVELS_MAX = 3
-TYPES = {
-    "PARENT_CHILD": PARENT_CHILD,
-    "START_AFTER": START_AFTER,
-    "STOP_AFTER": STOP_AFTER,
-    "SAME_NODE": SAME_NODE,
-    "SAME_SITE": SAME_SITE,
-    "DIFFERENT_NODES": DIFFERENT_NODES,
-}
-"""clmgr's words and the ODM's."""
 RECURRENCES = ("daily", "weekly", "monthly", "yearly", "specific")
 
 
@@ -186,7 +178,7 @@ def delete_dependencies(request: Request, c: Configuration) -> Configuration:
     """``delete dependency {<id>|ALL} [TYPE=..] [RG=..]``."""
     if not request.names:
         raise ClmgrError("the id of a dependency is needed.", MISSING_INPUT)
-    kind = TYPES.get(request.attribute("TYPE"), "")
+    kind = DEPENDENCY_TYPES.get(request.attribute("TYPE"), "")
     group = request.attribute("RG")
     if group:
         named(group, c.groups)

@@ -18,6 +18,7 @@ from daemons.clmgr.edits.parts import (
 )
 from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, ClmgrError, exists_already, missing
 from daemons.clmgr.grammar import Request
+from daemons.clmgr.settings import NETWORK_SETTINGS, network_key, site_key
 from daemons.cluster.configuration import Configuration, Label, Network, Node, Site
 from srcctl.node.root import Identity
 
@@ -26,17 +27,6 @@ NODES_MAX = 16
 NODE_SETTINGS = ("START_ON_BOOT", "BROADCAST_ON_START", "CLINFO_ON_START", "VERIFY_ON_START", "RUN_DISCOVERY", "HMCS",
                  "ENABLE_LIVE_UPDATE")  # fmt: skip
 """Attributes of a node that are HACMPnode objects of their own (which names those have is inferred)."""
-NETWORK_SETTINGS = ("RESOURCE_DIST_PREF", "SOURCE_IP", "ENABLE_NSORDER")
-
-
-def network_key(network: str, attribute: str) -> str:
-    """The dynamic setting of a network's attribute that HACMPnetwork has no field for (inferred)."""
-    return f"NETWORK.{network}.{attribute}"
-
-
-def site_key(site: str, attribute: str) -> str:
-    """The dynamic setting of a site's attribute that HACMPsite has no field for (inferred)."""
-    return f"SITE.{site}.{attribute}"
 
 
 # Nodes.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from daemons.clmgr.edits.cluster import SETTINGS, TUNABLES
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.settings import SETTINGS, TUNABLES
 from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from daemons.clmgr.edits.customization import PROGRAM_COLLECTION
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.settings import PROGRAM_COLLECTION
 from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration
 

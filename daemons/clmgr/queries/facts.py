@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from daemons.clmgr.shapes import Block
-from daemons.clstrmgr.messages import ClusterSnapshot
+
+if TYPE_CHECKING:
+    from daemons.clstrmgr.messages import ClusterSnapshot
 
 
 @dataclass(frozen=True, slots=True)

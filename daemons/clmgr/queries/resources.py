@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from daemons.clmgr.edits.applications import MONITOR_ATTRIBUTES, controller_key
-from daemons.clmgr.edits.policies import TYPES
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.settings import DEPENDENCY_TYPES, MONITOR_ATTRIBUTES, controller_key
 from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.configuration.policies import DIFFERENT_NODES, HIGH, INTERMEDIATE, LOW, PARENT_CHILD
 
 MONITOR_DEFAULTS = {"MODE": "longrunning", "HUNGSIGNAL": "9", "RESTARTCOUNT": "3", "FAILUREACTION": "notify"}
-WORDS = {odm: word for word, odm in TYPES.items()}
+WORDS = {odm: word for word, odm in DEPENDENCY_TYPES.items()}
 WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 

@@ -1,0 +1,168 @@
+"""clmgr alone makes a cluster from nothing, keeps it, and answers as automation expects."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from tests.end_to_end.lab import LabUnderTest, eventually
+
+START, STOP = "/usr/local/counter_app/start", "/usr/local/counter_app/stop"
+
+
+def refused(lab: LabUnderTest, command: str) -> tuple[int, str]:
+    """Exit code and complaint of a command that must fail; its standard output stays empty."""
+    answer = lab.run("node1", command)
+    assert answer.stdout == "", answer.stdout
+    assert answer.stderr.startswith("\nERROR: "), answer.stderr
+    assert answer.stderr.endswith("\n\n")
+    return answer.returncode, answer.stderr.strip()
+
+
+def test_a_cluster_is_created_from_nothing(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    assert refused(lab, "clmgr query cluster") == (2, "ERROR: no cluster is defined on this node.")
+    assert lab.run("node1", "cltopinfo").stdout == ""
+    assert lab.output("node1", "clmgr list hosts") == "node1\nnode2\n"
+    pvid = lab.output("node1", "clmgr -cS -a pvid query physical_volume hdisk1").strip()
+    said = lab.output("node1", f"clmgr add cluster demo nodes=node1,node2 REPOSITORIES={pvid} TYPE=NSC "
+                               "HEARTBEAT_TYPE=unicast HEARTBEAT_FREQUENCY=20")  # fmt: skip
+    assert f"Repository Disk: hdisk1 ({pvid})" in said
+    assert "No resource groups defined" in said
+    assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="NOT_CONFIGURED"\n'
+    lab.output("node1", "clmgr sync cluster FORCE=yes FIX=yes", timeout=120)
+    assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="OFFLINE"\n'
+    assert "node_timeout = 20000" in lab.output("node2", "clctrl -tune -o node_timeout")
+    for words in (
+        "service_ip app_svc NETWORK=net_ether_01",
+        f"application_controller app STARTSCRIPT={START} STOPSCRIPT={STOP} STARTUP_MODE=foreground",
+        "resource_group app_rg NODES=node1,node2 STARTUP=OFAN FALLOVER=FNPN FALLBACK=NFB SERVICE_LABEL=app_svc "
+        "APPLICATIONS=app",
+        "volume_group datavg PHYSICAL_VOLUMES=hdisk2 RESOURCE_GROUP=app_rg",
+        "file_system /sharedfs VOLUME_GROUP=datavg TYPE=jfs2 UNITS=128 SIZE_PER_UNIT=mb",
+    ):
+        lab.output("node1", f"clmgr add {words}", timeout=120)
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    assert "The cluster is now online." in lab.output("node1", "clmgr online cluster", timeout=120)
+    eventually(lambda: lab.answers(), "the application answers", 30, lab.group_states)
+    assert lab.output("node2", "clmgr -cv -a name,state,raw_state query node") == (
+        "# NAME:STATE:RAW_STATE\nnode1:NORMAL:ST_STABLE\nnode2:NORMAL:ST_STABLE\n"
+    )
+
+
+def test_what_automation_parses(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    cluster = lab.output("node2", "clmgr query cluster")
+    values = dict(line.split("=") for line in cluster.splitlines())
+    assert (values["STATE"], values["CLUSTER_NAME"]) == ('"STABLE"', '"demo"')
+    for pipeline, expected in (
+        ("clmgr query cluster | grep -i ^state", 'STATE="STABLE"'),
+        ("clmgr q rg app_rg | grep -w STATE | awk -F= '{print $2}' | head -1", '"ONLINE"'),
+        ("clmgr q rg app_rg | grep -w CURRENT_NODE | awk -F= '{print $2}'", '"node1"'),
+        ("clmgr query volume_group datavg | grep -w TYPE", 'TYPE="ORIGINAL"'),
+        ("clmgr list node | wc -l", "2"),
+        ("cltopinfo -c | awk '/Cluster Name:/ {print $3}'", "demo"),
+        ("cltopinfo | grep NODE | wc -l", "2"),
+        ("cllsvg -g app_rg | awk '{print $2}'", "datavg"),
+        ("cllsfs -g app_rg -n", "/sharedfs"),
+        ("cllsif | grep -c service", "2"),
+        ("clshowres | grep Participating | head -n 1 | awk '{print $4\"_\"$5}'", "node1_node2"),
+        ("clodmget -q 'name = node1 and object = COMMUNICATION_PATH' -f value -n HACMPnode", "node1"),
+        ("clgetaddr node2", f"{lab.description()['block']}.2"),
+        ("cldisp | grep 'Application: app '", "Application: app State: {online}"),
+        ("clmgr query service_ip app_svc | grep -i ipaddr | awk -F= '{print $2}' | xargs echo",
+         f"{lab.description()['block']}.33"),
+    ):  # fmt: skip
+        assert lab.output("node1", pipeline).strip() == expected, pipeline
+    assert re.search(r"CLMGR COMMAND .*: clmgr q rg app_rg\n", lab.file("node1", "/var/hacmp/log/clutils.log"))
+
+
+def test_refusals_change_nothing(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    before = lab.output("node1", "odmget HACMPgroup HACMPresource HACMPadapter HACMPnode HACMPserver")
+    for command, code in (
+        ("clmgr query rg nosuch", 2),
+        ("clmgr fly cluster", 4),
+        ("clmgr query nonsense", 4),
+        ("clmgr -a colour query node node1", 4),
+        ("clmgr query node state=NOSUCH", 6),
+        ("clmgr add rg", 3),
+        ("clmgr add rg app_rg NODES=node1", 4),
+        ("clmgr add rg new NODES=node1 STARTUP=NEVER", 4),
+        ("clmgr delete application_controller app", 5),
+        ("clmgr delete cluster", 1),
+        ("clmgr delete vg datavg", 5),
+        ("clmgr add user somebody", 4),
+        ("clmgr add snapshot a/b", 4),
+        ("clmgr manage snapshot restore nosuch", 2),
+    ):
+        status, complaint = refused(lab, command)
+        assert status == code, (command, complaint)
+    assert lab.output("node1", "odmget HACMPgroup HACMPresource HACMPadapter HACMPnode HACMPserver") == before
+
+
+def test_several_at_the_same_moment(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    failed: list[str] = []
+
+    def add(node: str, number: int) -> None:
+        answer = lab.run(node, f"clmgr add rg {node}_rg{number} NODES={node}")
+        if answer.returncode:
+            failed.append(answer.stderr)
+
+    threads = [threading.Thread(target=add, args=(node, n)) for n in range(3) for node in ("node1", "node2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    for node in ("node1", "node2"):
+        expected = ["app_rg", *(f"{node}_rg{n}" for n in range(3))]
+        assert sorted(lab.output(node, "clmgr query rg").split()) == sorted(expected)
+        lab.output(node, f"clmgr delete rg {node}_rg0,{node}_rg1,{node}_rg2")
+    assert lab.output("node1", "clmgr -a unsynced_changes query cluster") == 'UNSYNCED_CHANGES="false"\n'
+
+
+def test_several_operations_in_one_call(bare_lab: LabUnderTest) -> None:
+    said = bare_lab.output("node1", "clmgr -M - 'add timer night HOUR=2 MINUTE=30\nquery timer\ndelete timer night'")
+    assert said == "night\n"
+
+
+def test_a_file_collection_reaches_the_other_nodes(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "echo one > $HAES_ROOT/etc/motd; : > $HAES_ROOT/etc/empty")
+    lab.output("node2", "echo two > $HAES_ROOT/etc/motd")
+    lab.output("node1", "clmgr add file_collection notes FILES=/etc/motd,/etc/empty")
+    answer = lab.run("node1", "clmgr sync file_collection notes")
+    assert answer.returncode == 0
+    assert "WARNING: the file /etc/empty is not propagated: it is empty." in answer.stderr
+    assert lab.file("node2", "/etc/motd") == "one\n"
+    assert lab.file("node2", "/var/hacmp/filebackup/etc/motd") == "two\n"
+    log = lab.file("node1", "/var/hacmp/log/clutils.log")
+    assert "clfileprop: Manual file collection propagation called." in log
+    assert "clfileprop: Total number of files propagated to node node2: 1" in log
+    lab.output("node1", "clmgr delete file_collection notes")
+
+
+def test_a_snapshot_brings_the_cluster_back(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    said = lab.output("node1", "clmgr add snapshot before DESCRIPTION='as it was'", timeout=120)
+    folder = "/usr/es/sbin/cluster/snapshots"
+    assert said.startswith(f"clsnapshot: Creating file {folder}/before.odm.\n\nclsnapshot: Creating file")
+    assert said.endswith("clsnapshot: Succeeded creating Cluster Snapshot: before\n")
+    assert lab.file("node1", f"{folder}/before.odm").startswith("<VER\n1.0\n</VER\n\n<DSC\nas it was\n</DSC\n\n<ODM\n")
+    information = lab.file("node1", f"{folder}/before.info")
+    assert all(f"NODE: {node}" in information for node in ("node1", "node2"))
+    assert lab.output("node1", "clsnapshot -l") == "before\n"
+    assert lab.output("node1", "clsnapshot -s -n before") == "before: as it was\n"
+    lab.output("node1", "clmgr offline cluster", timeout=120)
+    lab.output("node1", "clmgr modify rg app_rg FALLBACK=FBHPN; clmgr delete rg app_rg; clmgr delete ac app")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    assert lab.output("node2", "clmgr query rg") == ""
+    said = lab.output("node1", "clmgr manage snapshot restore before", timeout=180)
+    assert said.endswith("clsnapshot: Succeeded applying Cluster Snapshot: before\n")
+    assert 'Attempting to delete node "node2" from the cluster...' in said
+    assert lab.output("node2", "clmgr -a fallback query rg app_rg") == 'FALLBACK="NFB"\n'
+    lab.output("node2", "clmgr online cluster", timeout=120)
+    eventually(lambda: lab.answers(), "the application answers", 30, lab.group_states)
+    assert refused(lab, "clmgr manage snapshot restore ../before")[0] == 4
