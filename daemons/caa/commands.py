@@ -120,7 +120,8 @@ def rmcluster(argv: list[str]) -> int:
         definition = repository.read_definition()
         if definition is None or options.value("n", definition.name) != definition.name:
             raise CaaError(f"{disk} is not the repository of that cluster.")
-        for node in definition.nodes:
+        # The local node goes last: with its membership it forgets the key that the others ask for.
+        for node in sorted(definition.nodes, key=lambda member: member.name == root.identity.node):
             try:
                 on_node(root, node.name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
             except CaaError as error:
