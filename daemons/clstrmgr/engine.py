@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from daemons.clstrmgr import events, messages, plan, reconfiguration
+from daemons.clstrmgr import dependent, events, messages, plan, reconfiguration
 from daemons.clstrmgr.activity import Run, Script
 from daemons.clstrmgr.events import Event, Stage
 from daemons.clstrmgr.foundation import Foundation
@@ -51,9 +51,10 @@ class EventEngine(Foundation):
             return
         if message.digest != cluster.digest():
             raise LocalFault(f"the state differs from that of {phase.proposer} before event {event.serial}")
-        program = self.programs.get(event.name)
+        rule = dependent.rule(cluster, event)
+        program = self.programs.get(rule)
         if program is None:
-            self._log(f"no recovery program for {event.name}")
+            self._log(f"no recovery program for {rule}")
             program = Program("", ())
         limit = self._limit("MAX_EVENT_TIME", self.settings.event_limit)
         if event.name in (
@@ -235,7 +236,7 @@ class EventEngine(Foundation):
         for entry in self._requests_of(event):
             entry.stage = "stabilizing"
             self._answer(entry.request, messages.Progress("stabilizing"))
-        if event.name == events.FAIL_NODE and event.node == self.node_id:
+        if event.node == self.node_id and dependent.ends_services(cluster, event):
             if event.mode == "unmanage":
                 self._effects.append(Subsystems(start=False, clinfo=True))
             elif event.mode in ("offline", "move"):
@@ -297,11 +298,11 @@ class EventEngine(Foundation):
             name for name in before if event is None or event.name != events.FAIL_NODE or name != names[event.node]
         ]
         return (
-            ("TE_NAME", event.name if event is not None else ""),
+            ("TE_NAME", dependent.rule(self.cluster, event) if event is not None and self.cluster is not None else ""),
             ("EVENT_NODE", names.get(event.node, "") if event is not None else ""),
             ("EVENT_SERIAL", str(event.serial if event is not None else 0)),
             ("LOCALSITE", self.configuration.site_of(self.node_name) if self.configuration is not None else ""),
-            ("RG_DEPENDENCIES", "FALSE"),
+            ("RG_DEPENDENCIES", "TRUE" if self.cluster is not None and self.cluster.dependencies else "FALSE"),
             ("PRE_EVENT_MEMBERSHIP", " ".join(before)),
             ("POST_EVENT_MEMBERSHIP", " ".join(after)),
             *self._methods(event),

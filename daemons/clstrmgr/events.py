@@ -15,6 +15,10 @@ from daemons.clstrmgr.recovery_program import Statement
 
 JOIN_NODE: Final = "TE_JOIN_NODE"
 FAIL_NODE: Final = "TE_FAIL_NODE"
+JOIN_NODE_DEP: Final = "TE_JOIN_NODE_DEP"
+JOIN_NODE_DEP_COMPLETE: Final = "TE_JOIN_NODE_DEP_COMPLETE"
+FAIL_NODE_DEP: Final = "TE_FAIL_NODE_DEP"
+FAIL_NODE_DEP_COMPLETE: Final = "TE_FAIL_NODE_DEP_COMPLETE"
 RG_MOVE: Final = "TE_RG_MOVE"
 RG_ONLINE: Final = "TE_RG_ONLINE"
 RG_OFFLINE: Final = "TE_RG_OFFLINE"
@@ -43,6 +47,8 @@ RETRY: Final = "retry"
 OPERATOR: Final = "operator"
 SETTLE: Final = "settle"
 USER: Final = "user"
+DEPENDENCY: Final = "dependency"
+FALLBACK: Final = "fallback"
 
 _PRIORITY: Final = {
     FAIL_NODE: 10,
@@ -56,6 +62,8 @@ _PRIORITY: Final = {
     JOIN_INTERFACE: 40,
     JOIN_NETWORK: 40,
     JOIN_SITE: 59,
+    JOIN_NODE_DEP_COMPLETE: 58,
+    FAIL_NODE_DEP_COMPLETE: 58,
     JOIN_NODE: 60,
     CLUSTER_NOTIFY: 80,
 }
@@ -63,9 +71,15 @@ _PRIORITY: Final = {
 
 _PRIORITY_FAILED_GROUP: Final = 30
 _PRIORITY_USER: Final = 50
+_PRIORITY_DEPENDENCY: Final = 55
 _PRIORITY_OPERATOR: Final = 70
 _PRIORITY_NODE_CRASH: Final = 5
-_PRIORITY_BY_MODE: Final = {FAILED: _PRIORITY_FAILED_GROUP, RETRY: _PRIORITY_FAILED_GROUP, USER: _PRIORITY_USER}
+_PRIORITY_BY_MODE: Final = {
+    FAILED: _PRIORITY_FAILED_GROUP,
+    RETRY: _PRIORITY_FAILED_GROUP,
+    USER: _PRIORITY_USER,
+    DEPENDENCY: _PRIORITY_DEPENDENCY,
+}
 
 
 class Stage(Enum):
@@ -84,7 +98,8 @@ class Event(msgspec.Struct, frozen=True):
         name: the engine's name of it.
         node: the node on which it occurred; 0 for a global network event.
         mode: FAIL_NODE: crash, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry, operator,
-            settle; user-defined events: user.
+            settle, dependency (a move that the dependencies between groups call for), fallback (its timer is
+            due); user-defined events: user.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         application, monitor: the application that failed, and the monitor that saw it.
@@ -131,7 +146,8 @@ class Event(msgspec.Struct, frozen=True):
         """
         if self.name in RECONFIGURATIONS:
             return {DARE_TOPOLOGY: "DA_TOP_CO", DARE_RESOURCE: "DA_RES_CO"}.get(self.name, "DA_CONF_CO")
-        plain = self.mode == USER or self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
+        plain = self.mode == USER or self.name.endswith("_COMPLETE")
+        plain = plain or self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
         return (self.name.removeprefix("TE_") + ("" if plain else "_COMPLETE"))[:12]
 
 
@@ -141,7 +157,7 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
         # The administrator's commands have their own arguments; they find the rest in their environment.
         return ()
     match event.name:
-        case "TE_FAIL_NODE":
+        case "TE_FAIL_NODE" | "TE_FAIL_NODE_DEP_COMPLETE":
             word = {"offline": ("graceful",), "unmanage": ("forced",)}.get(event.mode, ())
             return (node_name, *word)
         case "TE_RG_MOVE" | "TE_RG_ONLINE" | "TE_RG_OFFLINE":

@@ -52,7 +52,7 @@ class Definition:
     method: str = ""
     interval: int = 60
     signal: int = KILL
-    stabilization: int = 60
+    stabilization: int = 180
     restarts: int = 3
     restart_interval: int = 0
     action: Literal["notify", "fallover"] = "notify"
@@ -79,18 +79,17 @@ class Definition:
             return int(text) if text.isascii() and text.isdigit() else default
 
         mode = monitor.attribute("INVOCATION").lower()
-        processes = _words(monitor.attribute("PROCESSES"))
-        stabilization, interval = number("STABILIZATION_INTERVAL", 60), number("MONITOR_INTERVAL", 60)
+        stabilization, interval = number("STABILIZATION_INTERVAL", 180), number("MONITOR_INTERVAL", 60)
         kind: Literal["process", "user"] = "process" if monitor.attribute("MONITOR_TYPE") == "process" else "user"
         restarts = number("RESTART_COUNT", 3)
         # The product's default: ten per cent more than all restarts take.
         usual = restarts * (stabilization + (interval if kind == "user" else 0)) * 11 // 10
         return cls(
             name=monitor.name,
-            applications=_words(monitor.attribute("RESOURCE_TO_MONITOR")),
+            applications=monitor.applications,
             kind=kind,
             mode="startup" if mode == "startup" else "both" if mode == "both" else "longrunning",
-            processes=processes,
+            processes=monitor.processes,
             owner=monitor.attribute("PROCESS_OWNER"),
             instances=max(1, number("INSTANCE_COUNT", 1)),
             method=monitor.attribute("MONITOR_METHOD"),
@@ -108,12 +107,7 @@ class Definition:
 
 def definitions(configuration: Configuration, application: str) -> tuple[Definition, ...]:
     """The monitors of an application controller."""
-    made = (Definition.of(monitor) for monitor in configuration.monitors)
-    return tuple(entry for entry in made if application in entry.applications)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
+    return tuple(Definition.of(monitor) for monitor in configuration.monitors_of(application))
 
 
 # What a monitor wants.

@@ -15,7 +15,8 @@ from daemons.clstrmgr.inputs import (
 from daemons.clstrmgr.monitoring import MonitorDesk
 from daemons.clstrmgr.replicated import ClusterState, configuration_digest
 from daemons.cluster.configuration import Label
-from daemons.cluster.placement import HELD
+from daemons.cluster.dependencies import objection
+from daemons.cluster.placement import HELD, OperatorMove, OperatorOffline
 from daemons.cthags import messages as cthags
 from srcctl.machine import LocalFault
 
@@ -114,6 +115,9 @@ class OperatorDesk(MonitorDesk):
                 return messages.Done("not_eligible", f"Node {name} does not participate in group {what.group}.")
             if cluster.nodes[what.node] != "up":
                 return messages.Done("node_down", f"Cluster services are not active on node {name}.")
+        refused = self._objection(cluster, what)
+        if refused:
+            return messages.Done("denied", refused)
         if isinstance(what, messages.OfflineGroup):
             held = [node for node in policy.nodes if group.state(node) in (*HELD, "ERROR")]
             if not held or (what.node and what.node not in held):
@@ -130,6 +134,16 @@ class OperatorDesk(MonitorDesk):
         if isinstance(what, messages.MoveGroup) and not any(state in HELD for state in states):
             return messages.Done("denied", f"Resource group {what.group} is online nowhere: bring it online instead.")
         return None
+
+    def _objection(
+        self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
+    ) -> str:
+        """Why the dependencies between groups forbid the request, "" if they do not."""
+        if not cluster.dependencies:
+            return ""
+        offline = isinstance(what, messages.OfflineGroup)
+        asked = OperatorOffline(what.group, what.node) if offline else OperatorMove(what.group, what.node)
+        return objection(asked, cluster.policies, cluster.situations(), cluster.dependencies, cluster.node_names)
 
     def _monitoring_refusal(
         self, cluster: ClusterState, what: messages.SuspendMonitoring | messages.ResumeMonitoring

@@ -7,7 +7,7 @@ events. A group is acquired only where every release before it was reported done
 
 from __future__ import annotations
 
-from daemons.clstrmgr import events, reconfiguration
+from daemons.clstrmgr import dependent, events, reconfiguration
 from daemons.clstrmgr.events import Event, Stage
 from daemons.clstrmgr.messages import NodeWord
 from daemons.clstrmgr.replicated import LACK_OF_NODE, ClusterState, PlanItem
@@ -22,7 +22,10 @@ def begin(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None
     """Make the plan of an event and note that it runs; a plan that an interrupted run left is taken up again."""
     if cluster.plan_serial == event.serial:
         return
-    cluster.plan = _make(cluster, event, members)
+    if cluster.dependencies and event.name not in events.RECONFIGURATIONS:
+        cluster.plan = dependent.make(cluster, event, _gone(event, members))
+    else:
+        cluster.plan = _make(cluster, event, members)
     cluster.plan_serial = event.serial
     cluster.plan_step = -1
     if event.name == events.FAIL_NODE:
@@ -123,6 +126,9 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
                 group.tried.clear()
             elif group.state(node) == "ERROR":
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
+        if cluster.dependencies and item.release and blocked(cluster, item):
+            # What cannot be released is not tried again before something new happens.
+            group.goals = ()
     if event.name == events.SERVER_DOWN and not void(cluster, event):
         cluster.mark_application(event.node, event.application, "failed")
     _settle_nodes(cluster, event, members)
@@ -132,6 +138,8 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
         site = cluster.configuration.site_of(cluster.node_names.get(event.node, ""))
         if site and cluster.site_is_empty(site):
             follow.append(Event(events.FAIL_SITE, event.node, site=site))
+    if cluster.dependencies:
+        follow.extend(dependent.follow(cluster, event, follow))
     cluster.drop(event.serial)
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     cluster.last_event, cluster.last_event_node = event.short_name, event.node
@@ -164,7 +172,7 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
     trigger: placement.Trigger
     match event.name:
         case events.JOIN_NODE:
-            _forget_failures(cluster)
+            cluster.forget_failures()
             if event.mode == "manual" and not any(
                 group.state(event.node) == "UNMANAGED" for group in cluster.groups.values()
             ):
@@ -175,7 +183,7 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
         case events.FAIL_NODE:
             return _leave_plan(cluster, event, members)
         case events.JOIN_NETWORK:
-            _forget_failures(cluster)
+            cluster.forget_failures()
             return ()
         case events.DARE_TOPOLOGY | events.DARE_RESOURCE | events.DARE_CONFIGURATION:
             return reconfiguration.items(cluster)
@@ -218,12 +226,13 @@ def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
         return ()
     trigger: placement.Trigger
     if event.mode == events.FAILED:
-        group.tried.add(event.node)
-        if event.application and group.state(event.node) == "ONLINE":
-            cluster.mark_application(event.node, event.application, "fallover")
+        cluster.note_failure(event)
         trigger = GroupFailed(event.group, event.node)
     elif event.mode == events.RETRY:
         trigger = placement.ResourcesBack(event.node)
+    elif event.mode == events.FALLBACK:
+        group.override = 0
+        trigger = placement.FallbackDue(event.group)
     else:
         group.operator_offline = False
         group.wanted = True
@@ -242,15 +251,12 @@ def _items(decisions: tuple[Decision, ...]) -> tuple[PlanItem, ...]:
     return tuple(PlanItem(entry.group, entry.release, entry.acquire, entry.stranded) for entry in decisions)
 
 
-def _forget_failures(cluster: ClusterState) -> None:
-    for group in cluster.groups.values():
-        group.tried.clear()
-
-
 def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None:
     if event.name == events.JOIN_NODE:
         cluster.nodes[event.node] = "up"
-    elif event.name == events.FAIL_NODE:
+    elif event.name in (events.FAIL_NODE, events.FAIL_NODE_DEP_COMPLETE):
+        if not dependent.ends_services(cluster, event):
+            return
         back = event.mode == events.CRASH and event.node in members
         word: NodeWord = "unmanaged" if event.mode == "unmanage" else "joining" if back else "down"
         if word == "down" and event.mode != events.CRASH and cluster.unreleased_on(event.node):
@@ -262,7 +268,7 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
                 if group.state(event.node) in HELD:
                     group.set(event.node, "UNMANAGED")
             elif event.mode == events.CRASH:
-                if group.wanted and not any(state in HELD for state in group.states.values()):
+                if group.wanted and not group.goals and not any(state in HELD for state in group.states.values()):
                     group.set(event.node, "OFFLINE", LACK_OF_NODE)
             elif group.state(event.node) == "ERROR" and event.node not in group.unreleased():
                 group.set(event.node, "OFFLINE")

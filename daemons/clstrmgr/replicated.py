@@ -17,6 +17,7 @@ from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.messages import GroupWord, NodeWord
 from daemons.cluster.configuration import Configuration
+from daemons.cluster.dependencies import Dependencies
 from daemons.cluster.placement import GroupPolicy, GroupSituation
 from daemons.runtime.codec import Codec
 
@@ -33,6 +34,7 @@ class GroupRecord(msgspec.Struct, frozen=True):
     override: int
     operator_offline: bool
     wanted: bool
+    goals: tuple[int, ...] = ()
 
 
 class PlanItem(msgspec.Struct, frozen=True):
@@ -85,6 +87,8 @@ class GroupState:
     override: int = 0
     operator_offline: bool = False
     wanted: bool = False
+    goals: tuple[int, ...] = ()
+    """Where the group is to be, while there are dependencies between groups."""
 
     def set(self, node: int, state: str, reason: str = "") -> None:
         """Note the group's state on a node."""
@@ -156,9 +160,11 @@ class ClusterState:
                 group.startup,
                 group.fallover,
                 group.fallback,
+                delayed=bool(group.fallback_timer and configuration.timer(group.fallback_timer)),
             )
             for group in configuration.groups
         )
+        self.dependencies = Dependencies.of(configuration)
         self.boot_addresses: dict[str, tuple[int, str]] = {
             label.address: (self.node_ids[label.node], label.network)
             for label in configuration.labels
@@ -206,6 +212,7 @@ class ClusterState:
                     group.override,
                     group.operator_offline,
                     group.wanted,
+                    group.goals,
                 )
                 for name, group in self.groups.items()
             ),
@@ -236,6 +243,7 @@ class ClusterState:
                     entry.override,
                     entry.operator_offline,
                     entry.wanted,
+                    entry.goals,
                 )
         self.networks_down = set(record.networks_down)
         self.addresses_down = set(record.addresses_down)
@@ -289,6 +297,9 @@ class ClusterState:
             and not (event.origin == node and event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE))
             and not (event.node == node and event.name in (*events.OF_INTERFACES, events.JOIN_SITE))
             and not (event.node == node and event.name in (events.SERVER_RESTART, events.SERVER_DOWN))
+            and not (
+                event.node == node and event.name in (events.JOIN_NODE_DEP_COMPLETE, events.FAIL_NODE_DEP_COMPLETE)
+            )
         ]
 
     def node_gone(self, node: int) -> None:
@@ -299,6 +310,27 @@ class ClusterState:
             else event
             for event in self.queue
         ]
+
+    # What failed.
+
+    def forget_failures(self) -> None:
+        """Something came back: whoever found no place may try again everywhere."""
+        for group in self.groups.values():
+            group.tried.clear()
+
+    def note_failure(self, event: Event) -> None:
+        """A group could not be acquired, or cannot stay, on the event's node."""
+        group = self.groups[event.group]
+        group.tried.add(event.node)
+        if event.application and group.state(event.node) == "ONLINE":
+            self.mark_application(event.node, event.application, "fallover")
+
+    # Dependencies between groups.
+
+    @property
+    def goals(self) -> dict[str, tuple[int, ...]]:
+        """Where each group is to be."""
+        return {name: group.goals for name, group in self.groups.items()}
 
     # Applications.
 

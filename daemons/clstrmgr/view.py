@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from daemons.clstrmgr import events
+from daemons.clstrmgr import dependent, events
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.messages import (
     AddressView,
@@ -196,7 +196,8 @@ def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[Gr
     if "UNMANAGED" in group.states.values() and group.state(node) == "OFFLINE":
         # A group that is unmanaged somewhere reads UNMANAGED on all its nodes.
         return "UNMANAGED", ""
-    return group.state(node), group.reasons.get(node, "")
+    word = group.state(node)
+    return word, (dependent.reason(cluster, name) if word == "OFFLINE" else "") or group.reasons.get(node, "")
 
 
 def _resources(

@@ -25,6 +25,8 @@ class GroupPolicy:
     startup: str = "OHN"
     fallover: str = "FNPN"
     fallback: str = "FBHPN"
+    delayed: bool = False
+    """It falls back when its timer is due, not when a node joins."""
 
     @property
     def concurrent(self) -> bool:
@@ -116,7 +118,16 @@ class OperatorOffline:
     node: int
 
 
-Trigger: TypeAlias = NodeJoined | NodeLeft | GroupFailed | ResourcesBack | Settled | OperatorMove | OperatorOffline
+@dataclass(frozen=True, slots=True)
+class FallbackDue:
+    """The delayed fallback timer of a group is due: it goes to the best node that is available."""
+
+    group: str
+
+
+Trigger: TypeAlias = (
+    NodeJoined | NodeLeft | GroupFailed | ResourcesBack | Settled | OperatorMove | OperatorOffline | FallbackDue
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +198,8 @@ def _decide(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation, di
             return _retry(policy, situation, node)
         case Settled():
             return _settle(policy, situation)
+        case FallbackDue(group):
+            return _fall_back_now(policy, situation) if group == policy.name else None
         case OperatorMove(group, node):
             return _move(policy, situation, node) if group == policy.name else None
         case OperatorOffline(group, node):
@@ -222,10 +235,21 @@ def _join(
 
 
 def _fall_back(policy: GroupPolicy, situation: GroupSituation, node: int, holders: tuple[int, ...]) -> Decision | None:
-    if policy.fallback != "FBHPN" or holders == (node,) or situation.override in holders:
+    if policy.fallback != "FBHPN" or policy.delayed or holders == (node,) or situation.override in holders:
         return None
     better = all(policy.nodes.index(node) < _rank(policy, holder) for holder in holders)
     return Decision(policy.name, release=holders, acquire=(node,)) if better else None
+
+
+def _fall_back_now(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
+    """The timer is due: where an operator has moved the group to counts no longer."""
+    holders = situation.holders()
+    if policy.fallback != "FBHPN" or policy.concurrent or not holders or "UNMANAGED" in situation.states.values():
+        return None
+    best = next((node for node in policy.nodes if node in situation.available and node not in situation.tried), 0)
+    if not best or any(_rank(policy, best) >= _rank(policy, holder) for holder in holders):
+        return None
+    return Decision(policy.name, release=holders, acquire=(best,))
 
 
 def _rank(policy: GroupPolicy, node: int) -> int:

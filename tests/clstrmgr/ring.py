@@ -48,6 +48,7 @@ from daemons.cluster.configuration import (
     Node,
     ResourceGroup,
 )
+from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
 from daemons.cthags import messages as cthags
 from srcctl.machine import TICK
 from tests.clstrmgr.group_services import FakeGroupServices
@@ -95,7 +96,13 @@ def monitor(name: str, application: str, **attributes: str) -> ApplicationMonito
 
 
 def configuration(
-    nodes: int, *groups: ResourceGroup, settling_time: int = 0, monitors: tuple[ApplicationMonitor, ...] = ()
+    nodes: int,
+    *groups: ResourceGroup,
+    settling_time: int = 0,
+    monitors: tuple[ApplicationMonitor, ...] = (),
+    dependencies: tuple[GroupDependency, ...] = (),
+    location_dependencies: tuple[LocationDependency, ...] = (),
+    timers: tuple[FallbackTimer, ...] = (),
 ) -> Configuration:
     """A cluster of ``nodes`` nodes on one network."""
     names = [f"node{number}" for number in range(1, nodes + 1)]
@@ -124,6 +131,9 @@ def configuration(
             for entry in groups
         ),
         monitors=monitors,
+        dependencies=dependencies,
+        location_dependencies=location_dependencies,
+        timers=timers,
     )
 
 

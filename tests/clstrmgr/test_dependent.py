@@ -1,0 +1,203 @@
+"""Clusters whose groups depend on each other: the events, script by script, and what operators are told."""
+
+from __future__ import annotations
+
+from daemons.clstrmgr import messages
+from daemons.clstrmgr.view import snapshot
+from daemons.cluster.configuration.policies import (
+    DIFFERENT_NODES,
+    HIGH,
+    LOW,
+    SAME_NODE,
+    START_AFTER,
+    GroupDependency,
+    LocationDependency,
+)
+from tests.clstrmgr.ring import Ring, configuration, group
+
+PARENT_CHILD = (GroupDependency(id=1, parent="db", child="app"),)
+
+
+def family(nodes: int = 2, policies: str = "OFAN FNPN NFB") -> Ring:
+    order = " ".join(f"node{number}" for number in range(1, nodes + 1))
+    groups = (group("app", order, policies, "svc1"), group("db", order, policies, "svc2"))
+    return Ring(configuration(nodes, *groups, dependencies=PARENT_CHILD))
+
+
+def lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def plain(ring: Ring, number: int = 1) -> list[str]:
+    """What ran on a node, without jobs."""
+    return [
+        line.removeprefix(f"[{number}] ")
+        for line in ring.trace
+        if line.startswith(f"[{number}] ") and "   " not in line
+    ]
+
+
+def where(ring: Ring) -> dict[str, list[int]]:
+    names = [entry.name for entry in ring.configured.groups]
+    return {name: [node for node, state in ring.states(name).items() if state == "ONLINE"] for name in names}
+
+
+def test_first_node_acquires_the_parent_before_the_child() -> None:
+    ring = family()
+    ring.start(1)
+    assert plain(ring) == lines(
+        """
+        admin_op clrm_start_request 1 0
+        node_up node1
+        rg_move_release node1 2
+        rg_move_fence node1 2
+        rg_move_acquire node1 2
+        rg_move_complete node1 2
+        rg_move_release node1 1
+        rg_move_fence node1 1
+        rg_move_acquire node1 1
+        rg_move_complete node1 1
+        node_up_complete node1
+        """
+    )
+    assert where(ring) == {"app": [1], "db": [1]}
+    assert ring.nodes[1].state == "ST_STABLE"
+
+
+def test_crash_of_the_parents_node_restarts_the_child_where_it_was() -> None:
+    ring = family(3)
+    ring.start(1, 2, 3)
+    assert ring.request(1, messages.OfflineGroup("app", 0)).error == ""
+    assert ring.request(1, messages.OnlineGroup("app", 3)).error == ""
+    assert where(ring) == {"app": [3], "db": [1]}
+    ring.trace.clear()
+    ring.crash(1)
+    ring.settle()
+    assert where(ring) == {"app": [3], "db": [2]}
+    jobs = [line for line in ring.trace if line.endswith(("APPLICATIONS", "VGS"))]
+    assert jobs == [
+        *("[3]   APPLICATIONS", "[3]   VGS"),
+        *("[2]   VGS", "[2]   APPLICATIONS"),
+        *("[3]   VGS", "[3]   APPLICATIONS"),
+    ], "the child is released, the parent acquired, then the child again"
+
+
+def test_stop_with_move_takes_everything_along_before_the_node_leaves() -> None:
+    ring = family()
+    ring.start(1, 2)
+    ring.trace.clear()
+    assert ring.request(1, messages.StopServices("move")).error == ""
+    assert where(ring) == {"app": [2], "db": [2]}
+    assert ring.nodes[1].state == "ST_INIT"
+    assert plain(ring)[0].startswith("admin_op clrm_stop_request")
+    assert plain(ring)[-1] == "node_down_complete node1"
+
+
+def test_graceful_stop_of_all_nodes_releases_the_child_first() -> None:
+    ring = family()
+    ring.start(1, 2)
+    ring.trace.clear()
+    assert ring.request(1, messages.StopServices("offline")).error == ""
+    released = [line for line in plain(ring) if line.startswith("rg_move_release")]
+    assert released == ["rg_move_release node1 1", "rg_move_release node1 2"]
+    assert plain(ring)[-1] == "node_down_complete node1 graceful"
+    assert where(ring) == {"app": [], "db": []}
+    assert ring.request(2, messages.StopServices("offline")).error == ""
+    assert {machine.state for machine in ring.nodes.values()} == {"ST_INIT"}
+
+
+def test_child_waits_for_its_parent_and_says_so() -> None:
+    ring = family(policies="OHN FNPN NFB")
+    ring.script_hook = lambda node, script: 0
+    ring.job_hook = lambda node, job: "db" if 'JOB_TYPE=VGS ACTION="ACQUIRE"' in job and "dbvg" in job else ""
+    ring.start(1)
+    assert where(ring) == {"app": [], "db": []}
+    assert "ERROR" in ring.states("db").values()
+    view = next(entry for entry in snapshot(ring.nodes[1]).groups if entry.name == "app")
+    assert {place.reason for place in view.nodes} == {"parent offline"}
+    ring.job_hook = lambda node, job: ""
+    ring.start(2)
+    assert where(ring)["app"] != []
+    assert where(ring)["db"] != []
+
+
+def test_operator_is_told_what_a_dependency_forbids() -> None:
+    ring = family()
+    ring.start(1, 2)
+    assert "bring app offline first" in ring.request(1, messages.OfflineGroup("db", 0)).message
+    assert "bring app offline first" in ring.request(1, messages.MoveGroup("db", 2)).message
+    assert ring.request(1, messages.OfflineGroup("app", 0)).error == ""
+    assert ring.request(1, messages.OfflineGroup("db", 0)).error == ""
+    assert "bring db online first" in ring.request(1, messages.OnlineGroup("app", 1)).message
+    assert ring.request(1, messages.OnlineGroup("db", 2)).error == ""
+    assert ring.request(1, messages.OnlineGroup("app", 1)).error == ""
+    assert where(ring) == {"app": [1], "db": [2]}
+
+
+def test_source_starts_after_its_target_and_stays_when_the_target_goes() -> None:
+    groups = (group("source", "node1", "OHN FNPN NFB", "svc1"), group("target", "node2", "OHN FNPN NFB", "svc2"))
+    after = GroupDependency(id=1, parent="target", child="source", kind=START_AFTER)
+    ring = Ring(configuration(2, *groups, dependencies=(after,)))
+    ring.start(1)
+    assert where(ring) == {"source": [], "target": []}
+    view = next(entry for entry in snapshot(ring.nodes[1]).groups if entry.name == "source")
+    assert {place.reason for place in view.nodes} == {"target offline"}
+    ring.start(2)
+    assert where(ring) == {"source": [1], "target": [2]}
+    ring.request(1, messages.OfflineGroup("target", 0))
+    assert where(ring) == {"source": [1], "target": []}
+
+
+def test_groups_of_one_node_move_together() -> None:
+    groups = tuple(group(name, "node1 node2", "OFAN FNPN NFB", f"svc_{name}") for name in ("a", "b"))
+    same = LocationDependency(id=1, kind=SAME_NODE, members=(("a", ""), ("b", "")))
+    ring = Ring(configuration(2, *groups, location_dependencies=(same,)))
+    ring.start(1, 2)
+    assert where(ring) == {"a": [1], "b": [1]}
+    assert ring.request(1, messages.MoveGroup("b", 2)).error == ""
+    assert where(ring) == {"a": [2], "b": [2]}
+
+
+def test_higher_priority_pushes_the_lower_one_off_and_lets_it_back() -> None:
+    groups = (
+        group("high", "node1 node2", "OFAN FNPN NFB", "svc1"),
+        group("low", "node2 node1", "OFAN FNPN NFB", "svc2"),
+    )
+    apart = LocationDependency(id=1, kind=DIFFERENT_NODES, members=(("high", HIGH), ("low", LOW)))
+    ring = Ring(configuration(2, *groups, location_dependencies=(apart,)))
+    ring.start(1, 2)
+    assert where(ring) == {"high": [1], "low": [2]}
+    ring.crash(1)
+    ring.settle()
+    assert where(ring) == {"high": [2], "low": []}
+    ring.boot(1)
+    ring.start(1)
+    assert where(ring) == {"high": [2], "low": [1]}
+    assert "equal or higher priority" in ring.request(1, messages.MoveGroup("low", 2)).message
+    assert ring.request(1, messages.MoveGroup("high", 1)).error == ""
+    assert where(ring) == {"high": [1], "low": [2]}
+
+
+def test_unmanaged_groups_are_managed_again_in_order() -> None:
+    ring = family()
+    ring.start(1, 2)
+    assert ring.request(1, messages.StopServices("unmanage")).error == ""
+    assert set(ring.states("db").values()) == {"UNMANAGED", "OFFLINE"}
+    ring.trace.clear()
+    ring.start(1)
+    assert where(ring) == {"app": [1], "db": [1]}
+
+
+def test_application_failure_of_a_parent_takes_the_child_down_and_up() -> None:
+    ring = family()
+    ring.start(1, 2)
+    ring.trace.clear()
+    ring.feed(1, _lost("dbvg"))
+    ring.settle()
+    assert where(ring) == {"app": [1], "db": [2]}
+
+
+def _lost(volume_group: str) -> object:
+    from daemons.clstrmgr.inputs import Reported
+
+    return Reported(messages.SystemEvent("volume_group_lost", volume_group))
