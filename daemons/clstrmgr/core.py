@@ -24,9 +24,11 @@ from daemons.clstrmgr.inputs import (
     Asked,
     Configured,
     Effect,
+    FallbackTimerDue,
     GroupServicesLost,
     Input,
     JobWanted,
+    Measured,
     MonitorEnded,
     Notified,
     ProcessesCounted,
@@ -41,7 +43,7 @@ from daemons.clstrmgr.inputs import (
 )
 from daemons.clstrmgr.operators import NOT_ACTIVE, OperatorDesk
 from daemons.clstrmgr.replicated import ClusterState, StateRecord, record_codec
-from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, RunEvent, codec
+from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, PriorityValues, RunEvent, codec
 from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
 from srcctl.machine import RemoteFault, Tick
@@ -76,6 +78,10 @@ class ClusterManager(OperatorDesk):
                 if self.cluster is not None:
                     self.cluster.staged = value.configuration
                     self.programs = {**self.programs, **value.programs}
+            case Measured():
+                self._measured(value)
+            case FallbackTimerDue():
+                self._fallback_due(value)
             case Asked(request, what):
                 self._asked(request, what)
             case ResourceMonitoring(reachable):
@@ -279,7 +285,7 @@ class ClusterManager(OperatorDesk):
         except RemoteFault as fault:
             self._log(f"message of {approved.proposer} dropped: {fault}")
             return
-        if not isinstance(message, Enqueue | NodeGone | ApplicationMark):
+        if not isinstance(message, Enqueue | NodeGone | ApplicationMark | PriorityValues):
             return
         if self.outbox and self.outbox[0] == message:
             self.outbox.popleft()
@@ -287,6 +293,8 @@ class ClusterManager(OperatorDesk):
             self._gone.pop(message.node, None)
             self.cluster.node_gone(message.node)
             self._log(f"node {message.node} has left the view")
+        elif isinstance(message, PriorityValues):
+            self.cluster.priorities[message.node] = message.values
         elif isinstance(message, ApplicationMark):
             self._application_marked(message)
         else:

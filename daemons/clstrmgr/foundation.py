@@ -24,7 +24,7 @@ from daemons.clstrmgr.messages import ManagerState
 from daemons.clstrmgr.monitors import Definition, Monitor, Watched
 from daemons.clstrmgr.recovery_program import Program
 from daemons.clstrmgr.replicated import ClusterState, StateRecord
-from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, group_name
+from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, PriorityValues, group_name
 from daemons.cluster.configuration import Configuration
 from daemons.cthags import messages as cthags
 
@@ -56,7 +56,7 @@ class Foundation:
         self.self_provider: cthags.Provider | None = None
         self.run: Run | None = None
         self.scripts: deque[Script] = deque()
-        self.outbox: deque[Enqueue | NodeGone | ApplicationMark] = deque()
+        self.outbox: deque[Enqueue | NodeGone | ApplicationMark | PriorityValues] = deque()
         self.pending: list[Pending] = []
         self.joining: Pending | None = None
         self.watched: dict[tuple[str, str], Watched] = {}

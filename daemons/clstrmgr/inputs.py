@@ -94,6 +94,20 @@ class ProcessesCounted:
     instances: int
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The values of dynamic node priority policies on this node: mem, cpu, disk, and ``script/GROUP``."""
+
+    values: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackTimerDue:
+    """It is the time of a delayed fallback timer."""
+
+    timer: str
+
+
 OperatorRequest: TypeAlias = (
     messages.StartServices
     | messages.StopServices
@@ -132,6 +146,8 @@ Input: TypeAlias = (
     | ResourceUpdated
     | MonitorEnded
     | ProcessesCounted
+    | Measured
+    | FallbackTimerDue
     | Asked
     | ResourceMonitoring
     | Reported

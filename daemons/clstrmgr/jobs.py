@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from daemons.clstrmgr.addresses import ServiceAddresses
 from daemons.clstrmgr.events import Stage
+from daemons.clstrmgr.monitors import definitions
 from daemons.cluster.configuration import Configuration, ResourceGroup
 
 NONE = "JOB_TYPE=NONE"
@@ -138,12 +139,37 @@ class JobList:
         if values is None:
             return None
         controllers = [
-            f"{controller.name}|{controller.start}|{controller.stop}|{controller.startup_mode}"
+            f"{controller.name}|{controller.start}|{controller.stop}|{controller.startup_mode}|{group.name}"
             for group in groups
             for name in group.resource("APPLICATIONS")
             if (controller := self._configuration.controller(name)) is not None
         ]
-        return {**values, "MISCDATA": "", "CONTROLLERS": "\n".join(controllers)}
+        made = {**values, "MISCDATA": "", "CONTROLLERS": "\n".join(controllers)}
+        monitors = self._startup_monitors(groups) if self._stage is not Stage.RELEASE else ""
+        return {**made, "STARTUP_MONITORS": monitors} if monitors else made
+
+    def _startup_monitors(self, groups: list[ResourceGroup]) -> str:
+        """The startup monitors of the applications, one a line, as cl_app_startup_monitor reads them."""
+        return "\n".join(
+            "|".join(
+                (
+                    application,
+                    entry.name,
+                    entry.kind,
+                    entry.method,
+                    str(entry.interval),
+                    str(entry.stabilization),
+                    str(entry.signal),
+                    " ".join(entry.processes),
+                    entry.owner,
+                    str(entry.instances),
+                )
+            )
+            for group in groups
+            for application in group.resource("APPLICATIONS")
+            for entry in definitions(self._configuration, application)
+            if entry.at_startup
+        )
 
 
 def _lists(

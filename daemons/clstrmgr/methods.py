@@ -185,8 +185,9 @@ def process_names(pid: int) -> set[str]:
             words = file.read().split(b"\0")
     except OSError:
         return set()
-    # A script's interpreter comes first, the script after it: AIX lists the script.
-    names.update(os.fsdecode(os.path.basename(word)) for word in words[:2] if word and not word.startswith(b"-"))
+    # A script's interpreter comes first, perhaps with options, the script after it: AIX lists the script.
+    plain = [word for word in words if word and not word.startswith(b"-")]
+    names.update(os.fsdecode(os.path.basename(word)) for word in plain[:2])
     return names
 
 

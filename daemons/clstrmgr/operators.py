@@ -12,8 +12,8 @@ from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     Subsystems,
 )
-from daemons.clstrmgr.monitoring import MonitorDesk
 from daemons.clstrmgr.replicated import ClusterState, configuration_digest
+from daemons.clstrmgr.schedules import ScheduleDesk
 from daemons.cluster.configuration import Label
 from daemons.cluster.dependencies import objection
 from daemons.cluster.placement import HELD, OperatorMove, OperatorOffline
@@ -26,7 +26,7 @@ OCCURRENCES: Final = ("verification_errors", "user_defined")
 NOT_ACTIVE: Final = "Cluster services are not active on this node."
 
 
-class OperatorDesk(MonitorDesk):
+class OperatorDesk(ScheduleDesk):
     """The part that answers operators."""
 
     def _asked(self, request: int, what: object) -> None:

@@ -18,6 +18,7 @@ from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.messages import GroupWord, NodeWord
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.dependencies import Dependencies
+from daemons.cluster.node_priority import policy_word
 from daemons.cluster.placement import GroupPolicy, GroupSituation
 from daemons.runtime.codec import Codec
 
@@ -69,6 +70,7 @@ class StateRecord(msgspec.Struct, frozen=True, tag="state"):
     plan_step: int
     version: int
     applications: tuple[tuple[int, str, str], ...] = ()
+    priorities: dict[int, dict[str, float]] = {}
 
 
 LACK_OF_NODE = "lack of node"
@@ -132,6 +134,8 @@ class ClusterState:
         self.settled = configuration.cluster.settling_time <= 0
         self.applications: dict[tuple[int, str], str] = {}
         """What is special about an application on a node: failed, suspended, monitor failed, fallover."""
+        self.priorities: dict[int, dict[str, float]] = {}
+        """What nodes have measured for dynamic node priority policies."""
         self.plan: tuple[PlanItem, ...] = ()
         self.plan_serial = 0
         """The event that the plan belongs to; it outlives a run that Group Services broke off, 0 if there is none."""
@@ -160,6 +164,7 @@ class ClusterState:
                 group.startup,
                 group.fallover,
                 group.fallback,
+                dynamic=policy_word(next(iter(group.resource("NODE_PRIORITY_POLICY")), "")),
                 delayed=bool(group.fallback_timer and configuration.timer(group.fallback_timer)),
             )
             for group in configuration.groups
@@ -227,6 +232,7 @@ class ClusterState:
             plan_serial=self.plan_serial,
             plan_step=self.plan_step,
             version=self.version,
+            priorities={node: dict(sorted(values.items())) for node, values in sorted(self.priorities.items())},
             applications=tuple((*key, word) for key, word in sorted(self.applications.items())),
         )
 
@@ -256,6 +262,7 @@ class ClusterState:
         self.plan_serial = record.plan_serial
         self.plan_step = record.plan_step
         self.version = record.version
+        self.priorities = {node: dict(values) for node, values in record.priorities.items()}
         self.applications = {(node, name): word for node, name, word in record.applications}
 
     def digest(self) -> int:
@@ -370,12 +377,21 @@ class ClusterState:
                     operator_offline=group.operator_offline,
                     wanted=group.wanted,
                     unreleased=group.unreleased(),
+                    priorities=self._priorities(name),
                 )
                 for name, group in self.groups.items()
             }
         finally:
             if before is not None:
                 self.nodes[joiner] = before
+
+    def _priorities(self, group: str) -> dict[int, float]:
+        """The values of the group's dynamic node priority policy, of the nodes that have told some."""
+        key = next((policy.dynamic for policy in self.policies if policy.name == group), "")
+        if not key:
+            return {}
+        key = f"script/{group}" if key in ("most", "least") else key
+        return {node: values[key] for node, values in self.priorities.items() if key in values}
 
     def holder(self, group: str) -> int:
         """The node that has the group (ONLINE first), 0 if none."""

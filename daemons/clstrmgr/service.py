@@ -7,12 +7,14 @@ client of Group Services and dies with it while services are active: SRC then ca
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from daemons.clstrmgr import availability, messages
 from daemons.clstrmgr.activity import Settings
@@ -28,9 +30,11 @@ from daemons.clstrmgr.inputs import (
     Effect,
     EventMark,
     Exit,
+    FallbackTimerDue,
     GroupServicesLost,
     Input,
     Log,
+    Measured,
     Notified,
     Preamble,
     Publish,
@@ -51,6 +55,7 @@ from daemons.clstrmgr.inputs import (
     UnwatchProcesses,
     WatchProcesses,
 )
+from daemons.clstrmgr.measuring import measure
 from daemons.clstrmgr.methods import MethodRunner
 from daemons.clstrmgr.object_classes import EVENTS, ObjectClasses
 from daemons.clstrmgr.scripts import ScriptRunner
@@ -58,6 +63,7 @@ from daemons.clstrmgr.subsystems import SubsystemControl
 from daemons.clstrmgr.view import long_status, snapshot
 from daemons.clstrmgr.wire import group_name
 from daemons.cluster import configuration as model
+from daemons.cluster import node_priority
 from daemons.cluster.configuration import Configuration
 from daemons.cthags import messages as cthags
 from daemons.cthags.client import GroupServices, Unreachable
@@ -66,7 +72,7 @@ from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import LocalConnection, LocalServer
 from daemons.runtime.pump import Pump
-from srcctl.machine import RemoteFault
+from srcctl.machine import SECOND, RemoteFault
 from srcctl.node import sockets
 from srcctl.node.processes import MARK_VARIABLE, Membership
 from srcctl.node.root import replace_file
@@ -84,6 +90,9 @@ WAIT_FOR_GROUP_SERVICES = 60.0
 
 WAIT_AT_START = 30.0
 """Seconds (patience) for which a request to start services waits for Group Services."""
+
+SCHEDULE_POLL = 1.0
+"""Seconds between looks at the clock for delayed fallback timers, whose times are given in minutes."""
 
 CONFIGURATION_POLL = 2.0
 """Seconds between looks at the object classes while services are down."""
@@ -151,6 +160,7 @@ class ClusterManagerDaemon(Daemon):
         if self.core.configuration is not None:
             await self._find_group_services()
         self.spawn(self._watch())
+        self.spawn(self._keep_schedules())
 
     def _path(self, product_path: str) -> str:
         path = self.root.path(product_path)
@@ -225,6 +235,24 @@ class ClusterManagerDaemon(Daemon):
             self.pump.feed(ResourceMonitoring(reachable=False))
         else:
             self.pump.feed(ResourceMonitoring(reachable=True))
+
+    async def _keep_schedules(self) -> None:
+        """Say when a delayed fallback timer is due, and measure what dynamic node priority policies need."""
+        measured_at = -math.inf
+        since = datetime.now()
+        while True:
+            await asyncio.sleep(SCHEDULE_POLL)
+            configuration, now = self._configuration, datetime.now()
+            if configuration is not None and self.core.services:
+                for timer in configuration.timers:
+                    due = timer.next_after(since)
+                    if due is not None and due <= now:
+                        self.pump.feed(FallbackTimerDue(timer.name))
+                interval = self.scale.schedule(node_priority.MEASURE_INTERVAL) / SECOND
+                if node_priority.measures(configuration) and time.monotonic() - measured_at >= interval:
+                    measured_at = time.monotonic()
+                    self.pump.feed(Measured(await measure(self.root, configuration, self._real_path)))
+            since = now
 
     # Group Services.
 

@@ -225,6 +225,18 @@ def _resources(
     return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))
 
 
+def _priority_lines(cluster: ClusterState) -> list[str]:
+    """The last values for dynamic node priority policies, the highest node id first."""
+    lines: list[str] = []
+    for node, values in sorted(cluster.priorities.items(), reverse=True):
+        memory, disk, idle = (values.get(word, 0.0) for word in ("mem", "disk", "cpu"))
+        lines += [
+            f"DNP Values for NodeId - {node}  NodeName - {cluster.node_names.get(node, '')}",
+            f"    PgSpFree = {memory:.0f}  PvPctBusy = {disk:.0f}  PctTotalTimeIdle = {idle:.6f}",
+        ]
+    return lines
+
+
 def _application_word(held: bool, monitored: bool, mark: str) -> str:
     """The application state as ``clRGinfo -m`` shows it."""
     if not held:
@@ -272,6 +284,7 @@ def long_status(core: ClusterManager) -> str:
         *(("Settling Timer",) if core.settling else ()),
         *(f"monitor {name}:::RestartTimer" for name in core.restart_timers()),
         "Current DNP values",
+        *_priority_lines(cluster),
     ]
     lines += [
         "CAA Cluster Capabilities",

@@ -34,6 +34,13 @@ class ApplicationMark(msgspec.Struct, frozen=True, tag="application"):
     state: Literal["", "suspended", "monitor failed"]
 
 
+class PriorityValues(msgspec.Struct, frozen=True, tag="priorities"):
+    """One-phase: what a node has measured for dynamic node priority policies."""
+
+    node: int
+    values: dict[str, float]
+
+
 class RunEvent(msgspec.Struct, frozen=True, tag="run"):
     """n-phase: run the event with this serial number.
 
@@ -70,7 +77,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     unprepared: bool = False
 
 
-Message: TypeAlias = Enqueue | NodeGone | ApplicationMark | RunEvent | Report | StateRecord
+Message: TypeAlias = Enqueue | NodeGone | ApplicationMark | PriorityValues | RunEvent | Report | StateRecord
 
 codec: Codec[Message] = Codec(Message, limit=SNAPSHOT_LIMIT)
 

@@ -25,6 +25,8 @@ class GroupPolicy:
     startup: str = "OHN"
     fallover: str = "FNPN"
     fallback: str = "FBHPN"
+    dynamic: str = ""
+    """The dynamic node priority policy: mem, cpu, disk, most, least; "" for none."""
     delayed: bool = False
     """It falls back when its timer is due, not when a node joins."""
 
@@ -56,6 +58,8 @@ class GroupSituation:
     operator_offline: bool = False
     wanted: bool = False
     unreleased: frozenset[int] = frozenset()
+    priorities: Mapping[int, float] = field(default_factory=dict)
+    """The last values of its dynamic node priority policy, by node."""
 
     def state(self, node: int) -> str:
         """The group's state on a node."""
@@ -168,12 +172,29 @@ def _release_first(decision: Decision, policy: GroupPolicy, situation: GroupSitu
 def next_place(policy: GroupPolicy, situation: GroupSituation, leaving: int) -> int:
     """The node that a fallover goes to, 0 if there is none: the first available node of the list.
 
-    FUDNP falls back to list order as long as no node priority values are known (which is the product's rule too).
+    With FUDNP it is the one that its policy likes best; if a value is missing, list order counts (the product's rule
+    too). Nodes with equal values keep list order.
     """
-    for node in policy.nodes:
-        if node != leaving and node in situation.available and node not in situation.tried:
-            return node
-    return 0
+    places = _places(policy, situation, leaving)
+    if policy.fallover == "FUDNP" and policy.dynamic and all(node in situation.priorities for node in places):
+        return min(places, key=lambda node: _dislike(policy.dynamic, situation.priorities[node]), default=0)
+    return places[0] if places else 0
+
+
+def _places(policy: GroupPolicy, situation: GroupSituation, leaving: int = 0) -> list[int]:
+    """Nodes where the group could be, in list order."""
+    return [
+        node for node in policy.nodes if node != leaving and node in situation.available and node not in situation.tried
+    ]
+
+
+def _dislike(policy: str, value: float) -> tuple[bool, float]:
+    """The smaller the better: the highest value counts, but of disks the least busy one, of "least" none with 0."""
+    if policy == "disk":
+        return False, value
+    if policy == "least":
+        return value == 0, value
+    return False, -value
 
 
 def _distributed(policies: tuple[GroupPolicy, ...], situations: Mapping[str, GroupSituation]) -> set[int]:
@@ -246,7 +267,7 @@ def _fall_back_now(policy: GroupPolicy, situation: GroupSituation) -> Decision |
     holders = situation.holders()
     if policy.fallback != "FBHPN" or policy.concurrent or not holders or "UNMANAGED" in situation.states.values():
         return None
-    best = next((node for node in policy.nodes if node in situation.available and node not in situation.tried), 0)
+    best = next(iter(_places(policy, situation)), 0)
     if not best or any(_rank(policy, best) >= _rank(policy, holder) for holder in holders):
         return None
     return Decision(policy.name, release=holders, acquire=(best,))
@@ -303,8 +324,8 @@ def _settle(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
         return None
     if "UNMANAGED" in situation.states.values():
         return None
-    target = next_place(policy, situation, 0)
-    return Decision(policy.name, acquire=(target,)) if target else None
+    places = _places(policy, situation)
+    return Decision(policy.name, acquire=(places[0],)) if places else None
 
 
 def _move(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemons.clstrmgr.events import Stage
 from daemons.clstrmgr.inputs import Input, JobWanted, ResourceUpdated, ScriptEnded
 from daemons.clstrmgr.jobs import JobList
 from daemons.clstrmgr.scripts import ScriptRunner
-from tests.clstrmgr.ring import ETC, configuration, group
+from tests.clstrmgr.ring import ETC, configuration, group, monitor
 
 EVENTS = ETC / "usr/es/sbin/cluster/events"
 UTILITIES = ETC / "usr/es/sbin/cluster/utilities"
@@ -243,3 +245,54 @@ def test_a_reservation_of_another_node_is_broken(node: Node) -> None:
         "varyonvg -O rg1vg",
     ]
     assert "resource_error" not in [update.state for update in node.updates]
+
+
+def watched_start(node: Node, method: str, **attributes: str) -> None:
+    """The application gets a startup monitor whose method is this script."""
+    check = node.bin / "check"
+    check.write_text(f'#!/bin/bash\necho "check" >>{node.calls}\n{method}\n')
+    check.chmod(0o755)
+    entry = monitor(
+        "mon1", "rg1_app", MONITOR_METHOD=str(check), INVOCATION="both", STABILIZATION_INTERVAL="20", **attributes
+    )
+    node.configuration = msgspec.structs.replace(node.configuration, monitors=(entry,))
+
+
+def test_application_that_its_startup_monitor_finds_running_is_not_started(node: Node) -> None:
+    watched_start(node, "exit 0")
+    assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
+    assert node.calls.read_text().splitlines() == ["check"]
+    assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+
+
+def test_start_waits_until_the_startup_monitor_is_content(node: Node) -> None:
+    watched_start(node, f"(( $(grep -c check {node.calls}) > 2 ))")
+    assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
+    assert node.calls.read_text().splitlines() == ["check", "start -x", "check", "check"]
+    assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+
+
+def test_application_that_does_not_become_well_in_time_has_failed(node: Node) -> None:
+    watched_start(node, "exit 1")
+    entry = node.configuration.monitors[0]
+    short = tuple((key, "0" if key == "STABILIZATION_INTERVAL" else value) for key, value in entry.attributes)
+    node.configuration = msgspec.structs.replace(
+        node.configuration, monitors=(msgspec.structs.replace(entry, attributes=short),)
+    )
+    assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
+    assert ("resource_error", "rg1") in [(update.state, update.group) for update in node.updates]
+
+
+def test_process_monitor_at_startup_counts_processes(node: Node) -> None:
+    sleeper = node.bin / "haes_sleeper"
+    sleeper.write_text("#!/bin/bash\nexec -a haes_sleeper sleep 30\n")
+    sleeper.chmod(0o755)
+    attributes = {"MONITOR_TYPE": "process", "PROCESSES": "haes_sleeper"}
+    watched_start(node, "exit 0", **attributes)
+    process = subprocess.Popen([str(sleeper)])
+    try:
+        assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not node.calls.exists(), "it runs already"

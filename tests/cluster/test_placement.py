@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from daemons.cluster.placement import (
     HELD,
     Decision,
+    FallbackDue,
     GroupFailed,
     GroupPolicy,
     GroupSituation,
@@ -34,6 +35,8 @@ policies = st.builds(
     startup=st.sampled_from(["OHN", "OFAN", "OUDP", "OAAN"]),
     fallover=st.sampled_from(["FNPN", "FUDNP", "BO"]),
     fallback=st.sampled_from(["FBHPN", "NFB"]),
+    dynamic=st.sampled_from(["", "mem", "disk", "least"]),
+    delayed=st.booleans(),
 )
 situations = st.builds(
     GroupSituation,
@@ -43,6 +46,7 @@ situations = st.builds(
     override=st.sampled_from([0, 1, 2, 3]),
     operator_offline=st.booleans(),
     wanted=st.booleans(),
+    priorities=st.dictionaries(st.sampled_from(NODES), st.sampled_from([0.0, 1.0, 2.0]), max_size=3),
 ).flatmap(
     lambda situation: st.frozensets(st.sampled_from(NODES)).map(
         lambda some: replace(situation, unreleased=frozenset(node for node in some if situation.state(node) == "ERROR"))
@@ -55,6 +59,7 @@ triggers = st.one_of(
     st.builds(GroupFailed, st.just("rg"), nodes),
     st.builds(ResourcesBack, nodes),
     st.just(Settled()),
+    st.just(FallbackDue("rg")),
     st.builds(OperatorMove, st.just("rg"), st.sampled_from([0, 1, 2, 3])),
     st.builds(OperatorOffline, st.just("rg"), st.sampled_from([0, 1, 2, 3])),
 )
@@ -107,6 +112,28 @@ def unmanaged(situation: GroupSituation) -> bool:
     return any(situation.state(node) == "UNMANAGED" for node in NODES)
 
 
+def best_fallover(policy: GroupPolicy, situation: GroupSituation, without: int) -> set[int]:
+    """The best by the dynamic policy: nobody is better, and nobody who is as good comes earlier in the list."""
+    places = [
+        node for node in policy.nodes if node in situation.available and node != without and node not in situation.tried
+    ]
+    values = situation.priorities
+    if policy.fallover != "FUDNP" or not policy.dynamic or not set(places) <= values.keys():
+        return best(policy, situation, without)
+
+    def better(one: int, other: int) -> bool:
+        if policy.dynamic == "least":
+            return values[one] != 0 and (values[other] == 0 or values[one] < values[other])
+        return values[one] < values[other] if policy.dynamic == "disk" else values[one] > values[other]
+
+    return {
+        node
+        for number, node in enumerate(places)
+        if not any(better(other, node) for other in places)
+        and all(better(node, earlier) for earlier in places[:number])
+    }
+
+
 def best(policy: GroupPolicy, situation: GroupSituation, without: int, tried: bool = True) -> set[int]:
     places = [node for node in policy.nodes if node in situation.available and node != without]
     if tried:
@@ -155,6 +182,8 @@ def plain_release(trigger: Trigger, policy: GroupPolicy, situation: GroupSituati
     match trigger:
         case NodeJoined():
             return set(situation.holders()) if falls_back(trigger, policy, situation) else set()
+        case FallbackDue():
+            return set(situation.holders()) if must_acquire(trigger, policy, situation) else set()
         case NodeLeft(node, mode):
             return {node} if mode != "crash" and is_concerned(trigger, policy, situation) else set()
         case GroupFailed(_, node):
@@ -185,6 +214,7 @@ def falls_back(trigger: NodeJoined, policy: GroupPolicy, situation: GroupSituati
         or unmanaged(situation)
         or not held_anywhere(situation)
         or policy.fallback == "NFB"
+        or policy.delayed
         or holds(situation, situation.override)
     ):
         return False
@@ -211,11 +241,11 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
             starts = {"OHN": home, "OFAN": settled or home, "OUDP": True}[policy.startup]
             return {node} if starts or situation.wanted else set()
         case NodeLeft(node, _):
-            return best(policy, situation, node) if looks_for_a_place(trigger, policy, situation) else set()
+            return best_fallover(policy, situation, node) if looks_for_a_place(trigger, policy, situation) else set()
         case GroupFailed(_, node):
             if not is_concerned(trigger, policy, situation) or policy.concurrent or policy.fallover == "BO":
                 return set()
-            return best(policy, situation, node)
+            return best_fallover(policy, situation, node)
         case ResourcesBack(node):
             if node not in policy.nodes or node not in situation.available or situation.operator_offline:
                 return set()
@@ -227,6 +257,16 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
         case Settled():
             idle = not (held_anywhere(situation) or unmanaged(situation) or situation.operator_offline)
             return best(policy, situation, 0) if policy.startup == "OFAN" and idle else set()
+        case FallbackDue():
+            if policy.fallback == "NFB" or policy.concurrent or unmanaged(situation):
+                return set()
+            worse = [
+                node
+                for node in best(policy, situation, 0)
+                for holder in situation.holders()
+                if holder in policy.nodes and policy.nodes.index(holder) <= policy.nodes.index(node)
+            ]
+            return best(policy, situation, 0) if held_anywhere(situation) and not worse else set()
         case OperatorMove(_, node):
             if policy.concurrent:
                 return {node} & set(policy.nodes) & situation.available - set(situation.holders())
