@@ -102,6 +102,12 @@ class Foundation:
         """Does the settling time run?"""
         return self._settle_at is not None
 
+    def settling_seconds(self) -> int | None:
+        """Product seconds until the settling time is over, None if it does not run."""
+        if self._settle_at is None:
+            return None
+        return max(0, self._settle_at - self._now) // max(1, self.settings.settling_scale)
+
     @property
     def services(self) -> bool:
         """Are cluster services active on this node?"""

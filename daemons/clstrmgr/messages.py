@@ -90,7 +90,10 @@ class GroupNodeView(msgspec.Struct, frozen=True):
 
 
 class GroupView(msgspec.Struct, frozen=True):
-    """A resource group. ``nodes`` come in priority order; ``override`` is the priority override location, 0 if none."""
+    """A resource group. ``nodes`` come in priority order; ``override`` is the priority override location, 0 if none.
+
+    ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it.
+    """
 
     group_id: int
     name: str
@@ -101,6 +104,7 @@ class GroupView(msgspec.Struct, frozen=True):
     resources: tuple[ResourceView, ...] = ()
     override: int = 0
     override_time: int = 0
+    timer: str = ""
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):

@@ -36,7 +36,10 @@ def plain(picture: ClusterSnapshot, groups: list[GroupView], timers: bool = Fals
     for group in groups:
         label = group.name
         for entry in group.nodes:
-            lines.append(f"{label:<28} {entry.state:<16} {names.get(entry.node, '')}")
+            row = f"{label:<28} {entry.state:<16} {names.get(entry.node, '')}"
+            if timers and label and group.timer:
+                row = f"{row:<62} {group.timer}"
+            lines.append(row)
             label = ""
         lines.append("")
     return lines[:-1] if groups else lines

@@ -60,7 +60,7 @@ from daemons.clstrmgr.methods import MethodRunner
 from daemons.clstrmgr.object_classes import EVENTS, ObjectClasses
 from daemons.clstrmgr.scripts import ScriptRunner
 from daemons.clstrmgr.subsystems import SubsystemControl
-from daemons.clstrmgr.view import long_status, snapshot
+from daemons.clstrmgr.view import delayed_timers, long_status, snapshot
 from daemons.clstrmgr.wire import group_name
 from daemons.cluster import configuration as model
 from daemons.cluster import node_priority
@@ -432,7 +432,8 @@ class ClusterManagerDaemon(Daemon):
         self._noted = picture
 
     def _picture(self) -> messages.ClusterSnapshot:
-        return snapshot(self.core, self._last_change, self._started_at, self._override_times)
+        timers = delayed_timers(self.core, datetime.now())
+        return snapshot(self.core, self._last_change, self._started_at, self._override_times, timers)
 
     def _publish(self) -> None:
         cluster = self.core.cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from daemons.clstrmgr import dependent, events
 from daemons.clstrmgr.core import ClusterManager
@@ -22,7 +23,7 @@ from daemons.clstrmgr.messages import (
 from daemons.clstrmgr.monitors import Definition
 from daemons.clstrmgr.replicated import ClusterState
 from daemons.cluster.configuration import Configuration, ResourceGroup
-from daemons.cluster.placement import HELD
+from daemons.cluster.placement import HELD, FallbackDue, Settled, place
 
 
 def snapshot(
@@ -30,10 +31,11 @@ def snapshot(
     last_change: int = 0,
     started_at: int = 0,
     override_times: Mapping[str, int] | None = None,
+    timers: Mapping[str, str] | None = None,
 ) -> ClusterSnapshot:
     """The cluster as this node sees it. Times are seconds since the epoch.
 
-    ``override_times`` says when a group's priority override was set.
+    ``override_times`` says when a group's priority override was set, ``timers`` when its delayed timers are due.
     """
     configuration = core.configuration
     if configuration is None:
@@ -57,7 +59,7 @@ def snapshot(
         nodes=_nodes(configuration, cluster),
         networks=_networks(configuration, cluster),
         addresses=_addresses(configuration, cluster),
-        groups=_groups(configuration, cluster, override_times or {}),
+        groups=_groups(configuration, cluster, override_times or {}, timers or {}),
         last_change=last_change,
         last_event=cluster.last_event if cluster is not None else "",
         last_event_node=cluster.last_event_node if cluster is not None else 0,
@@ -166,7 +168,10 @@ def _address_holder(cluster: ClusterState | None, group: str) -> int:
 
 
 def _groups(
-    configuration: Configuration, cluster: ClusterState | None, override_times: Mapping[str, int]
+    configuration: Configuration,
+    cluster: ClusterState | None,
+    override_times: Mapping[str, int],
+    timers: Mapping[str, str],
 ) -> tuple[GroupView, ...]:
     ids = {node.name: node.id for node in configuration.nodes}
     return tuple(
@@ -184,9 +189,34 @@ def _groups(
             resources=_resources(configuration, group, cluster),
             override=cluster.groups[group.name].override if cluster is not None else 0,
             override_time=override_times.get(group.name, 0),
+            timer=timers.get(group.name, ""),
         )
         for number, group in enumerate(configuration.groups, start=1)
     )
+
+
+def delayed_timers(core: ClusterManager, now: datetime) -> dict[str, str]:
+    """When the delayed timers of groups are due, in the words of ``clRGinfo -t`` (the words are inferred).
+
+    The settling time concerns groups that wait for a better node to come up, a fallback timer those that would go to a
+    better node now.
+    """
+    cluster, configuration = core.cluster, core.configuration
+    seconds = core.settling_seconds()
+    if cluster is None or configuration is None or not (configuration.timers or seconds is not None):
+        return {}
+    found: dict[str, str] = {}
+    situations = cluster.situations()
+    settling = {decision.group for decision in place(Settled(), cluster.policies, situations)}
+    for group in configuration.groups:
+        if seconds is not None and group.name in settling:
+            found[group.name] = f"{seconds // 60} Minutes {seconds % 60} Seconds"
+        timer = configuration.timer(group.fallback_timer) if group.fallback_timer else None
+        if timer is not None and place(FallbackDue(group.name), cluster.policies, situations):
+            due = timer.next_after(now)
+            if due is not None:
+                found[group.name] = due.strftime("%a %b %d %H:%M:%S %Y")
+    return found
 
 
 def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[GroupWord, str]:

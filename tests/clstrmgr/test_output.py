@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemons.clstrmgr import messages, render, view
 from daemons.clstrmgr.commands import clshowsrv
+from daemons.cluster.configuration.policies import FallbackTimer
+from srcctl.machine import TICK
 from tests.clstrmgr.ring import Ring, configuration, group
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -117,3 +121,26 @@ def test_clshowsrv_services_stopped() -> None:
     assert lines[-1] == "Current state: ST_INIT"
     short = clshowsrv.report(rows, ["Current state: ST_INIT"], everything=False)
     assert short[0] == "Status of the PowerHA SystemMirror subsystems:"
+
+
+def test_clrginfo_with_the_settling_timer() -> None:
+    made = Ring(configuration(2, group("rg_IHS", "node1 node2", "OFAN FNPN NFB"), settling_time=90))
+    request = made.ask(2, messages.StartServices())
+    made.pass_time(20)
+    assert made.result(2, request).error == ""
+    made.feed(2, TICK)
+    machine = made.nodes[2]
+    timers = view.delayed_timers(machine, datetime(2026, 11, 27, 12, 0))
+    shown = view.snapshot(machine, timers=timers)
+    assert joined(render.plain(shown, list(shown.groups), timers=True)) == golden("clRGinfo/settling.txt")
+
+
+def test_clrginfo_with_a_fallback_timer() -> None:
+    entry = msgspec.structs.replace(group("rg_IHS", "node1 node2", "OHN FNPN FBHPN"), fallback_timer="evening")
+    evening = FallbackTimer(name="evening", recurrence="daily", hour=22, minutes=30)
+    made = Ring(configuration(2, entry, timers=(evening,)))
+    made.start(1, 2)
+    made.request(1, messages.MoveGroup("rg_IHS", 2))
+    timers = view.delayed_timers(made.nodes[1], datetime(2026, 11, 27, 12, 0))
+    shown = view.snapshot(made.nodes[1], timers=timers)
+    assert joined(render.plain(shown, list(shown.groups), timers=True)) == golden("clRGinfo/fallback_timer.txt")

@@ -9,6 +9,8 @@ from daemons.clstrmgr.messages import ClusterSnapshot, Done, GroupView, Progress
 from srcctl.commands.options import Options, UsageError, parse, usage
 
 USAGE = "Usage: clRGmove -g <groupname> -n <nodename> | -r | -a [-m | -u | -d] [-i] [-s true | false]\n"
+"""``-g`` takes several groups, separated by commas."""
+
 MANUAL = (
     "ERROR: Event processing has failed for the requested resource group\n"
     "movement.  The cluster is unstable and requires manual intervention\n"
@@ -27,29 +29,37 @@ def main(argv: list[str]) -> int:
     targets = [flag for flag in "nra" if flag in options]
     if "g" not in options or options.operands or len(wanted) > 1 or len(targets) != 1:
         return usage(USAGE)
+    names = list(dict.fromkeys(name for name in options.value("g").split(",") if name))
+    if not names:
+        return usage(USAGE)
     if "x" in options:
-        sys.stderr.write("clRGmove: there are no sites in this cluster.\n")
+        sys.stderr.write("clRGmove: resource groups are not moved to a site: name a node of it with -n.\n")
         return 1
+    if options.value("s").lower() == "true":
+        sys.stderr.write("clRGmove: resource groups have no secondary instance in this cluster.\n")
+        return 1
+    if "s" in options and options.value("s").lower() != "false":
+        return usage(USAGE)
     try:
         picture = client.query_state()
-        return _run(options, wanted[0] if wanted else "m", picture)
+        return _run(options, wanted[0] if wanted else "m", picture, names)
     except client.ManagerUnreachable as error:
         sys.stderr.write(f"Cluster IPC error: {error}.\n")
         return 1
 
 
-def _run(options: Options, what: str, picture: ClusterSnapshot) -> int:
+def _run(options: Options, what: str, picture: ClusterSnapshot, names: list[str]) -> int:
+    """One group after the other, until one cannot be done; all of them are checked before."""
     if not picture.services:
         sys.stderr.write(
             f"Cluster IPC error: The cluster manager on node {picture.local_name} is in ST_INIT or NOT_CONFIGURED "
             "state and cannot process the IPC request.\n"
         )
         return 1
-    name = options.value("g")
-    group = client.group_named(picture, name)
-    if group is None:
-        sys.stderr.write(f"clRGmove: There is no resource group {name} in this cluster.\n")
-        return 1
+    for name in names:
+        if client.group_named(picture, name) is None:
+            sys.stderr.write(f"clRGmove: There is no resource group {name} in this cluster.\n")
+            return 1
     target = 0
     node_name = options.value("n")
     if "n" in options:
@@ -58,15 +68,35 @@ def _run(options: Options, what: str, picture: ClusterSnapshot) -> int:
             sys.stderr.write(f"clRGmove: There is no node {node_name} in this cluster.\n")
             return 1
         target = node.number
+    for number, name in enumerate(names):
+        if number:
+            sys.stdout.write("\n")
+            picture = client.query_state()
+        status = _one(options, what, picture, name, target)
+        if status:
+            return status
+    return 0
+
+
+def _one(options: Options, what: str, picture: ClusterSnapshot, name: str, target: int) -> int:
+    node_name = options.value("n")
+    group = client.group_named(picture, name)
+    if group is None:
+        sys.stderr.write(f"clRGmove: There is no resource group {name} in this cluster.\n")
+        return 1
     where = f" node {node_name}" if target else ""
     if what == "m":
         sys.stdout.write(f"Attempting to move resource group {name} to{where or ' the node its policy chooses'}.\n")
     else:
         word = "online" if what == "u" else "offline"
         sys.stdout.write(f"Attempting to bring group {name} {word} on{where or ' all nodes'}.\n")
+    sys.stdout.flush()
     try:
         done = _request(what, name, target)
     except client.Refused as refused:
+        if "," in options.value("g") and refused.done.error == "already":
+            # It went along with one of the others, on whose node it must be.
+            return _succeeded(what, picture, group, "i" in options, node_name)
         return _failed(what, refused)
     after = done.snapshot or picture
     return _succeeded(what, after, client.group_named(after, name) or group, "i" in options, node_name)
