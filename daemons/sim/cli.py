@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemons.sim.plants import PLANTS, parts
 from daemons.sim.run import ASSERTION, NO_RECOVERY, Result, play
-from daemons.sim.scenario import LENGTH_US, NODES_MAX, NODES_MIN, Scenario, ScenarioSyntax, missing
+from daemons.sim.scenario import GROUPS_MAX, LENGTH_US, NODES_MAX, NODES_MIN, Scenario, ScenarioSyntax, missing
 from daemons.sim.shrink import shrink, witnessed
 from daemons.sim.traffic import report as traffic_report
 from srcctl.machine import SECOND
@@ -42,6 +42,7 @@ EPILOG = """exit codes:
 examples:
   scripts/sim --seeds 100 --nodes 3
   scripts/sim --replay 17 --nodes 3
+  scripts/sim --seeds 100 --groups 4
   scripts/sim --shrink 17 --nodes 3         writes tests/sim/scenarios/seed-17.txt
   scripts/sim --scenario FILE               --rewrite puts outcome and trace of now into it
   scripts/sim --plant list
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.shrink is not None:
         return _shrink(arguments)
     if arguments.replay is not None:
-        return _replay(Scenario.of_seed(arguments.replay, arguments.nodes, arguments.plant or ""))
+        return _replay(Scenario.of_seed(arguments.replay, arguments.nodes, arguments.plant or "", arguments.groups))
     return _campaign(arguments)
 
 
@@ -81,6 +82,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=100, help="how many seeds to play (100)")
     parser.add_argument("--start", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--nodes", type=int, default=3, help="nodes of the cluster, 2 to 16 (3)")
+    parser.add_argument("--groups", type=int, default=0, help="groups that are drawn from the seed (0: two plain ones)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play one seed and print its trace")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="find a shorter run that fails as the seed does")
     parser.add_argument("--scenario", metavar="FILE", help="play a scenario file and compare")
@@ -94,6 +96,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _complaint(arguments: argparse.Namespace) -> str | None:
     if not NODES_MIN <= arguments.nodes <= NODES_MAX:
         return f"--nodes must be between {NODES_MIN} and {NODES_MAX}"
+    if not 0 <= arguments.groups <= GROUPS_MAX:
+        return f"--groups must be between 0 and {GROUPS_MAX}"
     if arguments.plant is not None and arguments.plant not in PLANTS:
         return f"there is no planted bug {arguments.plant!r}; --plant list names them"
     if arguments.seeds < 1:
@@ -103,14 +107,14 @@ def _complaint(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _play(task: tuple[int, int, str]) -> Result:
-    seed, nodes, plant = task
-    return play(Scenario.of_seed(seed, nodes, plant), parts(plant))
+def _play(task: tuple[int, int, str, int]) -> Result:
+    seed, nodes, plant, groups = task
+    return play(Scenario.of_seed(seed, nodes, plant, groups), parts(plant))
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[Result]:
     seeds = range(arguments.start, arguments.start + arguments.seeds)
-    tasks = [(seed, arguments.nodes, arguments.plant or "") for seed in seeds]
+    tasks = [(seed, arguments.nodes, arguments.plant or "", arguments.groups) for seed in seeds]
     if arguments.jobs <= 1 or len(tasks) == 1:
         yield from map(_play, tasks)
         return
@@ -164,7 +168,7 @@ def _replay(scenario: Scenario) -> int:
 
 
 def _shrink(arguments: argparse.Namespace) -> int:
-    scenario = Scenario.of_seed(arguments.shrink, arguments.nodes, arguments.plant or "")
+    scenario = Scenario.of_seed(arguments.shrink, arguments.nodes, arguments.plant or "", arguments.groups)
     found = shrink(scenario, lambda text: print(text, file=sys.stderr))
     if found is None:
         print(f"sim: seed {arguments.shrink} passes: there is nothing to shrink", file=sys.stderr)
@@ -205,7 +209,8 @@ def _scenario(arguments: argparse.Namespace) -> int:
 def _report(result: Result, arguments: argparse.Namespace) -> None:
     for line in result.lines:
         print(line)
-    plant = f" --plant {arguments.plant}" if arguments.plant else ""
+    plant = f" --groups {arguments.groups}" if arguments.groups else ""
+    plant += f" --plant {arguments.plant}" if arguments.plant else ""
     print(f"seed {result.seed}: {result.text}", file=sys.stderr)
     print(f"replay with: scripts/sim --replay {result.seed} --nodes {arguments.nodes}{plant}", file=sys.stderr)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from daemons.sim.configuration import sample, shipped_programs
+from daemons.sim.configuration import sample, shipped_programs, varied
 from daemons.sim.invariants import Checker
 from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import Parts
@@ -21,14 +21,15 @@ class Cluster:
         world: time and chance.
         count: nodes.
         networks: how many.
+        groups: how many resource groups are drawn from the seed; 0: the two of the sample.
         parts: makes the processes.
     """
 
-    def __init__(self, world: World, count: int, parts: Parts, networks: int = 1) -> None:
+    def __init__(self, world: World, count: int, parts: Parts, networks: int = 1, groups: int = 0) -> None:
         self.world = world
         self.parts = parts
         self.numbers = tuple(range(1, count + 1))
-        self.configuration = sample(count)
+        self.configuration = varied(world.seed, count, groups) if groups else sample(count)
         self.programs = shipped_programs()
         self.holdings = Holdings()
         self.topology = Topology(self.numbers, network_names(networks))

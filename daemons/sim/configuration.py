@@ -1,21 +1,39 @@
-"""The simulated configuration: as many nodes as wanted, two resource groups, the shipped recovery programs."""
+"""The simulated configuration: as many nodes as wanted, the shipped recovery programs, and two resource groups or as
+many as wanted, drawn from a seed with their policies, dependencies and monitors."""
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations
 from pathlib import Path
+from random import Random
+
+import msgspec
 
 from daemons.clstrmgr.recovery_program import Program
 from daemons.clstrmgr.recovery_program import parse as parse_program
 from daemons.clstrmgr.rules import parse as parse_rules
 from daemons.cluster.configuration import (
     ApplicationController,
+    ApplicationMonitor,
     Cluster,
     Configuration,
     Label,
     Network,
     Node,
     ResourceGroup,
+)
+from daemons.cluster.configuration.policies import (
+    DIFFERENT_NODES,
+    HIGH,
+    INTERMEDIATE,
+    LOW,
+    PARENT_CHILD,
+    SAME_NODE,
+    START_AFTER,
+    STOP_AFTER,
+    GroupDependency,
+    LocationDependency,
 )
 
 ETC = Path(__file__).parents[2] / "etc"
@@ -73,5 +91,78 @@ def sample(nodes: int) -> Configuration:
         ),
         controllers=tuple(
             ApplicationController(name=f"{group}_app", start="/bin/start", stop="/bin/stop") for group in GROUPS
+        ),
+    )
+
+
+@cache
+def varied(seed: int, nodes: int, groups: int) -> Configuration:
+    """A cluster whose groups, policies, dependencies and monitors are drawn from a seed.
+
+    What verification refuses is not drawn: circles, groups that belong on one node and on different ones, concurrent
+    groups in a location dependency.
+    """
+    chance = Random(f"{seed}/groups")
+    base = sample(nodes)
+    names = tuple(f"rg{number}" for number in range(1, groups + 1))
+    members = [node.name for node in base.nodes]
+    made: list[ResourceGroup] = []
+    for name in names:
+        startup = chance.choice(("OHN", "OFAN", "OFAN", "OUDP", "OAAN"))
+        order = members if startup == "OAAN" else chance.sample(members, chance.randint(min(2, nodes), nodes))
+        fixed = {"OAAN": ("BO", "NFB"), "OUDP": ("FNPN", "NFB")}.get(startup)
+        fallover, fallback = fixed or (chance.choice(("FNPN", "FNPN", "BO")), chance.choice(("FBHPN", "NFB")))
+        resources = (("VOLUME_GROUP", f"{name}_vg"), ("FILESYSTEM", f"/{name}"), ("APPLICATIONS", f"{name}_app"))
+        made.append(
+            ResourceGroup(
+                name=name,
+                nodes=tuple(order),
+                startup=startup,
+                fallover=fallover,
+                fallback=fallback,
+                resources=resources if startup == "OAAN" else (("SERVICE_LABEL", f"{name}_svc"), *resources),
+            )
+        )
+    single = [group.name for group in made if not group.concurrent]
+    pairs = [pair for pair in combinations(names, 2) if chance.random() < 0.35]
+    kinds = (PARENT_CHILD, PARENT_CHILD, START_AFTER, STOP_AFTER)
+    dependencies = tuple(
+        GroupDependency(id=number, parent=parent, child=child, kind=chance.choice(kinds))
+        for number, (parent, child) in enumerate(pairs, 1)
+    )
+    located: list[LocationDependency] = []
+    where = chance.choice(("", SAME_NODE, DIFFERENT_NODES)) if len(single) > 1 else ""
+    if where:
+        chosen = chance.sample(single, 2)
+        levels = [chance.choice((HIGH, INTERMEDIATE, LOW)) if where == DIFFERENT_NODES else "" for _ in chosen]
+        located.append(LocationDependency(id=1, kind=where, members=tuple(zip(chosen, levels, strict=True))))
+    return msgspec.structs.replace(
+        base,
+        groups=tuple(made),
+        controllers=tuple(
+            ApplicationController(name=f"{name}_app", start="/bin/start", stop="/bin/stop") for name in names
+        ),
+        labels=tuple(label for label in base.labels if label.function == "boot")
+        + tuple(
+            Label(label=f"{name}_svc", function="service", address=f"127.77.4.{33 + number}", network="net_ether_01")
+            for number, name in enumerate(names)
+        ),
+        dependencies=dependencies,
+        location_dependencies=tuple(located),
+        monitors=tuple(
+            ApplicationMonitor(
+                name=f"{name}_mon",
+                attributes=(
+                    ("MONITOR_TYPE", "user"),
+                    ("RESOURCE_TO_MONITOR", f"{name}_app"),
+                    ("MONITOR_METHOD", "/bin/check"),
+                    ("MONITOR_INTERVAL", "20"),
+                    ("STABILIZATION_INTERVAL", "10"),
+                    ("RESTART_COUNT", str(chance.randint(0, 2))),
+                    ("FAILURE_ACTION", chance.choice(("notify", "fallover"))),
+                ),
+            )
+            for name in names
+            if chance.random() < 0.5
         ),
     )

@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from daemons.cluster.dependencies import Dependencies
 from daemons.cthags.inputs import ViewInstalled
 from daemons.cthags.messages import Approved, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
     from daemons.sim.process import Process
     from daemons.sim.scripts import Script
+
+LOSS_US = 2 * (NODE_TIMEOUT_US + NODE_DOWN_DELAY_US)
+"""For so long after a node went off nobody is blamed for counting on what it had."""
 
 Told = tuple[str, str, int, int, tuple[Provider, ...], tuple[Provider, ...]]
 """Kind of notification, protocol, token, phase, who changes, providers."""
@@ -60,6 +64,9 @@ class Checker:
         self.checks = [0, 0, 0, 0, 0, 0, 0]
         """How often each invariant was looked at, by number."""
         self._nodes = {number: _Knowledge() for number in cluster.numbers}
+        self.dependencies = Dependencies.of(cluster.configuration)
+        self.concurrent = frozenset(group.name for group in cluster.configuration.groups if group.concurrent)
+        self._lost_at = -LOSS_US
         self._numbers: dict[int, int] = {}
         self._members: dict[ViewId, tuple[Member, ...]] = {}
         self._histories: dict[tuple[ViewId, ViewId], dict[str, tuple[bool, list[Told]]]] = {}
@@ -188,6 +195,8 @@ class Checker:
 
     def taken(self, node: SimulatedNode, group: str, first: bool) -> None:
         """A node takes a resource of a group."""
+        if group in self.concurrent:
+            return
         if first:
             self.checks[4] += 1
             mine = self._nodes[node.number]
@@ -198,7 +207,26 @@ class Checker:
                 together = mine.view is not None and other.view is not None and mine.view.id == other.view.id
                 if together and not self._is_excused(node.number, number):
                     raise InvariantBroken(4, f"{node.name} acquires {group}, which node{number} has not released")
+            self._check_dependencies(node, group)
         self._check_online(group)
+
+    def _check_dependencies(self, node: SimulatedNode, group: str) -> None:
+        """A group is acquired only while its parents and targets are online, and apart from whom it must be apart."""
+        dependencies = self.dependencies
+        if not dependencies or self._excused or self.cluster.world.now < self._lost_at + LOSS_US:
+            return
+        self.checks[4] += 1
+        holdings = self.cluster.holdings
+        for other in (*dependencies.parents_of(group), *dependencies.targets_of(group)):
+            if not holdings.online(other):
+                raise InvariantBroken(4, f"{node.name} acquires {group}, but {other} is online nowhere")
+        for other in holdings.groups():
+            if dependencies.separate(group, other) and node.number in holdings.holders(other):
+                raise InvariantBroken(4, f"{node.name} acquires {group}, but it holds {other}")
+            if other in dependencies.together(group) and any(
+                number != node.number for number in holdings.holders(other)
+            ):
+                raise InvariantBroken(4, f"{node.name} acquires {group}, but another node holds {other}")
 
     def resumed(self, node: SimulatedNode) -> None:
         """A paused node runs on."""
@@ -206,6 +234,8 @@ class Checker:
             self._check_online(group)
 
     def _check_online(self, group: str) -> None:
+        if group in self.concurrent:
+            return
         self.checks[1] += 1
         online = [
             number
@@ -260,7 +290,8 @@ class Checker:
     # Lives.
 
     def powered_off(self, node: SimulatedNode) -> None:
-        """A node is off."""
+        """A node is off; it takes a while until the others know what is no longer online."""
+        self._lost_at = self.cluster.world.now
         self._nodes[node.number] = _Knowledge()
         self._scripts.pop(node.number, None)
 

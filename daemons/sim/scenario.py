@@ -4,6 +4,7 @@ A scenario file is text: comments after ``#``, one setting or fault a line, then
 
     nodes 3
     networks 2
+    groups 4                     drawn from the seed with policies, dependencies, monitors; without it two plain ones
     seed 4711                    of the weather, the scripts, and all other chance that is no fault
     plant flush-forgotten        only if a planted bug is to be found
     at 35.250 crash node=2 for=12.500
@@ -20,6 +21,7 @@ from daemons.sim.faults import Fault, FaultSyntax, draw
 from srcctl.machine import SECOND
 
 NODES_MIN, NODES_MAX = 2, 16
+GROUPS_MAX = 64
 BOOTED_US = 20 * SECOND
 SAFETY_US = 420 * SECOND
 LENGTH_US = 600 * SECOND
@@ -50,6 +52,7 @@ class Scenario:
     Args:
         seed: of all chance that is no fault.
         nodes, networks: the size of the cluster.
+        groups: how many resource groups are drawn from the seed; 0: two plain ones.
         faults: in the order of their times.
         plant: the name of a planted bug; "" for none.
         expect: how it ends (a value of ``OUTCOMES``).
@@ -63,14 +66,15 @@ class Scenario:
     plant: str = ""
     expect: str = PASS
     trace: tuple[str, ...] = ()
+    groups: int = 0
 
     @classmethod
-    def of_seed(cls, seed: int, nodes: int = 3, plant: str = "") -> Scenario:
+    def of_seed(cls, seed: int, nodes: int = 3, plant: str = "", groups: int = 0) -> Scenario:
         """What a seed stands for."""
         networks = Random(f"{seed}/networks").choice((1, 2, 2))
         names = network_names(networks)
         faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US)
-        return cls(seed, nodes, networks, tuple(faults), plant)
+        return cls(seed, nodes, networks, tuple(faults), plant, groups=groups)
 
     @classmethod
     def parse(cls, text: str) -> Scenario:
@@ -79,7 +83,7 @@ class Scenario:
         Raises:
             ScenarioSyntax: it cannot be read.
         """
-        numbers = {"seed": 1, "nodes": 3, "networks": 1}
+        numbers = {"seed": 1, "nodes": 3, "networks": 1, "groups": 0}
         plant, expect = "", PASS
         faults: list[Fault] = []
         trace: list[str] = []
@@ -90,7 +94,7 @@ class Scenario:
                 match word:
                     case "":
                         pass
-                    case "seed" | "nodes" | "networks":
+                    case "seed" | "nodes" | "networks" | "groups":
                         numbers[word] = int(rest)
                     case "plant":
                         plant = rest
@@ -106,10 +110,14 @@ class Scenario:
                 raise ScenarioSyntax(f"line {count}: {fault}") from None
         if not NODES_MIN <= numbers["nodes"] <= NODES_MAX or not 1 <= numbers["networks"] <= 4:
             raise ScenarioSyntax("nodes or networks out of range")
-        return cls(numbers["seed"], numbers["nodes"], numbers["networks"], tuple(faults), plant, expect, tuple(trace))
+        if not 0 <= numbers["groups"] <= GROUPS_MAX:
+            raise ScenarioSyntax("groups out of range")
+        size = (numbers["seed"], numbers["nodes"], numbers["networks"])
+        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"])
 
     def __str__(self) -> str:
         lines = [f"nodes {self.nodes}", f"networks {self.networks}", f"seed {self.seed}"]
+        lines += [f"groups {self.groups}"] if self.groups else []
         lines += [f"plant {self.plant}"] if self.plant else []
         lines += [str(fault) for fault in self.faults]
         lines += [f"expect {self.expect}"]
