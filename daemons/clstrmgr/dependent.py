@@ -78,6 +78,10 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
     """The events that an event is followed by: moves that may begin now, and the end of a node's coming or going."""
     if event.name == events.JOIN_NODE:
         _manage_again(cluster, event.node)
+    elif event.name in events.RECONFIGURATIONS:
+        # There may not have been any dependencies, and so no goals, before.
+        for group in cluster.groups.values():
+            group.goals = tuple(node for node, state in sorted(group.states.items()) if state in HELD)
     busy = {
         entry.group
         for entry in (*cluster.queue, *others)
