@@ -50,6 +50,13 @@ def make(cluster: ClusterState, event: Event, gone: bool) -> tuple[PlanItem, ...
     if trigger is not None:
         _aim(cluster, event, trigger)
     group = cluster.groups.get(event.group)
+    if event.name == events.FAIL_NODE and event.mode == events.CRASH and not gone:
+        # The node is back already, booted anew: it gives back what it may still have, and only this event runs on it.
+        return tuple(
+            PlanItem(name, (event.node,), (), False)
+            for name, entry in cluster.groups.items()
+            if entry.state(event.node) in (*HELD, "ERROR")
+        )
     if event.name not in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE) or group is None:
         return ()
     situations = cluster.situations()
@@ -93,7 +100,8 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
     result = [
         Event(events.RG_MOVE, (*move.release, *move.acquire)[0], mode=events.DEPENDENCY, group=move.group)
         for move in moves
-        if move.group not in busy
+        # A node that is not up any more, or not yet, is the business of an event about the node.
+        if move.group not in busy and set(move.release) <= set(cluster.up_nodes())
     ]
     if event.name == events.JOIN_NODE:
         result.append(Event(events.JOIN_NODE_DEP_COMPLETE, event.node))

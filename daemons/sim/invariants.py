@@ -223,9 +223,9 @@ class Checker:
         for other in holdings.groups():
             if dependencies.separate(group, other) and node.number in holdings.holders(other):
                 raise InvariantBroken(4, f"{node.name} acquires {group}, but it holds {other}")
-            if other in dependencies.together(group) and any(
-                number != node.number for number in holdings.holders(other)
-            ):
+            if other == group or other not in dependencies.together(group):
+                continue
+            if any(number != node.number and self.cluster.nodes[number].live for number in holdings.holders(other)):
                 raise InvariantBroken(4, f"{node.name} acquires {group}, but another node holds {other}")
 
     def resumed(self, node: SimulatedNode) -> None:

@@ -40,7 +40,7 @@ def _unplaced(cluster: Cluster) -> str:
         if any(other != first for other in states.values()):
             return f"the cluster managers disagree about {group.name}: {states}"
         online = cluster.holdings.online(group.name)
-        believed = [node for node, state in first.items() if state == "ONLINE"]
+        believed = sorted(node for node, state in first.items() if state == "ONLINE")
         if online != believed and not any(state == "ERROR" for state in first.values()):
             return f"{group.name} is online on {online}, the cluster managers say {believed}"
     return ""

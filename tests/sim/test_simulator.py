@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from daemons.cluster.configuration.policies import GroupDependency
+from daemons.cluster.dependencies import Dependencies
 from daemons.sim import cli
+from daemons.sim.cluster import Cluster
+from daemons.sim.configuration import varied
 from daemons.sim.parts import Parts
 from daemons.sim.plants import PLANTS, Plant
-from daemons.sim.run import Result, run
-from daemons.sim.scenario import OUTCOMES
+from daemons.sim.run import Result, play, run
+from daemons.sim.scenario import OUTCOMES, Scenario
+from daemons.sim.world import InvariantBroken, World
 
 TOP = Path(__file__).parents[2]
 
@@ -102,3 +107,24 @@ def test_exit_codes_tell_what_happened(capsys: pytest.CaptureFixture[str], monke
     codes = {broken: cli.exit_code(_result(broken)) for broken in range(8)}
     assert codes == {0: 0, 1: 131, 2: 132, 3: 133, 4: 134, 5: 135, 6: 128, 7: 127}
     assert set(codes) == set(OUTCOMES)
+
+
+def test_seeds_with_drawn_groups_and_dependencies_pass() -> None:
+    for seed in (1, 2, 8):
+        result = play(Scenario.of_seed(seed, 3, groups=4))
+        assert not result.broken, f"seed {seed}: {result.text}"
+
+
+def test_the_checker_sees_a_group_that_comes_before_its_parent() -> None:
+    seed = next(seed for seed in range(1, 50) if varied(seed, 3, 4).dependencies[:1])
+    cluster = Cluster(World(seed), 3, Parts(), groups=4)
+    family = GroupDependency(id=1, parent="rg1", child="rg2")
+    cluster.checker.dependencies = Dependencies(parents=((family.parent, family.child),))
+    cluster.checker.concurrent = frozenset()
+    node = cluster.nodes[1]
+    node.take("rg1", "APPLICATIONS")
+    node.take("rg2", "VGS")
+    node.give("rg2", "VGS")
+    node.give("rg1", "APPLICATIONS")
+    with pytest.raises(InvariantBroken, match="rg1 is online nowhere"):
+        node.take("rg2", "VGS")
