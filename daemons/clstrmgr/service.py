@@ -391,6 +391,10 @@ class ClusterManagerDaemon(Daemon):
         else:
             self.methods.start(None, effect.command, effect.arguments, environment, log)
 
+    def _group_of(self, application: str) -> str:
+        groups = self._configuration.groups if self._configuration is not None else ()
+        return next((group.name for group in groups if application in group.resource("APPLICATIONS")), "")
+
     def _from_script(self, value: Input) -> None:
         if isinstance(value, ResourceUpdated) and self._summary is not None:
             self._summary.add(value.state, value.resource, value.script, value.group, time.time())
@@ -530,6 +534,9 @@ class ClusterManagerDaemon(Daemon):
                 connection.send(messages.Done() if news else messages.Done("already"))
             case messages.NextJob():
                 connection.send(messages.Job(self._job()))
+            case messages.ResourceUpdate("suspend_appmon" | "resume_appmon" as state, resource, _, group):
+                kind = messages.SuspendMonitoring if state == "suspend_appmon" else messages.ResumeMonitoring
+                await self._operator(connection, kind(group or self._group_of(resource), resource))
             case messages.ResourceUpdate(state, resource, script, group):
                 if self.core.scripts:
                     self._from_script(ResourceUpdated(self.core.scripts[0].run, state, resource, group, script))

@@ -101,6 +101,10 @@ class _World:
         group, situation = policy.name, self.situation(policy.name)
         if self._unmanaged(group) or not self._may_start(group):
             return ()
+        children = self.dependencies.children_of(group)
+        if not self.holders(group) and any(self.holders(child) for child in children):
+            # It went without them: they are taken down before it comes back, and come up after it.
+            return ()
         wanted = [
             node
             for node in self.goals.get(group, ())

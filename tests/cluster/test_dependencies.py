@@ -231,6 +231,8 @@ def check_release(name: str, situations: Situations, dependencies: Dependencies)
 
 
 def check_acquisition(name: str, node: int, situations: Situations, dependencies: Dependencies) -> None:
+    for child in dependencies.children_of(name):
+        assert not online(child, situations), f"{name} comes while its child {child} is online"
     for needed in (*dependencies.parents_of(name), *dependencies.targets_of(name)):
         assert online(needed, situations), f"{name} comes before {needed}"
     for other in NAMES:
@@ -313,6 +315,14 @@ def test_parent_moves_only_while_its_child_is_down() -> None:
     assert [(move.group, move.release, move.acquire) for move in next_moves(groups, situations, family, goals)] == [
         ("child", (), (1,))
     ]
+
+
+def test_child_of_a_parent_that_was_lost_goes_down_before_the_parent_comes_back() -> None:
+    family = Dependencies(parents=(("parent", "child"),))
+    groups = (group("parent"), group("child"))
+    goals = {"parent": (2,), "child": (1,)}
+    moves = next_moves(groups, {"parent": at(0), "child": at(1)}, family, goals)
+    assert [(move.group, move.release, move.acquire) for move in moves] == [("child", (1,), ())]
 
 
 def test_circle_ends_nothing_and_never_hangs() -> None:

@@ -39,9 +39,12 @@ def cl_rmupdate(argv: list[str]) -> int:
         sys.stderr.write("Usage: cl_RMupdate state resource script [group ...]\n")
         return 1
     try:
-        client.ask(messages.ResourceUpdate(argv[1], argv[2], argv[3], " ".join(argv[4:])))
+        answer = client.ask(messages.ResourceUpdate(argv[1], argv[2], argv[3], " ".join(argv[4:])))
     except client.ManagerUnreachable as error:
         sys.stderr.write(f"cl_RMupdate: {error}\n")
+        return 1
+    if isinstance(answer, messages.Done) and answer.error:
+        sys.stderr.write(f"cl_RMupdate: {answer.message}\n")
         return 1
     return 0
 
