@@ -54,9 +54,9 @@ def entry_points(
 def settle() -> None:
     """Arrange the memory for the forks to come; last of all imports."""
     gc.collect()
+    sys._clear_type_cache()  # before the free blocks are filled: it frees names
     _fill_blocks()
     gc.freeze()
-    sys._clear_type_cache()
 
 
 def _fill_blocks() -> None:
