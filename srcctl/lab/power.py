@@ -16,8 +16,6 @@ from srcctl.lab.model import Lab
 from srcctl.node import enter, processes
 from srcctl.node import power as machine
 
-BOOT_ATTEMPTS = 3
-
 
 def is_on(lab: Lab, node: str) -> bool:
     """Whether the node is alive."""
@@ -110,16 +108,12 @@ def replace_by(lab: Lab, node: str, argv: Sequence[str]) -> NoReturn:
 
 
 def _boot(lab: Lab, name: str) -> None:
-    for attempt in range(BOOT_ATTEMPTS):
-        try:
-            machine.boot(lab.directory, name)
-            return
-        except machine.AlreadyOn:
-            # Whoever looked at the power lock in this moment held it, too: only a node that is on now is on.
-            if is_on(lab, name) or attempt == BOOT_ATTEMPTS - 1:
-                return
-        except machine.PowerError as error:
-            raise NotStarted(f"{error}{_console_tail(lab, name)}") from None
+    try:
+        machine.boot(lab.directory, name)
+    except machine.AlreadyOn:
+        return
+    except machine.PowerError as error:
+        raise NotStarted(f"{error}{_console_tail(lab, name)}") from None
 
 
 def _console_tail(lab: Lab, name: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+
+from srcctl.node import powerlock
 
 
 def is_alive(lab: str, node: str, boot_id: str = "") -> bool:
@@ -19,10 +20,8 @@ def is_alive(lab: str, node: str, boot_id: str = "") -> bool:
     except OSError:
         return False
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return boot_id in os.read(descriptor, 4096).decode(errors="replace").split() if boot_id else True
-        return False
+        if not powerlock.is_held(descriptor):
+            return False
+        return boot_id in os.read(descriptor, 4096).decode(errors="replace").split() if boot_id else True
     finally:
         os.close(descriptor)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -15,7 +14,7 @@ import uuid
 from dataclasses import asdict, replace
 from typing import Final
 
-from srcctl.node import bytecode, control, messages, processes, seed, view
+from srcctl.node import bytecode, control, messages, powerlock, processes, seed, view
 from srcctl.node.launcher import Installation
 from srcctl.node.root import IdentityError, NodeRoot
 
@@ -51,12 +50,9 @@ def state(lab: str, node: str) -> str:
     except FileNotFoundError:
         return "off"
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "on"
+        return "on" if powerlock.is_held(descriptor) else "off"
     finally:
         os.close(descriptor)
-    return "off"
 
 
 def lpar_pid(lab: str, node: str) -> int:

@@ -6,22 +6,17 @@ the host's side (paths of modules, capabilities, memory) is left in lpar.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
-import time
 import uuid
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
-from srcctl.node import syscalls, view
+from srcctl.node import powerlock, syscalls, view
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IDENTITY_FILE, NodeRoot, replace_file
 
-LOCK_ATTEMPTS: Final = 50
-LOCK_PAUSE: Final = 0.002
-"""Seconds between attempts to take a power lock that somebody looks at."""
 TITLE_ROOM: Final = " " * 2048
 """Lengthens argv: the title of a process (path and arguments, as ``ps`` shows it) has to fit where argv was."""
 
@@ -40,17 +35,11 @@ def take_power(path: str, boot_id: str) -> int:
         OSError: the lab's shared folder cannot be written.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for _ in range(LOCK_ATTEMPTS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Somebody may just be looking: a look is a lock of an instant.
-            time.sleep(LOCK_PAUSE)
-            continue
-        write_power(descriptor, boot_id)
-        return descriptor
-    os.close(descriptor)
-    return -1
+    if not powerlock.take(descriptor):
+        os.close(descriptor)
+        return -1
+    write_power(descriptor, boot_id)
+    return descriptor
 
 
 def write_power(descriptor: int, boot_id: str) -> None:

@@ -387,6 +387,7 @@ def test_kill_everything_is_refused_in_a_node(machine: Machine) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
     )
     assert done.stdout == "refused\n"
+    assert machine.run(identity.python, "-I", "-S", "-c", code).stdout == "refused\n"
     assert machine.run("sh", "-c", "sleep 99 & kill -9 $!; wait $!; echo $?").stdout == "137\n"
 
 

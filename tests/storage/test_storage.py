@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ from srcctl.commands.launch import call
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults, FaultSet
 from srcctl.network.liveness import is_alive
+from srcctl.node import powerlock
 from srcctl.node.root import Identity, Interface, NodeRoot
 from srcctl.odm import seed
 from srcctl.storage import descriptor_area, filesystems
@@ -54,7 +54,7 @@ class Node:
 
     def boot_up(self) -> None:
         self.lock = os.open(self.power, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        assert powerlock.take(self.lock)
         os.write(self.lock, f"{self.boot} {os.getpid()}\n".encode())
 
     def die(self) -> None:
