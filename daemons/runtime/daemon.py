@@ -9,10 +9,8 @@ cancel stop reaches it.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import stat
 import sys
 import traceback
 from collections.abc import Coroutine
@@ -136,7 +134,7 @@ class Daemon:
         self._ended = loop.create_future()
         loop.set_exception_handler(self._loop_error)
         loop.add_signal_handler(signal.SIGTERM, self.request_stop, True)
-        source = src_socket()
+        source = subsystem.src_socket()
         if source is not None:
             loop.add_reader(source.fileno(), self._src_readable, source)
         try:
@@ -162,6 +160,10 @@ class Daemon:
 
     def _src_readable(self, source: socket.socket) -> None:
         while (request := subsystem.receive(source)) is not None:
+            if request.object != subsystem.SUBSYSTEM:
+                # None of the daemons has subservers.
+                subsystem.reply(request, subsystem.NOT_SUPPORTED)
+                continue
             match request.action:
                 case subsystem.STOP:
                     subsystem.reply(request, subsystem.OK)
@@ -183,21 +185,6 @@ class Daemon:
             subsystem.reply(request, subsystem.OK)
         else:
             subsystem.reply(request, subsystem.MESSAGE, error)
-
-
-def src_socket() -> socket.socket | None:
-    """The SRC socket on descriptor 0, or None if the program was not started by SRC (tests, a shell)."""
-    try:
-        if not stat.S_ISSOCK(os.fstat(0).st_mode):
-            return None
-        sock = socket.socket(fileno=os.dup(0))
-    except OSError:
-        return None
-    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_DGRAM:
-        sock.close()
-        return None
-    sock.setblocking(False)
-    return sock
 
 
 def run(daemon_class: type[Daemon], argv: list[str]) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from srcctl.machine import MILLISECOND
 from srcctl.src import packets
-from srcctl.srcmstr.core import (
+from srcctl.srcmstr.core import SystemResourceController
+from srcctl.srcmstr.definitions import ONCE, RESPAWN, SOCKETS, Catalogue, Definition
+from srcctl.srcmstr.exchange import (
     Acknowledge,
     Asked,
     CatalogueRead,
@@ -18,12 +21,12 @@ from srcctl.srcmstr.core import (
     ProcessStarted,
     Remember,
     Restored,
+    Result,
     RunNotify,
     SignalProcess,
     StartProcess,
-    SystemResourceController,
+    State,
 )
-from srcctl.srcmstr.definitions import ONCE, RESPAWN, SOCKETS, Catalogue, Definition
 
 if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
@@ -54,6 +57,7 @@ class Supervisor:
         self.processes: dict[int, Process] = {}
         self._unacknowledged: dict[int, int] = {}
         self._memory: tuple[Instance, ...] = ()
+        self._results: tuple[Result, ...] = ()
         self._running = True
         self._serial = 0
         self.feed(CatalogueRead(CATALOGUE))
@@ -66,7 +70,7 @@ class Supervisor:
     def request_start(self, name: str) -> None:
         """``startsrc -s NAME``, through the real packets."""
         self._serial += 1
-        request = packets.Request(packets.START, name, retaddr="operator", serial=self._serial)
+        request = packets.Request(packets.START, name, retaddr=f"operator.{self._serial}")
         self.feed(Asked(packets.decode_request(packets.encode_request(request))))
 
     def kill_srcmstr(self) -> None:
@@ -97,18 +101,23 @@ class Supervisor:
     def _respawn(self) -> None:
         self._running = True
         self.core = SystemResourceController()
-        alive = tuple(instance for instance in self._memory if instance.number in self.processes)
-        self.feed(CatalogueRead(CATALOGUE))
-        self.core.step(self.node.now, Restored(tuple(i for i in self._memory if i not in alive)))
+        # lpar's table is what a successor begins with: pids are true, and a fork that was under way has happened.
+        known = [
+            replace(i, pid=self.processes[i.number].pid) if i.number in self.processes else i for i in self._memory
+        ]
+        known = [replace(i, state=State.ACTIVE) if i.state is State.STARTING else i for i in known]
         ended, self._unacknowledged = tuple(sorted(self._unacknowledged.items())), {}
-        self.feed(Restored(alive, ended))
+        gone = {number for number, _ in ended}
+        self.feed(CatalogueRead(CATALOGUE))
+        kept = tuple(i for i in known if i.number in self.processes or i.number in gone)
+        self.feed(Restored(kept, ended, self._results))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
             case StartProcess(instance):
                 self.node.after(FORK_US, self._start, instance)
-            case Remember(instances):
-                self._memory = instances
+            case Remember(instances, results):
+                self._memory, self._results = instances, results
             case Acknowledge(number):
                 self._unacknowledged.pop(number, None)
             case SignalProcess(number, which, _):

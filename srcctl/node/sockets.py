@@ -40,10 +40,13 @@ def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket
         OSError: the directory cannot be written.
     """
     sock = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+    directory, name = os.path.split(path)
+    # Bound beside and renamed: whoever looks for the socket finds the old one or the new one.
+    beside = os.path.join(directory, f".{os.getpid()}{name[:40]}")
     try:
-        with short_path(path) as short:
+        with short_path(beside) as short:
             try:
-                os.unlink(path)
+                os.unlink(beside)
             except FileNotFoundError:
                 pass
             previous = os.umask(0o177)
@@ -52,7 +55,8 @@ def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket
             finally:
                 os.umask(previous)
         if mode != 0o600:
-            os.chmod(path, mode)
+            os.chmod(beside, mode)
+        os.rename(beside, path)
     except BaseException:
         sock.close()
         raise

@@ -1,8 +1,8 @@
 """The asker's side of SRC: one request, all its answers, within a time limit.
 
-Requests go to srcmstr. What only the subsystem can answer (long status, refresh, trace, stop of a socket subsystem) is
-passed on by srcmstr and answered by the subsystem directly to the asker. A request is sent again when srcmstr was
-restarted before it answered: srcmstr recognizes it by its serial number.
+Requests go to srcmstr. What only the subsystem can answer (long status, refresh, trace, stop of a socket subsystem,
+all that concerns a subserver) is passed on by srcmstr and answered by the subsystem directly to the asker. A request is
+sent again when srcmstr was restarted before it answered: srcmstr recognizes it by its return address.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from srcctl.node.root import NodeRoot
 from srcctl.node.sockets import bind, short_path
 from srcctl.src.packets import (
     END,
+    ERROR,
     FORWARDED,
+    LONGSTAT,
     PACKET_MAX,
     SRC_DIRECTORY,
     SRC_SOCKET,
+    STATUS,
     PacketError,
     Reply,
     Request,
+    StatusReply,
     decode_reply,
+    decode_status,
     encode_request,
 )
 
@@ -31,6 +36,8 @@ TIME_LIMIT = 20.0
 """Seconds to wait for all answers (not documented for the product; ``SRC_TIME_LIMIT`` overrides it)."""
 RESEND_CHECK = 0.05
 """Seconds between looks at whether srcmstr was restarted."""
+
+Answer = Reply | StatusReply
 
 
 class NotActive(Exception):
@@ -40,7 +47,7 @@ class NotActive(Exception):
 class NoAnswer(Exception):
     """Not everything was answered in time. ``replies`` are the answers that came."""
 
-    def __init__(self, replies: list[Reply]) -> None:
+    def __init__(self, replies: list[Answer]) -> None:
         super().__init__("no answer")
         self.replies = replies
 
@@ -53,8 +60,73 @@ def time_limit() -> float:
         return TIME_LIMIT
 
 
+class Exchange:
+    """What is still to come of the answers to one request.
+
+    srcmstr's own answers carry no tag and end with END. Where it says that a request was passed on, answers with that
+    tag follow (or came already: they take another way). After a restart of srcmstr everything it said is said again;
+    what has been answered under a tag stays answered.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._status = request.action == STATUS
+        self._long = request.parm1 == LONGSTAT and request.action == STATUS
+        self._own: list[Answer] = []
+        self._finished = False
+        self._expected: list[int] = []
+        self._parts: dict[int, list[Answer]] = {}
+        self._whole: dict[int, list[Answer]] = {}
+
+    def again(self) -> None:
+        """The request was sent to another srcmstr."""
+        self._own, self._expected, self._finished = [], [], False
+
+    def take(self, packet: bytes, address: str) -> None:
+        """A packet that came; what is no answer to the request is dropped."""
+        try:
+            answer = decode_status(packet, long=self._long) if self._status else decode_reply(packet)
+        except PacketError:
+            return
+        if answer.retaddr != address:
+            return
+        if answer.tag:
+            if answer.tag not in self._whole:
+                parts = self._parts.setdefault(answer.tag, [])
+                parts.append(answer)
+                if answer.cont == END:
+                    self._whole[answer.tag] = self._parts.pop(answer.tag)
+            return
+        if self._finished:
+            return
+        tag = _passed_on(answer)
+        if tag is None:
+            self._own.append(answer)
+        else:
+            self._expected.append(tag)
+        self._finished = answer.cont == END
+
+    @property
+    def complete(self) -> bool:
+        """Whether every answer has come."""
+        return self._finished and all(tag in self._whole for tag in self._expected)
+
+    def answers(self) -> list[Answer]:
+        """The answers so far: srcmstr's own, then the instances' in the order in which they were asked."""
+        return [*self._own, *(answer for tag in self._expected for answer in self._whole.get(tag, ()))]
+
+
+def _passed_on(answer: Answer) -> int | None:
+    """The tag under which answers follow, None if this is the answer itself."""
+    if isinstance(answer, StatusReply):
+        code = answer.codes[0] if len(answer.codes) == 1 and answer.codes[0].objtype == ERROR else None
+        text = code.objtext if code is not None and code.status == FORWARDED else ""
+    else:
+        text = answer.objtext if answer.rtncode == FORWARDED else ""
+    return int(text) if text.isdigit() else None
+
+
 class Asker:
-    """A reply socket, for one or more requests in turn.
+    """Asks one srcmstr, one request at a time.
 
     Raises:
         NotActive: the node has no /dev/.SRC-unix (it was never booted).
@@ -62,71 +134,55 @@ class Asker:
 
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
-        # The serial number carries on from the clock, so that a recycled pid never repeats an earlier request.
-        self._serial = time.monotonic_ns()
-        self.address = f"SRC{os.getpid()}.{self._serial & 0xFFFFFFFF:x}"
-        self._path = root.path(f"{SRC_DIRECTORY}/{self.address}")
-        try:
-            self._socket = bind(self._path, socket.SOCK_DGRAM)
-        except OSError as error:
-            raise NotActive(str(error)) from None
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-
-    def close(self) -> None:
-        """Remove the reply socket."""
-        self._socket.close()
-        try:
-            os.unlink(self._path)
-        except OSError:
-            pass
+        # The number carries on from the clock, so that a recycled pid never repeats an earlier return address.
+        self._number = time.monotonic_ns()
 
     def __enter__(self) -> Asker:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        pass
 
-    def ask(self, request: Request, limit: float | None = None) -> list[Reply]:
-        """All answers to a request, in the order in which they came; parts of one text are joined.
+    def ask(self, request: Request, limit: float | None = None) -> list[Answer]:
+        """All answers to a request; srcmstr's own first.
 
         Raises:
             NotActive: srcmstr does not run.
             NoAnswer: the time limit passed first.
         """
-        self._serial += 1
-        packet = encode_request(request._replace(retaddr=self.address, serial=self._serial))
-        deadline = time.monotonic() + (time_limit() if limit is None else limit)
-        sent_to = self._send(packet, deadline)
-        replies: list[Reply] = []
-        expected: set[str] = set()
-        texts: dict[str, Reply] = {}
-        finished = False
-        while not finished or expected:
-            reply = self._receive(min(deadline, time.monotonic() + RESEND_CHECK))
-            if reply is None:
-                if time.monotonic() >= deadline:
-                    raise NoAnswer(replies)
-                if not finished and self._identity() not in (sent_to, None):
-                    sent_to = self._send(packet, deadline)
-                    replies, expected, texts = [], set(), {}
+        self._number += 1
+        address = f"SRC{os.getpid()}.{self._number & 0xFFFFFFFFFF:x}"
+        path = self._root.path(f"{SRC_DIRECTORY}/{address}")
+        try:
+            own = bind(path, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise NotActive(str(error)) from None
+        try:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            return self._exchange(own, address, request, time_limit() if limit is None else limit)
+        finally:
+            own.close()
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+
+    def _exchange(self, own: socket.socket, address: str, request: Request, limit: float) -> list[Answer]:
+        packet = encode_request(request._replace(retaddr=address))
+        deadline = time.monotonic() + limit
+        exchange = Exchange(request)
+        sent_to = self._send(own, packet, deadline)
+        while not exchange.complete:
+            left = min(deadline, time.monotonic() + RESEND_CHECK) - time.monotonic()
+            if select.select([own], [], [], max(0.0, left))[0]:
+                exchange.take(own.recv(PACKET_MAX + 1), address)
                 continue
-            if reply.rtncode == FORWARDED:
-                expected.add(reply.objname)
-                finished = finished or reply.cont == END
-                continue
-            if reply.objname in expected:
-                earlier = texts.pop(reply.objname, None)
-                if earlier is not None:
-                    reply = reply._replace(text=f"{earlier.text}\n{reply.text}")
-                if reply.cont != END:
-                    texts[reply.objname] = reply
-                    continue
-                expected.discard(reply.objname)
-                replies.append(reply)
-                continue
-            replies.append(reply)
-            finished = finished or reply.cont == END
-        return replies
+            if time.monotonic() >= deadline:
+                raise NoAnswer(exchange.answers())
+            if self._identity() not in (sent_to, None):
+                exchange.again()
+                sent_to = self._send(own, packet, deadline)
+        return exchange.answers()
 
     def _identity(self) -> tuple[int, int] | None:
         """Which srcmstr listens: its socket file, or None while there is none."""
@@ -136,7 +192,7 @@ class Asker:
             return None
         return status.st_ino, status.st_ctime_ns
 
-    def _send(self, packet: bytes, deadline: float) -> tuple[int, int] | None:
+    def _send(self, own: socket.socket, packet: bytes, deadline: float) -> tuple[int, int] | None:
         """Send to srcmstr; one that is being restarted is waited for."""
         path = self._root.path(SRC_SOCKET)
         known = self._identity()
@@ -145,7 +201,7 @@ class Asker:
         while True:
             try:
                 with short_path(path) as short:
-                    self._socket.sendto(packet, short)
+                    own.sendto(packet, short)
                 return known
             except PermissionError as error:
                 raise NotActive(str(error)) from None
@@ -155,20 +211,8 @@ class Asker:
                 time.sleep(0.005)
             known = self._identity() or known
 
-    def _receive(self, until: float) -> Reply | None:
-        while True:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                return None
-            try:
-                reply = decode_reply(self._socket.recv(PACKET_MAX + 1))
-            except PacketError:
-                continue
-            if reply.serial == self._serial:
-                return reply
 
-
-def ask(root: NodeRoot, request: Request, limit: float | None = None) -> list[Reply]:
-    """One request with a reply socket of its own; see ``Asker.ask``."""
+def ask(root: NodeRoot, request: Request, limit: float | None = None) -> list[Answer]:
+    """One request; see ``Asker.ask``."""
     with Asker(root) as asker:
         return asker.ask(request, limit)

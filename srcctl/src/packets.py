@@ -1,44 +1,67 @@
 """SRC packets: what commands, srcmstr and subsystems send each other in datagrams.
 
-The parts are those of ``spc.h`` (srchdr, subreq, svrreply); the byte layout is our own, because the product's is
-only documented as C structures. All numbers are in network byte order, strings are padded with null bytes.
+The structures are those that ``spc.h`` documents for subsystem authors, with their fields in the documented order;
+numbers are in network byte order, strings are padded with null bytes. How AIX lays out a return address and what its
+commands send to srcmstr in front of srchdr's successors is not documented (inferred).
 
-    request = header, subsystem[30], pid:i32, object:i16, action:i16, parm1:i16, parm2:i16, objname[30], body
-    reply   = header, rtncode:i16, objtype:i16, flags:u16, pid:i32, objname[30], text
-    header  = magic[4], retaddr[64], serial:u64, cont:i16
+    srchdr   = retaddr (family:u16, name[62], tag:u32), dversion:i16, cont:i16
+    subreq   = object:i16, action:i16, parm1:i16, parm2:i16, objname[30]
+    svrreply = rtncode:i16, objtype:i16, objtext[65], objname[30], rtnmsg[256]
+    statcode = objtype:i16, status:i16, objtext[65], objname[30]
 
-``retaddr`` is the name of the asker's socket in /dev/.SRC-unix; ``serial`` tells the requests of one asker apart, so
-that a request which is sent again (to a srcmstr that was restarted) is recognized.
+    srcreq   = srchdr, subreq                       what a subsystem gets; cont is END
+    scrreq   = srcreq, subsysname[30], pid:i32, text   what srcmstr gets; cont is NEWREQUEST
+    srcrep   = srchdr, svrreply                     the answer to START, STOP, TRACE and REFRESH
+    statrep  = srchdr, statcode ...                 the answer to STATUS, short; the first statcode is the title line
+    longrep  = srchdr, statcode, text               the answer to STATUS, long
+
+An answer repeats the srchdr of its request but for ``cont``. The return address names the asker's socket, a new one
+for each request, so that a request which is sent again (to a srcmstr that was restarted) is recognized by it. ``tag``
+is 0 in what srcmstr says itself; where it passes a request on it puts the number of the subsystem's instance there.
 """
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import NamedTuple
 
 SRC_SOCKET = "/dev/SRC"
 SRC_DIRECTORY = "/dev/.SRC-unix"
+SRC_SERVICE = "src"
+"""The service of remote requests in /etc/services."""
 
 NAME_BYTES = 30
 """SRCNAMESZ: bytes of a name with the closing null."""
 PACKET_MAX = 8192
 """SRCPKTMAX."""
-BODY_MAX = 2400
-"""Bytes of a request's body: the argument and environment strings of startsrc."""
+OBJECT_TEXT_BYTES = 65
+MESSAGE_BYTES = 256
+VERSION = 1
+"""srchdr.dversion."""
+BODY_MAX = 2402
+"""Bytes of the argument and environment strings of startsrc, each closed by a null."""
 TEXT_MAX = 7900
-"""Bytes of a reply's text."""
+"""Bytes of the text in one packet of a long status."""
+CODES_MAX = 80
+"""statcodes in one packet."""
 
-# Actions (subreq.action).
+# Actions (subreq.action); 0 to 255 are SRC's own.
 START, STOP, STATUS, TRACE, REFRESH = 0, 1, 2, 3, 4
+OWN_ACTIONS = 256
+"""The first action that a subsystem may define for itself."""
 # parm1 of STOP, STATUS and TRACE; parm2 of TRACE.
 NORMAL, FORCED, CANCEL = 0, 1, 2
 SHORTSTAT, LONGSTAT = 0, 1
 SHORTTRACE, LONGTRACE = 0, 1
 TRACEOFF, TRACEON = 0, 1
-# object and objtype.
+# object and objtype: the subsystem itself, or a subserver type's code point; objtype also says that a statcode is none.
 SUBSYSTEM = -1
+ERROR = -2
+"""objtype of a statcode that stands for a complaint: ``status`` is the rtncode."""
 # How a request addresses subsystems: by name, or by these prefixes in the name field.
 GROUP_PREFIX = "#"
+TYPE_PREFIX = "%"
 ALL_SUBSYSTEMS = "*"
 # cont.
 NEWREQUEST, CONTINUED, STATCONTINUED, END = 1, 2, 3, 0
@@ -46,20 +69,30 @@ NEWREQUEST, CONTINUED, STATCONTINUED, END = 1, 2, 3, 0
 # rtncode: 0 success; positive numbers are message numbers of the 0513 catalogue; negative ones follow.
 OK = 0
 MESSAGE = -1
-"""SRC_SUBMSG: the text is the subsystem's own and is shown to the user."""
+"""SRC_SUBMSG: rtnmsg is the subsystem's own and is shown to the user."""
 NOT_SUPPORTED = -2
 """SRC_SUBICMD: the subsystem does not do that."""
 FORWARDED = -3
-"""srcmstr passed the request on; the subsystem ``objname`` answers itself."""
-DENIED = -4
+"""srcmstr passed the request on; the instance ``objtext`` (a number, the tag of its answers) answers itself."""
 
-OWN_HEADER = 1
-"""Flag of a status reply: the text stands alone, no table of the short status in front."""
+# Status codes (statcode.status) and their texts (srcstattxt); the numbers are inferred.
+INOPERATIVE, ACTIVE, WARNED, STOPPING, STARTING, INACTIVE = 1, 2, 3, 4, 5, 6
+CLOSED, CLOSING, OPEN, OPENING, OPEN_INACTIVE, IDLE, TEST_ACTIVE, TEST_PENDING = 7, 8, 9, 10, 11, 12, 13, 14
+STATUS_TEXTS = {
+    INOPERATIVE: "inoperative", ACTIVE: "active", WARNED: "warned to stop", STOPPING: "stopping",
+    STARTING: "starting", INACTIVE: "not active", CLOSED: "closed", CLOSING: "closing", OPEN: "open",
+    OPENING: "opening", OPEN_INACTIVE: "open inactive", IDLE: "idle", TEST_ACTIVE: "test active",
+    TEST_PENDING: "test pending",
+}  # fmt: skip
 
-_HEADER = struct.Struct("!4s64sQh")
-_REQUEST = struct.Struct("!30sihhhh30s")
-_REPLY = struct.Struct("!hhHi30s")
-_MAGIC = b"SRC1"
+UNIX, INTERNET = 1, 2
+"""Families of a return address: a socket in /dev/.SRC-unix, or ``address:port`` on another host."""
+
+_HEADER = struct.Struct("!H62sIhh")
+_SUBREQ = struct.Struct("!hhhh30s")
+_TO_SRCMSTR = struct.Struct("!30si")
+_SVRREPLY = struct.Struct(f"!hh{OBJECT_TEXT_BYTES}s30s{MESSAGE_BYTES}s")
+_STATCODE = struct.Struct(f"!hh{OBJECT_TEXT_BYTES}s30s")
 
 
 class PacketError(Exception):
@@ -67,7 +100,7 @@ class PacketError(Exception):
 
 
 class Request(NamedTuple):
-    """A request. ``pid`` 0 means any instance; ``body`` holds argument and environment strings of startsrc."""
+    """A request (srcreq, scrreq). ``pid`` 0 means any instance; ``body`` holds the strings of startsrc."""
 
     action: int
     subsystem: str = ""
@@ -78,45 +111,56 @@ class Request(NamedTuple):
     objname: str = ""
     body: bytes = b""
     retaddr: str = ""
-    serial: int = 0
+    tag: int = 0
     cont: int = NEWREQUEST
 
 
 class Reply(NamedTuple):
-    """A reply: ``rtncode``, the subsystem it is about, and text."""
+    """An answer to START, STOP, TRACE or REFRESH (srcrep)."""
 
     rtncode: int
     objname: str = ""
-    pid: int = 0
-    text: str = ""
-    flags: int = 0
+    objtext: str = ""
+    rtnmsg: str = ""
     objtype: int = SUBSYSTEM
     cont: int = END
     retaddr: str = ""
-    serial: int = 0
+    tag: int = 0
+
+
+class StatusCode(NamedTuple):
+    """One line of a status (statcode)."""
+
+    status: int = 0
+    objname: str = ""
+    objtext: str = ""
+    objtype: int = SUBSYSTEM
+
+
+class StatusReply(NamedTuple):
+    """An answer to STATUS (statrep). ``text`` is a part of a long status; it has one statcode in front."""
+
+    codes: tuple[StatusCode, ...] = ()
+    text: str = ""
+    cont: int = END
+    retaddr: str = ""
+    tag: int = 0
 
 
 def encode_request(request: Request) -> bytes:
-    """The packet of a request.
+    """The packet of a request: for srcmstr where ``cont`` is NEWREQUEST, else for a subsystem.
 
     Raises:
         ValueError: a name or the body is too long.
     """
     if len(request.body) > BODY_MAX:
         raise ValueError("the request is too long")
-    return (
-        _HEADER.pack(_MAGIC, _name(request.retaddr, 64), request.serial, request.cont)
-        + _REQUEST.pack(
-            _name(request.subsystem, NAME_BYTES),
-            request.pid,
-            request.object,
-            request.action,
-            request.parm1,
-            request.parm2,
-            _name(request.objname, NAME_BYTES),
-        )
-        + request.body
+    packet = _header(request.retaddr, request.tag, request.cont) + _SUBREQ.pack(
+        request.object, request.action, request.parm1, request.parm2, _name(request.objname, NAME_BYTES)
     )
+    if request.cont != NEWREQUEST:
+        return packet
+    return packet + _TO_SRCMSTR.pack(_name(request.subsystem, NAME_BYTES), request.pid) + request.body
 
 
 def decode_request(packet: bytes) -> Request:
@@ -125,33 +169,82 @@ def decode_request(packet: bytes) -> Request:
     Raises:
         PacketError: it is none.
     """
-    retaddr, serial, cont = _header(packet, _HEADER.size + _REQUEST.size)
-    subsystem, pid, kind, action, parm1, parm2, objname = _REQUEST.unpack_from(packet, _HEADER.size)
-    body = packet[_HEADER.size + _REQUEST.size :]
-    if len(body) > BODY_MAX:
-        raise PacketError("body too long")
-    return Request(action, _text(subsystem), pid, kind, parm1, parm2, _text(objname), body, retaddr, serial, cont)
+    retaddr, tag, cont = _read_header(packet, _HEADER.size + _SUBREQ.size)
+    kind, action, parm1, parm2, objname = _SUBREQ.unpack_from(packet, _HEADER.size)
+    rest = packet[_HEADER.size + _SUBREQ.size :]
+    if cont != NEWREQUEST:
+        # What a subsystem gets: the name that the request is about is its own.
+        return Request(action, "", 0, kind, parm1, parm2, _text(objname), b"", retaddr, tag, cont)
+    if not _TO_SRCMSTR.size <= len(rest) <= _TO_SRCMSTR.size + BODY_MAX:
+        raise PacketError("a request to srcmstr of the wrong size")
+    subsystem, pid = _TO_SRCMSTR.unpack_from(rest)
+    body = rest[_TO_SRCMSTR.size :]
+    return Request(action, _text(subsystem), pid, kind, parm1, parm2, _text(objname), body, retaddr, tag, cont)
 
 
-def encode_reply(reply: Reply) -> bytes:
-    """The packet of a reply; text beyond TEXT_MAX is cut."""
+def encode_reply(reply: Reply | StatusReply) -> bytes:
+    """The packet of an answer; texts beyond their fields are cut."""
+    header = _header(reply.retaddr, reply.tag, reply.cont)
+    if isinstance(reply, Reply):
+        return header + _SVRREPLY.pack(
+            reply.rtncode,
+            reply.objtype,
+            _cut(reply.objtext, OBJECT_TEXT_BYTES),
+            _cut(reply.objname, NAME_BYTES),
+            _cut(reply.rtnmsg, MESSAGE_BYTES),
+        )
     return (
-        _HEADER.pack(_MAGIC, _name(reply.retaddr, 64), reply.serial, reply.cont)
-        + _REPLY.pack(reply.rtncode, reply.objtype, reply.flags, reply.pid, _name(reply.objname, NAME_BYTES))
+        header
+        + b"".join(
+            _STATCODE.pack(c.objtype, c.status, _cut(c.objtext, OBJECT_TEXT_BYTES), _cut(c.objname, NAME_BYTES))
+            for c in reply.codes
+        )
         + reply.text.encode()[:TEXT_MAX]
     )
 
 
 def decode_reply(packet: bytes) -> Reply:
-    """The reply in a packet.
+    """The srcrep in a packet.
 
     Raises:
         PacketError: it is none.
     """
-    retaddr, serial, cont = _header(packet, _HEADER.size + _REPLY.size)
-    rtncode, objtype, flags, pid, objname = _REPLY.unpack_from(packet, _HEADER.size)
-    text = packet[_HEADER.size + _REPLY.size :].decode(errors="replace")
-    return Reply(rtncode, _text(objname), pid, text, flags, objtype, cont, retaddr, serial)
+    retaddr, tag, cont = _read_header(packet, _HEADER.size + _SVRREPLY.size)
+    rtncode, objtype, objtext, objname, rtnmsg = _SVRREPLY.unpack_from(packet, _HEADER.size)
+    return Reply(rtncode, _text(objname), _text(objtext), _text(rtnmsg), objtype, cont, retaddr, tag)
+
+
+def decode_status(packet: bytes, *, long: bool = False) -> StatusReply:
+    """The statrep in a packet; ``long`` says that the request was for LONGSTAT.
+
+    Raises:
+        PacketError: it is none.
+    """
+    retaddr, tag, cont = _read_header(packet, _HEADER.size)
+    end = min(len(packet), _HEADER.size + _STATCODE.size) if long else len(packet)
+    if (end - _HEADER.size) % _STATCODE.size:
+        raise PacketError("a status that ends inside of a statcode")
+    codes = tuple(
+        StatusCode(status, _text(objname), _text(objtext), objtype)
+        for objtype, status, objtext, objname in _STATCODE.iter_unpack(packet[_HEADER.size : end])
+    )
+    return StatusReply(codes, packet[end:].decode(errors="replace"), cont, retaddr, tag)
+
+
+def with_return_address(packet: bytes, retaddr: str) -> bytes:
+    """The same packet for another return address.
+
+    Raises:
+        PacketError: it is no packet.
+    """
+    _, tag, cont = _read_header(packet, _HEADER.size)
+    return _header(retaddr, tag, cont) + packet[_HEADER.size :]
+
+
+def internet_address(retaddr: str) -> tuple[str, int] | None:
+    """The host's address and port where a return address is one of another host, else None."""
+    host, colon, port = retaddr.rpartition(":")
+    return (host, int(port)) if colon else None
 
 
 def encode_start_body(arguments: str, environment: str) -> bytes:
@@ -179,16 +272,26 @@ def chunks(lines: list[str]) -> list[str]:
     return result
 
 
-def _header(packet: bytes, least: int) -> tuple[str, int, int]:
+def _header(retaddr: str, tag: int, cont: int) -> bytes:
+    family, name = UNIX, _name(retaddr, 62)
+    address = internet_address(retaddr)
+    if address is not None:
+        family, name = INTERNET, socket.inet_aton(address[0]) + address[1].to_bytes(2, "big")
+    return _HEADER.pack(family, name, tag, VERSION, cont)
+
+
+def _read_header(packet: bytes, least: int) -> tuple[str, int, int]:
     if not least <= len(packet) <= PACKET_MAX:
         raise PacketError(f"{len(packet)} bytes are no SRC packet")
-    magic, retaddr, serial, cont = _HEADER.unpack_from(packet)
-    if magic != _MAGIC:
+    family, name, tag, version, cont = _HEADER.unpack_from(packet)
+    if family not in (UNIX, INTERNET) or version != VERSION or not 0 <= cont <= STATCONTINUED:
         raise PacketError("not an SRC packet")
-    address = _text(retaddr)
-    if "/" in address or address in (".", ".."):
-        raise PacketError("the reply address lies outside of its directory")
-    return address, serial, cont
+    if family == INTERNET:
+        return f"{socket.inet_ntoa(name[:4])}:{int.from_bytes(name[4:6], 'big')}", tag, cont
+    address = _text(name)
+    if "/" in address or ":" in address or address in (".", ".."):
+        raise PacketError("the return address lies outside of its directory")
+    return address, tag, cont
 
 
 def _name(text: str, size: int) -> bytes:
@@ -196,6 +299,11 @@ def _name(text: str, size: int) -> bytes:
     if len(encoded) >= size or b"\0" in encoded:
         raise ValueError(f"{text!r} is longer than {size - 1} bytes")
     return encoded
+
+
+def _cut(text: str, size: int) -> bytes:
+    """As many whole characters as fit in front of the closing null."""
+    return text.replace("\0", " ").encode()[: size - 1].decode(errors="ignore").encode()
 
 
 def _text(field: bytes) -> str:

@@ -1,27 +1,37 @@
-"""The subsystem's side of SRC: what a program of contact type 3 does with the socket on its descriptor 0.
+"""The subsystem's side of SRC: for the author of a program of contact type 3 (sockets).
 
-    sock = socket.socket(fileno=0)
-    while True:
-        request = subsystem.receive(sock)
-        if request.action == subsystem.STATUS:
-            subsystem.reply_status(request, ["all is well"])
-        elif request.action == subsystem.STOP:
-            subsystem.reply(request, subsystem.OK)
-            break
+Such a program has a socket on its descriptor 0, on which requests arrive. The whole of one that obeys every command:
 
-Works with blocking sockets as well as inside an event loop. (AIX manual: "Programming subsystem communication with the
-SRC"; srcrrqs and srcsrpy.)
+    from srcctl.src.subsystem import Subsystem
+
+    class Ticker(Subsystem):
+        def long_status(self):
+            return ["all is well"]
+
+    Ticker().serve()
+
+What is not filled in is refused as the product does. A program with an event loop of its own watches ``fileno()`` and
+calls ``serve_pending()``; one that wants the packets uses ``receive``, ``reply`` and ``reply_status``.
+(AIX manual: "Programming subsystem communication with the SRC"; srcrrqs, srcsrpy and ``spc.h``.)
 """
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import socket
+import stat
+from collections.abc import Iterable
 
 from srcctl.node.root import NodeRoot
 from srcctl.node.sockets import short_path
 from srcctl.src.packets import (
+    ACTIVE,
+    CODES_MAX,
     CONTINUED,
     END,
+    ERROR,
     FORCED,
     LONGSTAT,
     LONGTRACE,
@@ -29,7 +39,6 @@ from srcctl.src.packets import (
     NORMAL,
     NOT_SUPPORTED,
     OK,
-    OWN_HEADER,
     PACKET_MAX,
     REFRESH,
     SHORTSTAT,
@@ -38,19 +47,25 @@ from srcctl.src.packets import (
     START,
     STATCONTINUED,
     STATUS,
+    STATUS_TEXTS,
     STOP,
+    STOPPING,
+    SUBSYSTEM,
     TRACE,
     TRACEOFF,
     TRACEON,
     PacketError,
     Reply,
     Request,
+    StatusCode,
+    StatusReply,
     chunks,
     decode_request,
     encode_reply,
 )
 
 __all__ = [
+    "ACTIVE",
     "CONTINUED",
     "END",
     "FORCED",
@@ -65,19 +80,176 @@ __all__ = [
     "SHORTTRACE",
     "START",
     "STATUS",
+    "STATUS_TEXTS",
     "STOP",
+    "STOPPING",
+    "SUBSYSTEM",
     "TRACE",
     "TRACEOFF",
     "TRACEON",
+    "Refused",
     "Request",
+    "StatusCode",
+    "Subsystem",
     "receive",
     "reply",
+    "reply_codes",
     "reply_status",
+    "src_socket",
 ]
 
 
+class Refused(Exception):
+    """A subsystem does not do what was asked; the text is shown to whoever asked (SRC_SUBMSG)."""
+
+
+class Subsystem:
+    """A subsystem as its author writes it: fill in what it can do.
+
+    Args:
+        source: SRC's socket if it is not on descriptor 0 any more.
+
+    Raises:
+        OSError: the program was not started by SRC: descriptor 0 is not SRC's socket.
+    """
+
+    def __init__(self, source: socket.socket | None = None) -> None:
+        source = source or src_socket()
+        if source is None:
+            raise OSError("standard input is no SRC socket: start this program with startsrc")
+        self._socket = source
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.stopped = False
+        """Set when the subsystem shall end; ``serve`` returns then."""
+
+    # What an author fills in. Each may raise Refused.
+
+    def stop(self, forced: bool) -> None:
+        """Before the end: ``stopsrc`` (``forced`` with -f), or SIGTERM (a cancel stop, forced too)."""
+
+    def long_status(self) -> Iterable[str]:
+        """The lines of ``lssrc -l``."""
+        return ()
+
+    def refresh(self) -> None:
+        """``refresh``: read the configuration again."""
+        raise NotImplementedError
+
+    def trace(self, on: bool, long: bool) -> None:
+        """``traceson`` (``long`` with -l) and ``tracesoff``."""
+        raise NotImplementedError
+
+    def start_subserver(self, code: int, name: str) -> None:
+        """``startsrc -t``: the type's code point, and the object of -o."""
+        raise NotImplementedError
+
+    def stop_subserver(self, code: int, name: str, forced: bool) -> None:
+        """``stopsrc -t``: ``name`` is the object of -o or the pid of -P, "" for all of the type."""
+        raise NotImplementedError
+
+    def trace_subserver(self, code: int, name: str, on: bool, long: bool) -> None:
+        """``traceson -t`` and ``tracesoff -t``."""
+        raise NotImplementedError
+
+    def subserver_status(self, code: int, name: str) -> Iterable[StatusCode]:
+        """``lssrc -t``: first a title, ``StatusCode(objname=..., objtext=...)``, then one for each subserver."""
+        raise NotImplementedError
+
+    def subserver_long_status(self, code: int, name: str) -> Iterable[str]:
+        """The lines of ``lssrc -l -t``."""
+        raise NotImplementedError
+
+    # What a program calls.
+
+    def fileno(self) -> int:
+        """The descriptor on which requests arrive."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._socket.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def serve(self) -> int:
+        """Obey requests and SIGTERM until the end; returns the exit status."""
+        signal.signal(signal.SIGTERM, self._terminated)
+        signal.set_wakeup_fd(self._wake_write)
+        while not self.stopped:
+            select.select([self.fileno(), self._wake_read], [], [])
+            self.serve_pending()
+        return 0
+
+    def serve_pending(self) -> None:
+        """Obey what has arrived; never waits."""
+        while (request := receive(self._socket)) is not None:
+            self.obey(request)
+
+    def obey(self, request: Request) -> None:
+        """Carry out one request and answer it."""
+        try:
+            if request.action == STATUS:
+                self._tell_status(request)
+                return
+            self._act(request)
+        except NotImplementedError:
+            reply(request, NOT_SUPPORTED)
+        except Refused as reason:
+            reply(request, MESSAGE, str(reason))
+        else:
+            reply(request, OK)
+        if request.action == STOP and request.object == SUBSYSTEM:
+            self.stopped = True
+
+    def _tell_status(self, request: Request) -> None:
+        if request.object == SUBSYSTEM:
+            reply_status(request, list(self.long_status()))
+        elif request.parm1 == LONGSTAT:
+            reply_status(request, list(self.subserver_long_status(request.object, request.objname)))
+        else:
+            reply_codes(request, list(self.subserver_status(request.object, request.objname)))
+
+    def _act(self, request: Request) -> None:
+        own = request.object == SUBSYSTEM
+        match request.action:
+            case value if value == STOP and own:
+                self.stop(request.parm1 == FORCED)
+            case value if value == STOP:
+                self.stop_subserver(request.object, request.objname, request.parm1 == FORCED)
+            case value if value == START and not own:
+                self.start_subserver(request.object, request.objname)
+            case value if value == REFRESH:
+                self.refresh()
+            case value if value == TRACE and own:
+                self.trace(request.parm2 == TRACEON, request.parm1 == LONGTRACE)
+            case value if value == TRACE:
+                on, long = request.parm2 == TRACEON, request.parm1 == LONGTRACE
+                self.trace_subserver(request.object, request.objname, on, long)
+            case _:
+                raise NotImplementedError
+
+    def _terminated(self, number: int, frame: object) -> None:
+        self.stop(True)
+        self.stopped = True
+
+
+def src_socket() -> socket.socket | None:
+    """The SRC socket on descriptor 0, not blocking; None if the program was not started by SRC."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(0).st_mode):
+            return None
+        sock = socket.socket(fileno=os.dup(0))
+    except OSError:
+        return None
+    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_DGRAM:
+        sock.close()
+        return None
+    sock.setblocking(False)
+    return sock
+
+
 def receive(sock: socket.socket) -> Request | None:
-    """The next request; garbage is dropped.
+    """The next request (recvfrom and srcrrqs); garbage is dropped.
 
     Returns None if the socket does not block and nothing is waiting.
     """
@@ -93,8 +265,14 @@ def receive(sock: socket.socket) -> Request | None:
 
 
 def reply(request: Request, code: int, text: str = "") -> bool:
-    """Answer a START, STOP, TRACE or REFRESH request; False if the asker has gone (srcsrpy)."""
-    return _send(request, Reply(code, request.subsystem, request.pid, text))
+    """Answer a request (srcsrpy); False if the asker has gone.
+
+    A STATUS request is answered by ``reply_status`` unless it is refused.
+    """
+    answer: Reply | StatusReply = Reply(code, request.objname, "", text, request.object)
+    if request.action == STATUS:
+        answer = StatusReply((StatusCode(code, request.objname, text, ERROR),))
+    return _send(request, answer)
 
 
 def reply_status(request: Request, lines: list[str], *, own_header: bool = False) -> bool:
@@ -106,19 +284,29 @@ def reply_status(request: Request, lines: list[str], *, own_header: bool = False
         own_header: the text stands alone; lssrc prints no table in front.
     """
     parts = chunks(lines)
-    flags = OWN_HEADER if own_header else 0
+    code = StatusCode(0 if own_header else ACTIVE, request.objname, objtype=request.object)
     sent = True
     for number, text in enumerate(parts, 1):
         cont = END if number == len(parts) else STATCONTINUED
-        sent = _send(request, Reply(OK, request.subsystem, request.pid, text, flags, cont=cont)) and sent
+        sent = _send(request, StatusReply((code,), text, cont)) and sent
     return sent
 
 
-def _send(request: Request, answer: Reply) -> bool:
+def reply_codes(request: Request, codes: list[StatusCode]) -> bool:
+    """Answer a STATUS request for the short form with a title and a statcode for each object."""
+    sent = True
+    for start in range(0, max(1, len(codes)), CODES_MAX):
+        part = tuple(code._replace(objtype=request.object) for code in codes[start : start + CODES_MAX])
+        cont = END if start + CODES_MAX >= len(codes) else STATCONTINUED
+        sent = _send(request, StatusReply(part, cont=cont)) and sent
+    return sent
+
+
+def _send(request: Request, answer: Reply | StatusReply) -> bool:
     if not request.retaddr:
         return False
     path = NodeRoot.current().path(f"{SRC_DIRECTORY}/{request.retaddr}")
-    packet = encode_reply(answer._replace(retaddr=request.retaddr, serial=request.serial))
+    packet = encode_reply(answer._replace(retaddr=request.retaddr, tag=request.tag))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as sock:
         try:
             with short_path(path) as short:

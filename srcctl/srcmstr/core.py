@@ -19,19 +19,21 @@ and the notify method of the subsystem or else of its group. An end with status 
 
 srcmstr itself may die at any moment. lpar keeps processes and their ends; what lpar cannot know (a stop was requested,
 earlier abnormal ends, who asked for a start) is remembered in a file *before* the effect that depends on it. A
-restarted srcmstr begins with both, and answers a request that is sent to it again as if it had never been away.
+restarted srcmstr begins with both, and answers a request that is sent to it again as if it had never been away: what
+it started or stopped for the same asker before is not done twice, and the answer is the same.
+
+A subserver belongs to a subsystem, which does all the work: srcmstr looks up the type and passes the request on. A
+start of a subserver starts its subsystem first.
 """
 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import TypeAlias
+from dataclasses import replace
 
 from srcctl.machine import SECOND, Tick
 from srcctl.src import packets
-from srcctl.src.packets import Reply, Request
+from srcctl.src.packets import Reply, Request, StatusCode, StatusReply
 from srcctl.srcmstr.definitions import (
     RESPAWN,
     SIGNALS,
@@ -40,186 +42,34 @@ from srcctl.srcmstr.definitions import (
     split_arguments,
     split_environment,
 )
+from srcctl.srcmstr.exchange import (
+    ANSWERS_MAX,
+    Acknowledge,
+    Answers,
+    Asked,
+    CatalogueRead,
+    Console,
+    Effect,
+    Forward,
+    Input,
+    Instance,
+    LogError,
+    ProcessEnded,
+    ProcessStarted,
+    ProcessStartFailed,
+    Remember,
+    Respond,
+    Restored,
+    Result,
+    RunNotify,
+    SignalProcess,
+    StartProcess,
+    State,
+)
+from srcctl.srcmstr.status import TITLE, selected_rows
 
 RESTARTS_MAX = 2
 """Restarts within waittime."""
-
-ROWS_FORMAT = " %-16s %-16s %-12s %s"
-
-
-class State(Enum):
-    """Of an instance."""
-
-    STARTING = "starting"
-    ACTIVE = "active"
-    STOPPING = "stopping"
-    WARNED = "warned to stop"
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A process of a subsystem. ``asker`` is the reply address and serial number of the request that started it."""
-
-    number: int
-    definition: Definition
-    arguments: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
-    state: State = State.STARTING
-    pid: int = 0
-    asker: tuple[str, int] = ("", 0)
-    abnormal_ends: tuple[int, ...] = ()
-    kill_at: int | None = None
-
-
-# Inputs.
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueRead:
-    """The object classes were read again because they changed."""
-
-    catalogue: Catalogue
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The first input: instances that lpar and the memory file agree on, and ends that happened meanwhile.
-
-    ``instances`` hold pids and states; ``ended`` maps numbers of instances to wait statuses.
-    """
-
-    instances: tuple[Instance, ...]
-    ended: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request arrived."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessStarted:
-    """lpar made the process."""
-
-    number: int
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessStartFailed:
-    """lpar could not make the process; ``error`` is an errno."""
-
-    number: int
-    error: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessEnded:
-    """The process ended with this wait status."""
-
-    number: int
-    status: int
-
-
-Input: TypeAlias = CatalogueRead | Restored | Asked | ProcessStarted | ProcessStartFailed | ProcessEnded | Tick
-
-
-# Effects.
-
-
-@dataclass(frozen=True, slots=True)
-class Remember:
-    """Keep these instances in the memory file; precedes what must not be forgotten."""
-
-    instances: tuple[Instance, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StartProcess:
-    """Ask lpar for the instance's process."""
-
-    instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class SignalProcess:
-    """Ask lpar to signal an instance, with ``tree`` all that descends from it."""
-
-    number: int
-    signal: int
-    tree: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """Tell lpar that the end of an instance was taken note of."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """Pass a request on to an instance's socket."""
-
-    number: int
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Respond:
-    """Answer an asker."""
-
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class RunNotify:
-    """Run a notify method with the subsystem's and the group's name."""
-
-    method: str
-    subsystem: str
-    group: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogError:
-    """An error-log entry: SRC_SVKO, SRC_TRYX or SRC_RSTRT, with the wait status as symptom code."""
-
-    label: str
-    subsystem: str
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Console:
-    """A message on the console."""
-
-    text: str
-
-
-Effect: TypeAlias = (
-    Remember | StartProcess | SignalProcess | Acknowledge | Forward | Respond | RunNotify | LogError | Console
-)
-
-
-@dataclass(slots=True)
-class _Answers:
-    """The replies to one request, all but the last marked as continued."""
-
-    request: Request
-    replies: list[Reply] = field(default_factory=list)
-
-    def add(self, code: int, name: str = "", pid: int = 0, text: str = "") -> None:
-        self.replies.append(Reply(code, name, pid, text, retaddr=self.request.retaddr, serial=self.request.serial))
-
-    def effects(self) -> list[Effect]:
-        last = len(self.replies) - 1
-        return [
-            Respond(reply._replace(cont=packets.END if number == last else packets.CONTINUED))
-            for number, reply in enumerate(self.replies)
-        ]
 
 
 class SystemResourceController:
@@ -228,6 +78,7 @@ class SystemResourceController:
     def __init__(self) -> None:
         self.catalogue = Catalogue()
         self.instances: dict[int, Instance] = {}
+        self.results: tuple[Result, ...] = ()
         self._next_number = 1
 
     def describe(self) -> dict[str, object]:
@@ -246,8 +97,8 @@ class SystemResourceController:
             case CatalogueRead(catalogue):
                 self.catalogue = catalogue
                 return []
-            case Restored(instances, ended):
-                return self._restore(now, instances, ended)
+            case Restored():
+                return self._restore(now, value)
             case Asked(request):
                 return self._asked(now, request)
             case ProcessStarted(number, pid):
@@ -261,13 +112,15 @@ class SystemResourceController:
 
     # Life of instances.
 
-    def _restore(self, now: int, instances: tuple[Instance, ...], ended: tuple[tuple[int, int], ...]) -> list[Effect]:
-        for instance in instances:
+    def _restore(self, now: int, restored: Restored) -> list[Effect]:
+        self.results = restored.results
+        self._next_number = max(self._next_number, restored.next_number, *(r.number + 1 for r in self.results))
+        for instance in restored.instances:
             deadline = now + instance.definition.waittime * SECOND if instance.state is State.WARNED else None
             self.instances[instance.number] = replace(instance, kill_at=deadline)
             self._next_number = max(self._next_number, instance.number + 1)
-        effects: list[Effect] = [self._started_reply(i) for i in instances if i.pid and i.asker[0]]
-        for number, status in ended:
+        effects: list[Effect] = [self._started_reply(i) for i in restored.instances if i.pid and i.asker]
+        for number, status in restored.ended:
             self._next_number = max(self._next_number, number + 1)
             effects += self._ended(now, number, status)
         return effects
@@ -277,7 +130,7 @@ class SystemResourceController:
         definition: Definition,
         arguments: tuple[str, ...],
         environment: tuple[tuple[str, str], ...],
-        asker: tuple[str, int] = ("", 0),
+        asker: str = "",
         abnormal_ends: tuple[int, ...] = (),
     ) -> list[Effect]:
         instance = Instance(
@@ -288,7 +141,7 @@ class SystemResourceController:
         return [self._remember(), StartProcess(instance)]
 
     def _remember(self) -> Remember:
-        return Remember(tuple(self.instances.values()))
+        return Remember(tuple(self.instances.values()), self.results)
 
     def _started(self, number: int, pid: int) -> list[Effect]:
         instance = self.instances.get(number)
@@ -298,15 +151,23 @@ class SystemResourceController:
         instance = replace(instance, pid=pid, state=state)
         self.instances[number] = instance
         effects: list[Effect] = [self._remember()]
-        if instance.asker[0]:
+        if instance.asker:
             effects.append(self._started_reply(instance))
         return effects
 
     @staticmethod
     def _started_reply(instance: Instance) -> Respond:
-        retaddr, serial = instance.asker
-        name = instance.definition.subsysname
-        return Respond(Reply(59, name, instance.pid, retaddr=retaddr, serial=serial))
+        reply = Reply(
+            59, instance.definition.subsysname, str(instance.pid), retaddr=instance.asker, tag=instance.number
+        )
+        return Respond(reply)
+
+    def _result(self, asker: str, instance: Instance, code: int) -> None:
+        """Remember what became of a request; a subsystem that has come and gone must not be started again."""
+        if asker:
+            name = instance.definition.subsysname
+            result = Result(asker, instance.number, name, instance.pid, code)
+            self.results = (*self.results, result)[-ANSWERS_MAX:]
 
     def _start_failed(self, number: int, error: int) -> list[Effect]:
         instance = self.instances.pop(number, None)
@@ -314,9 +175,8 @@ class SystemResourceController:
             return []
         effects: list[Effect] = [self._remember(), Acknowledge(number)]
         name = instance.definition.subsysname
-        if instance.asker[0]:
-            retaddr, serial = instance.asker
-            effects.append(Respond(Reply(15, name, error, retaddr=retaddr, serial=serial)))
+        if instance.asker:
+            effects.append(Respond(Reply(15, name, retaddr=instance.asker, tag=number)))
         else:
             effects += self._give_up(instance, "SRC_TRYX", error << 8)
         return effects
@@ -325,6 +185,7 @@ class SystemResourceController:
         instance = self.instances.pop(number, None)
         if instance is None:
             return [Acknowledge(number)]
+        self._result(instance.asker, instance, 59)
         if instance.state in (State.STOPPING, State.WARNED) or status == 0:
             return [self._remember(), Acknowledge(number)]
         definition = instance.definition
@@ -367,11 +228,13 @@ class SystemResourceController:
     # Requests.
 
     def _asked(self, now: int, request: Request) -> list[Effect]:
-        if request.action == packets.STATUS and request.parm1 == packets.SHORTSTAT:
-            return self._short_status(request)
-        answers = _Answers(request)
+        answers = Answers(request)
         effects: list[Effect] = []
-        if request.action == packets.START:
+        if request.subsystem.startswith(packets.TYPE_PREFIX):
+            effects = self._subserver(request, answers)
+        elif request.action == packets.STATUS and request.parm1 == packets.SHORTSTAT:
+            return self._short_status(request, answers)
+        elif request.action == packets.START:
             effects = self._start(request, answers)
         elif request.action in (packets.STOP, packets.REFRESH, packets.TRACE, packets.STATUS):
             effects = self._to_running(now, request, answers)
@@ -381,66 +244,107 @@ class SystemResourceController:
         memory = [effect for effect in effects if isinstance(effect, Remember)][-1:]
         return [*memory, *answers.effects(), *(e for e in effects if not isinstance(e, Remember))]
 
-    def _start(self, request: Request, answers: _Answers) -> list[Effect]:
-        definitions = self._addressed(request, answers)
-        asker = (request.retaddr, request.serial)
-        arguments, environment = packets.decode_start_body(request.body)
+    def _start(self, request: Request, answers: Answers) -> list[Effect]:
         effects: list[Effect] = []
-        for definition in definitions:
-            name = definition.subsysname
-            mine = [i for i in self.instances.values() if i.definition.subsysname == name]
-            again = next((i for i in mine if i.asker == asker and asker[0]), None)
-            if again is not None:
-                # The same request came again after srcmstr was restarted: it took effect already.
-                answers.add(packets.FORWARDED, name)
-                if again.pid:
-                    effects.append(self._started_reply(again))
-                continue
-            if mine and not definition.multi:
-                answers.add(29, name)
-                continue
-            answers.add(packets.FORWARDED, name)
-            effects += self._launch(
-                definition,
-                (*split_arguments(definition.cmdargs), *split_arguments(arguments)),
-                tuple(split_environment(environment).items()),
-                asker,
-            )
+        for definition in self._addressed(request, answers):
+            effects += self._start_one(definition, request, answers)
         return effects
 
-    def _to_running(self, now: int, request: Request, answers: _Answers) -> list[Effect]:
+    def _start_one(self, definition: Definition, request: Request, answers: Answers) -> list[Effect]:
+        name, asker = definition.subsysname, request.retaddr
+        mine = [i for i in self.instances.values() if i.definition.subsysname == name]
+        again = next((i for i in mine if i.asker == asker and asker), None)
+        if again is not None:
+            # The same request came again after srcmstr was restarted: it took effect already.
+            answers.add(packets.FORWARDED, name, str(again.number))
+            return [self._started_reply(again)] if again.pid else []
+        done = next((r for r in self.results if (r.asker, r.name, r.code) == (asker, name, 59) and asker), None)
+        if done is not None:
+            answers.add(59, name, str(done.pid))
+            return []
+        if mine and not definition.multi:
+            answers.add(29, name)
+            return []
+        answers.add(packets.FORWARDED, name, str(self._next_number))
+        arguments, environment = packets.decode_start_body(request.body)
+        return self._launch(
+            definition,
+            (*split_arguments(definition.cmdargs), *split_arguments(arguments)),
+            tuple(split_environment(environment).items()),
+            asker,
+        )
+
+    def _to_running(self, now: int, request: Request, answers: Answers) -> list[Effect]:
         effects: list[Effect] = []
-        for instance in self._addressed_instances(request, answers):
+        done: set[int] = set()
+        if request.action == packets.STOP:
+            for result in self.results:
+                if result.asker == request.retaddr and result.code == 44 and result.number not in self.instances:
+                    answers.add(44, result.name)
+                    done.add(result.number)
+        # A repeated stop that has stopped all it meant is no complaint about what does not run.
+        complaints = Answers(request) if done else answers
+        for instance in self._addressed_instances(request, complaints):
             name = instance.definition.subsysname
-            if instance.definition.contact == SIGNALS and request.action != packets.STOP:
+            if request.action == packets.STOP:
+                effects += self._stop(now, instance, request, answers)
+            elif instance.definition.contact == SIGNALS:
                 answers.add(5, name)
-                continue
-            if request.action != packets.STOP:
-                answers.add(packets.FORWARDED, name)
-                effects.append(Forward(instance.number, request._replace(subsystem=name)))
-                continue
-            effects += self._stop(now, instance, request, answers)
+            else:
+                effects.append(self._pass_on(instance, request._replace(objname=name), answers))
         if not answers.replies:
             answers.add(4, self._subject(request))
         return effects
 
-    def _stop(self, now: int, instance: Instance, request: Request, answers: _Answers) -> list[Effect]:
+    @staticmethod
+    def _pass_on(instance: Instance, request: Request, answers: Answers) -> Forward:
+        """Let the subsystem answer; the asker knows its answers by the instance's number."""
+        answers.add(packets.FORWARDED, instance.definition.subsysname, str(instance.number))
+        return Forward(instance.number, request._replace(tag=instance.number, cont=packets.END))
+
+    def _subserver(self, request: Request, answers: Answers) -> list[Effect]:
+        kind = request.subsystem[len(packets.TYPE_PREFIX) :]
+        found = self.catalogue.subserver(kind)
+        if found is None:
+            answers.add(87, kind)
+            return []
+        name, code = found
+        request = request._replace(object=code)
+        running = [
+            i
+            for i in self.instances.values()
+            if i.definition.subsysname == name and (i.pid == request.pid or not request.pid)
+        ]
+        effects: list[Effect] = []
+        definition = self.catalogue.named(name)
+        if definition is not None and definition.contact == SIGNALS:
+            answers.add(5, name)
+            return []
+        if not running and request.action == packets.START and definition is not None and not request.pid:
+            number = self._next_number
+            effects = self._launch(definition, tuple(split_arguments(definition.cmdargs)), ())
+            running = [self.instances[number]]
+        if not running:
+            answers.add(36, name)
+        return [*effects, *(self._pass_on(instance, request, answers) for instance in running)]
+
+    def _stop(self, now: int, instance: Instance, request: Request, answers: Answers) -> list[Effect]:
         definition, name = instance.definition, instance.definition.subsysname
+        self._result(request.retaddr, instance, 44)
         if request.parm1 == packets.CANCEL:
-            deadline = now + definition.waittime * SECOND
+            deadline = now + definition.waittime * SECOND if instance.kill_at is None else instance.kill_at
             self.instances[instance.number] = replace(instance, state=State.WARNED, kill_at=deadline)
             answers.add(44, name)
             return [self._remember(), SignalProcess(instance.number, signal.SIGTERM)]
         state = instance.state if instance.state is State.WARNED else State.STOPPING
         self.instances[instance.number] = replace(instance, state=state)
         if definition.contact != SIGNALS:
-            answers.add(packets.FORWARDED, name)
-            return [self._remember(), Forward(instance.number, request._replace(subsystem=name))]
+            return [self._remember(), self._pass_on(instance, request._replace(objname=name), answers)]
         number = definition.sigforce if request.parm1 == packets.FORCED else definition.signorm
         answers.add(44, name)
         return [self._remember(), SignalProcess(instance.number, number or signal.SIGTERM)]
 
-    def _addressed(self, request: Request, answers: _Answers) -> tuple[Definition, ...]:
+    def _addressed(self, request: Request, answers: Answers) -> tuple[Definition, ...]:
         """The definitions that a start request means; complaints go to ``answers``."""
         if request.subsystem.startswith(packets.GROUP_PREFIX):
             group = request.subsystem[1:]
@@ -454,7 +358,7 @@ class SystemResourceController:
             return ()
         return (definition,)
 
-    def _addressed_instances(self, request: Request, answers: _Answers) -> list[Instance]:
+    def _addressed_instances(self, request: Request, answers: Answers) -> list[Instance]:
         """The instances that a request means; complaints go to ``answers``."""
         running = list(self.instances.values())
         if request.pid:
@@ -481,66 +385,44 @@ class SystemResourceController:
 
     # Short status.
 
-    def _short_status(self, request: Request) -> list[Effect]:
-        answers = _Answers(request)
-        instances = self._addressed_instances(request, answers) if not request.subsystem or request.pid else None
-        rows: list[str] = []
-        if instances is not None:
-            rows = [self._row(i.definition, i) for i in instances]
+    def _short_status(self, request: Request, answers: Answers) -> list[Effect]:
+        if request.pid or not request.subsystem:
+            found = self._addressed_instances(request, answers)
+            rows = selected_rows((), found, show_hidden=True)
         else:
             wanted = self._selected(request, answers)
-            if not answers.replies:
-                rows = self._rows(wanted, show_hidden=self._names_one(request))
+            everything = request.subsystem == packets.ALL_SUBSYSTEMS
+            one = not everything and not request.subsystem.startswith(packets.GROUP_PREFIX)
+            names = {definition.subsysname for definition in wanted}
+            found = [i for i in self.instances.values() if everything or i.definition.subsysname in names]
+            rows = selected_rows(wanted, found, show_hidden=one)
         if answers.replies:
             return answers.effects()
-        parts = packets.chunks(rows)
+        return self._status_replies(request, (TITLE, *rows))
+
+    @staticmethod
+    def _status_replies(request: Request, codes: tuple[StatusCode, ...]) -> list[Effect]:
+        starts = range(0, len(codes), packets.CODES_MAX)
         return [
             Respond(
-                Reply(
-                    packets.OK,
-                    text=text,
-                    cont=packets.END if number == len(parts) else packets.STATCONTINUED,
+                StatusReply(
+                    codes[start : start + packets.CODES_MAX],
+                    cont=packets.END if start == starts[-1] else packets.STATCONTINUED,
                     retaddr=request.retaddr,
-                    serial=request.serial,
                 )
             )
-            for number, text in enumerate(parts, 1)
+            for start in starts
         ]
 
-    @staticmethod
-    def _names_one(request: Request) -> bool:
-        return request.subsystem != packets.ALL_SUBSYSTEMS and not request.subsystem.startswith(packets.GROUP_PREFIX)
-
-    def _selected(self, request: Request, answers: _Answers) -> tuple[Definition, ...]:
+    def _selected(self, request: Request, answers: Answers) -> tuple[Definition, ...]:
         if request.subsystem == packets.ALL_SUBSYSTEMS:
             return self.catalogue.definitions
-        if self._names_one(request):
-            definition = self.catalogue.named(request.subsystem)
-            if definition is not None:
-                return (definition,)
-            running = [i.definition for i in self.instances.values() if i.definition.answers_to(request.subsystem)]
-            if not running:
-                answers.add(85, request.subsystem)
-            return tuple(running[:1])
-        return self._addressed(request, answers)
-
-    def _rows(self, wanted: tuple[Definition, ...], show_hidden: bool) -> list[str]:
-        """Active ones first, in the order of their start, then the inoperative ones in that of the object class."""
-        names = {definition.subsysname for definition in wanted}
-        rows = [self._row(i.definition, i) for i in self.instances.values() if i.definition.subsysname in names]
-        running = {i.definition.subsysname for i in self.instances.values()}
-        rows += [
-            self._row(definition, None)
-            for definition in wanted
-            if definition.subsysname not in running and (definition.display or show_hidden)
-        ]
-        return rows
-
-    @staticmethod
-    def _row(definition: Definition, instance: Instance | None) -> str:
-        if instance is None:
-            words = ("", "inoperative")
-        else:
-            state = State.ACTIVE if instance.state is State.STARTING else instance.state
-            words = (str(instance.pid or ""), state.value)
-        return ROWS_FORMAT % (definition.subsysname, definition.grpname, *words)
+        if request.subsystem.startswith(packets.GROUP_PREFIX):
+            return self._addressed(request, answers)
+        definition = self.catalogue.named(request.subsystem)
+        if definition is not None:
+            return (definition,)
+        running = [i.definition for i in self.instances.values() if i.definition.answers_to(request.subsystem)]
+        if not running:
+            answers.add(85, request.subsystem)
+        return tuple(running[:1])

@@ -51,10 +51,12 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything that is defined: subsystems in the order of the object class, and notify methods by name."""
+    """Everything that is defined: subsystems in the order of the object class, notify methods by name, and
+    subservers (type, subsystem, code point)."""
 
     definitions: tuple[Definition, ...] = ()
     notify: tuple[tuple[str, str], ...] = ()
+    subservers: tuple[tuple[str, str, int], ...] = ()
 
     def named(self, name: str) -> Definition | None:
         """The definition of a subsystem by name or synonym."""
@@ -63,6 +65,10 @@ class Catalogue:
     def group(self, name: str) -> tuple[Definition, ...]:
         """The members of a group."""
         return tuple(d for d in self.definitions if name and d.grpname == name)
+
+    def subserver(self, kind: str) -> tuple[str, int] | None:
+        """The subsystem of a subserver type and the type's code point."""
+        return next(((name, code) for known, name, code in self.subservers if known == kind), None)
 
     def notify_method(self, definition: Definition) -> str:
         """The subsystem's own notify method, else its group's; never both."""

@@ -3,26 +3,27 @@ respawned srcmstr must answer within milliseconds."""
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
 import socket
 import sys
 import time
-from dataclasses import replace
 from typing import NoReturn
 
 import msgspec
 
+from srcctl.commands.options import UsageError, parse, usage
 from srcctl.errlog import log_entry
 from srcctl.machine import TICK
 from srcctl.node import messages, sockets
-from srcctl.node.root import NodeRoot, replace_file
+from srcctl.node.root import IdentityError, NodeRoot, replace_file
 from srcctl.odm import OdmError, Repository
 from srcctl.src import packets
-from srcctl.srcmstr import core
+from srcctl.srcmstr import exchange, memory
+from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
+from srcctl.srcmstr.remote import RemoteRequests
 
 REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
@@ -38,15 +39,24 @@ def _now() -> int:
 
 
 class Shell:
-    """One srcmstr."""
+    """One srcmstr.
 
-    def __init__(self, root: NodeRoot, lpar: socket.socket) -> None:
+    Args:
+        root: the node's file tree.
+        lpar: the channel to lpar.
+        remote: serve requests from other hosts; ``-r``.
+        track: look after the processes that an earlier srcmstr started; False with ``-B``.
+    """
+
+    def __init__(self, root: NodeRoot, lpar: socket.socket, *, remote: bool = False, track: bool = True) -> None:
         self.root = root
         self.lpar = lpar
-        self.machine = core.SystemResourceController()
+        self.machine = SystemResourceController()
         self.repository = Repository(root, REPOSITORY)
         self._classes: tuple[object, ...] = ()
         self._ending = False
+        self._remote = remote
+        self._track = track
         self._out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def run(self) -> int:
@@ -62,13 +72,25 @@ class Shell:
         selector = selectors.DefaultSelector()
         selector.register(self.requests, selectors.EVENT_READ, self._serve_requests)
         selector.register(self.lpar, selectors.EVENT_READ, self._serve_lpar)
-        while not self._ending:
-            deadline = self.machine.next_deadline()
-            wait = None if deadline is None else max(0, deadline - _now()) / 1_000_000
-            for key, _ in selector.select(wait):
-                key.data()
-            if deadline is not None and _now() >= deadline:
-                self._step(TICK)
+        if self._remote:
+            try:
+                RemoteRequests(self.root, selector, self._ask, self._console)
+            except (OSError, IdentityError) as error:
+                self._console(f"srcmstr: no requests from other hosts: {error}")
+        try:
+            while not self._ending:
+                deadline = self.machine.next_deadline()
+                wait = None if deadline is None else max(0, deadline - _now()) / 1_000_000
+                for key, _ in selector.select(wait):
+                    key.data()
+                if deadline is not None and _now() >= deadline:
+                    self._step(TICK)
+        finally:
+            for key in list(selector.get_map().values()):
+                if key.fileobj is not self.lpar and isinstance(key.fileobj, socket.socket):
+                    key.fileobj.close()
+            selector.close()
+            self._out.close()
         return 0
 
     # Inputs.
@@ -79,38 +101,24 @@ class Shell:
             raise RuntimeError("lpar's first packet is no table")
         return packet
 
-    def _restored(self, table: messages.Table) -> core.Restored:
-        """What lpar keeps (processes, ends) joined with what only srcmstr knows (stops requested, earlier ends)."""
-        try:
-            with open(self.root.path(MEMORY_FILE), encoding="utf-8") as file:
-                memory = {entry["number"]: entry for entry in json.load(file)}
-        except (OSError, ValueError, TypeError, KeyError):
-            memory = {}
+    def _restored(self, table: messages.Table) -> exchange.Restored:
+        """What lpar keeps (processes, ends) joined with what only srcmstr knows (stops requested, earlier answers)."""
+        if not self._track:
+            for entry in table.entries:
+                if entry.ended:
+                    self._tell_lpar(messages.Acknowledge(entry.instance))
+            return exchange.Restored((), next_number=max((e.instance + 1 for e in table.entries), default=1))
+        states, results = memory.read(self.root.path(MEMORY_FILE))
         instances, ended = [], []
         for entry in table.entries:
-            kept = json.loads(entry.definition)
-            known = memory.get(entry.instance, {})
-            instances.append(
-                core.Instance(
-                    entry.instance,
-                    Definition.from_object(kept["definition"]),
-                    tuple(kept["arguments"]),
-                    tuple((name, value) for name, value in kept["environment"]),
-                    core.State(known.get("state", core.State.ACTIVE.value)),
-                    entry.pid,
-                    (kept["asker"][0], kept["asker"][1]),
-                    tuple(kept["abnormal_ends"]),
-                )
-            )
-            if instances[-1].state is core.State.STARTING:
-                instances[-1] = replace(instances[-1], state=core.State.ACTIVE)
+            instances.append(memory.instance(entry, states.get(entry.instance)))
             if entry.ended:
                 ended.append((entry.instance, entry.status))
-        return core.Restored(tuple(instances), tuple(ended))
+        return exchange.Restored(tuple(instances), tuple(ended), results)
 
     def _read_catalogue(self) -> None:
         """Read the classes again if their files changed; a damaged class leaves the last good one in force."""
-        names = ("SRCsubsys", "SRCnotify")
+        names = ("SRCsubsys", "SRCnotify", "SRCsubsvr")
         stamps = []
         for name in names:
             try:
@@ -125,11 +133,15 @@ class Shell:
             notify = tuple(
                 (str(values["notifyname"]), str(values["notifymethod"])) for values in self.repository.get("SRCnotify")
             )
+            subservers = tuple(
+                (str(values["sub_type"]), str(values["subsysname"]), int(values["sub_code"]))
+                for values in self.repository.get("SRCsubsvr")
+            )
         except OdmError as error:
             self._console(f"srcmstr: {error}")
             return
         self._classes = tuple(stamps)
-        self._step(core.CatalogueRead(Catalogue(definitions, notify)))
+        self._step(exchange.CatalogueRead(Catalogue(definitions, notify, subservers)))
 
     def _serve_requests(self) -> None:
         for _ in range(BATCH):
@@ -141,8 +153,11 @@ class Shell:
                 request = packets.decode_request(packet)
             except packets.PacketError:
                 continue
-            self._read_catalogue()
-            self._step(core.Asked(request))
+            self._ask(request)
+
+    def _ask(self, request: packets.Request) -> None:
+        self._read_catalogue()
+        self._step(exchange.Asked(request))
 
     def _serve_lpar(self) -> None:
         try:
@@ -156,42 +171,42 @@ class Shell:
             return
         match messages.from_lpar_decoder.decode(packet):
             case messages.Started(instance, pid):
-                self._step(core.ProcessStarted(instance, pid))
+                self._step(exchange.ProcessStarted(instance, pid))
             case messages.StartFailed(instance, error):
-                self._step(core.ProcessStartFailed(instance, error))
+                self._step(exchange.ProcessStartFailed(instance, error))
                 self._remove_socket(instance)
             case messages.Ended(instance, status):
                 self._read_catalogue()
-                self._step(core.ProcessEnded(instance, status))
+                self._step(exchange.ProcessEnded(instance, status))
                 self._remove_socket(instance)
             case messages.Table():
                 pass
 
     # Effects.
 
-    def _step(self, value: core.Input) -> None:
+    def _step(self, value: exchange.Input) -> None:
         for effect in self.machine.step(_now(), value):
             self._execute(effect)
 
-    def _execute(self, effect: core.Effect) -> None:
+    def _execute(self, effect: exchange.Effect) -> None:
         match effect:
-            case core.Remember(instances):
-                self._remember(instances)
-            case core.StartProcess(instance):
+            case exchange.Remember(instances, results):
+                self._remember(instances, results)
+            case exchange.StartProcess(instance):
                 self._start(instance)
-            case core.SignalProcess(number, which, tree):
+            case exchange.SignalProcess(number, which, tree):
                 self._tell_lpar(messages.Signal(number, which, tree))
-            case core.Acknowledge(number):
+            case exchange.Acknowledge(number):
                 self._tell_lpar(messages.Acknowledge(number))
-            case core.Forward(number, request):
+            case exchange.Forward(number, request):
                 self._send(self._socket_path(number), packets.encode_request(request))
-            case core.Respond(reply):
+            case exchange.Respond(reply):
                 if reply.retaddr:
                     path = self.root.path(f"{packets.SRC_DIRECTORY}/{reply.retaddr}")
                     self._send(path, packets.encode_reply(reply))
-            case core.RunNotify(method, subsystem, group):
+            case exchange.RunNotify(method, subsystem, group):
                 self._notify(method, subsystem, group)
-            case core.LogError(label, subsystem, status):
+            case exchange.LogError(label, subsystem, status):
                 details = (
                     ("SYMPTOM CODE", f"{status:>12}"),
                     ("SOFTWARE ERROR CODE", f"{SOFTWARE_ERROR[label]:>12}"),
@@ -200,16 +215,12 @@ class Shell:
                     ("FAILING MODULE", subsystem),
                 )
                 log_entry(self.root, label, "SRC", details)
-            case core.Console(text):
+            case exchange.Console(text):
                 self._console(text)
 
-    def _remember(self, instances: tuple[core.Instance, ...]) -> None:
-        entries = [
-            {"number": i.number, "name": i.definition.subsysname, "pid": i.pid, "state": i.state.value}
-            for i in instances
-        ]
+    def _remember(self, instances: tuple[exchange.Instance, ...], results: tuple[exchange.Result, ...]) -> None:
         try:
-            replace_file(self.root.path(MEMORY_FILE), (json.dumps(entries) + "\n").encode(), 0o600)
+            replace_file(self.root.path(MEMORY_FILE), memory.text(instances, results).encode(), 0o600)
             if not os.path.exists(self.root.path(WATCH_FILE)):
                 replace_file(self.root.path(WATCH_FILE), b"", 0o600)
         except OSError as error:
@@ -224,17 +235,9 @@ class Shell:
         except OSError:
             pass
 
-    def _start(self, instance: core.Instance) -> None:
+    def _start(self, instance: exchange.Instance) -> None:
         definition = instance.definition
         own = definition.contact != SIGNALS
-        kept = {
-            "subsysname": definition.subsysname,
-            "definition": definition.as_dict(),
-            "arguments": instance.arguments,
-            "environment": instance.environment,
-            "asker": instance.asker,
-            "abnormal_ends": instance.abnormal_ends,
-        }
         start = messages.Start(
             instance.number,
             definition.path,
@@ -246,7 +249,7 @@ class Shell:
             definition.standout,
             definition.standerr,
             own,
-            json.dumps(kept),
+            memory.kept(instance),
         )
         if not own:
             self._tell_lpar(start)
@@ -254,7 +257,7 @@ class Shell:
         try:
             source = sockets.bind(self._socket_path(instance.number), socket.SOCK_DGRAM)
         except OSError as error:
-            self._step(core.ProcessStartFailed(instance.number, error.errno or 0))
+            self._step(exchange.ProcessStartFailed(instance.number, error.errno or 0))
             return
         try:
             self._tell_lpar(start, source.fileno())
@@ -299,7 +302,13 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def main(argv: list[str]) -> int:
-    """The process entry of srcmstr."""
+    """The process entry: ``srcmstr [-r] [-B]``."""
+    try:
+        options = parse(argv, "rB")
+        if options.operands:
+            raise UsageError("operands")
+    except UsageError:
+        return usage("usage: srcmstr [-r] [-B]")
     try:
         lpar = socket.socket(fileno=int(os.environ[LPAR_VARIABLE]))
     except (KeyError, ValueError, OSError):
@@ -310,7 +319,7 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        return Shell(NodeRoot.current(), lpar).run()
+        return Shell(NodeRoot.current(), lpar, remote="r" in options, track="B" not in options).run()
     except (msgspec.DecodeError, OSError, ValueError, KeyError) as error:
         print(f"srcmstr: {error!r}", file=sys.stderr)
         return 1

@@ -11,8 +11,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from srcctl.machine import SECOND, TICK
 from srcctl.src import packets
-from srcctl.src.packets import Request
-from srcctl.srcmstr import core
+from srcctl.src.packets import STATUS_TEXTS, Request, StatusReply
+from srcctl.srcmstr import exchange as core
+from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import RESPAWN, SIGNALS, Catalogue, Definition, split_arguments, split_environment
 
 KILLED = signal.SIGKILL
@@ -31,7 +32,7 @@ class Machine:
     """The core with the boring parts of its shell."""
 
     def __init__(self, catalogue: Catalogue = CATALOGUE) -> None:
-        self.core = core.SystemResourceController()
+        self.core = SystemResourceController()
         self.core.step(0, core.Restored(()))
         self.core.step(0, core.CatalogueRead(catalogue))
         self.pid = 100
@@ -40,7 +41,7 @@ class Machine:
 
     def ask(self, action: int, subsystem: str = "", **more: object) -> list[core.Effect]:
         self.serial += 1
-        request = Request(action, subsystem, retaddr="asker", serial=self.serial, **more)  # type: ignore[arg-type]
+        request = Request(action, subsystem, retaddr=f"asker.{self.serial}", **more)  # type: ignore[arg-type]
         return self.core.step(self.now, core.Asked(request))
 
     def start(self, name: str) -> core.Instance:
@@ -58,10 +59,13 @@ class Machine:
 
     def rows(self, name: str = packets.ALL_SUBSYSTEMS) -> list[str]:
         effects = self.ask(packets.STATUS, name, parm1=packets.SHORTSTAT)
-        return "\n".join(e.reply.text for e in effects if isinstance(e, core.Respond)).split("\n")
+        replies = [e.reply for e in effects if isinstance(e, core.Respond)]
+        codes = [code for reply in replies if isinstance(reply, StatusReply) for code in reply.codes]
+        return [f" {c.objname:<16} {c.objtext:<29} {STATUS_TEXTS[c.status]}" for c in codes[1:]]
 
     def codes(self, effects: list[core.Effect]) -> list[int]:
-        return [e.reply.rtncode for e in effects if isinstance(e, core.Respond)]
+        replies = [e.reply for e in effects if isinstance(e, core.Respond)]
+        return [r.codes[0].status if isinstance(r, StatusReply) else r.rtncode for r in replies]
 
 
 def kinds(effects: list[core.Effect], kind: type) -> list[core.Effect]:
@@ -207,14 +211,14 @@ def test_a_restarted_srcmstr_goes_on_where_the_dead_one_was() -> None:
     machine.ask(packets.STOP, "clstrmgrES")
     remembered = tuple(machine.core.instances.values())
     successor = Machine()
-    successor.core = core.SystemResourceController()
+    successor.core = SystemResourceController()
     successor.core.step(0, core.CatalogueRead(CATALOGUE))
     ended = ((stopping.number, KILLED),)
     effects = successor.core.step(0, core.Restored(remembered, ended))
     assert not kinds(effects, core.RunNotify), "the stop had been requested before srcmstr died"
     assert core.Acknowledge(stopping.number) in effects
     assert successor.core.instances[kept.number].pid == kept.pid
-    again = Request(packets.START, "clcomd", retaddr=kept.asker[0], serial=kept.asker[1])
+    again = Request(packets.START, "clcomd", retaddr=kept.asker)
     effects = successor.core.step(0, core.Asked(again))
     assert not kinds(effects, core.StartProcess), "the same request sent again starts nothing twice"
     assert 59 in successor.codes(effects)

@@ -27,10 +27,16 @@ RMSERVER_USAGE = "usage: rmserver -t type"
 
 FLAGS = "p:s:u:a:e:i:o:t:ORdDqQKI:m:f:n:SE:G:w:"
 SIGNAL_MAX = 63
+SIGNALS = 2
+"""SRCsubsys.contact of what is stopped by signals."""
 
 
 class _Refused(Exception):
     """The request cannot be carried out; ``str()`` is the message."""
+
+
+class _BadValue(Exception):
+    """A flag's argument is none; ``str()`` is a sentence without the command's name."""
 
 
 def _repository() -> Repository:
@@ -48,7 +54,7 @@ def _run(argv: list[str], flags: str, usage_text: str, work: Callable[[Options],
     except _Refused as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except OdmError as error:
+    except (OdmError, _BadValue) as error:
         sys.stderr.write(f"{argv[0].rpartition('/')[2]}: {error}\n")
         return 1
     return 0
@@ -69,7 +75,7 @@ def _changes(options: Options) -> OdmObject:
         raise UsageError("-I and -m belong together")
     if "I" in options:
         # Message queues do not exist here: refused when they are defined, not when the daemon is started.
-        raise _Refused("mkssys: message queue communication (-I) is not supported; use sockets (-K) or signals (-S).")
+        raise _BadValue("message queue communication (-I) is not supported; use sockets (-K) or signals (-S).")
     changes: OdmObject = {}
     for flag, name in (("a", "cmdargs"), ("p", "path"), ("t", "synonym"), ("G", "grpname")):
         if flag in options:
@@ -78,7 +84,7 @@ def _changes(options: Options) -> OdmObject:
         if flag in options:
             changes[name] = options.value(flag)
     if "path" in changes and not str(changes["path"]).startswith("/"):
-        raise UsageError("the path is not absolute")
+        raise _BadValue(f"the path {changes['path']} is not absolute.")
     if "u" in options:
         changes["uid"] = _user(options.value("u"))
     for flag, name, value in (
@@ -106,7 +112,7 @@ def _changes(options: Options) -> OdmObject:
 
 def _number(text: str, low: int, high: int) -> int:
     if not text.isdigit() or not low <= int(text) <= high:
-        raise UsageError(f"{text} is not a number from {low} to {high}")
+        raise _BadValue(f"{text} is not a number from {low} to {high}.")
     return int(text)
 
 
@@ -116,7 +122,7 @@ def _user(text: str) -> int:
     try:
         return pwd.getpwnam(text).pw_uid
     except KeyError:
-        raise UsageError(f"{text} is no user") from None
+        raise _BadValue(f"{text} is not a user.") from None
 
 
 def _exists(repository: Repository, name: str) -> bool:
@@ -184,12 +190,15 @@ def rmssys(argv: list[str]) -> int:
     """``rmssys -s Subsystem``: remove a definition with its subserver types and notify methods."""
 
     def work(options: Options) -> str:
-        name = options.get("s")
-        if not name or "'" in name:
+        given = options.value("s")
+        if not given:
             raise UsageError("-s is needed")
         repository = _repository()
-        if not repository.delete("SRCsubsys", f"subsysname='{name}'"):
+        found = [o for o in repository.get("SRCsubsys") if given in (o["subsysname"], o["synonym"])]
+        if not found:
             raise _Refused(message(84))
+        name = found[0]["subsysname"]
+        repository.delete("SRCsubsys", f"subsysname='{name}'")
         repository.delete("SRCsubsvr", f"subsysname='{name}'")
         repository.delete("SRCnotify", f"notifyname='{name}'")
         return message(83)
@@ -209,9 +218,9 @@ def mknotify(argv: list[str]) -> int:
         if not any(name in (o["subsysname"], o["grpname"]) for o in subsystems):
             raise _Refused(message(85, name))
         if any(o["notifyname"] == name for o in repository.get("SRCnotify")):
-            raise _Refused(f"0513-078 The notify name {name} is already on file.")
+            raise _Refused(message(78, name))
         repository.add("SRCnotify", {"notifyname": name, "notifymethod": method})
-        return "0513-068 The Notify method was successfully added."
+        return message(68)
 
     return _run(argv, "n:m:", MKNOTIFY_USAGE, work)
 
@@ -225,9 +234,30 @@ def rmnotify(argv: list[str]) -> int:
             raise UsageError("-n is needed")
         if not _repository().delete("SRCnotify", f"notifyname='{name}'"):
             raise _Refused(message(84))
-        return "0513-069 The Notify method was successfully deleted."
+        return message(69)
 
     return _run(argv, "n:", RMNOTIFY_USAGE, work)
+
+
+def _owner(repository: Repository, name: str) -> str:
+    """The subsystem that a subserver type shall belong to.
+
+    Raises:
+        _Refused: it is not on file, or is stopped by signals and can have none.
+    """
+    owner = next((o for o in repository.get("SRCsubsys") if name in (o["subsysname"], o["synonym"]) and name), None)
+    if owner is None:
+        raise _Refused(message(85, name))
+    if owner["contact"] == SIGNALS:
+        raise _Refused(message(5, name))
+    return str(owner["subsysname"])
+
+
+def _check_unique(values: OdmObject, others: list[OdmObject]) -> None:
+    for other in others:
+        same_code = (other["subsysname"], other["sub_code"]) == (values["subsysname"], values["sub_code"])
+        if other["sub_type"] == values["sub_type"] or same_code:
+            raise _Refused(message(72))
 
 
 def mkserver(argv: list[str]) -> int:
@@ -235,20 +265,14 @@ def mkserver(argv: list[str]) -> int:
 
     def work(options: Options) -> str:
         kind, subsystem = options.value("t"), options.value("s")
-        code = _number(options.value("c"), 1, 32767)
-        if not kind or not subsystem:
+        if not kind or not subsystem or "c" not in options:
             raise UsageError("-c, -s and -t are needed")
+        code = _number(options.value("c"), 1, 32767)
         repository = _repository()
-        owners = [o for o in repository.get("SRCsubsys") if o["subsysname"] == subsystem]
-        if not owners:
-            raise _Refused(message(85, subsystem))
-        if owners[0]["contact"] == 2:
-            raise _Refused(message(5, subsystem))
-        present = repository.get("SRCsubsvr")
-        if any(o["sub_type"] == kind or (o["subsysname"], o["sub_code"]) == (subsystem, code) for o in present):
-            raise _Refused("0513-072 The new subserver type or code point is already on file.")
-        repository.add("SRCsubsvr", {"sub_type": kind, "subsysname": subsystem, "sub_code": code})
-        return f"0513-070 The {kind} Subserver has been added."
+        values: OdmObject = {"sub_type": kind, "subsysname": _owner(repository, subsystem), "sub_code": code}
+        _check_unique(values, repository.get("SRCsubsvr"))
+        repository.add("SRCsubsvr", values)
+        return message(70, kind)
 
     return _run(argv, "c:s:t:", MKSERVER_USAGE, work)
 
@@ -260,16 +284,21 @@ def chserver(argv: list[str]) -> int:
         kinds = options.all("t")
         if not 1 <= len(kinds) <= 2 or "'" in kinds[0]:
             raise UsageError("-t is needed")
-        changes: OdmObject = {}
-        if "c" in options:
-            changes["sub_code"] = _number(options.value("c"), 1, 32767)
-        if "s" in options:
-            changes["subsysname"] = options.value("s")
-        if len(kinds) == 2:
-            changes["sub_type"] = kinds[1]
-        if not _repository().change("SRCsubsvr", f"sub_type='{kinds[0]}'", changes):
+        repository = _repository()
+        present = repository.get("SRCsubsvr")
+        own = next((o for o in present if o["sub_type"] == kinds[0]), None)
+        if own is None:
             raise _Refused(message(84))
-        return "0513-073 Subserver has been changed."
+        wanted: OdmObject = dict(own)
+        if "c" in options:
+            wanted["sub_code"] = _number(options.value("c"), 1, 32767)
+        if "s" in options:
+            wanted["subsysname"] = _owner(repository, options.value("s"))
+        if len(kinds) == 2:
+            wanted["sub_type"] = kinds[1]
+        _check_unique(wanted, [o for o in present if o is not own])
+        repository.change("SRCsubsvr", f"sub_type='{kinds[0]}'", wanted)
+        return message(73)
 
     return _run(argv, "t:c:s:", CHSERVER_USAGE, work)
 
@@ -283,6 +312,6 @@ def rmserver(argv: list[str]) -> int:
             raise UsageError("-t is needed")
         if not _repository().delete("SRCsubsvr", f"sub_type='{kind}'"):
             raise _Refused(message(84))
-        return "0513-074 Subserver has been Deleted."
+        return message(74)
 
     return _run(argv, "t:", RMSERVER_USAGE, work)

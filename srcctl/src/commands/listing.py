@@ -8,9 +8,9 @@ from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets
 from srcctl.src.catalogue import message
-from srcctl.src.client import Asker, NoAnswer, NotActive
-from srcctl.src.commands.requests import _TooLong, address, show
-from srcctl.src.packets import Reply, Request
+from srcctl.src.client import Answer, Asker, NoAnswer, NotActive
+from srcctl.src.commands.addressing import Unaskable, address, asker, complain, show
+from srcctl.src.packets import Request, StatusCode, StatusReply
 
 LSSRC_USAGE = """\
 usage: lssrc [-h host] -a
@@ -22,7 +22,9 @@ usage: lssrc [-h host] -a
        lssrc -T [-t type]
        lssrc -N [-n notify_name]"""
 
-HEADER = "Subsystem         Group            PID          Status "
+LSSRC_FLAGS = "ah:g:ls:p:t:o:P:SdTNn:"
+SUBSYSTEM_COLUMNS = (17, 29)
+SUBSERVER_COLUMNS = (13, 49)
 SUBSYSTEM_HEADER = (
     "#subsysname:synonym:cmdargs:path:uid:auditid:standin:standout:standerr:action:multi:contact:svrkey:svrmtype:"
     "priority:signorm:sigforce:display:waittime:grpname:"
@@ -41,57 +43,82 @@ _LETTERS = {
 def lssrc(argv: list[str]) -> int:
     """``lssrc``, in all its forms."""
     try:
-        options = parse(argv, "ah:g:ls:p:t:o:P:SdTNn:")
-        if "S" in options or "T" in options or "N" in options:
+        options = parse(argv, LSSRC_FLAGS)
+        if any(flag in options for flag in "STN"):
             return _definitions(options)
-        if "h" in options or "t" in options:
-            what = "remote requests (-h)" if "h" in options else "subservers (-t)"
-            sys.stderr.write(f"lssrc: {what} are not supported by this node's srcmstr.\n")
-            return 1
-        subsystem, pid = address(options, everything=True)
-        if "l" in options and not ("s" in options or "p" in options):
+        if "d" in options or "n" in options:
+            raise UsageError("-d belongs to -S, -n to -N")
+        request = address(options, "asgpt")
+        if "l" in options and not any(flag in options for flag in "spt"):
             raise UsageError("-l")
+        with asker(options) as asking:
+            if "t" in options:
+                how = packets.LONGSTAT if "l" in options else packets.SHORTSTAT
+                return _print(asking.ask(request._replace(parm1=how)), options.value("t"))
+            return _subsystems(asking, request, "l" in options)
     except UsageError:
         return usage(LSSRC_USAGE)
-    except _TooLong as error:
-        print(error)
-        return 1
-    try:
-        with Asker(NodeRoot.current()) as asker:
-            replies = asker.ask(Request(packets.STATUS, subsystem, pid, parm1=packets.SHORTSTAT))
-            if replies[0].rtncode != packets.OK:
-                return _complain(replies)
-            table = "\n".join([HEADER, *(reply.text for reply in replies if reply.text)])
-            if "l" not in options:
-                print(table)
-                return 0
-            return _long(asker, subsystem, pid, table)
-    except NotActive:
-        sys.stderr.write(message(1) + "\n")
+    except Unaskable as reason:
+        # Callers read what lssrc says of unknown names on stdout.
+        print(reason)
+    except NotActive as reason:
+        return complain(reason)
     except NoAnswer:
         sys.stderr.write(message(56) + "\n")
     return 1
 
 
-def _complain(replies: list[Reply]) -> int:
-    # 0513-085 and 0513-086 on stdout: callers read them there.
-    for reply in replies:
-        print(message(reply.rtncode, reply.objname))
-    return 1
+def _subsystems(asking: Asker, request: Request, long: bool) -> int:
+    answers = asking.ask(request._replace(parm1=packets.SHORTSTAT))
+    if _complaint(answers[0]) is not None:
+        return _print(answers, "")
+    table = [line for answer in answers for line in _lines(answer)]
+    if not long:
+        print("\n".join(table))
+        return 0
+    answers = asking.ask(request._replace(parm1=packets.LONGSTAT))
+    if any(isinstance(a, StatusReply) and a.text and a.codes[0].status for a in answers):
+        print("\n".join(table))
+    return _print(answers, "")
 
 
-def _long(asker: Asker, subsystem: str, pid: int, table: str) -> int:
-    replies = asker.ask(Request(packets.STATUS, subsystem, pid, parm1=packets.LONGSTAT))
-    status, shown = 0, False
-    for reply in replies:
-        if reply.rtncode != packets.OK:
-            status |= show(reply, 0)
-            continue
-        if not reply.flags & packets.OWN_HEADER and not shown:
-            print(table)
-            shown = True
-        print(reply.text)
+def _complaint(answer: Answer) -> int | None:
+    """The rtncode in an answer that is none."""
+    if isinstance(answer, StatusReply):
+        code = answer.codes[0] if answer.codes else None
+        return code.status if code is not None and code.objtype == packets.ERROR else None
+    return answer.rtncode
+
+
+def _print(answers: list[Answer], subject: str) -> int:
+    status = 0
+    for answer in answers:
+        number = _complaint(answer)
+        if number is None:
+            print("\n".join(_lines(answer)))
+        elif number in (85, 86, 87) and isinstance(answer, StatusReply):
+            print(message(number, answer.codes[0].objname))
+            status = 1
+        else:
+            status |= show(answer, 0, subject)
     return status
+
+
+def _lines(answer: Answer) -> list[str]:
+    """The lines of a statrep: a title as it came, rows in columns, a long status as it came."""
+    assert isinstance(answer, StatusReply)
+    if answer.text or not answer.codes:
+        return [answer.text]
+    return [_line(code) for code in answer.codes]
+
+
+def _line(code: StatusCode) -> str:
+    widths = SUBSYSTEM_COLUMNS if code.objtype == packets.SUBSYSTEM else SUBSERVER_COLUMNS
+    # The title line begins where rows have a blank, and ends in one.
+    title = not code.status
+    name = code.objname if title else f" {code.objname}"
+    word = "Status " if title else packets.STATUS_TEXTS.get(code.status, str(code.status))
+    return f"{name:<{widths[0]}} {code.objtext:<{widths[1]}} {word}"
 
 
 def _definitions(options: object) -> int:

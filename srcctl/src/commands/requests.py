@@ -1,8 +1,4 @@
-"""startsrc, stopsrc, refresh, traceson, tracesoff: requests to running subsystems and for new ones.
-
-Success messages go to stdout, errors to stderr (inferred from how callers read them); 0513-085 of lssrc goes to stdout,
-as its callers rely on. Exit code 1 if any member of a group failed (inferred).
-"""
+"""startsrc, stopsrc, refresh, traceson, tracesoff: requests to running subsystems and for new ones."""
 
 from __future__ import annotations
 
@@ -10,15 +6,20 @@ import sys
 from collections.abc import Callable
 
 from srcctl.commands.options import Options, UsageError, parse, usage
-from srcctl.node.root import NodeRoot
 from srcctl.src import packets
 from srcctl.src.catalogue import message
-from srcctl.src.client import NoAnswer, NotActive, ask
-from srcctl.src.packets import Reply, Request
+from srcctl.src.client import NoAnswer, NotActive
+from srcctl.src.commands.addressing import Unaskable, address, asker, complain, show
+from srcctl.src.packets import Request
 
 ARGUMENT_MAX = 1200
 """Characters of ``startsrc -a`` and ``-e``."""
-NAME_MAX = packets.NAME_BYTES - 1
+
+STARTSRC_FLAGS = "a:e:h:s:g:t:o:p:"
+STOPSRC_FLAGS = "h:fcag:p:s:t:P:o:"
+REFRESH_FLAGS = "h:g:p:s:"
+TRACESON_FLAGS = "h:lg:p:s:t:o:P:"
+TRACESOFF_FLAGS = "h:g:p:s:t:o:P:"
 
 STARTSRC_USAGE = (
     "usage: startsrc [-h host] [-a argument] [-e environment] {-s subsystem | -g group}\n"
@@ -29,145 +30,97 @@ STOPSRC_USAGE = (
     "       stopsrc [-h host] [-f] -t type [-p subsystem_pid] [-P subserver_pid | -o object]"
 )
 REFRESH_USAGE = "usage: refresh [-h host] {-g group | -p subsystem_pid | -s subsystem}"
-TRACESON_USAGE = "usage: traceson [-h host] [-l] {-g group | -p subsystem_pid | -s subsystem}"
-TRACESOFF_USAGE = "usage: tracesoff [-h host] {-g group | -p subsystem_pid | -s subsystem}"
+TRACESON_USAGE = (
+    "usage: traceson [-h host] [-l] {-g group | -p subsystem_pid | -s subsystem}\n"
+    "       traceson [-h host] [-l] -t type [-o object] [-p subsystem_pid] [-P subserver_pid]"
+)
+TRACESOFF_USAGE = (
+    "usage: tracesoff [-h host] {-g group | -p subsystem_pid | -s subsystem}\n"
+    "       tracesoff [-h host] -t type [-o object] [-p subsystem_pid] [-P subserver_pid]"
+)
 
 
-def address(options: Options, *, everything: bool = False) -> tuple[str, int]:
-    """The subsystem field and pid that -s, -g, -p (and -a) mean.
-
-    Raises:
-        UsageError: none or more than one of them, or a pid that is no number.
-    """
-    given = [flag for flag in ("s", "g", "p", *(("a",) if everything else ())) if flag in options]
-    if len(given) != 1 or options.operands:
-        raise UsageError("one of -s, -g, -p")
-    flag, value = given[0], options.value(given[0])
-    if flag == "a":
-        return packets.ALL_SUBSYSTEMS, 0
-    if flag == "p":
-        if not value.isdigit() or not 0 < int(value) < 1 << 31:
-            raise UsageError(f"{value} is not a process id")
-        return "", int(value)
-    if not value or len(value.encode()) > NAME_MAX - (flag == "g"):
-        # Nothing that long can be on file; srcmstr need not be asked.
-        raise _TooLong(message(85 if flag == "s" else 86, value))
-    return (value if flag == "s" else packets.GROUP_PREFIX + value), 0
-
-
-class _TooLong(Exception):
-    """A name that no subsystem or group can have; ``str()`` is the message."""
-
-
-def _run(usage_text: str, argv: list[str], flags: str, build: Callable[[Options], Request], success: int) -> int:
-    try:
-        options = parse(argv, flags)
-        if "h" in options or "t" in options:
-            # Remote hosts and subservers are refused in words until srcmstr serves them.
-            what = "remote requests (-h)" if "h" in options else "subservers (-t)"
-            sys.stderr.write(f"{argv[0].rpartition('/')[2]}: {what} are not supported by this node's srcmstr.\n")
-            return 1
-        request = build(options)
-    except UsageError:
-        return usage(usage_text)
-    except _TooLong as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+def _run(
+    usage_text: str, argv: list[str], flags: str, build: Callable[[Options], Request], success: int, subserver: int
+) -> int:
+    """One request and its answers; ``success`` and ``subserver`` are the messages for a subsystem and a subserver."""
     status = 0
     try:
-        replies = ask(NodeRoot.current(), request)
-    except NotActive:
-        sys.stderr.write(message(1) + "\n")
-        return 1
+        options = parse(argv, flags)
+        request = build(options)
+        number = subserver if "t" in options else success
+        subject = options.value("t")
+        with asker(options) as asking:
+            answers = asking.ask(request)
+    except UsageError:
+        return usage(usage_text)
+    except (Unaskable, NotActive) as reason:
+        return complain(reason)
     except NoAnswer as error:
-        for reply in error.replies:
-            status |= show(reply, success)
+        for answer in error.replies:
+            show(answer, number, subject)
         sys.stderr.write(message(56) + "\n")
         return 1
-    for reply in replies:
-        status |= show(reply, success)
+    for answer in answers:
+        status |= show(answer, number, subject)
     return status
 
 
-def show(reply: Reply, success: int) -> int:
-    """Print one answer; returns its exit code. ``success`` is the message number for rtncode OK."""
-    match reply.rtncode:
-        case packets.OK | 44 | 59:
-            number = success if reply.rtncode == packets.OK else reply.rtncode
-            text = message(number, *_values(number, reply))
-            sys.stdout.write(text + "\n")
-            return 0
-        case packets.MESSAGE:
-            sys.stderr.write(reply.text + "\n")
-        case packets.NOT_SUPPORTED:
-            sys.stderr.write(message(103, reply.objname) + "\n")
-        case packets.DENIED:
-            sys.stderr.write(message(53) + "\n")
-        case number:
-            sys.stderr.write(message(number, reply.objname) + "\n")
-    return 1
-
-
-def _values(number: int, reply: Reply) -> tuple[object, ...]:
-    if number == 59:
-        return (reply.objname, reply.pid)
-    return (reply.objname,) if number == 44 else ()
-
-
 def startsrc(argv: list[str]) -> int:
-    """``startsrc [-a Argument] [-e Environment] {-s Subsystem | -g Group}``."""
+    """``startsrc [-a Argument] [-e Environment] {-s Subsystem | -g Group}``, ``startsrc -t Type ...``."""
 
     def build(options: Options) -> Request:
-        if "p" in options:
+        request = address(options, "sgt")
+        if "p" in options and "t" not in options:
             raise UsageError("-p")
-        subsystem, _ = address(options)
+        if "t" in options and ("a" in options or "e" in options):
+            raise UsageError("-a and -e are for subsystems")
         arguments, environment = options.value("a"), options.value("e")
         if len(arguments) > ARGUMENT_MAX or len(environment) > ARGUMENT_MAX:
             raise UsageError("argument or environment too long")
         body = packets.encode_start_body(arguments, environment)
         if len(body) > packets.BODY_MAX or "\0" in arguments + environment:
             raise UsageError("argument or environment too long")
-        return Request(packets.START, subsystem, body=body)
+        return request._replace(action=packets.START, body=body)
 
-    return _run(STARTSRC_USAGE, argv, "a:e:h:s:g:t:o:p:", build, 59)
+    return _run(STARTSRC_USAGE, argv, STARTSRC_FLAGS, build, 59, 124)
 
 
 def stopsrc(argv: list[str]) -> int:
-    """``stopsrc [-f | -c] {-a | -g Group | -p SubsystemPID | -s Subsystem}``."""
+    """``stopsrc [-f | -c] {-a | -g Group | -p SubsystemPID | -s Subsystem}``, ``stopsrc [-f] -t Type ...``."""
 
     def build(options: Options) -> Request:
-        if "f" in options and "c" in options:
-            raise UsageError("-f and -c")
-        subsystem, pid = address(options, everything=True)
+        if "c" in options and ("f" in options or "t" in options):
+            raise UsageError("-c")
         kind = packets.FORCED if "f" in options else packets.CANCEL if "c" in options else packets.NORMAL
-        return Request(packets.STOP, subsystem, pid, parm1=kind)
+        return address(options, "asgpt")._replace(action=packets.STOP, parm1=kind)
 
-    return _run(STOPSRC_USAGE, argv, "h:fcag:p:s:t:P:o:", build, 44)
+    return _run(STOPSRC_USAGE, argv, STOPSRC_FLAGS, build, 44, 127)
 
 
 def refresh(argv: list[str]) -> int:
     """``refresh {-g Group | -p SubsystemPID | -s Subsystem}``."""
 
     def build(options: Options) -> Request:
-        return Request(packets.REFRESH, *address(options))
+        return address(options, "sgp")._replace(action=packets.REFRESH)
 
-    return _run(REFRESH_USAGE, argv, "h:g:p:s:", build, 95)
+    return _run(REFRESH_USAGE, argv, REFRESH_FLAGS, build, 95, 95)
 
 
 def traceson(argv: list[str]) -> int:
-    """``traceson [-l] {-g Group | -p SubsystemPID | -s Subsystem}``."""
+    """``traceson [-l] {-g Group | -p SubsystemPID | -s Subsystem}``, ``traceson [-l] -t Type ...``."""
 
     def build(options: Options) -> Request:
         kind = packets.LONGTRACE if "l" in options else packets.SHORTTRACE
-        return Request(packets.TRACE, *address(options), parm1=kind, parm2=packets.TRACEON)
+        return address(options, "sgpt")._replace(action=packets.TRACE, parm1=kind, parm2=packets.TRACEON)
 
-    return _run(TRACESON_USAGE, argv, "h:lg:p:s:t:o:P:", build, 91)
+    return _run(TRACESON_USAGE, argv, TRACESON_FLAGS, build, 91, 91)
 
 
 def tracesoff(argv: list[str]) -> int:
-    """``tracesoff {-g Group | -p SubsystemPID | -s Subsystem}``."""
+    """``tracesoff {-g Group | -p SubsystemPID | -s Subsystem}``, ``tracesoff -t Type ...``."""
 
     def build(options: Options) -> Request:
-        return Request(packets.TRACE, *address(options), parm1=packets.SHORTTRACE, parm2=packets.TRACEOFF)
+        return address(options, "sgpt")._replace(action=packets.TRACE, parm1=packets.SHORTTRACE, parm2=packets.TRACEOFF)
 
-    return _run(TRACESOFF_USAGE, argv, "h:g:p:s:t:o:P:", build, 92)
+    return _run(TRACESOFF_USAGE, argv, TRACESOFF_FLAGS, build, 92, 92)

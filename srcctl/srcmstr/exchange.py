@@ -1,0 +1,217 @@
+"""What srcmstr's machine is told and what it wants done; see ``srcctl.srcmstr.core``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from srcctl.machine import Tick
+from srcctl.src import packets
+from srcctl.src.packets import Reply, Request, StatusCode, StatusReply
+from srcctl.srcmstr.definitions import Catalogue, Definition
+
+ANSWERS_MAX = 64
+"""Results of requests that are remembered for askers that may ask again."""
+
+
+class State(Enum):
+    """Of an instance."""
+
+    STARTING = "starting"
+    ACTIVE = "active"
+    STOPPING = "stopping"
+    WARNED = "warned to stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A process of a subsystem. ``asker`` is the return address of the request that started it."""
+
+    number: int
+    definition: Definition
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    state: State = State.STARTING
+    pid: int = 0
+    asker: str = ""
+    abnormal_ends: tuple[int, ...] = ()
+    kill_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request for one instance: a start (59) or a stop (44).
+
+    Kept until newer ones push it out: an asker whose srcmstr died asks again, and is told what took effect already.
+    """
+
+    asker: str
+    number: int
+    name: str
+    pid: int
+    code: int
+
+
+# Inputs.
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRead:
+    """The object classes were read again because they changed."""
+
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The first input: instances that lpar and the memory file agree on, and ends that happened meanwhile.
+
+    ``instances`` hold pids and states; ``ended`` maps numbers of instances to wait statuses; ``next_number`` is for
+    a srcmstr that does not look after the processes of an earlier one (-B).
+    """
+
+    instances: tuple[Instance, ...]
+    ended: tuple[tuple[int, int], ...] = ()
+    results: tuple[Result, ...] = ()
+    next_number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request arrived."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """lpar made the process."""
+
+    number: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStartFailed:
+    """lpar could not make the process; ``error`` is an errno."""
+
+    number: int
+    error: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """The process ended with this wait status."""
+
+    number: int
+    status: int
+
+
+Input: TypeAlias = CatalogueRead | Restored | Asked | ProcessStarted | ProcessStartFailed | ProcessEnded | Tick
+
+
+# Effects.
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep this in the memory file; precedes what must not be forgotten."""
+
+    instances: tuple[Instance, ...]
+    results: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartProcess:
+    """Ask lpar for the instance's process."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class SignalProcess:
+    """Ask lpar to signal an instance, with ``tree`` all that descends from it."""
+
+    number: int
+    signal: int
+    tree: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Tell lpar that the end of an instance was taken note of."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Pass a request on to an instance's socket."""
+
+    number: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer an asker."""
+
+    reply: Reply | StatusReply
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotify:
+    """Run a notify method with the subsystem's and the group's name."""
+
+    method: str
+    subsystem: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogError:
+    """An error-log entry: SRC_SVKO, SRC_TRYX or SRC_RSTRT, with the wait status as symptom code."""
+
+    label: str
+    subsystem: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A message on the console."""
+
+    text: str
+
+
+Effect: TypeAlias = (
+    Remember | StartProcess | SignalProcess | Acknowledge | Forward | Respond | RunNotify | LogError | Console
+)
+
+
+@dataclass(slots=True)
+class Answers:
+    """What srcmstr itself says to one request, all but the last marked as continued."""
+
+    request: Request
+    replies: list[Reply] = field(default_factory=list)
+
+    def add(self, code: int, name: str = "", text: str = "") -> None:
+        """One more answer: a message number of the 0513 catalogue or a code of ``packets``."""
+        self.replies.append(Reply(code, name, text))
+
+    def effects(self) -> list[Effect]:
+        """The answers in the form that the action asks for."""
+        last = len(self.replies) - 1
+        return [
+            Respond(self._form(reply, packets.END if number == last else packets.CONTINUED))
+            for number, reply in enumerate(self.replies)
+        ]
+
+    def _form(self, reply: Reply, cont: int) -> Reply | StatusReply:
+        retaddr = self.request.retaddr
+        if self.request.action != packets.STATUS:
+            return reply._replace(cont=cont, retaddr=retaddr)
+        code = StatusCode(reply.rtncode, reply.objname, reply.objtext, packets.ERROR)
+        return StatusReply((code,), cont=cont, retaddr=retaddr)

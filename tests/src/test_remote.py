@@ -1,0 +1,103 @@
+"""Requests between nodes: only with ``srcmstr -r``, from hosts that hosts.equiv trusts, under the lab's key."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from srcctl.src import packets, remote
+from srcctl.srcmstr.remote import allowed
+from tests.src.node import Run, SrcNode
+
+OURS, THEIRS = "127.77.1.1", "127.77.1.2"
+HOSTS = f"{OURS} node1\n{THEIRS} node2 other\n"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((THEIRS, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SrcNode]:
+    """node2, with -r; the commands run on node1."""
+    port = free_port()
+    near, node = SrcNode(tmp_path, OURS, port=port), SrcNode(tmp_path, THEIRS, "node2", remote=True, port=port)
+    # The subsystems of both live in this process, which has one root only to send answers in.
+    Path(node.root.path("/dev/.SRC-unix")).mkdir()
+    Path(near.root.path("/dev/.SRC-unix")).symlink_to(node.root.path("/dev/.SRC-unix"))
+    with node, near:
+        for one in (near, node):
+            Path(one.root.path("/etc/hosts")).write_text(HOSTS)
+        Path(node.root.path("/etc/hosts.equiv")).write_text("node1\n")
+        monkeypatch.setenv("HAES_ROOT", node.root.directory)
+        monkeypatch.setenv("SRC_TIME_LIMIT", "0.4")
+        yield node
+
+
+def test_commands_reach_another_node(far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    assert run(["mkserver", "-c", "1", "-s", "inetd", "-t", "telnet"])[0] == 0
+    monkeypatch.setenv("HAES_ROOT", far.root.directory.replace("node2", "node1"))
+    assert run(["startsrc", "-s", "inetd"])[2].startswith("0513-085"), "not on file on this node"
+    assert run(["startsrc", "-h", "node2", "-s", "inetd"]) == (
+        0, "0513-059 The inetd Subsystem has been started. Subsystem PID is 4456846.\n", "",
+    )  # fmt: skip
+    assert run(["startsrc", "-h", "other", "-t", "telnet"])[1].startswith("0513-124")
+    assert run(["lssrc", "-h", THEIRS, "-ls", "inetd"])[1].endswith("Debug         Not active\n")
+    assert run(["traceson", "-h", "node2", "-s", "inetd"])[0] == 0
+    assert run(["tracesoff", "-h", "node2", "-s", "inetd"])[0] == 0
+    assert run(["refresh", "-h", "node2", "-s", "inetd"])[0] == 0
+    assert " inetd                             4456846      active" in run(["lssrc", "-h", "node2", "-a"])[1]
+    assert run(["stopsrc", "-h", "node2", "-s", "inetd"])[0] == 0
+    assert run(["lssrc", "-h", "nowhere", "-a"]) == (1, "0513-050 The host nowhere is not known.\n", "")
+
+
+def test_a_host_that_is_not_trusted_and_one_without_r_time_out(
+    far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAES_ROOT", far.root.directory.replace("node2", "node1"))
+    Path(far.root.path("/etc/hosts.equiv")).write_text("-node1\n+\n")
+    status, out, err = run(["lssrc", "-h", "node2", "-a"])
+    assert (status, out) == (1, "")
+    assert err.startswith("0513-056 Timeout waiting for command response. If you specified a foreign host,\n")
+    assert "refused" in Path(far.root.path("/dev/console")).read_text()
+    assert run(["lssrc", "-h", "node1", "-a"])[2].startswith("0513-056"), "this node's srcmstr runs without -r"
+
+
+def test_what_is_not_sealed_or_sealed_twice_or_for_something_else_is_dropped(far: SrcNode) -> None:
+    key = remote.lab_key(far.root)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind((OURS, 0))
+        own.settimeout(0.3)
+        address = (THEIRS, remote.port(far.root))
+        packet = packets.encode_request(
+            packets.Request(packets.STATUS, packets.ALL_SUBSYSTEMS, retaddr="{}:{}".format(*own.getsockname()))
+        )
+        good = remote.seal(key, remote.REQUEST, packet)
+        for bad in (
+            packet,
+            b"",
+            good[:-1],
+            remote.seal(b"another", remote.REQUEST, packet),
+            remote.seal(key, remote.ANSWER, packet),
+            remote.seal(key, remote.REQUEST, packets.encode_request(packets.Request(2, "*", retaddr=f"{THEIRS}:9"))),
+        ):
+            own.sendto(bad, address)
+        own.sendto(good, address)
+        assert remote.unseal(key, remote.ANSWER, own.recv(9000)) is not None
+        own.sendto(good, address)
+        with pytest.raises(TimeoutError):
+            own.recv(9000)
+
+
+@pytest.mark.parametrize(
+    ("text", "trusted"),
+    [("node1", True), ("", False), ("node2\n+", True), ("-node1\n+", False), ("# node1", False), ("node1 root", True)],
+)
+def test_hosts_equiv(text: str, trusted: bool) -> None:
+    assert allowed(text, {"node1", OURS}) is trusted
