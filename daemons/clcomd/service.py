@@ -40,6 +40,7 @@ from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.trust import Refused, challenge_server
 from srcctl.machine import RemoteFault
 from srcctl.network.faults import Faults
+from srcctl.node.processes import outlived_by_children
 
 SESSIONS_MAX = 256
 STREAM_LIMIT = 4 << 20
@@ -371,4 +372,6 @@ class Clcomd(Daemon):
 
 def main(argv: list[str]) -> int:
     """The process entry of clcomd."""
+    # What others have run here does not end with this daemon.
+    outlived_by_children()
     return run(Clcomd, argv)

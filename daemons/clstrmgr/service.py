@@ -74,7 +74,7 @@ from daemons.runtime.local import LocalConnection, LocalServer
 from daemons.runtime.pump import Pump
 from srcctl.machine import SECOND, RemoteFault
 from srcctl.node import sockets
-from srcctl.node.processes import MARK_VARIABLE, Membership
+from srcctl.node.processes import MARK_VARIABLE, Membership, outlived_by_children
 from srcctl.node.root import replace_file
 
 request_codec: Codec[messages.Request] = Codec(messages.Request)
@@ -638,4 +638,6 @@ class ClusterManagerDaemon(Daemon):
 
 def main(argv: list[str]) -> int:
     """The process entry."""
+    # What a script starts (an application) belongs to a resource group; it outlives the cluster manager.
+    outlived_by_children()
     return run(ClusterManagerDaemon, argv)

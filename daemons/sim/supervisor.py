@@ -58,6 +58,7 @@ class Supervisor:
         self._unacknowledged: dict[int, int] = {}
         self._memory: tuple[Instance, ...] = ()
         self._results: tuple[Result, ...] = ()
+        self._next_number = 1
         self._running = True
         self._serial = 0
         self.feed(CatalogueRead(CATALOGUE))
@@ -110,14 +111,14 @@ class Supervisor:
         gone = {number for number, _ in ended}
         self.feed(CatalogueRead(CATALOGUE))
         kept = tuple(i for i in known if i.number in self.processes or i.number in gone)
-        self.feed(Restored(kept, ended, self._results))
+        self.feed(Restored(kept, ended, self._results, self._next_number))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
             case StartProcess(instance):
                 self.node.after(FORK_US, self._start, instance)
-            case Remember(instances, results):
-                self._memory, self._results = instances, results
+            case Remember(instances, results, next_number):
+                self._memory, self._results, self._next_number = instances, results, next_number
             case Acknowledge(number):
                 self._unacknowledged.pop(number, None)
             case SignalProcess(number, which, _):

@@ -38,7 +38,13 @@ class Entry(NamedTuple):
         return TEMPLATES[self.label]
 
 
-def log_entry(root: NodeRoot, label: str, resource: str, details: Sequence[tuple[str, str]] = ()) -> None:
+ONCE_MAX = 64
+"""Entries that are looked at for one that must not be written twice."""
+
+
+def log_entry(
+    root: NodeRoot, label: str, resource: str, details: Sequence[tuple[str, str]] = (), *, once: str = ""
+) -> None:
     """Write an entry. A log that cannot be written (full or read-only disk) loses it; nobody fails for that.
 
     Args:
@@ -46,6 +52,8 @@ def log_entry(root: NodeRoot, label: str, resource: str, details: Sequence[tuple
         label: of a template.
         resource: the resource name, for example ``SRC``.
         details: titles and texts of the detail data.
+        once: names what happened; of two entries with the same name the second is not written. For a writer that may
+            be killed between the entry and its note that there is one.
 
     Raises:
         KeyError: no template has that label (a defect of the caller).
@@ -54,6 +62,8 @@ def log_entry(root: NodeRoot, label: str, resource: str, details: Sequence[tuple
     try:
         with _locked(root):
             entries, size = _read_lines(root)
+            if once and any(json.loads(entry).get("once") == once for entry in entries[-ONCE_MAX:]):
+                return
             sequence = json.loads(entries[-1])["sequence"] + 1 if entries else 1
             line = json.dumps(
                 {
@@ -63,6 +73,7 @@ def log_entry(root: NodeRoot, label: str, resource: str, details: Sequence[tuple
                     "resource": resource,
                     "node": _node(root),
                     "details": [list(detail) for detail in details],
+                    **({"once": once} if once else {}),
                 }
             )
             data = (line + "\n").encode()

@@ -123,6 +123,9 @@ class Init:
         elif isinstance(value, Ready):
             if self._gate == value.identifier:
                 self._gate, self._gate_until = "", None
+            if value.identifier in self._jobs:
+                # The limit is for what cannot start. What served before it was killed is started again each time.
+                self._jobs[value.identifier].starts.clear()
         else:
             self._tick(now, effects)
         self._advance(now, effects)

@@ -7,7 +7,6 @@ It imports the node's daemons once and never runs any of them itself.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -38,7 +37,7 @@ from srcctl.node.channel import SrcmstrChannel
 from srcctl.node.console import CONSOLE, Console
 from srcctl.node.requests import ControlSocket
 from srcctl.node.root import NodeRoot, replace_file
-from srcctl.node.table import ProcessTable
+from srcctl.node.subsystems import Subsystems
 from srcctl.node.view import current_mount_points
 from srcctl.storage import filesystems
 
@@ -86,11 +85,12 @@ class Lpar:
         self.programs: dict[str, programs.Program] = {}
         self.entries: dict[str, spawn.EntryPoint] = {}
         self.init = boot.Init(gates=frozenset({SRCMSTR}))
-        self.table = ProcessTable()
+        self.subsystems = Subsystems(root, self.environment, self._tell)
         self.children: dict[int, Child] = {}
         self.caa_pid = 0
         self.srcmstr_pid = 0
         self.gate = ""
+        self.gate_socket: tuple[int, int] | None = None
         self.page = guard.Page.create()
         self.guard: guard.Guard | None = None
         self.poll = select.poll()
@@ -146,6 +146,7 @@ class Lpar:
                 f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}"
             ),
         )
+        self.subsystems.entries = self.entries
         preload.settle()
 
     def _start_caa(self) -> None:
@@ -240,8 +241,8 @@ class Lpar:
         self.children[pid] = Child(pid, record.identifier, record.identifier)
         if theirs is not None:
             self.srcmstr_pid = pid
-            self.gate = record.identifier
-            self._tell(messages.Table(self.table.entries()))
+            self.gate, self.gate_socket = record.identifier, self._src_socket()
+            self._tell(messages.Table(self.subsystems.table.entries()))
         return True
 
     def _end_record(self, identifier: str, number: int) -> None:
@@ -263,49 +264,11 @@ class Lpar:
     def _srcmstr_readable(self) -> None:
         for message, descriptor in self.channel.receive():
             if isinstance(message, messages.Start):
-                self._start_subsystem(message, descriptor)
+                self.subsystems.start(message, descriptor)
             elif isinstance(message, messages.Signal):
-                self._signal_subsystem(message)
+                self.subsystems.signal(message)
             else:
-                self.table.acknowledged(message.instance)
-
-    def _start_subsystem(self, start: messages.Start, descriptor: int) -> None:
-        if self.table.known(start.instance):
-            self._tell(messages.StartFailed(start.instance, errno.EEXIST))
-            return
-        stdin: str | int = start.standin
-        if start.socket:
-            stdin = descriptor if descriptor >= 0 else "/dev/null"
-        request = spawn.Request(
-            start.path,
-            tuple(start.arguments),
-            {**self.environment, **start.environment},
-            stdin,
-            start.standout,
-            start.standerr,
-            uid=start.uid,
-            nice=start.nice,
-        )
-        try:
-            entry = self.entries.get(start.path)
-            if entry is not None:
-                pid = spawn.fork_entry(self.root, request, entry)
-            else:
-                pid = spawn.fork_exec(self.root, request)
-        except OSError as error:
-            self._tell(messages.StartFailed(start.instance, error.errno or errno.ENOEXEC))
-            return
-        self.table.started(start.instance, pid, start.definition)
-        self.children[pid] = Child(pid, os.path.basename(start.path))
-        self._tell(messages.Started(start.instance, pid))
-
-    def _signal_subsystem(self, request: messages.Signal) -> None:
-        entry = self.table.running(request.instance)
-        if entry is None:
-            return
-        for pid in processes.tree(entry.pid) if request.tree else (entry.pid,):
-            with contextlib.suppress(OSError):
-                os.kill(pid, request.signal)
+                self.subsystems.table.acknowledged(message.instance)
 
     # Ends.
 
@@ -335,10 +298,8 @@ class Lpar:
             self.srcmstr_pid = 0
             # What it asked for with its last breath still takes effect, before a successor gets the table.
             self._srcmstr_readable()
-        entry = self.table.ended(pid, status)
-        if entry is not None:
-            self._tell(messages.Ended(entry.instance, status))
-        elif child is not None and child.record:
+        ours = self.subsystems.ended(pid, status, set(self.children))
+        if not ours and child is not None and child.record:
             self._feed_init(boot.ProcessEnded(child.record, status))
 
     # Requests.
@@ -369,7 +330,7 @@ class Lpar:
             found["caa"] = self.caa_pid
         if self.srcmstr_pid:
             found["srcmstr"] = self.srcmstr_pid
-        found.update(self.table.names())
+        found.update(self.subsystems.table.names())
         return messages.ControlReply(processes=found, run_level=self.init.level)
 
     # Power off.
@@ -422,11 +383,19 @@ class Lpar:
             timeout = max(0, min(wanted) - _now())
             for descriptor, _ in self.poll.poll((timeout + 999) // 1000):
                 self._event(descriptor)
-            if self.gate and os.path.exists(self.root.path(SRC_SOCKET)):
+            if self.gate and self._src_socket() not in (None, self.gate_socket):
                 identifier, self.gate = self.gate, ""
                 self._feed_init(boot.Ready(identifier))
             if deadline is not None and _now() >= deadline:
                 self._feed_init(TICK)
+
+    def _src_socket(self) -> tuple[int, int] | None:
+        """Which socket srcmstr has; a killed one leaves its own until the successor is ready."""
+        try:
+            status = os.stat(self.root.path(SRC_SOCKET))
+        except OSError:
+            return None
+        return status.st_ino, status.st_ctime_ns
 
     def _turn(self) -> None:
         self.turns += 1

@@ -8,12 +8,14 @@ are caught too.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 MARK_VARIABLE: Final = "HAES_MARK"
+RLIMIT_LOCKS: Final = 10
 ROUNDS_MAX: Final = 10_000
 
 
@@ -99,6 +101,69 @@ def tree(pid: int) -> set[int]:
     parent_of = parents()
     roots = {pid, *(other for other in parent_of if session_of(other) == pid)}
     return descendants(roots, parent_of)
+
+
+def children_of_this_process() -> list[int]:
+    """The direct children of the calling process, what it adopted as a subreaper among them."""
+    own = os.getpid()
+    try:
+        with open(f"/proc/{own}/task/{own}/children", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        # A kernel without CONFIG_PROC_CHILDREN.
+        return [pid for pid in _pids() if parent_and_state(pid)[0] == own]
+
+
+def start_time(pid: int) -> int:
+    """When a process began, in clock ticks since boot; 0 if it is gone. With the pid it names one process for good."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except OSError:
+        return 0
+
+
+def send_exactly(pid: int, began: int, number: int) -> None:
+    """Signal the process that had this pid at that start time; a later one with the same pid is left alone."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # The descriptor holds one process; whether it is the one that was meant is looked at now.
+        if start_time(pid) == began:
+            signal.pidfd_send_signal(descriptor, number)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def mark_instance(number: int) -> None:
+    """Mark the calling process, and all that will descend from it, as an instance of a subsystem.
+
+    The mark is the soft limit of RLIMIT_LOCKS, which Linux has not enforced since 2.4.25 (getrlimit(2)): unlike an
+    environment or a session it is handed on by every fork and exec, and unlike a control group it needs no privilege.
+    """
+    _, hard = resource.getrlimit(RLIMIT_LOCKS)
+    resource.setrlimit(RLIMIT_LOCKS, (number, hard))
+
+
+def outlived_by_children() -> None:
+    """What the calling process starts from here on does not end with its subsystem, if it leaves the session."""
+    _, hard = resource.getrlimit(RLIMIT_LOCKS)
+    resource.setrlimit(RLIMIT_LOCKS, (hard, hard))
+
+
+def instance_of(pid: int) -> int:
+    """The number of the instance that a process descends from, -1 if there is none."""
+    try:
+        with open(f"/proc/{pid}/limits", "rb") as file:
+            line = next((line for line in file if line.startswith(b"Max file locks")), b"")
+    except OSError:
+        return -1
+    soft = line.removeprefix(b"Max file locks").split()[:1]
+    return int(soft[0]) if soft and soft[0].isdigit() else -1
 
 
 def descendants(roots: Iterable[int], parent_of: dict[int, int]) -> set[int]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
+from srcctl.node.processes import mark_instance
 from srcctl.node.root import NodeRoot
 
 EntryPoint = Callable[[list[str]], int]
@@ -33,7 +34,8 @@ class Request:
     """A process to be made.
 
     ``path`` is a product path and becomes argv[0]; ``stdin``, ``stdout`` and ``stderr`` are product paths or
-    descriptors; ``keep`` are further descriptors that the program inherits under the same number.
+    descriptors; ``keep`` are further descriptors that the program inherits under the same number. ``instance`` is the
+    number of a subsystem's instance, 0 for any other program.
     """
 
     path: str
@@ -46,6 +48,7 @@ class Request:
     uid: int = 0
     nice: int = NICE_NEUTRAL
     dies_with_parent: bool = True
+    instance: int = 0
 
 
 def _open_standard(root: NodeRoot, where: str | int, flags: int) -> int:
@@ -118,6 +121,8 @@ def _prepare(root: NodeRoot, request: Request) -> None:
             os.setpriority(os.PRIO_PROCESS, 0, max(-20, min(19, request.nice - NICE_NEUTRAL)))
         except OSError:
             pass
+    if request.instance:
+        mark_instance(request.instance)
     _set_user(request.uid)
     if request.dies_with_parent:
         # Last, because a change of user takes it back.
@@ -173,13 +178,28 @@ def _leave(status: int) -> NoReturn:
     os._exit(status & 0xFF)
 
 
+def _fork() -> int:
+    """fork(2) with all signals held back in the child until it has a program's dispositions.
+
+    lpar ignores SIGTERM. A stop that came before the child does not would be ignored, too, and never come again.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
 def fork_entry(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
     """Fork and call an entry point that is imported already; returns the child's pid.
 
     Raises:
         OSError: no more processes.
     """
-    pid = os.fork()
+    pid = _fork()
     if pid:
         return pid
     status = 1
@@ -216,13 +236,13 @@ def fork_exec(root: NodeRoot, request: Request, argv: list[str] | None = None) -
     words = argv or [request.path, *request.arguments]
     program = real_program(root, words[0])
     read_end, write_end = os.pipe()
-    pid = os.fork()
+    pid = _fork()
     if pid == 0:
         number = errno.ENOEXEC
         try:
             keep = Request(
                 request.path, request.arguments, request.environment, request.stdin, request.stdout, request.stderr,
-                (*request.keep, write_end), request.uid, request.nice, request.dies_with_parent,
+                (*request.keep, write_end), request.uid, request.nice, request.dies_with_parent, request.instance,
             )  # fmt: skip
             _prepare(root, keep)
             os.set_inheritable(write_end, False)

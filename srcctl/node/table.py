@@ -72,6 +72,10 @@ class ProcessTable:
         entry = self._instances.get(instance)
         return entry if entry is not None and entry.status is None else None
 
+    def pids(self) -> set[int]:
+        """Of all that runs."""
+        return set(self._by_pid)
+
     def known(self, instance: int) -> bool:
         """True if the number is in use."""
         return instance in self._instances

@@ -114,7 +114,7 @@ class SystemResourceController:
 
     def _restore(self, now: int, restored: Restored) -> list[Effect]:
         self.results = restored.results
-        self._next_number = max(self._next_number, restored.next_number, *(r.number + 1 for r in self.results))
+        self._next_number = max(self._next_number, restored.next_number)
         for instance in restored.instances:
             deadline = now + instance.definition.waittime * SECOND if instance.state is State.WARNED else None
             self.instances[instance.number] = replace(instance, kill_at=deadline)
@@ -141,7 +141,7 @@ class SystemResourceController:
         return [self._remember(), StartProcess(instance)]
 
     def _remember(self) -> Remember:
-        return Remember(tuple(self.instances.values()), self.results)
+        return Remember(tuple(self.instances.values()), self.results, self._next_number)
 
     def _started(self, number: int, pid: int) -> list[Effect]:
         instance = self.instances.get(number)
@@ -194,7 +194,7 @@ class SystemResourceController:
             return [
                 *self._launch(definition, instance.arguments, instance.environment, abnormal_ends=ends),
                 Acknowledge(number),
-                LogError("SRC_RSTRT", definition.subsysname, status),
+                LogError("SRC_RSTRT", definition.subsysname, status, number),
                 Console(
                     f"0513-017 The {definition.subsysname} Subsystem ended abnormally.\nSRC will try and restart it."
                 ),
@@ -204,7 +204,7 @@ class SystemResourceController:
 
     def _give_up(self, instance: Instance, label: str, status: int) -> list[Effect]:
         definition = instance.definition
-        effects: list[Effect] = [LogError(label, definition.subsysname, status)]
+        effects: list[Effect] = [LogError(label, definition.subsysname, status, instance.number)]
         if label == "SRC_TRYX":
             effects.append(
                 Console(
@@ -240,9 +240,10 @@ class SystemResourceController:
             effects = self._to_running(now, request, answers)
         else:
             answers.add(packets.NOT_SUPPORTED)
-        # What must not be forgotten first; then the asker learns who will answer, before anybody does.
+        # What must not be forgotten first; then what was asked for; the asker learns of it when it has been done.
+        # Whoever hears nothing, because srcmstr died in between, asks again.
         memory = [effect for effect in effects if isinstance(effect, Remember)][-1:]
-        return [*memory, *answers.effects(), *(e for e in effects if not isinstance(e, Remember))]
+        return [*memory, *(e for e in effects if not isinstance(e, Remember)), *answers.effects()]
 
     def _start(self, request: Request, answers: Answers) -> list[Effect]:
         effects: list[Effect] = []

@@ -67,8 +67,8 @@ class CatalogueRead:
 class Restored:
     """The first input: instances that lpar and the memory file agree on, and ends that happened meanwhile.
 
-    ``instances`` hold pids and states; ``ended`` maps numbers of instances to wait statuses; ``next_number`` is for
-    a srcmstr that does not look after the processes of an earlier one (-B).
+    ``instances`` hold pids and states; ``ended`` maps numbers of instances to wait statuses; ``next_number`` is
+    above every number that was ever given, so that what is kept of an instance is never taken for another's.
     """
 
     instances: tuple[Instance, ...]
@@ -120,6 +120,7 @@ class Remember:
 
     instances: tuple[Instance, ...]
     results: tuple[Result, ...] = ()
+    next_number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +172,15 @@ class RunNotify:
 
 @dataclass(frozen=True, slots=True)
 class LogError:
-    """An error-log entry: SRC_SVKO, SRC_TRYX or SRC_RSTRT, with the wait status as symptom code."""
+    """An error-log entry: SRC_SVKO, SRC_TRYX or SRC_RSTRT, with the wait status as symptom code.
+
+    ``number`` is the instance's: a srcmstr that died before it could acknowledge an end sees it again.
+    """
 
     label: str
     subsystem: str
     status: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,25 @@ import json
 
 from srcctl.node.messages import Entry
 from srcctl.srcmstr.definitions import Definition
-from srcctl.srcmstr.exchange import Instance, Result, State
+from srcctl.srcmstr.exchange import Instance, Remember, Result, State
 
 
-def text(instances: tuple[Instance, ...], results: tuple[Result, ...]) -> str:
+def text(remember: Remember) -> str:
     """The memory file."""
     return json.dumps(
         {
             "instances": [
                 {"number": i.number, "name": i.definition.subsysname, "pid": i.pid, "state": i.state.value}
-                for i in instances
+                for i in remember.instances
             ],
-            "results": [[r.asker, r.number, r.name, r.pid, r.code] for r in results],
+            "results": [[r.asker, r.number, r.name, r.pid, r.code] for r in remember.results],
+            "next": remember.next_number,
         }
     ) + "\n"  # fmt: skip
 
 
-def read(path: str) -> tuple[dict[int, State], tuple[Result, ...]]:
-    """States by number of instance, and results; both empty if the file is missing or damaged."""
+def read(path: str) -> tuple[dict[int, State], tuple[Result, ...], int]:
+    """States by number of instance, results, the next number; nothing if the file is missing or damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
@@ -35,9 +36,9 @@ def read(path: str) -> tuple[dict[int, State], tuple[Result, ...]]:
             Result(str(asker), int(number), str(name), int(pid), int(code))
             for asker, number, name, pid, code in found["results"]
         )
+        return states, results, int(found["next"])
     except (OSError, ValueError, TypeError, KeyError):
-        return {}, ()
-    return states, results
+        return {}, (), 1
 
 
 def kept(instance: Instance) -> str:

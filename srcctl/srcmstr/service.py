@@ -103,18 +103,18 @@ class Shell:
 
     def _restored(self, table: messages.Table) -> exchange.Restored:
         """What lpar keeps (processes, ends) joined with what only srcmstr knows (stops requested, earlier answers)."""
+        states, results, next_number = memory.read(self.root.path(MEMORY_FILE))
         if not self._track:
             for entry in table.entries:
                 if entry.ended:
                     self._tell_lpar(messages.Acknowledge(entry.instance))
-            return exchange.Restored((), next_number=max((e.instance + 1 for e in table.entries), default=1))
-        states, results = memory.read(self.root.path(MEMORY_FILE))
+            return exchange.Restored((), next_number=max(next_number, *(e.instance + 1 for e in table.entries), 1))
         instances, ended = [], []
         for entry in table.entries:
             instances.append(memory.instance(entry, states.get(entry.instance)))
             if entry.ended:
                 ended.append((entry.instance, entry.status))
-        return exchange.Restored(tuple(instances), tuple(ended), results)
+        return exchange.Restored(tuple(instances), tuple(ended), results, next_number)
 
     def _read_catalogue(self) -> None:
         """Read the classes again if their files changed; a damaged class leaves the last good one in force."""
@@ -190,8 +190,8 @@ class Shell:
 
     def _execute(self, effect: exchange.Effect) -> None:
         match effect:
-            case exchange.Remember(instances, results):
-                self._remember(instances, results)
+            case exchange.Remember():
+                self._remember(effect)
             case exchange.StartProcess(instance):
                 self._start(instance)
             case exchange.SignalProcess(number, which, tree):
@@ -206,7 +206,7 @@ class Shell:
                     self._send(path, packets.encode_reply(reply))
             case exchange.RunNotify(method, subsystem, group):
                 self._notify(method, subsystem, group)
-            case exchange.LogError(label, subsystem, status):
+            case exchange.LogError(label, subsystem, status, number):
                 details = (
                     ("SYMPTOM CODE", f"{status:>12}"),
                     ("SOFTWARE ERROR CODE", f"{SOFTWARE_ERROR[label]:>12}"),
@@ -214,13 +214,14 @@ class Shell:
                     ("DETECTING MODULE", "'srchevn.c'@line:'350'"),
                     ("FAILING MODULE", subsystem),
                 )
-                log_entry(self.root, label, "SRC", details)
+                once = f"{self.root.identity.boot_id} {number}"
+                log_entry(self.root, label, "SRC", details, once=once)
             case exchange.Console(text):
                 self._console(text)
 
-    def _remember(self, instances: tuple[exchange.Instance, ...], results: tuple[exchange.Result, ...]) -> None:
+    def _remember(self, effect: exchange.Remember) -> None:
         try:
-            replace_file(self.root.path(MEMORY_FILE), memory.text(instances, results).encode(), 0o600)
+            replace_file(self.root.path(MEMORY_FILE), memory.text(effect).encode(), 0o600)
             if not os.path.exists(self.root.path(WATCH_FILE)):
                 replace_file(self.root.path(WATCH_FILE), b"", 0o600)
         except OSError as error:

@@ -391,6 +391,32 @@ def test_kill_everything_is_refused_in_a_node(machine: Machine) -> None:
     assert machine.run("sh", "-c", "sleep 99 & kill -9 $!; wait $!; echo $?").stdout == "137\n"
 
 
+def test_a_subsystem_ends_with_all_that_descends_from_it(machine: Machine) -> None:
+    daemon = machine.start(1, "/usr/sbin/standd", "tree", "/var/adm/SRC/tree")
+    other = machine.start(2, "/usr/sbin/standd")
+    file = Path(machine.root.path("/var/adm/SRC/tree"))
+    wait_for(lambda: file.exists() and file.read_text().count("\n") == 3, "the tree is there")
+    family = [int(line) for line in file.read_text().split()]
+    assert all(alive(pid) for pid in family)
+    os.kill(daemon, signal.SIGKILL)
+    wait_for(lambda: any(m.get("type") == "ended" for m in machine.heard()), "lpar tells of the end")
+    assert [pid for pid in family if alive(pid)] == [], "nothing of it is left when the end is told"
+    assert alive(other)
+
+
+def test_a_process_that_has_the_pid_of_another_now_is_not_signalled() -> None:
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        began = processes.start_time(bystander.pid)
+        processes.send_exactly(bystander.pid, began - 1, signal.SIGKILL)
+        assert bystander.poll() is None
+        processes.send_exactly(bystander.pid, began, signal.SIGKILL)
+        assert bystander.wait(10) == -signal.SIGKILL
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
 def test_shutdown_stops_in_order(machine: Machine) -> None:
     script = Path(machine.root.path("/etc/rc.shutdown"))
     script.write_text("#!/bin/sh\necho cancelled; exit 1\n")

@@ -1,0 +1,127 @@
+"""The processes of subsystems: started, signalled and ended for srcmstr, each with all that descends from it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from srcctl.node import messages, processes, spawn
+from srcctl.node.root import NodeRoot
+from srcctl.node.table import Instance, ProcessTable
+
+TREE_ROUNDS: Final = 100
+"""Generations of orphans that an ended subsystem may leave."""
+KILL_PATIENCE: Final = 0.5
+"""Seconds for killed orphans to be gone; the kernel needs a fraction of a millisecond."""
+
+
+class Subsystems:
+    """Subsystems as lpar sees them: instances of a table, and their process trees.
+
+    Args:
+        root: the node's file tree.
+        environment: what every process of the node starts with.
+        tell: takes what srcmstr has to know.
+    """
+
+    def __init__(
+        self, root: NodeRoot, environment: Mapping[str, str], tell: Callable[[messages.FromLpar], None]
+    ) -> None:
+        self.root = root
+        self.environment = environment
+        self.entries: Mapping[str, spawn.EntryPoint] = {}
+        """Programs that are forked, not executed, by product path."""
+        self.table = ProcessTable()
+        self._tell = tell
+
+    def start(self, start: messages.Start, descriptor: int) -> None:
+        """Make the process that srcmstr asks for; it learns what came of it."""
+        if self.table.known(start.instance):
+            self._tell(messages.StartFailed(start.instance, errno.EEXIST))
+            return
+        stdin: str | int = start.standin
+        if start.socket:
+            stdin = descriptor if descriptor >= 0 else "/dev/null"
+        request = spawn.Request(
+            start.path,
+            tuple(start.arguments),
+            {**self.environment, **start.environment},
+            stdin,
+            start.standout,
+            start.standerr,
+            uid=start.uid,
+            nice=start.nice,
+            instance=start.instance,
+        )
+        try:
+            entry = self.entries.get(start.path)
+            if entry is not None:
+                pid = spawn.fork_entry(self.root, request, entry)
+            else:
+                pid = spawn.fork_exec(self.root, request)
+        except OSError as error:
+            self._tell(messages.StartFailed(start.instance, error.errno or errno.ENOEXEC))
+            return
+        self.table.started(start.instance, pid, start.definition)
+        self._tell(messages.Started(start.instance, pid))
+
+    def signal(self, request: messages.Signal) -> None:
+        """Signal an instance; one that has ended is none, whoever has its pid now."""
+        entry = self.table.running(request.instance)
+        if entry is None:
+            return
+        if request.tree:
+            for pid in processes.tree(entry.pid) - {entry.pid}:
+                processes.send_exactly(pid, processes.start_time(pid), request.signal)
+        # It was not reaped yet, so the pid is nobody else's.
+        with contextlib.suppress(OSError):
+            os.kill(entry.pid, request.signal)
+
+    def ended(self, pid: int, status: int, known: set[int]) -> bool:
+        """A process was reaped; returns False if it was no subsystem.
+
+        Args:
+            pid: the process.
+            status: its wait status.
+            known: the children of this process that it started itself.
+        """
+        entry = self.table.ended(pid, status)
+        if entry is None:
+            return False
+        # First, so that a successor finds no port taken and no file held.
+        self._end_tree(entry, known | self.table.pids())
+        self._tell(messages.Ended(entry.instance, status))
+        return True
+
+    def _end_tree(self, entry: Instance, known: set[int]) -> None:
+        """Kill what an ended subsystem left: orphans became children of this process, the only subreaper.
+
+        A round finds those that the killed ones have left in their turn.
+        """
+        for _ in range(TREE_ROUNDS):
+            orphans = [pid for pid in processes.children_of_this_process() if pid not in known]
+            mine = [pid for pid in orphans if _belongs(pid, entry)]
+            if not mine:
+                return
+            victims = processes.descendants(mine, processes.parents())
+            for pid, began in [(pid, processes.start_time(pid)) for pid in victims]:
+                processes.send_exactly(pid, began, signal.SIGKILL)
+            _reap(mine)
+
+
+def _belongs(pid: int, entry: Instance) -> bool:
+    return processes.instance_of(pid) == entry.instance or processes.session_of(pid) == entry.pid
+
+
+def _reap(pids: list[int]) -> None:
+    """Wait for killed orphans, so that the next look does not find them again."""
+    deadline = time.monotonic() + KILL_PATIENCE
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
+                time.sleep(0.0002)
