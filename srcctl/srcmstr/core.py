@@ -132,9 +132,16 @@ class SystemResourceController:
         environment: tuple[tuple[str, str], ...],
         asker: str = "",
         abnormal_ends: tuple[int, ...] = (),
+        replaces: int = 0,
     ) -> list[Effect]:
         instance = Instance(
-            self._next_number, definition, arguments, environment, asker=asker, abnormal_ends=abnormal_ends
+            self._next_number,
+            definition,
+            arguments,
+            environment,
+            asker=asker,
+            abnormal_ends=abnormal_ends,
+            replaces=replaces,
         )
         self._next_number += 1
         self.instances[instance.number] = instance
@@ -192,15 +199,26 @@ class SystemResourceController:
         ends = (*(at for at in instance.abnormal_ends if now - at <= definition.waittime * SECOND), now)
         if definition.action == RESPAWN and len(ends) <= RESTARTS_MAX:
             return [
-                *self._launch(definition, instance.arguments, instance.environment, abnormal_ends=ends),
-                Acknowledge(number),
+                *self._restart(instance, ends),
                 LogError("SRC_RSTRT", definition.subsysname, status, number),
                 Console(
                     f"0513-017 The {definition.subsysname} Subsystem ended abnormally.\nSRC will try and restart it."
                 ),
+                Acknowledge(number),
             ]
         label = "SRC_TRYX" if definition.action == RESPAWN else "SRC_SVKO"
         return [*self._give_up(instance, label, status), self._remember(), Acknowledge(number)]
+
+    def _restart(self, instance: Instance, ends: tuple[int, ...]) -> list[Effect]:
+        if any(other.replaces == instance.number for other in self.instances.values()):
+            return [self._remember()]  # by a srcmstr that died before it could acknowledge the end
+        return self._launch(
+            instance.definition,
+            instance.arguments,
+            instance.environment,
+            abnormal_ends=ends,
+            replaces=instance.number,
+        )
 
     def _give_up(self, instance: Instance, label: str, status: int) -> list[Effect]:
         definition = instance.definition

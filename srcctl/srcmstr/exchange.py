@@ -26,7 +26,11 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A process of a subsystem. ``asker`` is the return address of the request that started it."""
+    """A process of a subsystem.
+
+    ``asker`` is the return address of the request that started it; ``replaces`` is the number of the instance whose
+    abnormal end it is the restart of: a srcmstr that sees that end again restarts nothing twice.
+    """
 
     number: int
     definition: Definition
@@ -37,6 +41,7 @@ class Instance:
     asker: str = ""
     abnormal_ends: tuple[int, ...] = ()
     kill_at: int | None = None
+    replaces: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def kept(instance: Instance) -> str:
             "environment": instance.environment,
             "asker": instance.asker,
             "abnormal_ends": instance.abnormal_ends,
+            "replaces": instance.replaces,
         }
     )
 
@@ -73,4 +74,5 @@ def instance(entry: Entry, state: State | None) -> Instance:
         entry.pid,
         str(values["asker"]),
         tuple(values["abnormal_ends"]),
+        replaces=int(values["replaces"]),
     )

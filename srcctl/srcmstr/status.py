@@ -13,8 +13,7 @@ TITLE = StatusCode(objname="Subsystem", objtext=f"{'Group':<16} {'PID':<12}")
 """The title line, the first statcode of a short status."""
 
 _CODES = {
-    # A process that is about to exist is none that an administrator could tell from an active one (inferred).
-    State.STARTING: packets.ACTIVE,
+    State.STARTING: packets.STARTING,
     State.ACTIVE: packets.ACTIVE,
     State.STOPPING: packets.STOPPING,
     State.WARNED: packets.WARNED,

@@ -165,7 +165,11 @@ class SrcNode:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             instances = list(self.shell.machine.instances.values())
-            ending = any(i.state in (State.STOPPING, State.WARNED) for i in instances if i.definition.path not in STAYS)
+            ending = any(
+                i.state in (State.STARTING, State.STOPPING, State.WARNED)
+                for i in instances
+                if i.definition.path not in STAYS
+            )
             if not ending and {i.number for i in instances} == set(self.lpar.started):
                 return
             time.sleep(0.001)
