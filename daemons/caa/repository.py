@@ -87,6 +87,10 @@ class RepositoryDisk:
         """Release the disk."""
         self._disk.close()
 
+    def lock(self) -> bool:
+        """Take the lock under which a configuration is stored and committed, until ``close``; False: another has it."""
+        return self._disk.reserve()
+
     def is_repository(self) -> bool:
         """Whether a cluster lives here."""
         return self._disk.read(0, len(REPOSITORY_MAGIC)) == REPOSITORY_MAGIC

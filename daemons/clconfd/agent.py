@@ -6,38 +6,53 @@ when the node missed one.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import sys
+import time
+from collections.abc import Iterator
 
 import msgspec
 
 from daemons.caa import client as caa
 from daemons.clconfd import collector, corrections
-from daemons.cluster.synchronization import (
-    ArchiveError,
-    install,
-    installed_generation,
-    release_stage,
-    staging_path,
-)
+from daemons.clstrmgr import client as manager
+from daemons.cluster.configuration import CLASSES, DCD, SEEDED_CLASSES
+from daemons.cluster.synchronization import ArchiveError, Locked, install, installed_generation, staging
+from daemons.cluster.synchronization.repair import Copy, Repair, decide
+from daemons.runtime.log import DaemonLog
+from daemons.runtime.scale import Scale
 from srcctl.commands.options import usage
-from srcctl.node.root import NodeRoot, replace_file
-from srcctl.odm import OdmError
+from srcctl.node.root import NodeRoot
+from srcctl.odm import OdmError, Repository
 
-USAGE = "Usage: cl_config stage GENERATION DISK | install | unstage | facts [FILE ...] | correct KIND [ARGUMENT ...]"
+USAGE = (
+    "Usage: cl_config lock OWNER GENERATION | stage GENERATION DISK | install | unlock | forget | facts [FILE ...] | "
+    "correct KIND [ARGUMENT ...] | note error|passed LINE"
+)
+
+
+CLUTILS_LOG = "/var/hacmp/log/clutils.log"
+INSTALL_FILE = "/etc/es/objrepos/.installing"
+LOCKED = 3
+"""The exit code of ``cl_config lock`` when another synchronization has the lock."""
 
 
 def stage(root: NodeRoot, generation: int, disk: str) -> None:
-    """Read the archive of a generation that is about to be committed and keep it.
+    """Read the archive of a generation that is about to be committed into the staging directory.
 
     Raises:
-        caa.RepositoryError: it is not whole.
-        OSError: the disk or this node's own cannot be used.
+        caa.RepositoryError: it is not whole, or the lock is gone.
+        ArchiveError, OdmError, OSError: the disk or this node's own cannot be used.
     """
-    repository = caa.RepositoryDisk(root.identity.lab, disk)
-    archive = repository.read_staged(generation)
+    held = staging.read(root)
+    if held is None or held.generation != generation:
+        raise caa.RepositoryError("the lock was released meanwhile")
+    archive = caa.RepositoryDisk(root.identity.lab, disk).read_staged(generation)
     if archive is None:
         raise caa.RepositoryError(f"the archive of generation {generation} on {disk} is not whole")
-    replace_file(staging_path(root, generation), archive, 0o600)
+    staging.stage(root, archive)
 
 
 def install_committed(root: NodeRoot) -> int:
@@ -47,27 +62,91 @@ def install_committed(root: NodeRoot) -> int:
         caa.CaaError: CAA is not active.
         caa.RepositoryError, ArchiveError, OdmError, OSError: it cannot be installed now.
     """
-    repository = caa.repository(root)
-    commit = repository.read_commit()
-    if commit is None:
-        return 0
-    if installed_generation(root) != commit.generation:
-        archive = repository.read_archive(commit)
-        if archive is None:
-            raise caa.RepositoryError(f"the archive of generation {commit.generation} is not whole")
-        install(root, archive, commit.generation)
-    release_stage(root)
-    return commit.generation
+    with _installing(root):
+        repository = caa.repository(root)
+        commit = repository.read_commit()
+        if commit is None:
+            return 0
+        if installed_generation(root) != commit.generation:
+            archive = repository.read_archive(commit)
+            if archive is None:
+                raise caa.RepositoryError(f"the archive of generation {commit.generation} is not whole")
+            install(root, archive, commit.generation)
+        return commit.generation
+
+
+@contextlib.contextmanager
+def _installing(root: NodeRoot) -> Iterator[None]:
+    """One installation at a time: clconfd, a synchronization and a start of services may want the same at once."""
+    descriptor = os.open(root.path(INSTALL_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def bring_in_step(root: NodeRoot) -> int:
+    """Do what ``repair.decide`` says; returns the generation that this node has now, 0 for none.
+
+    Raises:
+        caa.CaaError: CAA is not active.
+        caa.RepositoryError, ArchiveError, OdmError, OSError: it cannot be done now.
+    """
+    commit = caa.repository(root).read_commit()
+    committed = commit.generation if commit is not None else 0
+    held = staging.read(root)
+    if held is None:
+        own = Copy(installed_generation(root))
+    else:
+        age = (time.time() - held.since) * Scale(root.identity.speed).speed
+        own = Copy(installed_generation(root), max(1, held.generation), age)
+    match decide(own, committed, services_active(root)):
+        case Repair.INSTALL:
+            return install_committed(root)
+        case Repair.UNLOCK:
+            staging.release(root)
+    return committed
+
+
+def services_active(root: NodeRoot) -> bool:
+    """Whether this node takes part in a running cluster."""
+    try:
+        return bool(manager.query_state(root).members)
+    except manager.ManagerUnreachable:
+        return False
 
 
 def tell_manager(root: NodeRoot) -> None:
     """Have the cluster manager read the configuration again; one that does not run reads it when it starts."""
-    from daemons.clstrmgr import client
-
     try:
-        client.reload_configuration(root=root)
-    except (client.ManagerUnreachable, client.Refused, TimeoutError):
+        manager.reload_configuration(root=root)
+    except (manager.ManagerUnreachable, manager.Refused, TimeoutError):
         pass
+
+
+def note(root: NodeRoot, line: str, failed: bool) -> None:
+    """A line of clutils.log about an automatic verification; one that failed is broadcast."""
+    DaemonLog(root.path(CLUTILS_LOG), stamp="").write(line)
+    if failed:
+        try:
+            with open(root.path("/dev/console"), "a", encoding="utf-8") as file:
+                file.write(f"\nBroadcast message from root@{root.identity.node}:\n\n{line}\n")
+        except OSError:
+            pass
+
+
+def forget(root: NodeRoot) -> None:
+    """This node was taken out of the cluster: it has no configuration any more.
+
+    Raises:
+        OdmError, OSError: its object classes cannot be written.
+    """
+    repository = Repository(root, DCD)
+    for name in CLASSES:
+        if name not in SEEDED_CLASSES:
+            repository.delete(name)
+    staging.release(root)
 
 
 def cl_config(argv: list[str]) -> int:
@@ -78,17 +157,27 @@ def cl_config(argv: list[str]) -> int:
         match words:
             case ["stage", generation, disk] if generation.isdigit():
                 stage(root, int(generation), disk)
+            case ["lock", owner, generation] if generation.isdigit():
+                staging.lock(root, owner, int(generation))
             case ["install"]:
                 print(install_committed(root))
                 tell_manager(root)
-            case ["unstage"]:
-                release_stage(root)
+            case ["unlock"]:
+                staging.release(root)
+            case ["forget"]:
+                forget(root)
+                tell_manager(root)
             case ["facts", *files]:
                 print(msgspec.json.encode(collector.collect(root, files)).decode())
+            case ["note", result, line]:
+                note(root, line, result == "error")
             case ["correct", kind, *arguments]:
                 corrections.correct(root, kind, arguments)
             case _:
                 return usage(USAGE)
+    except Locked as error:
+        sys.stderr.write(f"cl_config: {error} has the lock\n")
+        return LOCKED
     except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, corrections.CorrectionFailed) as error:
         sys.stderr.write(f"cl_config: {error}\n")
         return 1

@@ -2,7 +2,7 @@
 
 Every ten product minutes (and at start and on a refresh) the node's configuration is compared with the committed one
 and installed if it is behind. The /var file system is measured every ``interval`` and reported while it is above its
-threshold.
+threshold. On the node that is to verify the cluster automatically, verification is run once in 24 product hours.
 """
 
 from __future__ import annotations
@@ -34,7 +34,26 @@ class Measured:
     used: int
 
 
-Input: TypeAlias = Wake | InStep | Measured | Tick
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Input: automatic verification as the configuration has it.
+
+    ``plan`` says what it was made from: the same one again changes nothing. ``at`` is the time of the next run on this
+    node in microseconds, None if another node verifies or nobody does.
+    """
+
+    plan: str
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Input: the answer to ``Verify``; ``error`` says how the run ended if not well."""
+
+    error: str = ""
+
+
+Input: TypeAlias = Wake | InStep | Measured | Planned | Verified | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +80,18 @@ class ReportVar:
 
 
 @dataclass(frozen=True, slots=True)
+class Verify:
+    """Effect: run automatic verification; exactly one ``Verified`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Effect: a line of the log."""
 
     text: str
 
 
-Effect: TypeAlias = BringInStep | TellManager | MeasureVar | ReportVar | Log
+Effect: TypeAlias = BringInStep | TellManager | MeasureVar | ReportVar | Verify | Log
 
 
 class ConfigurationDaemon:
@@ -78,9 +102,10 @@ class ConfigurationDaemon:
         wake_us: microseconds between comparisons.
         interval_us: microseconds between measurements of /var.
         threshold: percent above which /var is reported.
+        day_us: microseconds between two automatic verifications.
     """
 
-    def __init__(self, generation: int, wake_us: int, interval_us: int, threshold: int) -> None:
+    def __init__(self, generation: int, wake_us: int, interval_us: int, threshold: int, day_us: int) -> None:
         self.generation = generation
         self.threshold = threshold
         self.percent: int | None = None
@@ -88,9 +113,18 @@ class ConfigurationDaemon:
         self._wake_us, self._interval_us = wake_us, interval_us
         self._wake_at = self._measure_at = 0
         self._busy = self._again = False
+        self._day_us = day_us
+        self._plan = ""
+        self.verify_at: int | None = None
+        self._verifying = False
 
     def next_deadline(self) -> int | None:
-        return self._measure_at if self._busy else min(self._wake_at, self._measure_at)
+        times = [self._measure_at]
+        if not self._busy:
+            times.append(self._wake_at)
+        if self.verify_at is not None and not self._verifying:
+            times.append(self.verify_at)
+        return min(times)
 
     def describe(self) -> dict[str, object]:
         return {"generation": self.generation, "percent": self.percent, "error": self.error, "busy": self._busy}
@@ -104,6 +138,11 @@ class ConfigurationDaemon:
                     effects.append(MeasureVar())
                 if now >= self._wake_at and not self._busy:
                     effects += self._look(now)
+                if self.verify_at is not None and now >= self.verify_at and not self._verifying:
+                    self._verifying = True
+                    # Runs that were missed (the node was suspended) are not made up for.
+                    self.verify_at += (1 + (now - self.verify_at) // self._day_us) * self._day_us
+                    effects.append(Verify())
                 return effects
             case Wake():
                 if self._busy:
@@ -112,6 +151,13 @@ class ConfigurationDaemon:
                 return self._look(now)
             case InStep(generation, error):
                 return self._looked(now, generation, error)
+            case Planned(plan, at):
+                if plan != self._plan:
+                    self._plan, self.verify_at = plan, at
+                return []
+            case Verified(error):
+                self._verifying = False
+                return [Log(f"automatic verification: {error or 'completed normally'}")]
             case Measured(size, used):
                 if size <= 0:
                     return []

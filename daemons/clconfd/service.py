@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import getopt
+import time
 
 from daemons.caa import client as caa
-from daemons.clconfd import agent, core
+from daemons.clconfd import agent, core, schedule
+from daemons.cluster import configuration
 from daemons.cluster.synchronization import ArchiveError, installed_generation
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.pump import Pump
+from daemons.runtime.pump import Pump, monotonic_microseconds
 from srcctl.errlog import log_entry
-from srcctl.odm import OdmError
+from srcctl.odm import OdmError, Repository
 from srcctl.storage.filesystems import usage
 
 WAKE = 600.0
@@ -19,6 +21,7 @@ WAKE = 600.0
 THRESHOLD, INTERVAL = 75, 15
 """Defaults of -t (percent) and -i (product minutes)."""
 VAR = "/var"
+AUTOVERIFY = "/usr/es/sbin/cluster/diag/autoverify"
 RESOURCE = "CAA (for RSCT)"
 
 
@@ -31,8 +34,9 @@ class Clconfd(Daemon):
     async def start(self) -> None:
         threshold, interval = self._options()
         self.machine = core.ConfigurationDaemon(
-            installed_generation(self.root), self.scale.schedule(WAKE), self.scale.schedule(interval * 60.0), threshold
-        )
+            installed_generation(self.root), self.scale.schedule(WAKE), self.scale.schedule(interval * 60.0), threshold,
+            self.scale.schedule(schedule.DAY),
+        )  # fmt: skip
         self.interval = interval
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.log.write(f"started, {VAR} threshold {threshold} %, interval {interval} min")
@@ -81,12 +85,14 @@ class Clconfd(Daemon):
                 self.log.write(f"{VAR} is {percent} % full, threshold {threshold} %")
                 details = (("PERCENT FULL", f"{percent:>12}"), ("THRESHOLD", f"{threshold:>12}"))
                 log_entry(self.root, "CL_VAR_FULL", RESOURCE, details)
+            case core.Verify():
+                self.spawn(self._verify())
             case core.Log(text):
                 self.log.write(text)
 
     async def _bring_in_step(self) -> None:
         try:
-            generation = await asyncio.to_thread(agent.install_committed, self.root)
+            generation = await asyncio.to_thread(agent.bring_in_step, self.root)
         except caa.CaaError:
             # Without a cluster, or with CAA stopped, there is nothing to be in step with.
             self.pump.feed(core.InStep(self.machine.generation))
@@ -94,6 +100,37 @@ class Clconfd(Daemon):
             self.pump.feed(core.InStep(self.machine.generation, str(error)))
         else:
             self.pump.feed(core.InStep(generation or self.machine.generation))
+        await self._plan()
+
+    async def _plan(self) -> None:
+        """When this node verifies the cluster next, if it is the one that does."""
+        try:
+            c = await asyncio.to_thread(configuration.load, Repository(self.root, configuration.DCD))
+        except (OdmError, configuration.ConfigurationFault, OSError):
+            c = None
+        node = schedule.verifying_node(c) if c is not None else ""
+        hour = c.cluster.verification_hour if c is not None else 0
+        at = None
+        if node == self.identity.node:
+            now = time.localtime()
+            midnight = now.tm_hour * 3600.0 + now.tm_min * 60 + now.tm_sec
+            left = schedule.seconds_until(midnight, hour, self.identity.speed)
+            at = monotonic_microseconds() + round(left * 1_000_000)
+        self.pump.feed(core.Planned(f"{node} {hour}", at))
+
+    async def _verify(self) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.root.path(AUTOVERIFY),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            status = await process.wait()
+            error = "" if status == 0 else f"exit code {status}, see clverify.log"
+        except OSError as fault:
+            error = f"{AUTOVERIFY}: {fault.strerror}"
+        self.pump.feed(core.Verified(error))
 
     async def _measure(self) -> None:
         try:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 from daemons.caa import client as caa
 from daemons.caa import formation
-from daemons.clcomd import client as clcomd
-from daemons.clconfd import agent
-from daemons.clmgr import verify
+from daemons.clmgr import dare, verify
 from daemons.clmgr.errors import ClmgrError, invalid
 from daemons.clmgr.grammar import Request
 from daemons.cluster import configuration as configurations
@@ -21,23 +17,6 @@ from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
 
 FAILED = "cldare: Failures detected during verification. Please correct the errors and retry this command."
-INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
-
-
-def on_nodes(root: NodeRoot, nodes: list[str], arguments: list[str]) -> dict[str, tuple[int, str, str]]:
-    """Run cl_config on nodes at the same time: exit code, output and complaint of each (code -1: not reached)."""
-
-    def one(node: str) -> tuple[int, str, str]:
-        try:
-            result = clcomd.run(root, node, [verify.CL_CONFIG, *arguments])
-        except clcomd.ClcomdError as error:
-            return -1, "", str(error)
-        return result.status, result.out.decode(errors="replace"), result.err.decode(errors="replace").strip()
-
-    if len(nodes) == 1:
-        return {nodes[0]: one(nodes[0])}
-    with ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
-        return dict(zip(nodes, pool.map(one, nodes), strict=True))
 
 
 def options_of(request: Request) -> verify.Options:
@@ -93,6 +72,13 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: ver
     own = root.identity.node
     if c.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster.')
+    with dare.alone(root):
+        _synchronize(root, c, force, verification)
+    print("\nVerification has completed normally.")
+
+
+def _synchronize(root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None) -> None:
+    own = root.identity.node
     if verification is not None and verify.run(root, c, verification).errors and not force:
         sys.stdout.flush()
         raise ClmgrError(FAILED)
@@ -100,59 +86,19 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: ver
     if assigned != c:
         configurations.store(Repository(root, DCD), assigned, own)
     try:
-        disk = _membership(root, assigned)
-        _commit(root, assigned, disk)
+        dare.Dare(root, assigned, _repository(root, assigned)).run()
     except (caa.CaaError, caa.RepositoryError) as error:
         raise ClmgrError(str(error)) from None
     except OSError as error:
         raise ClmgrError(f"{error.filename or 'the repository disk'}: {error.strerror}.") from None
-    print("\nVerification has completed normally.")
 
 
-def _membership(root: NodeRoot, c: Configuration) -> str:
+def _repository(root: NodeRoot, c: Configuration) -> str:
     """The repository disk of the CAA cluster, which is made by the first synchronization."""
     status = caa.status(root)
     if status.membership is None:
         count = len(c.nodes)
-        print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.")
-        sys.stdout.flush()
+        print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.", flush=True)
         formation.make(root, c.cluster.name, [node.name for node in c.nodes], c.repository)
         return caa.status(root).disk
-    members = {node.name for node in status.membership.nodes}
-    wanted = {node.name for node in c.nodes}
-    for node in sorted(wanted - members):
-        formation.add_node(root, node)
-    for node in sorted(members - wanted):
-        formation.remove_node(root, node)
     return status.disk
-
-
-def _commit(root: NodeRoot, c: Configuration, disk: str) -> None:
-    own = root.identity.node
-    repository = caa.RepositoryDisk(root.identity.lab, disk)
-    before = repository.read_commit()
-    archive = synchronization.pack(Repository(root, DCD))
-    old = repository.read_archive(before) if before is not None else None
-    if before is not None and old is not None and synchronization.unpack(old) == synchronization.unpack(archive):
-        print("\ncldare: No changes detected in Cluster Topology or Resources.")
-    generation = (before.generation if before else 0) + 1
-    checksum = repository.store_archive(generation, archive)
-    print("\nCommitting any changes, as required, to all available nodes...")
-    sys.stdout.flush()
-    others = [node.name for node in c.nodes if node.name != own]
-    staged = on_nodes(root, others, ["stage", str(generation), disk]) if others else {}
-    refused = [node for node, (status, _, _) in staged.items() if status > 0]
-    if refused:
-        on_nodes(root, others, ["unstage"])
-        raise ClmgrError(f'node "{refused[0]}" cannot take the configuration: {staged[refused[0]][2]}')
-    for node in (node for node, (status, _, _) in staged.items() if status < 0):
-        print(f"WARNING: node {node} cannot be reached; its clconfd installs the configuration later.")
-    repository.commit(caa.Commit(generation, checksum, own, int(time.time())))
-    reached = [node for node, (status, _, _) in staged.items() if status == 0]
-    for node, (status, _, complaint) in (on_nodes(root, reached, ["install"]) if reached else {}).items():
-        print(INSTALLED % node)
-        if status:
-            print(f"WARNING: node {node} did not install the configuration yet: {complaint}")
-    agent.install_committed(root)
-    agent.tell_manager(root)
-    print(INSTALLED % own)

@@ -12,8 +12,10 @@ import msgspec
 
 from daemons.caa import client as caa
 from daemons.clcomd import client as clcomd
-from daemons.clconfd import collector
+from daemons.clconfd import agent, collector
 from daemons.clmgr.verification_record import Record
+from daemons.clstrmgr import client as manager
+from daemons.clstrmgr.messages import SystemEvent
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps
 from daemons.cluster.verification.applications import program
@@ -102,6 +104,29 @@ def note_automatic_run(root: NodeRoot, findings: list[Finding]) -> None:
     log.write(f"{time.ctime()}: automatic verification on node {root.identity.node}")
     for finding in findings:
         log.write(finding.line())
+
+
+def tell_all_nodes(root: NodeRoot, c: Configuration, outcome: Outcome) -> None:
+    """The result of the daily run goes into clutils.log of every node.
+
+    Errors are broadcast, and a running cluster runs a cluster_notify event.
+    """
+    own = root.identity.node
+    result = f"found {outcome.errors} error(s)" if outcome.errors else "completed normally"
+    line = f"{time.ctime()}: clver: Automatic cluster configuration verification on node {own} {result}"
+    for node in c.nodes:
+        if node.name == own:
+            agent.note(root, line, outcome.errors > 0)
+            continue
+        try:
+            clcomd.run(root, node.name, [CL_CONFIG, "note", "error" if outcome.errors else "passed", line])
+        except clcomd.ClcomdError:
+            continue
+    if outcome.errors:
+        try:
+            manager.ask(SystemEvent("verification_errors", f"{outcome.errors} error(s)"), root)
+        except (manager.ManagerUnreachable, manager.Refused, TimeoutError):
+            pass  # services are down: there is nobody to run an event
 
 
 # Data of the nodes.
@@ -264,4 +289,14 @@ def _carry_out(root: NodeRoot, correction: Correction) -> str:
     return result.err.decode(errors="replace").strip() or f"exit code {result.status}" if result.status else ""
 
 
-__all__ = ["AUTOVERIFY_LOG", "CL_CONFIG", "Options", "Outcome", "files_of", "nodes_down", "note_automatic_run", "run"]
+__all__ = [
+    "AUTOVERIFY_LOG",
+    "CL_CONFIG",
+    "Options",
+    "Outcome",
+    "files_of",
+    "nodes_down",
+    "note_automatic_run",
+    "run",
+    "tell_all_nodes",
+]

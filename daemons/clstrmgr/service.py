@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from daemons.clconfd import client as clconfd
 from daemons.clstrmgr import availability, messages
 from daemons.clstrmgr.activity import Settings
 from daemons.clstrmgr.core import ClusterManager
@@ -554,6 +555,9 @@ class ClusterManagerDaemon(Daemon):
 
     async def _start_services(self, connection: Connection, request: messages.StartServices) -> None:
         if not self.core.in_group and self.core.joining is None:
+            # A node that missed a synchronization is brought in step before it acts.
+            if complaint := await asyncio.to_thread(clconfd.bring_in_step, self.root):
+                self.log.write(f"the configuration may be an old one: {complaint}")
             self.reload()
             if self.core.configuration is not None:
                 try:

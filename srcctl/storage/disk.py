@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 
@@ -61,6 +62,17 @@ class Disk:
         while view:
             written = os.pwrite(descriptor, view, offset)
             view, offset = view[written:], offset + written
+
+    def reserve(self) -> bool:
+        """Take the disk for one writer until ``close``; False if another has it. It ends with the process.
+
+        Readers and whoever does not ask are not kept out: an agreement, as a cluster lock is.
+        """
+        try:
+            fcntl.flock(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     @property
     def size(self) -> int:

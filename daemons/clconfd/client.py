@@ -1,0 +1,26 @@
+"""What other daemons ask of clconfd's knowledge: that this node is on the committed configuration before it acts."""
+
+from __future__ import annotations
+
+from daemons.caa import client as caa
+from daemons.cluster.synchronization import ArchiveError
+from srcctl.node.root import NodeRoot
+from srcctl.odm import OdmError
+
+
+def bring_in_step(root: NodeRoot) -> str:
+    """Install the committed configuration if this node missed it; returns why that is not possible now, "" if it is.
+
+    Without a CAA cluster there is nothing to be in step with. Blocks; runs no event loop.
+    """
+    from daemons.clconfd import agent
+
+    try:
+        agent.bring_in_step(root)
+    except caa.CaaError:
+        return ""
+    except (caa.RepositoryError, ArchiveError, OdmError) as error:
+        return str(error)
+    except OSError as error:
+        return f"{error.filename or 'the repository disk'}: {error.strerror}"
+    return ""

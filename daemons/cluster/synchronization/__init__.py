@@ -1,0 +1,30 @@
+"""Synchronization: one configuration on every node, committed in one place.
+
+``session`` is the run on the node where the change was made, ``repair`` what every node does by itself; both are pure.
+``archive`` is what travels over the repository disk, ``staging`` a node's staging directory, which is the lock.
+"""
+
+from daemons.cluster.synchronization.archive import (
+    ArchiveError,
+    has_unsynchronized_changes,
+    install,
+    installed_generation,
+    localize,
+    pack,
+    unpack,
+)
+from daemons.cluster.synchronization.ids import assign_ids
+from daemons.cluster.synchronization.staging import Lock, Locked
+
+__all__ = [
+    "ArchiveError",
+    "Lock",
+    "Locked",
+    "assign_ids",
+    "has_unsynchronized_changes",
+    "install",
+    "installed_generation",
+    "localize",
+    "pack",
+    "unpack",
+]

@@ -1,0 +1,84 @@
+"""The archive of a configuration: packed from a node's object classes, unpacked and installed on every other."""
+
+from __future__ import annotations
+
+import json
+
+from daemons.cluster.configuration import CLASSES, DCD, OdmObject
+from srcctl.node.root import NodeRoot, replace_file
+from srcctl.odm import Repository
+
+GENERATION_FILE = "/etc/es/objrepos/.generation"
+"""The generation that this node has installed; written last, so that an interrupted installation is repeated."""
+
+
+class ArchiveError(Exception):
+    """The archive is no configuration; ``str()`` is one sentence."""
+
+
+def pack(repository: Repository) -> bytes:
+    """The archive of the configuration in a repository.
+
+    Raises:
+        OdmError: a class cannot be read.
+    """
+    return json.dumps({name: repository.get(name) for name in CLASSES}).encode()
+
+
+def unpack(archive: bytes) -> dict[str, list[OdmObject]]:
+    """The objects in an archive.
+
+    Raises:
+        ArchiveError: it is none.
+    """
+    try:
+        value = json.loads(archive)
+        # An archive that an earlier release wrote has fewer classes; what it does not know stays as it is here.
+        objects = {name: [dict(o) for o in value[name]] for name in CLASSES if name in value}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(f"the archive is no configuration: {error!r}") from None
+    if not objects.get("HACMPcluster") or "HACMPnode" not in objects:
+        raise ArchiveError("the archive has no cluster")
+    return objects
+
+
+def localize(objects: dict[str, list[OdmObject]], node: str) -> dict[str, list[OdmObject]]:
+    """The objects as a node has them: HACMPcluster names the local node."""
+    numbers = {str(o["name"]): int(o["node_id"]) for o in objects["HACMPnode"]}
+    cluster = {**objects["HACMPcluster"][0], "nodename": node, "handle": numbers.get(node, 0)}
+    return {**objects, "HACMPcluster": [cluster]}
+
+
+def install(root: NodeRoot, archive: bytes, generation: int) -> None:
+    """Make a committed configuration this node's own. May be repeated at will.
+
+    Raises:
+        ArchiveError, OdmError, OSError: it cannot; the generation file tells that it is still to be done.
+    """
+    repository = Repository(root, DCD)
+    for name, objects in localize(unpack(archive), root.identity.node).items():
+        if repository.get(name) != [repository.describe(name).complete(o) for o in objects]:
+            repository.replace_all(name, objects)
+    replace_file(root.path(GENERATION_FILE), f"{generation}\n".encode())
+
+
+def installed_generation(root: NodeRoot) -> int:
+    """The generation that this node has installed, 0 for none."""
+    try:
+        with open(root.path(GENERATION_FILE), encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def has_unsynchronized_changes(root: NodeRoot, committed: bytes | None) -> bool:
+    """Whether this node's configuration differs from the committed one.
+
+    Raises:
+        OdmError: a class cannot be read.
+    """
+    if committed is None:
+        return True
+    here = json.loads(pack(Repository(root, DCD)))
+    there = localize(unpack(committed), root.identity.node)
+    return bool(here != there)

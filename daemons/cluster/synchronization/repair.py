@@ -1,0 +1,51 @@
+"""What a node does about its copy of the configuration, by itself: a pure decision.
+
+It is taken by clconfd at start, on a refresh and every ten product minutes, and before cluster services start: a node
+is on the committed configuration before it next acts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+LOCK_LIFE = 600.0
+"""Product seconds after which the lock of a synchronization that never committed is given up: nobody holds one longer
+than seconds, so whoever took it was killed."""
+
+
+class Repair(Enum):
+    """What there is to do."""
+
+    NOTHING = "nothing"
+    INSTALL = "install"
+    """Roll forward: the committed generation becomes this node's own."""
+    UNLOCK = "unlock"
+    """Roll back: what was staged was never committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A node's copy: the generation that is installed (0: none), and the lock in its staging directory.
+
+    ``staged`` is the generation that the lock is about (0: no lock), ``lock_age`` product seconds since it was taken.
+    """
+
+    installed: int
+    staged: int = 0
+    lock_age: float = 0.0
+
+
+def decide(copy: Copy, committed: int, services: bool) -> Repair:
+    """What to do with a copy when ``committed`` (0: none) is the generation on the repository disk.
+
+    ``services`` says that cluster services run here: then the lock of a committed generation is the cluster manager's,
+    which takes what is staged, or leaves it for the administrator if that failed.
+    """
+    if committed and copy.installed != committed:
+        return Repair.INSTALL
+    if not copy.staged:
+        return Repair.NOTHING
+    if copy.staged > committed:
+        return Repair.UNLOCK if copy.lock_age >= LOCK_LIFE else Repair.NOTHING
+    return Repair.NOTHING if services else Repair.UNLOCK

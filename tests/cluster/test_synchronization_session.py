@@ -1,0 +1,240 @@
+"""Synchronization under kill -9: whoever dies when, every node ends on one configuration, the old or the new."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemons.cluster.synchronization import repair
+from daemons.cluster.synchronization import session as s
+from daemons.cluster.synchronization.repair import LOCK_LIFE, Copy, Repair, decide
+
+NODES = ("node1", "node2", "node3")
+
+
+@dataclass
+class Disk:
+    """The repository disk: the committed generation, and the two slots of archives."""
+
+    committed: int = 1
+    holder: object = None
+    slots: dict[int, tuple[int, str]] = field(default_factory=lambda: {1: (1, "old")})
+
+    def archive(self, generation: int) -> str | None:
+        found = self.slots.get(generation % 2)
+        return found[1] if found and found[0] == generation else None
+
+
+@dataclass
+class Node:
+    """A node: what it has installed, whether its classes are half written, its lock."""
+
+    installed: int = 1
+    content: str = "old"
+    torn: bool = False
+    lock: tuple[str, int] | None = None
+    lock_age: float = 0.0
+    reachable: bool = True
+
+    def install(self, disk: Disk, killed: bool) -> bool:
+        if self.installed == disk.committed:
+            return True
+        archive = disk.archive(disk.committed)
+        assert archive is not None, "the committed archive is always whole"
+        self.torn = True
+        if killed:
+            return False
+        self.content, self.torn, self.installed = archive, False, disk.committed
+        return True
+
+    def repair(self, disk: Disk, killed: bool = False) -> None:
+        copy = Copy(self.installed, self.lock[1] if self.lock else 0, self.lock_age)
+        match decide(copy, disk.committed, services=False):
+            case Repair.INSTALL:
+                self.install(disk, killed)
+            case Repair.UNLOCK:
+                self.lock = None
+
+
+class Synchronizer:
+    """A session on a node, one effect a turn; ``kill`` ends it between two effects."""
+
+    def __init__(self, name: str, content: str, disk: Disk, nodes: dict[str, Node], chance: random.Random) -> None:
+        self.name, self.content, self.disk, self.nodes, self.chance = name, content, disk, nodes, chance
+        self.session = s.Session()
+        self.effects = self.session.step(0, s.Begin(name, tuple(nodes), committed=disk.committed))
+        self.failed = ""
+
+    def turn(self) -> bool:
+        """Carry out the next effect; False when there is none left."""
+        if not self.effects:
+            return False
+        effect = self.effects.pop(0)
+        answer = self._execute(effect)
+        if answer is not None:
+            assert not self.effects, "what asks for an answer is the last effect of a step"
+            self.effects = self.session.step(0, answer)
+        return True
+
+    def _execute(self, effect: s.Effect) -> s.Input | None:
+        disk = self.disk
+        match effect:
+            case s.Request(what, names, generation):
+                return s.Answered(tuple((name, *self._ask(what, name, generation)) for name in names))
+            case s.StoreArchive(generation, after):
+                if disk.holder not in (None, self) or disk.committed != after:
+                    return s.Finished(s.OVERTAKEN)
+                disk.holder = self
+                disk.slots[generation % 2] = (generation, self.content)
+                return s.Finished()
+            case s.Commit(generation):
+                disk.committed = generation
+                return s.Finished()
+            case s.Fail(text, _):
+                self.failed = text
+                return None
+            case s.Warn():
+                return None
+            case _:
+                return s.Finished()
+
+    def _ask(self, what: str, name: str, generation: int) -> tuple[s.Answer, str]:
+        node = self.nodes[name]
+        if not node.reachable:
+            return s.Answer.UNREACHABLE, ""
+        match what:
+            case "lock":
+                if node.lock is not None and node.lock[0] != self.name:
+                    return s.Answer.LOCKED, ""
+                node.lock, node.lock_age = (self.name, generation), 0.0
+            case "unlock":
+                if node.lock is not None and node.lock[0] == self.name:
+                    node.lock = None
+            case "stage":
+                if self.disk.archive(generation) is None:
+                    return s.Answer.REFUSED, "not whole"
+            case "install":
+                if not node.install(self.disk, killed=self.chance.random() < 0.2):
+                    return s.Answer.UNREACHABLE, "killed"
+        return s.Answer.DONE, ""
+
+
+@given(st.integers(0, 2**32), st.integers(0, 25), st.integers(0, 25))
+def test_whoever_is_killed_when_every_node_ends_on_one_configuration(
+    seed: int, first_dies: int, second_dies: int
+) -> None:
+    chance = random.Random(seed)
+    disk, nodes = Disk(), {name: Node() for name in NODES}
+    sessions = [
+        (Synchronizer("node1", "first", disk, nodes, chance), first_dies),
+        (Synchronizer("node2", "second", disk, nodes, chance), second_dies),
+    ]
+    turns = {id(one): 0 for one, _ in sessions}
+    while sessions:
+        one, dies = chance.choice(sessions)
+        for name, node in nodes.items():
+            if chance.random() < 0.1 and name != one.name:
+                node.reachable = not node.reachable
+            if chance.random() < 0.1:
+                node.repair(disk, killed=chance.random() < 0.3)
+        turns[id(one)] += 1
+        if turns[id(one)] > dies or not one.turn():
+            sessions.remove((one, dies))
+            if disk.holder is one:
+                disk.holder = None
+        assert disk.archive(disk.committed) is not None
+    for node in nodes.values():
+        node.reachable, node.lock_age = True, LOCK_LIFE
+        node.repair(disk)
+        node.repair(disk)
+    assert {node.installed for node in nodes.values()} == {disk.committed}
+    assert {node.content for node in nodes.values()} == {disk.archive(disk.committed)}
+    assert not any(node.torn or node.lock for node in nodes.values())
+
+
+def play(answers: dict[str, object], **begin: object) -> tuple[list[s.Effect], s.Session]:
+    """Run a session; ``answers`` by phase: an error of a step, or {node: answer}."""
+    session, seen = s.Session(), []
+    effects = session.step(0, s.Begin("node1", NODES, **begin))  # type: ignore[arg-type]
+    while effects:
+        seen += effects
+        last = effects[-1]
+        if isinstance(last, s.Request):
+            special = answers.get(last.what, {})
+            assert isinstance(special, dict)
+            effects = session.step(
+                0, s.Answered(tuple((node, special.get(node, s.Answer.DONE), "why") for node in last.nodes))
+            )
+        elif isinstance(last, s.Warn | s.Fail):
+            break
+        else:
+            effects = session.step(0, s.Finished(str(answers.get(type(last).__name__, ""))))
+    return seen, session
+
+
+def test_all_steps_in_order() -> None:
+    seen, session = play({}, committed=4, active=frozenset({"node1"}), removed=("node9",))
+    assert seen == [
+        s.Request("lock", NODES, 5),
+        s.StoreArchive(5, 4),
+        s.Request("stage", NODES, 5),
+        s.ChangeMembers(),
+        s.Commit(5),
+        s.Request("install", NODES, 5),
+        s.Forget(("node9",)),
+        s.Activate(5),
+        s.Request("unlock", NODES, 5),
+    ]
+    assert session.phase is s.Phase.DONE
+    assert session.committed
+
+
+def test_a_node_that_is_off_is_passed_over_and_a_locked_one_ends_the_run() -> None:
+    seen, session = play({"lock": {"node2": s.Answer.UNREACHABLE}})
+    assert s.Warn("node node2 cannot be reached; its clconfd installs the configuration later.") in seen
+    assert s.Request("install", ("node1", "node3"), 1) in seen
+    seen, session = play({"lock": {"node2": s.Answer.LOCKED}})
+    assert seen[-2:] == [s.Request("unlock", ("node1", "node3"), 1), s.Fail(s.LOCKED)]
+    assert not session.committed
+    seen, _ = play({"lock": {"node1": s.Answer.UNREACHABLE}})
+    assert isinstance(seen[-1], s.Fail)
+
+
+def test_before_the_commit_everything_is_given_back() -> None:
+    for answers in (
+        {"StoreArchive": "disk"},
+        {"stage": {"node3": s.Answer.REFUSED}},
+        {"ChangeMembers": "x"},
+        {"Commit": "y"},
+    ):
+        seen, session = play(answers)  # type: ignore[arg-type]
+        assert isinstance(seen[-1], s.Fail)
+        assert not seen[-1].committed
+        assert seen[-2] == s.Request("unlock", NODES, 1)
+        assert not any(isinstance(effect, s.Request) and effect.what == "install" for effect in seen)
+        assert not session.committed
+
+
+def test_a_failed_reconfiguration_leaves_the_locks() -> None:
+    seen, _ = play({"Activate": "the event failed"}, active=frozenset(NODES))
+    assert seen[-1] == s.Fail("the event failed", committed=True)
+    assert not any(isinstance(effect, s.Request) and effect.what == "unlock" for effect in seen)
+
+
+def test_services_elsewhere_only_stop_a_synchronization() -> None:
+    seen, _ = play({}, active=frozenset({"node2"}))
+    assert isinstance(seen[0], s.Fail)
+    assert "active on other nodes" in seen[0].text
+
+
+def test_what_a_node_does_by_itself() -> None:
+    assert decide(Copy(3), 3, services=True) is Repair.NOTHING
+    assert decide(Copy(3), 4, services=True) is Repair.INSTALL
+    assert decide(Copy(3), 0, services=False) is Repair.NOTHING, "no synchronization yet"
+    assert decide(Copy(3, staged=4, lock_age=1), 3, services=False) is Repair.NOTHING, "it may go on any moment"
+    assert decide(Copy(3, staged=4, lock_age=repair.LOCK_LIFE), 3, services=True) is Repair.UNLOCK
+    assert decide(Copy(4, staged=4, lock_age=1), 4, services=False) is Repair.UNLOCK
+    assert decide(Copy(4, staged=4, lock_age=9e9), 4, services=True) is Repair.NOTHING, "the cluster manager's"
