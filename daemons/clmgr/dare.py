@@ -88,24 +88,27 @@ class Dare:
         before = self._disk.read_commit()
         self._archive = synchronization.pack(Repository(self._root, DCD))
         old = self._disk.read_archive(before) if before is not None else None
-        if old is not None and synchronization.unpack(old) == synchronization.unpack(self._archive):
+        changed = old is None or synchronization.unpack(old) != synchronization.unpack(self._archive)
+        if not changed:
             print("\ncldare: No changes detected in Cluster Topology or Resources.")
-        elif old is not None:
+        elif before is not None:
             print("\ncldare: Detected changes to Cluster Topology or Resources.")
         print("\nCommitting any changes, as required, to all available nodes...", flush=True)
-        effects = self._session.step(0, self._begin(before.generation if before else 0))
+        effects = self._session.step(0, self._begin(before.generation if before else 0, changed))
         while effects:
             answer: core.Input | None = None
             for effect in effects:
                 answer = self._execute(effect)
             effects = self._session.step(0, answer) if answer is not None else []
 
-    def _begin(self, committed: int) -> core.Begin:
+    def _begin(self, committed: int, changed: bool) -> core.Begin:
         nodes = tuple(node.name for node in self._configuration.nodes)
         membership = caa.status(self._root).membership
         members = [node.name for node in membership.nodes] if membership is not None else []
         removed = tuple(name for name in members if name not in nodes)
-        return core.Begin(self._own, nodes, removed, committed, active_nodes(self._root, nodes))
+        # What did not change is nothing that a running cluster would have to take.
+        active = active_nodes(self._root, nodes) if changed else frozenset[str]()
+        return core.Begin(self._own, nodes, removed, committed, active)
 
     def _execute(self, effect: core.Effect) -> core.Input | None:
         match effect:
