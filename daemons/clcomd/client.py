@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -12,17 +13,23 @@ from typing import NamedTuple
 
 from daemons.clcomd.messages import (
     CHUNK,
+    INPUTS_MAX,
     SERVICE,
     Answer,
     Done,
     Ended,
+    Entry,
     File,
     Get,
     Input,
+    Look,
+    MakeDirectory,
     Output,
     Put,
     Request,
     Run,
+    SignalCommand,
+    Taken,
     answer_codec,
     request_codec,
 )
@@ -109,49 +116,65 @@ class Session:
         Raises:
             ClcomdError: the connection is lost.
         """
-        length = int.from_bytes(self._exactly(LENGTH_BYTES), "big")
-        if length > answer_codec.limit:
-            raise ClcomdError("the answer is too long")
-        try:
-            return answer_codec.decode(self._exactly(length))
-        except RemoteFault as fault:
-            raise ClcomdError(str(fault)) from None
+        while (answer := self._next()) is None:
+            self._fill()
+        return answer
 
     def run(
         self,
         request: Run,
         output: Callable[[int, bytes], None],
         stdin: int | None = None,
+        signals: int | None = None,
     ) -> int:
         """Run a command; ``output`` gets its streams piece by piece, ``stdin`` is a descriptor to read from.
+
+        ``signals`` is a descriptor from which numbers of signals for the command are read, a byte each. Input that the
+        command does not take keeps us from reading more of it, never from reading the command's output.
 
         Returns the exit code (128 plus the number of a signal).
 
         Raises:
             ClcomdError: the connection was lost; whether the command ran to its end is not known.
         """
-        self.send(request)
+        own, waiting, untaken = self._socket.fileno(), bytearray(request_codec.frame(request)), 0
         while True:
-            if stdin is not None and not self._buffer:
-                own = self._socket.fileno()
-                ready, _, _ = select.select([own, stdin], [], [])
-                if stdin in ready:
-                    data = os.read(stdin, CHUNK)
-                    self.send(Input(data))
-                    if not data:
-                        stdin = None
-                if own not in ready:
-                    continue
-            answer = self.receive()
-            match answer:
-                case Output(stream, data):
-                    output(stream, data)
-                case Ended(status):
-                    return status
-                case Done(error):
-                    raise ClcomdError(error or "the node answered nothing")
-                case File():
-                    raise ClcomdError("the node answered with a file")
+            while (answer := self._next()) is not None:
+                match answer:
+                    case Output(stream, data):
+                        output(stream, data)
+                    case Taken():
+                        untaken -= 1
+                    case Ended(status):
+                        return status
+                    case Done(error):
+                        raise ClcomdError(error or "the node answered nothing")
+                    case _:
+                        raise ClcomdError(f"the node answered with a {type(answer).__name__}")
+            readers = [own]
+            if stdin is not None and not waiting and untaken < INPUTS_MAX:
+                readers.append(stdin)
+            if signals is not None:
+                readers.append(signals)
+            ready, writable, _ = select.select(readers, [own] if waiting else [], [])
+            if stdin is not None and stdin in ready:
+                data = os.read(stdin, CHUNK)
+                waiting += request_codec.frame(Input(data))
+                untaken += 1
+                if not data:
+                    stdin = None
+            if signals is not None and signals in ready:
+                for number in os.read(signals, 64):
+                    waiting += request_codec.frame(SignalCommand(number))
+            try:
+                if own in writable:
+                    del waiting[: self._socket.send(waiting, socket.MSG_DONTWAIT)]
+            except BlockingIOError:
+                pass
+            except OSError:
+                waiting.clear()  # the node has gone, and may have said why
+            if own in ready:
+                self._fill()
 
     def put(self, source: str, target: str, preserve: bool = False) -> None:
         """Copy a local file to the node.
@@ -212,18 +235,67 @@ class Session:
                 pass
             raise
 
-    def _exactly(self, count: int) -> bytes:
+    def look(self, path: str, after: str = "") -> Entry:
+        """What a path of the node is.
+
+        Raises:
+            ClcomdError: the node is lost, or may not look.
+        """
+        self.send(Look(path, after))
+        answer = self.receive()
+        if not isinstance(answer, Entry):
+            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+        return answer
+
+    def names(self, path: str) -> list[str]:
+        """The names in a directory of the node, sorted.
+
+        Raises:
+            ClcomdError: see ``look``.
+        """
+        found: list[str] = []
+        while True:
+            entry = self.look(path, found[-1] if found else "")
+            found += entry.names
+            if not entry.more or not entry.names:
+                return found
+
+    def make_directory(self, path: str, mode: int) -> None:
+        """Make a directory on the node; one that is there gets the mode.
+
+        Raises:
+            ClcomdError: the node is lost or refuses.
+        """
+        self.send(MakeDirectory(path, mode))
+        answer = self.receive()
+        if not isinstance(answer, Done) or answer.error:
+            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+
+    def _fill(self) -> None:
         try:
-            while len(self._buffer) < count:
-                part = self._socket.recv(1 << 18)
-                if not part:
-                    raise ClcomdError("the connection was lost")
-                self._buffer += part
+            part = self._socket.recv(1 << 18)
         except OSError as error:
             raise ClcomdError(f"the connection was lost: {error.strerror}") from None
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return data
+        if not part:
+            raise ClcomdError("the connection was lost")
+        self._buffer += part
+
+    def _next(self) -> Answer | None:
+        """The next answer if it is here as a whole."""
+        if len(self._buffer) < LENGTH_BYTES:
+            return None
+        length = int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
+        if length > answer_codec.limit:
+            raise ClcomdError("the answer is too long")
+        end = LENGTH_BYTES + length
+        if len(self._buffer) < end:
+            return None
+        data = bytes(self._buffer[LENGTH_BYTES:end])
+        del self._buffer[:end]
+        try:
+            return answer_codec.decode(data)
+        except RemoteFault as fault:
+            raise ClcomdError(str(fault)) from None
 
 
 def _connect(root: NodeRoot, node: str) -> socket.socket:
@@ -270,24 +342,31 @@ def run(
         ClcomdError: the node cannot be reached, refuses, or was lost.
     """
     streams = {1: bytearray(), 2: bytearray()}
-    with Session(root, node, patience) as session:
-        if data:
-            read_end, write_end = os.pipe()
-            os.write(write_end, data[:65536])
-            os.close(write_end)
-            try:
-                status = session.run(
-                    Run(tuple(arguments), stdin=True), lambda stream, part: streams[stream].extend(part), read_end
-                )
-            finally:
-                os.close(read_end)
-        else:
-            status = session.run(Run(tuple(arguments)), lambda stream, part: streams[stream].extend(part))
+    source = None
+    if data:
+        source = os.memfd_create("stdin")
+        with os.fdopen(os.dup(source), "wb") as file:
+            file.write(data)
+        os.lseek(source, 0, os.SEEK_SET)
+    try:
+        with Session(root, node, patience) as session:
+            status = session.run(
+                Run(tuple(arguments), stdin=bool(data)), lambda stream, part: streams[stream].extend(part), source
+            )
+    finally:
+        if source is not None:
+            os.close(source)
     return Result(status, bytes(streams[1]), bytes(streams[2]))
+
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def stream(root: NodeRoot, node: str, request: Run, stdin: bool) -> int:
     """Run a command on a node with this process's own streams; returns its exit code.
+
+    Signals go to the command over there, whose end ends us; a second one of a kind ends us at once. When nobody reads
+    our output any more the command is ended, as by a pipe.
 
     Raises:
         ClcomdError: see ``run``.
@@ -298,5 +377,25 @@ def stream(root: NodeRoot, node: str, request: Run, stdin: bool) -> int:
         sinks[number].write(data)
         sinks[number].flush()
 
-    with Session(root, node) as session:
-        return session.run(request, output, sys.stdin.fileno() if stdin else None)
+    read_end, write_end = os.pipe()
+
+    def forward(number: int, frame: object) -> None:
+        os.write(write_end, bytes((number,)))
+        signal.signal(number, signal.SIG_DFL)
+
+    kept = {number: signal.signal(number, forward) for number in FORWARDED
+            if signal.getsignal(number) is not signal.SIG_IGN}  # fmt: skip
+    try:
+        with Session(root, node) as session:
+            return session.run(request, output, sys.stdin.fileno() if stdin else None, read_end)
+    except BrokenPipeError:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):
+            os.dup2(quiet, descriptor)
+        os.close(quiet)
+        return 128 + signal.SIGPIPE
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+        os.close(read_end)
+        os.close(write_end)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 
-from daemons.clcomd.client import ClcomdError, Session, run, stream
+from daemons.clcomd.client import ClcomdError, Result, run, stream
 from daemons.clcomd.messages import Run
-from srcctl.commands.options import usage
+from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 
 COMMUNICATION_ERROR = "Communication error, see logfile"
@@ -86,57 +84,56 @@ def clrexec(argv: list[str]) -> int:
     return _stream(words[0], Run((*function, *words[2:])), stdin=False)
 
 
+RCP_USAGE = "Usage: cl_rcp [-p] [-r] [node:]source [[node:]source ...] [node:]target"
+
+
 def cl_rcp(argv: list[str]) -> int:
-    """``cl_rcp [-p] source target``: copy a file; the remote side is ``node:/path``."""
-    words = argv[1:]
-    preserve = words[:1] == ["-p"]
-    if preserve:
-        words = words[1:]
-    if len(words) != 2:
-        return usage("Usage: cl_rcp [-p] [node:]source [node:]target")
-    root = NodeRoot.current()
-    source, target = (_place(word) for word in words)
+    """``cl_rcp [-p] [-r] source ... target``: copy files and trees; a place on a node is ``node:/path``."""
     try:
-        if source[0] and target[0]:
-            with tempfile.TemporaryDirectory() as folder:
-                between = os.path.join(folder, "file")
-                _copy(root, source, ("", between), preserve)
-                _copy(root, ("", between), target, preserve)
-        else:
-            _copy(root, source, target, preserve)
-    except ClcomdError as error:
+        options = parse(argv, "pr")
+    except UsageError as error:
         sys.stderr.write(f"cl_rcp: {error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"cl_rcp: {error.filename or words[0]}: {error.strerror}\n")
-        return 1
-    return 0
+        return usage(RCP_USAGE)
+    if len(options.operands) < 2:
+        return usage(RCP_USAGE)
+    # Not needed by the other commands, which start the faster.
+    from daemons.clcomd.copying import Copier, CopyError, Place
+
+    *sources, target = (Place.parse(word) for word in options.operands)
+    status = 0
+    with Copier(NodeRoot.current(), "p" in options, "r" in options) as copier:
+        try:
+            into = copier.is_directory(target)
+        except ClcomdError as error:
+            sys.stderr.write(f"cl_rcp: {target.node}: {error}\n")
+            return 1
+        if len(sources) > 1 and not into:
+            sys.stderr.write(f"cl_rcp: {target.path}: Not a directory\n")
+            return 1
+        for source in sources:
+            try:
+                copier.copy(source, target, into)
+            except (ClcomdError, CopyError) as error:
+                sys.stderr.write(f"cl_rcp: {error}\n")
+                status = 1
+            except OSError as error:
+                sys.stderr.write(f"cl_rcp: {error.filename or source.path}: {error.strerror}\n")
+                status = 1
+    return status
 
 
-def _place(word: str) -> tuple[str, str]:
-    node, mark, path = word.partition(":")
-    return (node, path) if mark and "/" not in node else ("", word)
-
-
-def _copy(root: NodeRoot, source: tuple[str, str], target: tuple[str, str], preserve: bool) -> None:
-    name = source[1].rpartition("/")[2]
-    if source[0]:
-        path = os.path.join(target[1], name) if os.path.isdir(target[1]) else target[1]
-        with Session(root, source[0]) as session:
-            session.get(source[1], path, preserve)
-    elif target[0]:
-        path = target[1] + name if target[1].endswith("/") else target[1]
-        with Session(root, target[0]) as session:
-            session.put(source[1], path, preserve)
-    else:
-        (shutil.copy2 if preserve else shutil.copy)(source[1], target[1])
+CLCMD_USAGE = "Usage: clcmd [-m node[,node ...]] command [argument ...]"
 
 
 def clcmd(argv: list[str]) -> int:
-    """``clcmd command ...``: run a command on every node of the CAA cluster, a block for each."""
-    command = argv[1:]
-    if not command:
-        return usage("Usage: clcmd command [argument ...]")
+    """``clcmd [-m nodes] command ...``: run a command on every node of the CAA cluster at once, a block for each."""
+    command, chosen = argv[1:], ""
+    if command[:1] == ["-m"] and len(command) > 2:
+        chosen, command = command[1], command[2:]
+    if not command or command[0].startswith("-"):
+        return usage(CLCMD_USAGE)
+    from concurrent.futures import ThreadPoolExecutor
+
     from daemons.caa import client as caa
 
     root = NodeRoot.current()
@@ -147,19 +144,31 @@ def clcmd(argv: list[str]) -> int:
     if membership is None:
         sys.stderr.write(f"clcmd: {caa.INACTIVE}\n")
         return 1
-    status, rule = 0, "-" * 31
-    for number, node in enumerate(membership.nodes):
-        print(f"{chr(10) if number else ''}{rule}\nNODE {node.name}\n{rule}")
-        sys.stdout.flush()
+    names = [node.name for node in membership.nodes]
+    for name in (wanted := [word for word in chosen.split(",") if word]):
+        if name not in names:
+            sys.stderr.write(f"clcmd: {name} is not a node of the cluster.\n")
+            return 1
+    names = wanted or names
+
+    def one(name: str) -> Result | None:
         try:
-            result = run(root, node.name, command)
+            return run(root, name, command)
         except ClcomdError:
-            sys.stderr.write(COMMUNICATION_ERROR + "\n")
-            status = status or TRANSPORT_FAILED
-            continue
-        sys.stdout.buffer.write(result.out)
-        sys.stdout.flush()
-        sys.stderr.buffer.write(result.err)
-        sys.stderr.flush()
-        status = status or result.status
+            return None
+
+    status, rule = 0, "-" * 31
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        # In the order of the nodes, each as soon as those before it are done.
+        for number, (name, result) in enumerate(zip(names, pool.map(one, names), strict=True)):
+            print(f"{chr(10) if number else ''}{rule}\nNODE {name}\n{rule}", flush=True)
+            if result is None:
+                sys.stderr.write(COMMUNICATION_ERROR + "\n")
+                status = status or TRANSPORT_FAILED
+                continue
+            sys.stdout.buffer.write(result.out)
+            sys.stdout.flush()
+            sys.stderr.buffer.write(result.err)
+            sys.stderr.flush()
+            status = status or result.status
     return status

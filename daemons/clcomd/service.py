@@ -14,21 +14,24 @@ import stat
 import time
 from collections.abc import Sequence
 
-from daemons.clcomd import access
+from daemons.clcomd import access, files
 from daemons.clcomd.messages import (
     CHUNK,
+    INPUTS_MAX,
     SERVICE,
     Answer,
     Done,
     Ended,
-    File,
     Get,
     Input,
+    Look,
+    MakeDirectory,
     Output,
     Put,
     Request,
     Run,
     SignalCommand,
+    Taken,
     answer_codec,
     request_codec,
 )
@@ -43,10 +46,13 @@ from srcctl.network.faults import Faults
 from srcctl.node.processes import outlived_by_children
 
 SESSIONS_MAX = 256
+KNOCKING_MAX = 256
+"""Connections that have not proven yet who they are."""
 STREAM_LIMIT = 4 << 20
 TRUSTED = ("/usr/es/sbin/cluster/", "/usr/sbin/cluster/", "/usr/sbin/clusterconf")
 """Commands that run as root; all others run without privileges."""
 UNPRIVILEGED = 65534
+DIAGNOSTICS = "/var/hacmp/clcomd/clcomddiag.log"
 TERMINATION_GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL for the command of a lost connection."""
 
@@ -71,9 +77,9 @@ class Clcomd(Daemon):
 
     async def start(self) -> None:
         self.log.stamp = "%Y-%m-%dT%H:%M:%S: "
-        self.diagnostics = DaemonLog(self.root.path("/var/hacmp/clcomd/clcomddiag.log"), stamp=self.log.stamp)
+        self.diagnostics = DaemonLog(self.root.path(DIAGNOSTICS), stamp=self.log.stamp)
         self.faults = Faults(self.identity.lab)
-        self.sessions = self.served = self.refused = 0
+        self.sessions = self.served = self.refused = self.knocking = 0
         self._read_access()
         self.setpriv = shutil.which("setpriv") if os.geteuid() == 0 else None
         self.separate_user = reachable_by_others(self.root.path("/"))
@@ -108,7 +114,11 @@ class Clcomd(Daemon):
         return None
 
     def long_status(self) -> str:
-        lines = [f"Sessions: {self.sessions}   served: {self.served}   refused: {self.refused}", "Access list:"]
+        lines = [
+            f"Sessions: {self.sessions}   served: {self.served}   refused: {self.refused}",
+            f"Logs: {self.log_file}, {DIAGNOSTICS}",
+            "Access list:",
+        ]
         return "\n".join([*lines, *(f" {address}" for address in sorted(self.access.addresses))])
 
     def _read_access(self) -> None:
@@ -122,8 +132,16 @@ class Clcomd(Daemon):
         peer = str((writer.get_extra_info("peername") or ("?",))[0])
         own = str((writer.get_extra_info("sockname") or ("?",))[0])
         connection = Connection(reader, writer, answer_codec, request_codec)
+        if self.knocking >= KNOCKING_MAX:
+            # Nobody is heard before he is known, and not too many unknown at once; they would end by themselves.
+            connection.close()
+            return
+        self.knocking += 1
         try:
-            name = await self._admit(reader, writer, peer)
+            try:
+                name = await self._admit(reader, writer, peer)
+            finally:
+                self.knocking -= 1
             self.log.write(f"ACCEPTED: {name or peer}->{self.identity.node}: {peer}->{own}")
             self.sessions += 1
             self.served += 1
@@ -181,9 +199,14 @@ class Clcomd(Daemon):
                 case Run():
                     await self._run(connection, request, name)
                 case Put():
-                    connection.send(Done(await self._put(reader, request)))
+                    connection.send(Done(await files.receive(self.root, reader, request)))
                 case Get(path):
-                    await self._get(connection, writer, path)
+                    if (refusal := await files.send(self.root, writer, path)) is not None:
+                        connection.send(refusal)
+                case Look():
+                    connection.send(files.look(self.root, request))
+                case MakeDirectory():
+                    connection.send(files.make_directory(self.root, request))
                 case Input() | SignalCommand():
                     pass  # a command that has ended already
             await connection.drain()
@@ -210,19 +233,22 @@ class Clcomd(Daemon):
             asyncio.ensure_future(self._pump(connection, 1, process.stdout)),
             asyncio.ensure_future(self._pump(connection, 2, process.stderr)),
         ]
-        listener = asyncio.ensure_future(self._listen(connection, process))
+        inputs = asyncio.Queue[bytes](INPUTS_MAX)
+        feeder = asyncio.ensure_future(self._feed(connection, process, inputs))
+        listener = asyncio.ensure_future(self._listen(connection, process, inputs))
         finished = asyncio.ensure_future(self._finish(process, pumps))
         try:
             await asyncio.wait((listener, finished), return_when=asyncio.FIRST_COMPLETED)
             if not finished.done():
                 listener.result()  # raises Closed: the client has gone, and so must the command
-        except Closed:
+        except (Closed, RemoteFault):
             await self._end(process, finished)
             raise
         finally:
-            if not listener.done():
-                listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            for task in (listener, feeder):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(listener, feeder, return_exceptions=True)
         connection.send(Ended(finished.result()))
 
     async def _finish(self, process: asyncio.subprocess.Process, pumps: Sequence[asyncio.Future[None]]) -> int:
@@ -249,19 +275,34 @@ class Clcomd(Daemon):
             except Closed:
                 pass  # the listener notices and ends the command
 
-    async def _listen(self, connection: Connection, process: asyncio.subprocess.Process) -> None:
-        """Input and signals for the running command; ends by Closed when the client goes away."""
+    async def _feed(
+        self, connection: Connection, process: asyncio.subprocess.Process, inputs: asyncio.Queue[bytes]
+    ) -> None:
+        """What the client sent goes into the command's standard input as fast as that takes it."""
         while True:
-            message = await connection.receive()
-            if isinstance(message, Input) and process.stdin is not None:
-                try:
-                    if message.data:
-                        process.stdin.write(message.data)
+            data = await inputs.get()
+            try:
+                if process.stdin is not None:
+                    if data:
+                        process.stdin.write(data)
                         await process.stdin.drain()
                     else:
                         process.stdin.close()
-                except (ConnectionError, RuntimeError):
-                    pass  # the command does not read any more
+            except (ConnectionError, RuntimeError):
+                pass  # the command does not read any more
+            connection.send(Taken())
+
+    async def _listen(
+        self, connection: Connection, process: asyncio.subprocess.Process, inputs: asyncio.Queue[bytes]
+    ) -> None:
+        """Input and signals for the running command; ends by Closed when the client goes away."""
+        while True:
+            message = await connection.receive()
+            if isinstance(message, Input):
+                try:
+                    inputs.put_nowait(message.data)
+                except asyncio.QueueFull:
+                    raise RemoteFault("more input than is taken") from None
             elif isinstance(message, SignalCommand) and 0 < message.number < 65:
                 try:
                     os.killpg(process.pid, message.number)
@@ -307,67 +348,6 @@ class Clcomd(Daemon):
             if directory and os.access(os.path.join(directory, program), os.X_OK):
                 return self.root.product_path(os.path.join(directory, program))
         return None
-
-    async def _put(self, reader: asyncio.StreamReader, request: Put) -> str:
-        target = self.root.path(request.path)
-        temporary = f"{target}.clcomd.{os.getpid()}.{id(request)}"
-        error, left = "", request.size
-        if not request.path.startswith("/"):
-            error = f"{request.path} is not an absolute path"
-        file = None
-        try:
-            if not error:
-                if os.path.isdir(target):
-                    error = f"{request.path} is a directory"
-                else:
-                    file = open(temporary, "wb")  # noqa: SIM115 - closed below, whatever happens
-        except OSError as fault:
-            error = f"{request.path}: {fault.strerror}"
-        try:
-            while left > 0:
-                data = await reader.read(min(left, STREAM_LIMIT))
-                if not data:
-                    raise Closed
-                left -= len(data)
-                if file is not None and not error:
-                    try:
-                        file.write(data)
-                    except OSError as fault:
-                        error = f"{request.path}: {fault.strerror}"
-            if file is not None and not error:
-                file.close()
-                os.chmod(temporary, request.mode & 0o7777)
-                if request.preserve:
-                    os.utime(temporary, ns=(request.modified_ns, request.modified_ns))
-                os.rename(temporary, target)
-        except OSError as fault:
-            error = f"{request.path}: {fault.strerror}"
-        finally:
-            if file is not None:
-                file.close()
-            try:
-                os.unlink(temporary)
-            except FileNotFoundError:
-                pass
-        return error
-
-    async def _get(self, connection: Connection, writer: asyncio.StreamWriter, path: str) -> None:
-        try:
-            if not path.startswith("/"):
-                raise OSError(22, "not an absolute path")
-            with open(self.root.path(path), "rb") as file:
-                status = os.fstat(file.fileno())
-                connection.send(File(status.st_size, status.st_mode & 0o7777, status.st_mtime_ns))
-                left = status.st_size
-                while left > 0:
-                    data = file.read(min(left, 1 << 20))
-                    if not data:
-                        raise Closed  # it became shorter: the client sees the connection end
-                    writer.write(data)
-                    await connection.drain()
-                    left -= len(data)
-        except OSError as error:
-            connection.send(Done(f"{path}: {error.strerror}"))
 
 
 def main(argv: list[str]) -> int:

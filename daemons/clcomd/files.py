@@ -1,0 +1,133 @@
+"""The files of a node in clcomd's hands: received and replaced in one step, sent by streaming, looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+
+from daemons.clcomd.messages import NAMES_MAX, Done, Entry, File, Look, MakeDirectory, Put, answer_codec
+from daemons.runtime.local import Closed
+from srcctl.node.root import NodeRoot
+
+PIECE = 1 << 20
+"""Bytes read or written at once."""
+NOT_ABSOLUTE = "is not an absolute path"
+
+
+async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) -> str:
+    """Take the bytes that follow a ``Put`` and replace the file; returns an error text.
+
+    The bytes are taken also when they cannot be kept, so that the connection can go on.
+
+    Raises:
+        Closed: the client went away; nothing was changed.
+    """
+    target = root.path(request.path)
+    temporary = f"{target}.clcomd.{os.getpid()}.{id(request)}"
+    error, left, descriptor = "", request.size, -1
+    try:
+        if not request.path.startswith("/"):
+            error = f"{request.path} {NOT_ABSOLUTE}"
+        elif os.path.isdir(target):
+            error = f"{request.path} is a directory"
+        else:
+            # Nobody else may read it before it has its mode.
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        error = f"{request.path}: {fault.strerror}"
+    try:
+        while left > 0:
+            data = await reader.read(min(left, PIECE))
+            if not data:
+                raise Closed
+            left -= len(data)
+            if not error:
+                try:
+                    view = memoryview(data)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+                except OSError as fault:
+                    error = f"{request.path}: {fault.strerror}"
+        if not error:
+            os.fchmod(descriptor, request.mode & 0o7777)
+            if request.preserve:
+                os.utime(descriptor, ns=(request.modified_ns, request.modified_ns))
+            os.rename(temporary, target)
+    except OSError as fault:
+        error = f"{request.path}: {fault.strerror}"
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+            try:
+                os.unlink(temporary)
+            except FileNotFoundError:
+                pass
+    return error
+
+
+async def send(root: NodeRoot, writer: asyncio.StreamWriter, path: str) -> Done | None:
+    """Send a file, announced by a ``File``; returns the refusal if it cannot be read.
+
+    Raises:
+        Closed: it became shorter meanwhile, so that the client must see the connection end.
+    """
+    if not path.startswith("/"):
+        return Done(f"{path} {NOT_ABSOLUTE}")
+    try:
+        # Not to hang on a pipe that somebody left there.
+        descriptor = os.open(root.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return Done(f"{path}: {error.strerror}")
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return Done(f"{path}: not a plain file")
+        announced = File(status.st_size, stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+        writer.write(answer_codec.frame(announced))
+        left = status.st_size
+        while left > 0:
+            data = os.read(descriptor, min(left, PIECE))
+            if not data:
+                raise Closed
+            writer.write(data)
+            await writer.drain()
+            left -= len(data)
+    except OSError:
+        raise Closed from None
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def look(root: NodeRoot, request: Look) -> Entry | Done:
+    """What a path is. Symbolic links are followed, as by rcp."""
+    if not request.path.startswith("/"):
+        return Done(f"{request.path} {NOT_ABSOLUTE}")
+    real = root.path(request.path)
+    try:
+        mode = os.stat(real).st_mode
+        if stat.S_ISREG(mode):
+            return Entry("file", stat.S_IMODE(mode))
+        if not stat.S_ISDIR(mode):
+            return Entry("other", stat.S_IMODE(mode))
+        names = sorted(name for name in os.listdir(real) if name > request.after)
+    except FileNotFoundError:
+        return Entry("")
+    except OSError as error:
+        return Done(f"{request.path}: {error.strerror}")
+    return Entry("directory", stat.S_IMODE(mode), tuple(names[:NAMES_MAX]), len(names) > NAMES_MAX)
+
+
+def make_directory(root: NodeRoot, request: MakeDirectory) -> Done:
+    """Make a directory, or set the mode of the one that is there."""
+    if not request.path.startswith("/"):
+        return Done(f"{request.path} {NOT_ABSOLUTE}")
+    real = root.path(request.path)
+    try:
+        if not os.path.isdir(real):
+            os.mkdir(real)
+        os.chmod(real, request.mode & 0o7777)
+    except OSError as error:
+        return Done(f"{request.path}: {error.strerror}")
+    return Done()

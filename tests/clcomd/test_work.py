@@ -1,0 +1,175 @@
+"""What clcomd does for those it trusts: streams in both directions, signals, trees of files, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemons.clcomd import client
+from daemons.clcomd.copying import Copier, CopyError, Place
+from daemons.clcomd.messages import INPUTS_MAX, Input, Run, Taken
+
+MEGABYTES = os.urandom(1 << 20) * 24
+
+
+def command(pair, *words: str, **options: object) -> subprocess.Popen[bytes]:  # type: ignore[no-untyped-def]
+    """A client's command as a process of its own, as on node1."""
+    first = pair[0]
+    code = f"import sys; from daemons.clcomd.commands import {words[0]}; sys.exit({words[0]}(sys.argv[1:]))"
+    environment = {**os.environ, "HAES_ROOT": str(first.directory)}
+    return subprocess.Popen([sys.executable, "-c", code, *words], env=environment, **options)  # type: ignore[call-overload,no-any-return]
+
+
+async def eventually(look: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.01)
+
+
+async def test_more_goes_through_a_command_than_any_buffer_holds(pair) -> None:  # type: ignore[no-untyped-def]
+    result = await asyncio.wait_for(asyncio.to_thread(client.run, pair[0].root, "node2", ["/bin/cat"], MEGABYTES), 60)
+    assert (result.status, result.out == MEGABYTES) == (0, True)
+
+
+async def test_a_command_that_does_not_read_is_ended_with_its_client(pair) -> None:  # type: ignore[no-untyped-def]
+    marker = pair[1].directory / "tmp/pid"
+    script = f"echo $$ > {marker}; exec sleep 600"
+    with open("/dev/zero", "rb") as endless:
+        process = command(pair, "cl_rsh", "node2", script, stdin=endless)
+    await eventually(lambda: marker.exists() and marker.read_text(), "the command runs")
+    process.kill()
+    await asyncio.to_thread(process.wait, 20)
+    pid = int(marker.read_text())
+    await eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the command is ended")
+
+
+async def test_signals_go_to_the_command_and_its_end_is_the_clients(pair) -> None:  # type: ignore[no-untyped-def]
+    marker = pair[1].directory / "tmp/pid"
+    script = f"trap 'echo caught; exit 9' TERM; echo $$ > {marker}; while :; do sleep 0.05; done"
+    process = command(pair, "cl_rsh", "node2", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    await eventually(lambda: marker.exists() and marker.read_text(), "the command runs")
+    process.send_signal(signal.SIGTERM)
+    out, _ = await asyncio.to_thread(process.communicate, None, 20)
+    assert (out, process.returncode) == (b"caught\n", 9)
+
+
+async def test_nobody_who_reads_ends_the_command_quietly(pair) -> None:  # type: ignore[no-untyped-def]
+    process = command(
+        pair, "cl_rsh", "node2", "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    await asyncio.to_thread(process.stdout.read, 4)
+    process.stdout.close()
+    assert await asyncio.to_thread(process.wait, 20) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+async def test_more_input_than_is_taken_is_cut_off(pair) -> None:  # type: ignore[no-untyped-def]
+    def flood() -> str:
+        with client.Session(pair[0].root, "node2") as session:
+            session.send(Run(("/bin/sleep", "600"), stdin=True))
+            try:
+                for _ in range(INPUTS_MAX + 4):
+                    session.send(Input(b"x" * 200_000))
+                while isinstance(session.receive(), Taken):
+                    pass
+            except client.ClcomdError as error:
+                return str(error)
+            return "served"
+
+    assert "lost" in await asyncio.wait_for(asyncio.to_thread(flood), 30)
+    assert "more input" in (pair[1].directory / "var/hacmp/clcomd/clcomddiag.log").read_text()
+
+
+async def test_a_hundred_sessions_at_once(pair) -> None:  # type: ignore[no-untyped-def]
+    def open_all() -> list[bytes]:
+        sessions = [client.Session(pair[0].root, "node2") for _ in range(100)]
+        outputs = [bytearray() for _ in sessions]
+        for session in sessions:
+            session.send(Run(("/bin/echo", "here")))
+        for session, output in zip(sessions, outputs, strict=True):
+            while not isinstance(answer := session.receive(), client.Ended):
+                output += getattr(answer, "data", b"")
+            session.close()
+        return [bytes(output) for output in outputs]
+
+    assert await asyncio.wait_for(asyncio.to_thread(open_all), 60) == [b"here\n"] * 100
+
+
+def tree(top: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(top)): (stat.S_IMODE(path.stat().st_mode), path.read_bytes() if path.is_file() else b"")
+        for path in sorted(top.rglob("*"))
+    }
+
+
+async def test_trees_go_there_and_back_with_modes_and_times(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second = pair[0], pair[1]
+    source = first.directory / "tmp/tree"
+    (source / "deep/er").mkdir(parents=True)
+    (source / "deep").chmod(0o750)
+    for number in range(520):
+        (source / "deep" / f"f{number}").write_bytes(b"x" * number)
+    (source / "deep/er/run").write_text("#!/bin/sh\n")
+    (source / "deep/er/run").chmod(0o755)
+    os.utime(source / "deep/er/run", (1e9, 1e9))
+
+    def there_and_back() -> None:
+        with Copier(first.root, preserve=True, recursive=True) as copier:
+            copier.copy(Place("", str(source)), Place("node2", "/tmp"), into=True)
+            copier.copy(Place("node2", "/tmp/tree"), Place("node2", "/tmp/twin"), into=False)
+            copier.copy(Place("node2", "/tmp/twin"), Place("", str(first.directory / "tmp/back")), into=False)
+
+    await asyncio.to_thread(there_and_back)
+    assert tree(second.directory / "tmp/tree") == tree(source) == tree(first.directory / "tmp/back")
+    assert (second.directory / "tmp/twin/deep/er/run").stat().st_mtime == 1e9
+    assert not [name for name in os.listdir(second.directory / "tmp") if "clcomd" in name]
+
+
+async def test_what_cannot_be_copied_is_said(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second = pair[0], pair[1]
+    (second.directory / "tmp/folder").mkdir()
+    os.mkfifo(second.directory / "tmp/pipe")
+
+    def get(path: str) -> str:
+        with Copier(first.root, preserve=False, recursive=False) as copier:
+            try:
+                copier.copy(Place("node2", path), Place("", str(first.directory / "tmp/x")), into=False)
+            except (CopyError, client.ClcomdError) as error:
+                return str(error)
+        return ""
+
+    for path, complaint in (
+        ("/tmp/folder", "/tmp/folder: not a plain file"),
+        ("/tmp/pipe", "/tmp/pipe: not a plain file"),
+        ("/tmp/nosuch", "/tmp/nosuch: No such file or directory"),
+        ("tmp", "tmp is not an absolute path"),
+    ):
+        assert await asyncio.wait_for(asyncio.to_thread(get, path), 20) == complaint
+    assert not (first.directory / "tmp/x").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "node", "path"),
+    [
+        ("node2:/a", "node2", "/a"),
+        ("/a:b", "", "/a:b"),
+        ("plain", "", "plain"),
+        ("./x:y", "", "./x:y"),
+        (":x", "", ":x"),
+    ],
+)
+def test_places(word: str, node: str, path: str) -> None:
+    assert Place.parse(word) == Place(node, path)
