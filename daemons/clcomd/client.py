@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from daemons.clcomd import security
 from daemons.clcomd.messages import (
     CHUNK,
     INPUTS_MAX,
@@ -40,6 +41,10 @@ from daemons.runtime.trust import Refused, connect_trusted
 from srcctl.machine import RemoteFault
 from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT_LIMIT = 5.0
 """Seconds for connection and challenge (patience)."""
@@ -156,7 +161,11 @@ class Session:
                 readers.append(stdin)
             if signals is not None:
                 readers.append(signals)
-            ready, writable, _ = select.select(readers, [own] if waiting else [], [])
+            # What TLS has decrypted already no descriptor tells of.
+            limit = 0 if self._decrypted() else None
+            ready, writable, _ = select.select(readers, [own] if waiting else [], [], limit)
+            if limit == 0 and own not in ready:
+                ready.append(own)
             if stdin is not None and stdin in ready:
                 data = os.read(stdin, CHUNK)
                 waiting += request_codec.frame(Input(data))
@@ -168,7 +177,7 @@ class Session:
                     waiting += request_codec.frame(SignalCommand(number))
             try:
                 if own in writable:
-                    del waiting[: self._socket.send(waiting, socket.MSG_DONTWAIT)]
+                    del waiting[: self._send_some(waiting)]
             except BlockingIOError:
                 pass
             except OSError:
@@ -188,6 +197,10 @@ class Session:
             self.send(Put(target, status.st_size, status.st_mode & 0o7777, status.st_mtime_ns, preserve))
             try:
                 left = status.st_size
+                if hasattr(self._socket, "pending"):
+                    left -= self._socket.sendfile(file, 0, status.st_size)
+                    if left:
+                        raise ClcomdError(f"{source} became shorter while it was copied")
                 while left > 0:
                     sent = os.sendfile(self._socket.fileno(), file.fileno(), None, min(left, 1 << 30))
                     if not sent:
@@ -271,6 +284,16 @@ class Session:
         if not isinstance(answer, Done) or answer.error:
             raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
 
+    def _decrypted(self) -> int:
+        pending = getattr(self._socket, "pending", None)
+        return pending() if pending is not None else 0
+
+    def _send_some(self, data: bytearray) -> int:
+        if hasattr(self._socket, "pending"):
+            # A record at a time; clcomd reads while its command runs, so this does not last.
+            return self._socket.send(memoryview(data)[:16384])
+        return self._socket.send(data, socket.MSG_DONTWAIT)
+
     def _fill(self) -> None:
         try:
             part = self._socket.recv(1 << 18)
@@ -313,15 +336,23 @@ def _connect(root: NodeRoot, node: str) -> socket.socket:
         number = port(root, SERVICE, "tcp")
     except (OSError, UnknownService) as error:
         raise ClcomdError(str(error)) from None
+    # A node without the certificate (it is about to join, or was) is spoken to plainly; one that has it refuses that.
+    ways: list[tuple[ssl.SSLContext | None, bytes]] = [(None, key) for key in offered]
+    if security.is_secured(root):
+        try:
+            ways.insert(0, (security.context(root, server=False), offered[0]))
+        except security.SecurityFault as error:
+            raise ClcomdError(str(error)) from None
     faults, reason = Faults(identity.lab), ClcomdError("no network leads there")
     for interface, address in zip(identity.interfaces, target.addresses, strict=False):
         if target.name != identity.node and not faults.reachable(identity.node, target.name, interface.network):
             continue
-        for key in offered:
+        for context, key in ways:
             try:
                 return connect_trusted(
-                    address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT
-                )
+                    address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT,
+                    context=context,
+                )  # fmt: skip
             except Refused as refused:
                 reason = ClcomdError(str(refused))
             except ConnectionRefusedError:

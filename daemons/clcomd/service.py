@@ -10,11 +10,12 @@ import asyncio
 import os
 import shutil
 import signal
+import ssl
 import stat
 import time
 from collections.abc import Sequence
 
-from daemons.clcomd import access, files
+from daemons.clcomd import access, files, security
 from daemons.clcomd.messages import (
     CHUNK,
     INPUTS_MAX,
@@ -80,6 +81,8 @@ class Clcomd(Daemon):
         self.diagnostics = DaemonLog(self.root.path(DIAGNOSTICS), stamp=self.log.stamp)
         self.faults = Faults(self.identity.lab)
         self.sessions = self.served = self.refused = self.knocking = 0
+        self.context: ssl.SSLContext | None = None
+        self.context_stamp: object = None
         self._read_access()
         self.setpriv = shutil.which("setpriv") if os.geteuid() == 0 else None
         self.separate_user = reachable_by_others(self.root.path("/"))
@@ -116,6 +119,7 @@ class Clcomd(Daemon):
     def long_status(self) -> str:
         lines = [
             f"Sessions: {self.sessions}   served: {self.served}   refused: {self.refused}",
+            f"Security: {'TLS, with the certificate of the cluster' if security.is_secured(self.root) else 'standard'}",
             f"Logs: {self.log_file}, {DIAGNOSTICS}",
             "Access list:",
         ]
@@ -173,7 +177,7 @@ class Clcomd(Daemon):
             self._read_access_again()
             if not self.access.admits(peer):
                 raise Refused("the address is in neither rhosts nor the configuration")
-        name = await challenge_server(reader, writer, keys.accepted(self.root))
+        name = await challenge_server(reader, writer, keys.accepted(self.root), context=self._encryption())
         node = next((n.name for n in self.identity.nodes if peer in n.addresses), None)
         if node is not None and node != name:
             raise Refused(f"it claims to be {name}, but the address is {node}'s")
@@ -181,6 +185,26 @@ class Clcomd(Daemon):
         if node is not None and not self.faults.any_path(node, self.identity.node, networks):
             raise Refused("no network leads there")
         return name
+
+    def _encryption(self) -> ssl.SSLContext | None:
+        """The TLS context while this node has the cluster's certificate, read again when that changes.
+
+        Raises:
+            Refused: the certificate cannot be used, and nothing else is offered in its place.
+        """
+        stamp: object = None
+        try:
+            stamp = [os.stat(self.root.path(path)).st_mtime_ns for path in security.FILES]
+        except OSError:
+            self.context = self.context_stamp = None
+            return None
+        if stamp != self.context_stamp:
+            try:
+                self.context, self.context_stamp = security.context(self.root, server=True), stamp
+            except security.SecurityFault as fault:
+                self.context = self.context_stamp = None
+                raise Refused(str(fault)) from None
+        return self.context
 
     def _read_access_again(self) -> None:
         now = time.monotonic()

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 import msgspec
 
 from daemons.caa import client as caa
+from daemons.clcomd import security
 from daemons.clconfd import collector, corrections
 from daemons.clstrmgr import client as manager
 from daemons.cluster.configuration import CLASSES, DCD, SEEDED_CLASSES
-from daemons.cluster.synchronization import ArchiveError, Locked, install, installed_generation, staging
+from daemons.cluster.synchronization import ArchiveError, Locked, attachments_of, install, installed_generation, staging
 from daemons.cluster.synchronization.repair import Copy, Repair, decide
 from daemons.runtime.log import DaemonLog
 from daemons.runtime.scale import Scale
@@ -71,6 +72,9 @@ def install_committed(root: NodeRoot) -> int:
             archive = repository.read_archive(commit)
             if archive is None:
                 raise caa.RepositoryError(f"the archive of generation {commit.generation} is not whole")
+            texts = attachments_of(archive)
+            pair = (texts.get("certificate", ""), texts.get("private_key", ""))
+            security.install(root, pair if all(pair) else None)
             install(root, archive, commit.generation)
         return commit.generation
 
@@ -146,6 +150,7 @@ def forget(root: NodeRoot) -> None:
     for name in CLASSES:
         if name not in SEEDED_CLASSES:
             repository.delete(name)
+    security.install(root, None)
     staging.release(root)
 
 

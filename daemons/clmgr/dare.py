@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from daemons.caa import client as caa
 from daemons.caa import formation
 from daemons.clcomd import client as clcomd
+from daemons.clcomd import security
 from daemons.clconfd import agent
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.verify import CL_CONFIG
@@ -86,7 +87,7 @@ class Dare:
 
     def _run(self) -> None:
         before = self._disk.read_commit()
-        self._archive = synchronization.pack(Repository(self._root, DCD))
+        self._archive = synchronization.pack(Repository(self._root, DCD), self._certificate())
         old = self._disk.read_archive(before) if before is not None else None
         changed = old is None or synchronization.unpack(old) != synchronization.unpack(self._archive)
         if not changed:
@@ -100,6 +101,21 @@ class Dare:
             for effect in effects:
                 answer = self._execute(effect)
             effects = self._session.step(0, answer) if answer is not None else []
+
+    def _certificate(self) -> dict[str, str]:
+        """The certificate that goes with a security level which encrypts: the one that is named, had, or made now."""
+        c = self._configuration
+        if not security.encrypts(c.cluster.message_authentication):
+            return {}
+        named = c.setting("CERTIFICATE"), c.setting("PRIVATE_KEY")
+        try:
+            if all(named):
+                pair = security.read(self._root, *named)
+            else:
+                pair = security.installed(self._root) or security.make(c.cluster.name)
+        except security.SecurityFault as fault:
+            raise ClmgrError(str(fault)) from None
+        return dict(zip(("certificate", "private_key"), pair, strict=True))
 
     def _begin(self, committed: int, changed: bool) -> core.Begin:
         nodes = tuple(node.name for node in self._configuration.nodes)
@@ -154,8 +170,11 @@ class Dare:
                 print(INSTALLED % node, flush=True)
             return node, answer, complaint
 
-        with ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
-            return tuple(pool.map(one, nodes))
+        # This node last: with the configuration the certificate may change, under which the others are asked.
+        others = [node for node in nodes if node != self._own]
+        with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
+            answers = list(pool.map(one, others))
+        return (*answers, *(one(node) for node in nodes if node == self._own))
 
     def _there(self, node: str, words: list[str]) -> tuple[core.Answer, str]:
         try:

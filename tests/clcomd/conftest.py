@@ -63,3 +63,9 @@ async def pair(tmp_path: Path):  # type: ignore[no-untyped-def]
     yield first, second, daemon, port
     await daemon.stop(False)
     await asyncio.sleep(0)
+
+
+@pytest.fixture
+def pair_root(tmp_path: Path) -> NodeRoot:
+    """A node's root with nothing but its folders."""
+    return Node(tmp_path, free_block(), 16191, 1).root

@@ -6,6 +6,7 @@
 
 from daemons.cluster.synchronization.archive import (
     ArchiveError,
+    attachments_of,
     has_unsynchronized_changes,
     install,
     installed_generation,
@@ -21,6 +22,7 @@ __all__ = [
     "Lock",
     "Locked",
     "assign_ids",
+    "attachments_of",
     "has_unsynchronized_changes",
     "install",
     "installed_generation",

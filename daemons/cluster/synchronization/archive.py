@@ -16,13 +16,29 @@ class ArchiveError(Exception):
     """The archive is no configuration; ``str()`` is one sentence."""
 
 
-def pack(repository: Repository) -> bytes:
-    """The archive of the configuration in a repository.
+ATTACHMENTS = "attachments"
+
+
+def pack(repository: Repository, attachments: dict[str, str] | None = None) -> bytes:
+    """The archive of the configuration in a repository, with texts that travel with it (the cluster's certificate).
 
     Raises:
         OdmError: a class cannot be read.
     """
-    return json.dumps({name: repository.get(name) for name in CLASSES}).encode()
+    objects: dict[str, object] = {name: repository.get(name) for name in CLASSES}
+    return json.dumps({**objects, ATTACHMENTS: attachments} if attachments else objects).encode()
+
+
+def attachments_of(archive: bytes) -> dict[str, str]:
+    """The texts that travel with an archive.
+
+    Raises:
+        ArchiveError: it is none.
+    """
+    try:
+        return {str(name): str(text) for name, text in json.loads(archive).get(ATTACHMENTS, {}).items()}
+    except (ValueError, AttributeError) as error:
+        raise ArchiveError(f"the archive is no configuration: {error!r}") from None
 
 
 def unpack(archive: bytes) -> dict[str, list[OdmObject]]:
