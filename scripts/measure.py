@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import remote
+
 from srcctl.node import enter, power
 
 SRCCTL = str(Path(sys.executable).with_name("srcctl"))
@@ -247,6 +249,7 @@ class Bench:
     unit: str
     measure: Callable[[Any, int], list[float]]
     speed: float = 10
+    beside: Callable[[int], dict[str, float]] | None = None
 
 
 BENCHES = [
@@ -256,8 +259,23 @@ BENCHES = [
     Bench("memory", "memory (PSS) of one idle cluster node", 90, "MB", node_memory),
     Bench("takeover", "takeover beyond the detection of a node crash", 0.7, "s", takeover),
     Bench("move", "planned move of the sample group", 0.7, "s", planned_move),
+    Bench("rsh", "cl_rsh of true, new connection", 60, "ms", remote.rsh, beside=remote.beside_rsh),
+    Bench("fanout", "16 cl_rsh of true at once", 1030, "ms", remote.fan_out, beside=remote.beside_fan_out),
+    Bench("rcp", "64 MiB by cl_rcp (300 MiB/s)", 213, "ms", remote.rcp, beside=remote.beside_rcp),
+    Bench("sync", "verification and synchronization of two nodes", 1000, "ms", remote.verify_and_sync),
     Bench("idle", "idle CPU of one node at speed 1", 1.0, "%", idle_cpu, speed=1),
 ]
+
+
+def _comparison(bench: Bench, rounds: int) -> list[str]:
+    """What others take for the same, where they are installed."""
+    if bench.beside is None:
+        return []
+    try:
+        figures = bench.beside(rounds)
+    except remote.NoServer as reason:
+        return [f"{'':<10}{'':>8} {bench.unit:<3} {reason}"]
+    return [f"{'':<10}{figure:>8.3g} {bench.unit:<3} {what}" for what, figure in figures.items()]
 
 
 def main() -> int:
@@ -293,6 +311,8 @@ def main() -> int:
                         f"{verdict:<7} {bench.what} {spread}",
                         flush=True,
                     )
+                    for line in _comparison(bench, max(1, arguments.rounds)):
+                        print(line, flush=True)
             finally:
                 if os.path.exists(os.path.join(directory, f"speed{speed:g}")):
                     subprocess.run(
