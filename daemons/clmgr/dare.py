@@ -221,10 +221,14 @@ class Dare:
 
     def _change_members(self) -> None:
         membership = caa.status(self._root).membership
-        members = {node.name for node in membership.nodes} if membership is not None else set()
+        members = {node.name: node.number for node in membership.nodes} if membership is not None else {}
+        alive = membership.alive if membership is not None else ()
         for node in self._configuration.nodes:
             if node.name not in members:
                 formation.add_node(self._root, node.name)
+            elif members[node.name] not in alive and node.name in self._session.reached:
+                # It could not be told when the cluster was made, or its CAA was stopped: joining twice does no harm.
+                formation.join_node(self._root, node.name, self._disk_name)
 
     def _forget(self, nodes: tuple[str, ...]) -> None:
         for node in nodes:

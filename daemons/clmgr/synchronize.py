@@ -7,6 +7,7 @@ import sys
 
 from daemons.caa import client as caa
 from daemons.caa import formation
+from daemons.clcomd import client as clcomd
 from daemons.clmgr import dare, verify
 from daemons.clmgr.errors import ClmgrError, invalid
 from daemons.clmgr.grammar import Request
@@ -93,10 +94,24 @@ def _synchronize(root: NodeRoot, c: Configuration, force: bool, verification: ve
         raise ClmgrError(f"{error.filename or 'the repository disk'}: {error.strerror}.") from None
 
 
+def _everybody_listens(root: NodeRoot, c: Configuration) -> None:
+    """A CAA cluster is made of all its nodes or not at all.
+
+    Raises:
+        ClmgrError: clcomd on a node cannot be reached or refuses this one (/etc/cluster/rhosts).
+    """
+    for node in c.nodes:
+        try:
+            clcomd.Session(root, node.name, clcomd.BOOT_PATIENCE).close()
+        except clcomd.ClcomdError:
+            raise ClmgrError(f"Comm error found on node: {node.name}") from None
+
+
 def _repository(root: NodeRoot, c: Configuration) -> str:
     """The repository disk of the CAA cluster, which is made by the first synchronization."""
     status = caa.status(root)
     if status.membership is None:
+        _everybody_listens(root, c)
         count = len(c.nodes)
         print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.", flush=True)
         formation.make(root, c.cluster.name, [node.name for node in c.nodes], c.repository)

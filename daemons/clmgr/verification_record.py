@@ -44,6 +44,11 @@ class Record:
             sys.stdout.flush()
         self.note(text)
 
+    def block(self, text: str) -> None:
+        """A paragraph: an empty line stands before and behind it."""
+        before = "" if self._lines and self._lines[-1].endswith("\n") else "\n"
+        self.say(f"{before}{text}\n")
+
     def note(self, text: str) -> None:
         """A text for the log alone."""
         self._lines.append(text)

@@ -85,7 +85,7 @@ def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
             outcome.findings = _check(case, options, record) if options.default_tests else []
             if not _corrective(root, case, outcome.findings, options, corrected, record):
                 break
-            record.say("\nVerification is run again after corrective actions.\n")
+            record.block("Verification is run again after corrective actions.")
         outcome.findings += _custom(root, c, options, record)
         if outcome.errors:
             record.say(f"\nVerification exiting with error count: {outcome.errors}")
@@ -206,10 +206,10 @@ def _check(case: Case, options: Options, record: Record) -> list[Finding]:
     for step in steps(case, options.errors_max):
         if step.area != area:
             area = step.area
-            record.say(f"\nVerifying {area}...\n")
+            record.block(f"Verifying {area}...")
         (record.say if options.verbose else record.note)(f"\tRunning check {step.name}")
         for finding in step.findings:
-            record.say(f"\n{finding.line()}\n")
+            record.block(finding.line())
         found += step.findings
         while told + 10 <= step.percent:
             told += 10
@@ -224,7 +224,7 @@ def _custom(root: NodeRoot, c: Configuration, options: Options, record: Record) 
     for name in options.methods if options.methods is not None else tuple(defined):
         if name not in defined:
             found.append(Finding(True, f"The custom verification method '{name}' is not defined."))
-            record.say(f"\n{found[-1].line()}\n")
+            record.block(found[-1].line())
             continue
         record.say(f"\nRunning the custom verification method {name}...")
         words = defined[name].split()
@@ -242,7 +242,7 @@ def _custom(root: NodeRoot, c: Configuration, options: Options, record: Record) 
             record.say(said)
         if status:
             found.append(Finding(True, f"The custom verification method '{name}' failed with exit code {status}."))
-            record.say(f"\n{found[-1].line()}\n")
+            record.block(found[-1].line())
     return found
 
 
@@ -257,7 +257,7 @@ def _corrective(
         return False
     wanted = [f.correction for f in findings if f.correction is not None and f.correction not in done]
     if wanted and case.active:
-        record.say("\nCorrective actions are not taken while cluster services are active.\n")
+        record.block("Corrective actions are not taken while cluster services are active.")
         return False
     corrected = False
     for number, correction in enumerate(wanted, 1):
