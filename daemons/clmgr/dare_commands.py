@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 
-from daemons.clmgr import dare, synchronize, verify
+from daemons.clmgr import after_synchronization, dare, synchronize, verify
 from daemons.clmgr.errors import ClmgrError
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
@@ -45,6 +45,7 @@ def cldare(argv: list[str]) -> int:
         if "n" in options:
             return 1 if verify.run(root, c, verification).errors else 0
         synchronize.synchronize(root, c, "f" in options, dataclasses.replace(verification, changing=True))
+        after_synchronization.follow(root, c)
     except (ClmgrError, OdmError, ConfigurationFault) as error:
         sys.stdout.flush()
         text = str(error)

@@ -86,13 +86,11 @@ def _verify_methods(root: NodeRoot, request: Request, c: Configuration) -> None:
 def _manage(root: NodeRoot, request: Request) -> None:
     match request.class_name, request.operation:
         case "cluster", "unlock":
-            from daemons.clmgr import synchronize
+            from daemons.clmgr import dare
 
-            c = defined(root)
-            names = [node.name for node in c.nodes]
-            for name, (status, _, complaint) in synchronize.on_nodes(root, names, ["unstage"]).items():
-                if status:
-                    raise ClmgrError(f'"{name}": {complaint}')
+            lost = dare.release_locks(root, tuple(node.name for node in defined(root).nodes))
+            if lost:
+                raise ClmgrError(f"Comm error found on node: {lost[0]}")
         case "cluster", "reset":
             from daemons.clmgr import changes
 
