@@ -131,17 +131,20 @@ class Session:
         output: Callable[[int, bytes], None],
         stdin: int | None = None,
         signals: int | None = None,
+        limit: float | None = None,
     ) -> int:
         """Run a command; ``output`` gets its streams piece by piece, ``stdin`` is a descriptor to read from.
 
         ``signals`` is a descriptor from which numbers of signals for the command are read, a byte each. Input that the
-        command does not take keeps us from reading more of it, never from reading the command's output.
+        command does not take keeps us from reading more of it, never from reading the command's output. All of it may
+        take ``limit`` seconds (patience).
 
         Returns the exit code (128 plus the number of a signal).
 
         Raises:
-            ClcomdError: the connection was lost; whether the command ran to its end is not known.
+            ClcomdError: the connection was lost or the limit passed; whether the command ran to its end is not known.
         """
+        deadline = None if limit is None else time.monotonic() + limit
         own, waiting, untaken = self._socket.fileno(), bytearray(request_codec.frame(request)), 0
         while True:
             while (answer := self._next()) is not None:
@@ -162,10 +165,13 @@ class Session:
             if signals is not None:
                 readers.append(signals)
             # What TLS has decrypted already no descriptor tells of.
-            limit = 0 if self._decrypted() else None
-            ready, writable, _ = select.select(readers, [own] if waiting else [], [], limit)
-            if limit == 0 and own not in ready:
+            decrypted = self._decrypted() > 0
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, writable, _ = select.select(readers, [own] if waiting else [], [], 0 if decrypted else left)
+            if decrypted and own not in ready:
                 ready.append(own)
+            if left == 0 and not ready:
+                raise ClcomdError(f"no answer within {limit:g} seconds")
             if stdin is not None and stdin in ready:
                 data = os.read(stdin, CHUNK)
                 waiting += request_codec.frame(Input(data))
@@ -365,9 +371,14 @@ def _connect(root: NodeRoot, node: str) -> socket.socket:
 
 
 def run(
-    root: NodeRoot, node: str, arguments: list[str] | tuple[str, ...], data: bytes = b"", patience: float = 0.0
+    root: NodeRoot,
+    node: str,
+    arguments: list[str] | tuple[str, ...],
+    data: bytes = b"",
+    patience: float = 0.0,
+    limit: float | None = None,
 ) -> Result:
-    """Run a command on a node and collect its output; ``patience`` as for ``Session``.
+    """Run a command on a node and collect its output; ``patience`` as for ``Session``, ``limit`` as for its ``run``.
 
     Raises:
         ClcomdError: the node cannot be reached, refuses, or was lost.
@@ -382,7 +393,10 @@ def run(
     try:
         with Session(root, node, patience) as session:
             status = session.run(
-                Run(tuple(arguments), stdin=bool(data)), lambda stream, part: streams[stream].extend(part), source
+                Run(tuple(arguments), stdin=bool(data)),
+                lambda stream, part: streams[stream].extend(part),
+                source,
+                limit=limit,
             )
     finally:
         if source is not None:

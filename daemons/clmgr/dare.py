@@ -16,7 +16,7 @@ from daemons.clcomd import client as clcomd
 from daemons.clcomd import security
 from daemons.clconfd import agent
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.verify import CL_CONFIG
+from daemons.clmgr.verify import CL_CONFIG, NODE_LIMIT
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
 from daemons.cluster.configuration import DCD, Configuration
@@ -178,7 +178,7 @@ class Dare:
 
     def _there(self, node: str, words: list[str]) -> tuple[core.Answer, str]:
         try:
-            result = clcomd.run(self._root, node, [CL_CONFIG, *words])
+            result = clcomd.run(self._root, node, [CL_CONFIG, *words], limit=NODE_LIMIT)
         except clcomd.ClcomdError as error:
             return core.Answer.UNREACHABLE, str(error)
         if result.status == 0:
@@ -276,7 +276,7 @@ def release_locks(root: NodeRoot, nodes: tuple[str, ...]) -> list[str]:
     for node in nodes:
         if node != root.identity.node:
             try:
-                clcomd.run(root, node, [CL_CONFIG, "unlock"])
+                clcomd.run(root, node, [CL_CONFIG, "unlock"], limit=NODE_LIMIT)
             except clcomd.ClcomdError:
                 lost.append(node)
     return lost

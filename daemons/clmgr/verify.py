@@ -26,6 +26,8 @@ CL_CONFIG = "/usr/es/sbin/cluster/utilities/cl_config"
 PATIENCE = 15.0
 """Seconds between two lines that say for which nodes verification still waits."""
 AUTOVERIFY_LOG = "/var/hacmp/log/autoverify.log"
+NODE_LIMIT = 120.0
+"""Seconds within which a node does what verification and synchronization ask of it."""
 METHOD_LIMIT = 600.0
 """Seconds that a custom method may take."""
 
@@ -119,7 +121,9 @@ def tell_all_nodes(root: NodeRoot, c: Configuration, outcome: Outcome) -> None:
             agent.note(root, line, outcome.errors > 0)
             continue
         try:
-            clcomd.run(root, node.name, [CL_CONFIG, "note", "error" if outcome.errors else "passed", line])
+            clcomd.run(
+                root, node.name, [CL_CONFIG, "note", "error" if outcome.errors else "passed", line], limit=NODE_LIMIT
+            )
         except clcomd.ClcomdError:
             continue
     if outcome.errors:
@@ -157,7 +161,7 @@ def _gather(root: NodeRoot, c: Configuration, record: Record, awaited: frozenset
             return msgspec.structs.replace(collector.collect(root, files), drift=())
         patience = clcomd.BOOT_PATIENCE if node in awaited else 0.0
         try:
-            result = clcomd.run(root, node, [CL_CONFIG, "facts", *files], patience=patience)
+            result = clcomd.run(root, node, [CL_CONFIG, "facts", *files], patience=patience, limit=NODE_LIMIT)
             if result.status == 0:
                 return msgspec.json.decode(result.out, type=NodeFacts)
         except (clcomd.ClcomdError, msgspec.DecodeError):
@@ -282,8 +286,9 @@ def _confirmed(correction: Correction, record: Record) -> bool:
 
 def _carry_out(root: NodeRoot, correction: Correction) -> str:
     """Have a node correct itself; returns a complaint."""
+    command = [CL_CONFIG, "correct", correction.kind, *correction.arguments]
     try:
-        result = clcomd.run(root, correction.node, [CL_CONFIG, "correct", correction.kind, *correction.arguments])
+        result = clcomd.run(root, correction.node, command, limit=NODE_LIMIT)
     except clcomd.ClcomdError as error:
         return f"{correction.node}: {error}"
     return result.err.decode(errors="replace").strip() or f"exit code {result.status}" if result.status else ""
@@ -292,6 +297,7 @@ def _carry_out(root: NodeRoot, correction: Correction) -> str:
 __all__ = [
     "AUTOVERIFY_LOG",
     "CL_CONFIG",
+    "NODE_LIMIT",
     "Options",
     "Outcome",
     "files_of",

@@ -41,6 +41,15 @@ async def test_more_goes_through_a_command_than_any_buffer_holds(pair) -> None: 
     assert (result.status, result.out == MEGABYTES) == (0, True)
 
 
+async def test_patience_with_a_command_can_end(pair) -> None:  # type: ignore[no-untyped-def]
+    def impatient() -> None:
+        client.run(pair[0].root, "node2", ["/bin/sleep", "600"], limit=0.3)
+
+    with pytest.raises(client.ClcomdError, match=r"no answer within 0\.3 seconds"):
+        await asyncio.wait_for(asyncio.to_thread(impatient), 20)
+    assert (await asyncio.to_thread(client.run, pair[0].root, "node2", ["/bin/true"], limit=20)).status == 0
+
+
 async def test_a_command_that_does_not_read_is_ended_with_its_client(pair) -> None:  # type: ignore[no-untyped-def]
     marker = pair[1].directory / "tmp/pid"
     script = f"echo $$ > {marker}; exec sleep 600"
