@@ -59,13 +59,22 @@ class JobList:
         return next(self._jobs, NONE)
 
     def _generate(self) -> Iterator[str]:
-        for job_type in _ORDER[self._stage]:
+        for job_type, late in self._sequence():
             groups = self._remaining(job_type)
-            if not groups:
-                continue
-            variables = self._variables(job_type, groups)
+            if late is not None:
+                groups = [group for group in groups if _truth(group, "FS_BEFORE_IPADDR") == late]
+            variables = self._variables(job_type, groups) if groups else None
             if variables is not None:
                 yield _assign(job_type, variables)
+
+    def _sequence(self) -> Iterator[tuple[str, bool | None]]:
+        """The job types in order. An acquisition has addresses twice: before the disks, and behind the file systems for
+        groups that want them mounted first; the flag says which groups are meant."""
+        for job_type in _ORDER[self._stage]:
+            addresses = self._stage is Stage.ACQUIRE and job_type == "SERVICE_LABELS"
+            yield job_type, False if addresses else None
+        if self._stage is Stage.ACQUIRE:
+            yield "SERVICE_LABELS", True
 
     def _remaining(self, job_type: str) -> list[ResourceGroup]:
         if job_type == "RELEASE":
@@ -96,6 +105,9 @@ class JobList:
                         "CONCURRENT_VOLUME_GROUP": lambda group: group.resource("CONCURRENT_VOLUME_GROUP"),
                     },
                 )
+                forced = [name for group in groups if _truth(group, "FORCED_VARYON") for name in _volume_groups(group)]
+                if values is not None and forced and self._stage is Stage.ACQUIRE:
+                    values["FORCED_VARYON"] = " ".join(forced)
             case "FILESYSTEMS":
                 values = self._filesystems(groups)
             case _:
@@ -170,6 +182,15 @@ class JobList:
             for entry in definitions(self._configuration, application)
             if entry.at_startup
         )
+
+
+def _truth(group: ResourceGroup, name: str) -> bool:
+    """A yes or no among the group's attributes."""
+    return next(iter(group.resource(name)), "").lower() in ("true", "yes")
+
+
+def _volume_groups(group: ResourceGroup) -> tuple[str, ...]:
+    return group.resource("VOLUME_GROUP")
 
 
 def _lists(
