@@ -72,29 +72,32 @@ def _run(options: Options, what: str, picture: ClusterSnapshot, names: list[str]
         if number:
             sys.stdout.write("\n")
             picture = client.query_state()
-        status = _one(options, what, picture, name, target)
+        status = _one(options, what, picture, name, target, alone=len(names) == 1)
         if status:
             return status
     return 0
 
 
-def _one(options: Options, what: str, picture: ClusterSnapshot, name: str, target: int) -> int:
+def _one(options: Options, what: str, picture: ClusterSnapshot, name: str, target: int, alone: bool) -> int:
     node_name = options.value("n")
     group = client.group_named(picture, name)
     if group is None:
         sys.stderr.write(f"clRGmove: There is no resource group {name} in this cluster.\n")
         return 1
-    where = f" node {node_name}" if target else ""
+    chosen = " the node its policy chooses"
+    where = (
+        f" node {node_name}" if target else chosen if what == "m" or (what == "u" and "r" in options) else " all nodes"
+    )
     if what == "m":
-        sys.stdout.write(f"Attempting to move resource group {name} to{where or ' the node its policy chooses'}.\n")
+        sys.stdout.write(f"Attempting to move resource group {name} to{where}.\n")
     else:
         word = "online" if what == "u" else "offline"
-        sys.stdout.write(f"Attempting to bring group {name} {word} on{where or ' all nodes'}.\n")
+        sys.stdout.write(f"Attempting to bring group {name} {word} on{where}.\n")
     sys.stdout.flush()
     try:
         done = _request(what, name, target)
     except client.Refused as refused:
-        if "," in options.value("g") and refused.done.error == "already":
+        if not alone and refused.done.error == "already":
             # It went along with one of the others, on whose node it must be.
             return _succeeded(what, picture, group, "i" in options, node_name)
         return _failed(what, refused)
