@@ -296,21 +296,3 @@ def test_process_monitor_at_startup_counts_processes(node: Node) -> None:
         process.kill()
         process.wait()
     assert not node.calls.exists(), "it runs already"
-
-
-def test_file_systems_come_before_addresses_where_a_group_wants_it(node: Node) -> None:
-    (entry,) = node.configuration.groups
-    changed = msgspec.structs.replace(
-        entry, resources=(*entry.resources, ("FS_BEFORE_IPADDR", "true"), ("FORCED_VARYON", "true"))
-    )
-    node.configuration = msgspec.structs.replace(node.configuration, groups=(changed,))
-    varyon = node.bin / "varyonvg"
-    varyon.write_text(f'#!/bin/bash\necho "varyonvg $*" >>{node.calls}\n[[ $1 == -f ]]\n')
-    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
-    assert node.calls.read_text().splitlines() == [
-        "varyonvg rg1vg",
-        "varyonvg -O rg1vg",
-        "varyonvg -f rg1vg",
-        "mount /rg1",
-        "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
-    ]
