@@ -59,10 +59,16 @@ def check(lab: Lab, name: str) -> None:
 def varied_on(lab: Lab) -> dict[str, dict[str, object]]:
     """The disks that are in use: volume group and the nodes that have it varied on, more than one in a split brain."""
     found: dict[str, dict[str, object]] = {}
-    for disk, nodes in ReservationRegistry(lab.shared).all().items():
+    registry = ReservationRegistry(lab.shared)
+    for disk, nodes in registry.all().items():
         try:
             group = descriptor_area.read(lab.shared, disk)
         except OSError:
             group = None
-        found[disk] = {"volume_group": group.name if group else "", "nodes": nodes}
+        shared = all(registry.is_shared(disk, node) for node in nodes)
+        found[disk] = {
+            "volume_group": group.name if group else "",
+            "mode": "concurrent" if shared else "active",
+            "nodes": nodes,
+        }
     return found

@@ -94,5 +94,7 @@ def split_brain(state: dict[str, object]) -> list[str]:
                 for address in addresses[1:]:
                     holders.setdefault(f"the address {address} is held by", []).append(name)
     for disk, use in shared.items():
+        if use["mode"] == "concurrent":
+            continue
         holders[f"{use['volume_group'] or disk} ({disk}) is varied on by"] = use["nodes"]
     return [f"{what} {' and '.join(names)}" for what, names in holders.items() if len(names) > 1]

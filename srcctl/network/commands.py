@@ -12,7 +12,8 @@ from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, Interface, NodeRoot
 
 IFCONFIG_USAGE = (
-    "Usage: ifconfig -a\n"
+    "Usage: ifconfig -a [-d | -u]\n"
+    "       ifconfig -l [-d | -u]\n"
     "       ifconfig interface\n"
     "       ifconfig interface [inet] address [netmask mask] [up] {alias | delete}\n"
     "       ifconfig interface {up | down}"
@@ -21,19 +22,26 @@ UP_FLAGS = (
     "1e084863,480<UP,BROADCAST,NOTRAILERS,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64BIT,CHECKSUM_OFFLOAD(ACTIVE),CHAIN>"
 )
 DOWN_FLAGS = "1e084822,480<BROADCAST,NOTRAILERS,SIMPLEX,MULTICAST,GROUPRT,64BIT,CHECKSUM_OFFLOAD(ACTIVE),CHAIN>"
+LOOPBACK = """\
+lo0: flags=e08084b,c0<UP,BROADCAST,LOOPBACK,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64BIT,LARGESEND,CHAIN>
+\tinet 127.0.0.1 netmask 0xff000000 broadcast 127.255.255.255
+\t tcp_sendspace 131072 tcp_recvspace 131072 rfc1323 1
+"""
 _WORDS = ("inet", "up", "firstalias", "alias", "delete", "-alias", "netmask", "broadcast", "down", "detach")
 
 
 def ifconfig(argv: list[str]) -> int:
     """``ifconfig``: show interfaces; configure and remove aliases."""
     identity = NodeRoot.current().identity
-    if argv[1:] in ([], ["-a"]):
-        if len(argv) == 1:
-            return _usage()
-        for interface in identity.interfaces:
-            sys.stdout.write(_shown(identity, interface))
-        return 0
+    flags = "".join(word[1:] for word in argv[1:])
+    if len(argv) > 1 and all(word.startswith("-") for word in argv[1:]) and set(flags) <= set("aldu"):
+        return _all(identity, flags)
+    if len(argv) == 1 or argv[1].startswith("-"):
+        return _usage()
     name, words = argv[1], argv[2:]
+    if name == "lo0" and not words:
+        sys.stdout.write(LOOPBACK)
+        return 0
     interface_found = next((i for i in identity.interfaces if i.name == name), None)
     if interface_found is None:
         sys.stderr.write(f"ifconfig: 0821-323 The interface {name} does not exist.\n")
@@ -42,6 +50,25 @@ def ifconfig(argv: list[str]) -> int:
         sys.stdout.write(_shown(identity, interface_found))
         return 0
     return _configure(identity, interface_found, words)
+
+
+def _all(identity: Identity, flags: str) -> int:
+    """``-a`` shows all interfaces, ``-l`` names them; with -u or -d only those that are up or down."""
+    if ("a" in flags) == ("l" in flags) or {"u", "d"} <= set(flags):
+        return _usage()
+    faults = Faults(identity.lab)
+    shown = [
+        (interface.name, _shown(identity, interface))
+        for interface in identity.interfaces
+        if not set(flags) & set("ud") or faults.link_up(identity.node, interface.network) == ("u" in flags)
+    ]
+    if "d" not in flags:
+        shown.append(("lo0", LOOPBACK))
+    if "l" in flags:
+        print(" ".join(name for name, _ in shown))
+    else:
+        sys.stdout.write("".join(text for _, text in shown))
+    return 0
 
 
 def _configure(identity: Identity, interface: Interface, words: list[str]) -> int:
@@ -108,20 +135,32 @@ def _shown(identity: Identity, interface: Interface) -> str:
     return "\n".join(lines) + "\n"
 
 
+HEADING = "Name   Mtu   Network     Address                 Ipkts     Ierrs        Opkts     Oerrs  Coll"
+NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]"
+
+
 def netstat(argv: list[str]) -> int:
-    """``netstat -i`` and ``-in``: the interface table; any other form is the host's netstat."""
+    """``netstat -i`` and ``-in``: the interface table; any other form is the host's netstat.
+
+    A lab's packets go over the host's loopback interface, which counts for no node: the counters stay 0.
+    """
     flags = "".join(word.lstrip("-") for word in argv[1:] if word.startswith("-"))
-    if "i" not in flags:
+    if "i" not in flags and "I" not in flags:
         for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
             if os.access(path, os.X_OK):
                 return subprocess.run([path, *argv[1:]], check=False).returncode
         sys.stderr.write("netstat: only -i and -in are supported on this node.\n")
         return 1
+    if set(flags) - set("inI"):
+        sys.stderr.write(NETSTAT_USAGE + "\n")
+        return 1
+    wanted = next((word for word in argv[1:] if not word.startswith("-")), "")
     identity = NodeRoot.current().identity
     faults, registry = Faults(identity.lab), AddressRegistry(identity.lab)
-    numeric = "n" in flags
-    print("Name  Mtu   Network     Address            Ipkts Ierrs    Opkts Oerrs  Coll")
+    print(HEADING)
     for number, interface in enumerate(identity.interfaces, 2):
+        if wanted not in ("", interface.name):
+            continue
         star = "" if faults.link_up(identity.node, interface.network) else "*"
         mac = ".".join(f"{part:x}" for part in (0xFA, 0x16, *map(int, interface.address.split("."))))
         rows = [(f"link#{number}", mac)]
@@ -129,13 +168,27 @@ def netstat(argv: list[str]) -> int:
         addresses += [a.address for a in registry.of_node(identity.node) if a.interface == interface.name]
         for address in addresses:
             network = ipaddress.IPv4Network(f"{address}/{interface.netmask}", strict=False)
-            shown = address if numeric else _name(identity, address)
+            shown = address if "n" in flags else _name(address)
             rows.append((str(network.network_address).removesuffix(".0"), shown))
-        for network_name, shown in rows:
-            counters = f"{0:>5} {0:>5} {0:>8} {0:>5} {0:>5}"
-            print(f"{interface.name + star:<5} {1500:<5} {network_name:<11} {shown:<18} {counters}")
+        _print_interface(interface.name + star, 1500, rows)
+    if wanted in ("", "lo0"):
+        _print_interface("lo0", 16896, [("link#1", ""), ("127", "127.0.0.1" if "n" in flags else "loopback")])
     return 0
 
 
-def _name(identity: Identity, address: str) -> str:
-    return next((node.name for node in identity.nodes if address in node.addresses), address)
+def _print_interface(name: str, mtu: int, rows: list[tuple[str, str]]) -> None:
+    for network, address in rows:
+        print(f"{name:<6} {mtu:<5} {network:<11} {address:<16} {0:>16} {0:>5} {0:>16} {0:>5} {0:>5}")
+
+
+def _name(address: str) -> str:
+    """The name of an address in /etc/hosts, as the resolver would find it."""
+    try:
+        with open(NodeRoot.current().path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                fields = line.partition("#")[0].split()
+                if len(fields) > 1 and fields[0] == address:
+                    return fields[1]
+    except OSError:
+        pass
+    return address

@@ -144,7 +144,7 @@ def seed_node(lab: str, spec: NodeSpec) -> None:
     if spec.mode == "view":
         _interpreter_library(root, installation)
     install_programs(root, source, spec.mode, installation)
-    _load_object_classes(root, source)
+    _load_object_classes(root, source, os.path.join(lab, "shared"))
 
 
 def _copy(source: str, target: str) -> None:
@@ -257,10 +257,14 @@ def _install(path: str, data: bytes, mode: int) -> None:
     replace_file(path, data, mode)
 
 
-def _load_object_classes(root: NodeRoot, source: str) -> None:
+def _load_object_classes(root: NodeRoot, source: str, shared: str) -> None:
     directory = os.path.join(source, "objrepos")
     if not os.path.isdir(directory):
         return
     from srcctl.odm import seed
 
     seed.load(root, directory)
+    if os.path.exists(os.path.join(directory, "devices.cre")):
+        from srcctl.devices.configuration import configure_new_node
+
+        configure_new_node(root, shared)

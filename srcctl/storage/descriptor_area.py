@@ -14,8 +14,9 @@ from srcctl.storage.disk import SECTOR, Disk
 MAGIC = b"_LVM"
 SLOT_BYTES = 64 * SECTOR
 SLOT_OFFSETS = (128 * SECTOR, 256 * SECTOR)
-PARTITION_BYTES = 16 << 20
-"""Bytes of a physical partition."""
+MEGABYTE = 1 << 20
+PARTITION_MEGABYTES = 16
+"""The size of a physical partition unless mkvg -s says otherwise."""
 
 
 class StorageError(Exception):
@@ -23,18 +24,39 @@ class StorageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Consecutive physical partitions of a disk, counted from 1."""
+
+    disk: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogicalVolume:
-    """A logical volume. ``partitions`` of PARTITION_BYTES each; ``mount_point`` is "" without a file system."""
+    """A logical volume.
+
+    ``partitions`` of the volume group's size each, on ``extents``; ``mount_point`` is "" without a file system;
+    ``number`` is the minor number and the last part of the identifier; times are seconds since the epoch.
+    """
 
     name: str
     type: str
     partitions: int
     mount_point: str = ""
+    number: int = 0
+    extents: tuple[Extent, ...] = ()
+    created: int = 0
+    modified: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeGroup:
-    """What the descriptor area says."""
+    """What the descriptor area says.
+
+    ``concurrent``: made with -C, so that it may be varied on in concurrent mode; ``auto_on``: varied on at boot;
+    ``closed_disks``: disks from which nothing is allocated (chpv -a n); ``stamp``: nanoseconds since the epoch.
+    """
 
     name: str
     identifier: str
@@ -42,16 +64,31 @@ class VolumeGroup:
     volumes: tuple[LogicalVolume, ...] = ()
     serial: int = 0
     major: int = 100
+    partition_megabytes: int = PARTITION_MEGABYTES
+    concurrent: bool = False
+    auto_on: bool = True
+    quorum: bool = True
+    kind: str = "normal"
+    closed_disks: tuple[str, ...] = ()
+    stamp: int = 0
+
+    @property
+    def partition_bytes(self) -> int:
+        """Bytes of a physical partition."""
+        return self.partition_megabytes * MEGABYTE
 
     @property
     def used_partitions(self) -> int:
         """Partitions of all logical volumes."""
         return sum(volume.partitions for volume in self.volumes)
 
-    @property
-    def total_partitions(self) -> int:
-        """Physical partitions of all disks (1 GiB each)."""
-        return len(self.disks) * ((1 << 30) // PARTITION_BYTES)
+    def volume(self, name: str) -> LogicalVolume | None:
+        """A logical volume by name."""
+        return next((volume for volume in self.volumes if volume.name == name), None)
+
+    def volume_identifier(self, volume: LogicalVolume) -> str:
+        """The identifier of a logical volume: the group's with the volume's number."""
+        return f"{self.identifier}.{volume.number}"
 
 
 def read(lab: str, disk: str) -> VolumeGroup | None:
@@ -109,7 +146,11 @@ def _decode(data: bytes) -> VolumeGroup | None:
         return None
     try:
         value = json.loads(body)
-        volumes = tuple(LogicalVolume(**volume) for volume in value.pop("volumes"))
-        return VolumeGroup(**{**value, "disks": tuple(value["disks"])}, volumes=volumes)
+        volumes = tuple(
+            LogicalVolume(**{**volume, "extents": tuple(Extent(**extent) for extent in volume["extents"])})
+            for volume in value.pop("volumes")
+        )
+        sets = {name: tuple(value[name]) for name in ("disks", "closed_disks")}
+        return VolumeGroup(**{**value, **sets}, volumes=volumes)
     except (ValueError, TypeError, KeyError):
         return None

@@ -22,6 +22,14 @@ def disk_names(lab: str) -> list[str]:
     return sorted(names, key=lambda name: int(name[5:]))
 
 
+def disk_bytes(lab: str, disk: str) -> int:
+    """Bytes of a disk, failed or not; 0 if there is none of that name."""
+    try:
+        return os.path.getsize(os.path.join(lab, DIRECTORY, disk))
+    except OSError:
+        return 0
+
+
 def pvid(lab_id: str, disk: str) -> str:
     """The physical volume identifier of a disk: 16 hex digits, the same on every node and for ever."""
     return "00f9" + hashlib.blake2b(f"{lab_id}/{disk}".encode(), digest_size=6).hexdigest()

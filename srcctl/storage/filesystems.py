@@ -129,11 +129,15 @@ def mount(root: NodeRoot, mount_point: str, disk: str, volume: str) -> None:
 
         os.makedirs(target, exist_ok=True)
         syscalls.mount(source, target, "", syscalls.MS_BIND)
-        return
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    if os.path.isdir(target) and not os.path.islink(target):
-        os.rmdir(target)
-    os.symlink(source, target)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.isdir(target) and not os.path.islink(target):
+            os.rmdir(target)
+        os.symlink(source, target)
+    try:
+        replace_file(_mark(root, mount_point), b"")
+    except OSError:
+        pass  # a full /var does not keep a file system from being mounted
 
 
 def unmount(root: NodeRoot, mount_point: str) -> None:
@@ -208,28 +212,47 @@ def usage(root: NodeRoot, mount_point: str) -> tuple[int, int]:
     if stanza is None:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), mount_point)
     size = int(stanza.attributes.get("size", "0")) * BLOCK
+    return size, contents_of(root, mount_point)[0]
+
+
+def contents_of(root: NodeRoot, mount_point: str) -> tuple[int, int]:
+    """Bytes that the files of one of the node's own file systems take, and how many files there are."""
     others = {s.mount_point for s in read_stanzas(root)} - {mount_point}
-    return size, _used(root, mount_point, others)
+    return _used(root, mount_point, others)
 
 
-def usage_of(directory: str) -> int:
-    """Bytes that the files below a folder take."""
-    return _tree_bytes(directory, set(), NodeRoot())
+def contents_below(directory: str) -> tuple[int, int]:
+    """Bytes that the files below a folder take, and how many files there are."""
+    return _tree(directory, set(), NodeRoot())
 
 
-def _used(root: NodeRoot, mount_point: str, others: set[str]) -> int:
-    """Bytes that the files below a mount point take, other file systems left out."""
+def mounted_since(root: NodeRoot, mount_point: str) -> float:
+    """When a file system was mounted, in seconds since the epoch; the node's own were mounted when it booted."""
+    for path in (_mark(root, mount_point), root.path("/var/run/lpar.pid"), root.path(FILESYSTEMS_FILE)):
+        try:
+            return os.stat(path).st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _mark(root: NodeRoot, mount_point: str) -> str:
+    """A file whose time is that of the mount."""
+    return root.path(f"/var/run/mount{mount_point.replace('/', '.')}")
+
+
+def _used(root: NodeRoot, mount_point: str, others: set[str]) -> tuple[int, int]:
+    """Bytes and number of the files below a mount point, other file systems left out."""
     top = root.path(mount_point)
     if mount_point == "/":
         # The node's own part of the root: in a view the rest belongs to the host.
-        return sum(
-            _tree_bytes(root.path(path), others, root) for path in ("/etc", "/aha", "/home") if path not in others
-        )
-    return _tree_bytes(top, others, root)
+        found = [_tree(root.path(path), others, root) for path in ("/etc", "/aha", "/home") if path not in others]
+        return sum(size for size, _ in found), sum(files for _, files in found)
+    return _tree(top, others, root)
 
 
-def _tree_bytes(top: str, others: set[str], root: NodeRoot) -> int:
-    total, waiting = 0, [top]
+def _tree(top: str, others: set[str], root: NodeRoot) -> tuple[int, int]:
+    total, files, waiting = 0, 0, [top]
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
@@ -239,11 +262,12 @@ def _tree_bytes(top: str, others: set[str], root: NodeRoot) -> int:
                     except OSError:
                         continue
                     total += status.st_blocks * BLOCK
+                    files += 1
                     if entry.is_dir(follow_symlinks=False) and root.product_path(entry.path) not in others:
                         waiting.append(entry.path)
         except OSError:
             continue
-    return total
+    return total, files
 
 
 def _unescaped(text: str) -> str:

@@ -32,11 +32,12 @@ DIRECTORY = "reservations"
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A disk reserved by a node in one of its lives."""
+    """A disk reserved by a node in one of its lives; ``shared`` in concurrent mode, beside others."""
 
     disk: str
     node: str
     boot_id: str
+    shared: bool = False
 
 
 class ReservationRegistry:
@@ -54,6 +55,10 @@ class ReservationRegistry:
         """The live nodes that have the disk reserved, in the order in which they took it; two are a split brain."""
         return [held.node for held in self._live(disk)]
 
+    def is_shared(self, disk: str, node: str) -> bool:
+        """Whether a node has a disk in concurrent mode."""
+        return any(held.node == node and held.shared for held in self._live(disk))
+
     def all(self) -> dict[str, list[str]]:
         """The holders of every reserved disk."""
         try:
@@ -62,13 +67,16 @@ class ReservationRegistry:
             return {}
         return {name: holders for name in names if (holders := self.holders(name))}
 
-    def reserve(self, identity: Identity, disks: Iterable[str], *, force: bool = False) -> str | None:
+    def reserve(
+        self, identity: Identity, disks: Iterable[str], *, force: bool = False, shared: bool = False
+    ) -> str | None:
         """Reserve all of some disks for this node, or none.
 
         Args:
             identity: this node.
             disks: their names.
             force: break the reservations of the nodes that this one sees (``varyonvg -O``).
+            shared: in concurrent mode (``varyonvg -c``), beside others that have the disks in this mode.
 
         Returns:
             The live node that stands in the way, None if the disks are reserved.
@@ -82,12 +90,14 @@ class ReservationRegistry:
             kept: dict[str, list[Reservation]] = {}
             for disk in disks:
                 others = [held for held in self._live(disk) if held.node != identity.node]
-                unseen = [held for held in others if faults.disk_cut(identity.node, held.node)]
-                if len(unseen) < len(others) and not force:
-                    return next(held.node for held in others if held not in unseen)
-                kept[disk] = unseen
+                beside = [
+                    held for held in others if faults.disk_cut(identity.node, held.node) or (shared and held.shared)
+                ]
+                if len(beside) < len(others) and not force:
+                    return next(held.node for held in others if held not in beside)
+                kept[disk] = beside
             for disk in disks:
-                self._write(disk, [*kept[disk], Reservation(disk, identity.node, identity.boot_id)])
+                self._write(disk, [*kept[disk], Reservation(disk, identity.node, identity.boot_id, shared)])
         return None
 
     def release(self, identity: Identity, disks: Iterable[str]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
+from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository
-from srcctl.storage import descriptor_area
+from srcctl.storage import descriptor_area, rootvg
 from srcctl.storage.descriptor_area import VolumeGroup
-from srcctl.storage.disk import Disk, disk_names, pvid
+from srcctl.storage.disk import Disk, disk_bytes, disk_names, pvid
 from srcctl.storage.reservations import ReservationRegistry
 
 REPOSITORY_MAGIC = b"CAAREPOS"
@@ -43,7 +45,9 @@ class VolumeGroups:
             return False
 
     def find(self, name: str) -> VolumeGroup | None:
-        """A volume group by name, from the first disk that has it and can be read."""
+        """A volume group by name, from the first disk that has it and can be read; rootvg, too."""
+        if name == rootvg.NAME:
+            return rootvg.volume_group(self._root)
         for disk in disk_names(self._lab):
             try:
                 found = self.on_disk(disk)
@@ -59,45 +63,64 @@ class VolumeGroups:
         Raises:
             OSError: a disk has failed.
         """
-        group = replace(group, serial=group.serial + 1)
+        group = replace(group, serial=group.serial + 1, stamp=time.time_ns())
         descriptor_area.write(self._lab, group)
         return group
+
+    def partitions_of(self, group: VolumeGroup, disk: str) -> int:
+        """Physical partitions of a disk; what the descriptor areas take is left out."""
+        if group.name == rootvg.NAME:
+            return rootvg.partitions_of_disk()
+        return max(0, disk_bytes(self._lab, disk) // group.partition_bytes - 1)
+
+    def total_partitions(self, group: VolumeGroup) -> int:
+        """Physical partitions of all disks."""
+        return sum(self.partitions_of(group, disk) for disk in group.disks)
 
     # What this node knows: importvg makes it known, exportvg forgets it.
 
     def known(self) -> list[str]:
         """The volume groups in this node's ODM, in order of definition; rootvg is not among them."""
         objects = Repository(self._root, "/etc/objrepos").get("CuDv", "PdDvLn LIKE logical_volume/vgsubclass/*")
-        return [str(o["name"]) for o in objects]
+        return [str(o["name"]) for o in objects if o["name"] != rootvg.NAME]
 
     def known_on(self, disk: str) -> str | None:
         """The volume group that this node's ODM has on a disk, readable or not."""
         identifier = pvid(self._identity.lab_id, disk)
-        found = Repository(self._root, "/etc/objrepos").get("CuAt", f"attribute=pv AND value='{identifier}'")
+        found = Repository(self._root, "/etc/objrepos").get("CuAt", f"attribute=pv AND value LIKE '{identifier}*'")
         return str(found[0]["name"]) if found else None
 
     def known_disks(self, name: str) -> tuple[str, ...]:
         """The disks that this node's ODM has for a volume group, readable or not, in the order of its definition."""
         disks = {pvid(self._identity.lab_id, disk): disk for disk in disk_names(self._lab)}
         found = Repository(self._root, "/etc/objrepos").get("CuAt", f"name='{name}' AND attribute=pv")
-        return tuple(disks[str(o["value"])] for o in found if str(o["value"]) in disks)
+        return tuple(disks[value] for o in found if (value := str(o["value"])[:16]) in disks)
 
     def make_known(self, group: VolumeGroup) -> None:
-        """Put a volume group into this node's ODM."""
+        """Put a volume group and its logical volumes into this node's ODM.
+
+        Raises:
+            OdmError: it cannot be written.
+        """
         repository = Repository(self._root, "/etc/objrepos")
-        self.forget(group.name)
-        repository.add(
-            "CuDv", {"name": group.name, "status": 1, "PdDvLn": "logical_volume/vgsubclass/vgtype", "ddins": "100,0"}
+        devices, attributes = odm_objects(group, {d: pvid(self._identity.lab_id, d) for d in group.disks})
+        own = {str(device["name"]) for device in devices}
+        # One exchange a class: whoever reads meanwhile finds the volume group as it was or as it is.
+        repository.rewrite(
+            "CuDv", lambda old: [o for o in old if o["name"] not in own and o["parent"] != group.name] + devices
         )
-        repository.add("CuAt", _attribute(group.name, "vgserial_id", group.identifier))
-        for disk in group.disks:
-            repository.add("CuAt", _attribute(group.name, "pv", pvid(self._identity.lab_id, disk)))
+        repository.rewrite("CuAt", lambda old: [o for o in old if o["name"] not in own] + attributes)
 
     def forget(self, name: str) -> None:
-        """Remove a volume group from this node's ODM."""
+        """Remove a volume group and its logical volumes from this node's ODM.
+
+        Raises:
+            OdmError: it cannot be written.
+        """
         repository = Repository(self._root, "/etc/objrepos")
-        repository.delete("CuDv", f"name='{name}'")
-        repository.delete("CuAt", f"name='{name}'")
+        gone = {name, *(str(o["name"]) for o in repository.get("CuDv", f"parent='{name}'"))}
+        repository.rewrite("CuDv", lambda old: [o for o in old if o["name"] not in gone])
+        repository.rewrite("CuAt", lambda old: [o for o in old if o["name"] not in gone])
 
     # Reservations.
 
@@ -107,7 +130,7 @@ class VolumeGroups:
 
     def contenders(self, group: VolumeGroup) -> list[str]:
         """The other live nodes that have the volume group varied on while this one has it: a split brain."""
-        if not self.is_varied_on(group):
+        if self.mode(group) != "active":
             return []
         return [node for node in self.holders(group) if node != self._identity.node]
 
@@ -117,15 +140,28 @@ class VolumeGroups:
 
     def is_varied_on(self, group: VolumeGroup) -> bool:
         """Whether this node has the volume group varied on."""
+        if group.name == rootvg.NAME:
+            return True
         return bool(group.disks) and all(self.is_reserved_here(disk) for disk in group.disks)
 
-    def reserve(self, group: VolumeGroup, force: bool = False) -> str | None:
+    def mode(self, group: VolumeGroup) -> str:
+        """How the volume group is varied on here, in the words of lspv: active, concurrent, or ""."""
+        if not self.is_varied_on(group):
+            return ""
+        shared = group.disks and self._reservations.is_shared(group.disks[0], self._identity.node)
+        return "concurrent" if shared else "active"
+
+    def has_failed(self, disk: str) -> bool:
+        """Whether a shared disk does not answer."""
+        return Faults(self._lab).disk_failed(disk)
+
+    def reserve(self, group: VolumeGroup, force: bool = False, shared: bool = False) -> str | None:
         """Reserve all disks for this node; returns the live node that stands in the way, if ``force`` is not given.
 
         Raises:
             OSError: the lab cannot be written.
         """
-        return self._reservations.reserve(self._identity, group.disks, force=force)
+        return self._reservations.reserve(self._identity, group.disks, force=force, shared=shared)
 
     def release(self, group: VolumeGroup) -> None:
         """Give up the reservation of all disks that this node holds.
@@ -136,5 +172,51 @@ class VolumeGroups:
         self._reservations.release(self._identity, group.disks)
 
 
-def _attribute(name: str, attribute: str, value: str) -> dict[str, int | str]:
-    return {"name": name, "attribute": attribute, "value": value, "type": "R", "generic": "", "rep": "sl"}
+def odm_objects(
+    group: VolumeGroup, identifiers: dict[str, str]
+) -> tuple[list[dict[str, int | str]], list[dict[str, int | str]]]:
+    """The CuDv and CuAt objects of a volume group and its logical volumes.
+
+    Args:
+        group: the volume group.
+        identifiers: PVIDs by disk.
+    """
+    devices: list[dict[str, int | str]] = [
+        {
+            "name": group.name, "status": 1, "chgstatus": 1, "ddins": f"{group.major},0",
+            "PdDvLn": "logical_volume/vgsubclass/vgtype",
+        }
+    ]  # fmt: skip
+    attributes = [
+        _attribute(group.name, "vgserial_id", group.identifier, 637),
+        _attribute(group.name, "auto_on", "y" if group.auto_on else "n", 638),
+        _attribute(group.name, "timestamp", timestamp(group), 639),
+    ]
+    if group.concurrent:
+        attributes.append(_attribute(group.name, "conc_capable", "y", 640))
+    attributes += [_attribute(group.name, "pv", identifiers[disk].ljust(32, "0"), 641) for disk in group.disks]
+    for volume in group.volumes:
+        devices.append(
+            {
+                "name": volume.name, "status": 1, "chgstatus": 1, "ddins": f"{group.major},{volume.number}",
+                "parent": group.name, "PdDvLn": "logical_volume/lvsubclass/lvtype",
+            }
+        )  # fmt: skip
+        attributes += [
+            _attribute(volume.name, "lvserial_id", group.volume_identifier(volume), 648),
+            _attribute(volume.name, "type", volume.type, 639),
+            _attribute(volume.name, "size", str(volume.partitions), 642),
+        ]
+        if volume.mount_point:
+            attributes.append(_attribute(volume.name, "label", volume.mount_point, 643))
+    return devices, attributes
+
+
+def timestamp(group: VolumeGroup) -> str:
+    """The time of the last change as the ODM and the descriptor area have it: seconds and nanoseconds in hex."""
+    return f"{group.stamp // 1_000_000_000:08x}{group.stamp % 1_000_000_000:08x}"
+
+
+def _attribute(name: str, attribute: str, value: str, index: int) -> dict[str, int | str]:
+    fixed: dict[str, int | str] = {"type": "R", "generic": "D", "rep": "s", "nls_index": index}
+    return {"name": name, "attribute": attribute, "value": value, **fixed}

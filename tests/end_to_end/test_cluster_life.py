@@ -80,7 +80,7 @@ def test_a_partition_under_policy_none_lets_both_sides_act(lab: LabUnderTest) ->
     status = lab.status()
     assert [address in status["nodes"][node]["addresses"]["en0"] for node in (owner, other)] == [True, True]
     assert status["resource_groups"]["app_rg"] == {owner: "ONLINE", other: "ONLINE"}
-    assert status["disks"]["hdisk2"] == {"volume_group": "datavg", "nodes": [owner, other]}
+    assert status["disks"]["hdisk2"] == {"volume_group": "datavg", "mode": "active", "nodes": [owner, other]}
     assert f"datavg (hdisk2) is varied on by {owner} and {other}" in lab.srcctl("status").stdout
     # Both work on one medium: what either half acknowledged is counted once.
     asked = [lab.ask() for _ in range(20)]

@@ -4,77 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from srcctl.commands.launch import call
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults, FaultSet
 from srcctl.network.liveness import is_alive
-from srcctl.node import powerlock
-from srcctl.node.root import Identity, Interface, NodeRoot
-from srcctl.odm import seed
+from srcctl.node.root import NodeRoot
 from srcctl.storage import descriptor_area, filesystems
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import Disk
 from srcctl.storage.reservations import ReservationRegistry
 from srcctl.storage.volume_groups import VolumeGroups
-
-ETC = Path(__file__).parents[2] / "etc"
-ENTRIES = {
-    line.split()[0].rpartition("/")[2]: line.split()[1].split(":")
-    for line in (ETC / "programs/storage").read_text().splitlines()
-}
-Run = Callable[..., tuple[int, str, str]]
-
-
-class Node:
-    """A node's folder, and the lock that says that it lives."""
-
-    def __init__(self, base: Path, name: str) -> None:
-        shared = base / "shared"
-        for folder in (shared / "disks", shared / "power", base / name / "etc", base / name / "dev"):
-            folder.mkdir(parents=True, exist_ok=True)
-        for disk in ("hdisk1", "hdisk2", "hdisk3"):
-            with open(shared / "disks" / disk, "ab") as file:
-                file.truncate(64 << 20)
-        self.name, self.boot = name, f"{name}-first-life"
-        interface = Interface("en0", "net_ether_01", "127.8.8.1", "255.255.255.0")
-        identity = Identity("lab", str(shared), "", "", "", "", name, 1, 1.0, "folder", self.boot, (interface,), ())
-        self.root = NodeRoot(str(base / name))
-        (base / name / "etc/lpar.json").write_text(identity.text())
-        (base / name / "etc/filesystems").write_text((ETC / "filesystems").read_text())
-        seed.load(self.root, str(ETC / "objrepos"))
-        self.power = shared / "power" / name
-        self.lock = -1
-        self.boot_up()
-
-    def boot_up(self) -> None:
-        self.lock = os.open(self.power, os.O_RDWR | os.O_CREAT)
-        assert powerlock.take(self.lock)
-        os.write(self.lock, f"{self.boot} {os.getpid()}\n".encode())
-
-    def die(self) -> None:
-        os.close(self.lock)
-
-
-@pytest.fixture
-def nodes(tmp_path: Path) -> tuple[Node, Node]:
-    return Node(tmp_path, "node1"), Node(tmp_path, "node2")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(node: Node, name: str, *words: str) -> tuple[int, str, str]:
-        monkeypatch.setenv("HAES_ROOT", node.root.directory)
-        status = call(*ENTRIES[name], [name, *words])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return command
+from tests.storage.machine import Node, Run
 
 
 def test_a_volume_group_belongs_to_one_live_node(nodes: tuple[Node, Node], run: Run) -> None:
@@ -160,7 +104,7 @@ def test_messages_for_what_is_not_there(nodes: tuple[Node, Node], run: Run) -> N
     first, _ = nodes
     assert run(first, "varyonvg", "nosuch")[2].startswith("0516-306 varyonvg: Unable to find volume group nosuch")
     assert run(first, "mkvg", "-y", "x", "hdisk9")[2].startswith("0516-306")
-    assert run(first, "mkvg", "hdisk2")[0] == 1
+    assert run(first, "mkvg", "-y", "x")[0] == 1
     assert run(first, "importvg", "-y", "x", "hdisk3")[2].startswith("0516-304")
     assert run(first, "crfs", "-g", "nosuch", "-m", "/x", "-a", "size=1M")[2].startswith("0516-306")
     assert run(first, "lsfs", "/nosuch")[0] == 1

@@ -1,5 +1,8 @@
-"""What all disk, volume group and file system commands begin with. Layouts and message ids are AIX's; where no listing
-is published they are inferred."""
+"""What all disk, volume group and file system commands begin with.
+
+Layouts and message ids are AIX's; where no listing is published they are inferred. The low-level commands behind lspv,
+lsvg and lslv leave the program's name out of their messages ("0516-306 : ...").
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,26 @@ import sys
 from collections.abc import Callable
 
 from srcctl.commands.options import Options, UsageError, parse, usage
-from srcctl.node.root import NodeRoot
+from srcctl.node.root import IdentityError, NodeRoot
+from srcctl.odm import OdmError
+from srcctl.storage import rootvg
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
+from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.volume_groups import VolumeGroups
 
+Work = Callable[[Options, VolumeGroups, NodeRoot], int]
 
-def invoke(argv: list[str], flags: str, usage_text: str, work: Callable[[Options, VolumeGroups, NodeRoot], int]) -> int:
+
+def invoke(argv: list[str], flags: str, usage_text: str, work: Work) -> int:
+    """Parse the command line and do the work; what goes wrong is said on stderr.
+
+    Args:
+        argv: the command line.
+        flags: as for getopt(3).
+        usage_text: what a wrong command line is answered with.
+        work: returns the exit code.
+    """
+    name = argv[0].rpartition("/")[2]
     try:
         root = NodeRoot.current()
         return work(parse(argv, flags, intermixed=True), VolumeGroups(root), root)
@@ -20,18 +37,76 @@ def invoke(argv: list[str], flags: str, usage_text: str, work: Callable[[Options
         return usage(usage_text)
     except StorageError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+    except (OdmError, IdentityError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+    return 1
 
 
 def known_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
-    found = groups.find(name) if name in groups.known() else None
-    if found is None:
-        if name in groups.known():
-            raise StorageError(
-                f"0516-052 {command}: Volume group cannot be varied on without a\n\tquorum. More physical volumes in the "
-                "group must be active.\n\tRun diagnostics on inactive PVs."
-            )
+    """A volume group of this node's ODM, as its disks describe it.
+
+    Args:
+        groups: the volume groups.
+        command: stands in the message; "" for the listing commands.
+        name: of the volume group.
+
+    Raises:
+        StorageError: 0516-306, it is not known here; 0516-052, none of its disks can be read.
+    """
+    prefix = f"{command}: " if command else ": "
+    known = name == rootvg.NAME or name in groups.known()
+    found = groups.find(name) if known else None
+    if found is None and known:
         raise StorageError(
-            f"0516-306 {command}: Unable to find volume group {name} in the Device\n\tConfiguration Database."
+            f"0516-052 {prefix}Volume group cannot be varied on without a\n\tquorum. More physical volumes in the "
+            "group must be active.\n\tRun diagnostics on inactive PVs."
+        )
+    if found is None:
+        raise StorageError(
+            f"0516-306 {prefix}Unable to find volume group {name} in the Device\n\tConfiguration Database."
         )
     return found
+
+
+def active_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
+    """As ``known_group``, and varied on here.
+
+    Raises:
+        StorageError: 0516-010 besides.
+    """
+    group = known_group(groups, command, name)
+    if not groups.is_varied_on(group):
+        prefix = f"{command}: " if command else ": "
+        raise StorageError(f"0516-010 {prefix}Volume group must be varied on; use varyonvg command.")
+    return group
+
+
+def changeable_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
+    """As ``active_group``, and not rootvg: a node's own disk is what its file systems make it."""
+    if name == rootvg.NAME:
+        raise StorageError(f"{command}: rootvg of a node cannot be changed.")
+    return active_group(groups, command, name)
+
+
+def disk_of(root: NodeRoot, command: str, name: str) -> str:
+    """A disk by its name or PVID.
+
+    Raises:
+        StorageError: 0516-306, there is none.
+    """
+    identity = root.identity
+    if name in (rootvg.DISK, pvid(f"{identity.lab_id}/{identity.node}", rootvg.DISK)):
+        return rootvg.DISK
+    for disk in disk_names(identity.lab):
+        if name in (disk, pvid(identity.lab_id, disk)):
+            return disk
+    prefix = f"{command}: " if command else ": "
+    raise StorageError(
+        f"0516-306 {prefix}Unable to find physical volume {name} in the Device\n\tConfiguration Database."
+    )
+
+
+def pvid_of(root: NodeRoot, disk: str) -> str:
+    """The PVID of any disk of the node."""
+    identity = root.identity
+    return pvid(f"{identity.lab_id}/{identity.node}" if disk == rootvg.DISK else identity.lab_id, disk)

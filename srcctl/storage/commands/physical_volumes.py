@@ -1,22 +1,34 @@
-"""lspv: the disks of a node."""
+"""lspv, chpv, readvgda: the disks of a node."""
 
 from __future__ import annotations
 
+import sys
+import time
+from dataclasses import replace
+
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
-from srcctl.storage.commands.invocation import invoke
-from srcctl.storage.descriptor_area import StorageError
-from srcctl.storage.disk import disk_names, pvid, uuid_of
-from srcctl.storage.volume_groups import REPOSITORY_VG, VolumeGroups
+from srcctl.odm import Repository
+from srcctl.storage import partitions, rootvg
+from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke, pvid_of
+from srcctl.storage.descriptor_area import StorageError, VolumeGroup
+from srcctl.storage.disk import disk_names, uuid_of
+from srcctl.storage.volume_groups import REPOSITORY_VG, VolumeGroups, timestamp
+
+LSPV_USAGE = "Usage: lspv [-u]\n       lspv [-L] [-M | -l | -p] PVname"
 
 
 def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str, str]]:
-    """Name, PVID, volume group, state and UUID of every disk of the node."""
+    """Name, PVID, volume group, state and UUID of every available disk of the node."""
     identity = root.identity
     local = f"{identity.lab_id}/{identity.node}"
-    rows = [("hdisk0", pvid(local, "hdisk0"), "rootvg", "active", uuid_of(local, "hdisk0"))]
+    devices = Repository(root, "/etc/objrepos").get("CuDv", "PdDvLn LIKE disk/*")
+    available = {str(o["name"]) for o in devices if o["status"] == 1}
+    rows = [(rootvg.DISK, pvid_of(root, rootvg.DISK), rootvg.NAME, "active", uuid_of(local, rootvg.DISK))]
     known = set(groups.known())
     for disk in disk_names(identity.lab):
+        if disk not in available:
+            continue
         name, state = "None", ""
         if groups.is_repository(disk):
             name, state = REPOSITORY_VG, "active"
@@ -24,40 +36,226 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
             try:
                 found = groups.on_disk(disk)
             except OSError:
+                # It cannot be read; the ODM still knows whose it is.
                 found = None
-            if found is not None and found.name in known:
-                name = found.name
-                state = "active" if groups.is_varied_on(found) else ""
-        rows.append((disk, pvid(identity.lab_id, disk), name, state, uuid_of(identity.lab_id, disk)))
+                name = groups.known_on(disk) or "None"
+                state = "active" if name != "None" and groups.is_reserved_here(disk) else ""
+            if found is not None and found.name in known and disk in found.disks:
+                name, state = found.name, groups.mode(found)
+        rows.append((disk, pvid_of(root, disk), name, state, uuid_of(identity.lab_id, disk)))
     return rows
 
 
 def lspv(argv: list[str]) -> int:
-    """``lspv [-u] [disk]``: the disks with PVID, volume group and state."""
+    """``lspv``: the disks with PVID, volume group and state; ``lspv PV``: one of them."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
-        rows = _rows(groups, root)
-        if len(options.operands) > 1:
-            raise UsageError("operands")
-        if options.operands:
-            chosen = [row for row in rows if options.operands[0] in (row[0], row[1])]
-            if not chosen:
-                raise StorageError(
-                    f"0516-320 lspv: Physical volume {options.operands[0]} is not assigned to\n\ta volume group."
-                )
-            name, identifier, group, state, _ = chosen[0]
-            print(f"PHYSICAL VOLUME:    {name:<24} VOLUME GROUP:     {group}")
-            print(f"PV IDENTIFIER:      {identifier} VG IDENTIFIER     {_identifier(groups, group)}")
-            print(f"PV STATE:           {'active' if state else 'missing'}")
+        if not options.operands:
+            if set(options.values) - {"u", "L", "P"}:
+                raise UsageError("a disk is needed")
+            for name, identifier, owner, state, uuid in _rows(groups, root):
+                line = f"{name:<15} {identifier:<34}  {owner:<15} {state:<12}"
+                print(f"{line}{uuid}" if "u" in options else line)
             return 0
-        for name, identifier, group, state, uuid in rows:
-            line = f"{name:<15} {identifier:<34}  {group:<15} {state:<12}"
-            print(f"{line}{uuid}" if "u" in options else line.rstrip() if group == "None" else line)
+        if len(options.operands) > 1 or len(options.values.keys() & set("lpM")) > 1:
+            raise UsageError("one disk")
+        disk = disk_of(root, "", options.operands[0])
+        group = _group_on(groups, disk)
+        if "l" in options:
+            _print_volumes(groups, group, disk)
+        elif "p" in options:
+            _print_ranges(groups, group, disk)
+        elif "M" in options:
+            _print_map(groups, group, disk)
+        else:
+            _print_figures(groups, root, group, disk)
         return 0
 
-    return invoke(argv, "u", "Usage: lspv [-u] [disk]", work)
+    return invoke(argv, "uLPlpMn:v:", LSPV_USAGE, work)
 
 
-def _identifier(groups: VolumeGroups, name: str) -> str:
-    found = groups.find(name)
-    return found.identifier if found else ""
+def _group_on(groups: VolumeGroups, disk: str) -> VolumeGroup:
+    """The volume group of a disk, which must be varied on here."""
+    if disk == rootvg.DISK:
+        return active_group(groups, "", rootvg.NAME)
+    name = groups.known_on(disk)
+    if name is None:
+        raise StorageError(f"0516-320 : Physical volume {disk} is not assigned to\n\ta volume group.")
+    return active_group(groups, "", name)
+
+
+def _shown(counts: list[int]) -> str:
+    return "..".join(f"{count:02d}" for count in counts)
+
+
+def free_distribution(groups: VolumeGroups, group: VolumeGroup, disk: str) -> str:
+    """The free partitions of each region of a disk."""
+    total = groups.partitions_of(group, disk)
+    return _shown(partitions.distribution(set(range(1, total + 1)) - partitions.used(group, disk).keys(), total))
+
+
+def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str) -> None:
+    total, size = groups.partitions_of(group, disk), group.partition_megabytes
+    taken = partitions.used(group, disk)
+    used = len(taken)
+    names = {volume.name for volume, _ in taken.values()}
+    print(f"PHYSICAL VOLUME:    {disk:<24} VOLUME GROUP:     {group.name}")
+    print(f"PV IDENTIFIER:      {pvid_of(root, disk)} VG IDENTIFIER     {group.identifier}")
+    print(f"PV STATE:           {'missing' if groups.has_failed(disk) else 'active':<39}")
+    for left, value, right, other in (
+        ("STALE PARTITIONS:", "0", "ALLOCATABLE:", "no" if disk in group.closed_disks else "yes"),
+        ("PP SIZE:", f"{size} megabyte(s)", "LOGICAL VOLUMES:", str(len(names))),
+        ("TOTAL PPs:", f"{total} ({total * size} megabytes)", "VG DESCRIPTORS:", str(descriptors(group, disk))),
+        ("FREE PPs:", f"{total - used} ({(total - used) * size} megabytes)", "HOT SPARE:", "no"),
+        ("USED PPs:", f"{used} ({used * size} megabytes)", "MAX REQUEST:", "256 kilobytes"),
+    ):
+        print(f"{left:<19} {value:<24} {right:<17} {other}")
+    print(f"FREE DISTRIBUTION:  {free_distribution(groups, group, disk):<39}")
+    print(f"USED DISTRIBUTION:  {_shown(partitions.distribution(set(taken), total)):<39}")
+    print(f"MIRROR POOL:        {'None':<39}")
+
+
+def descriptors(group: VolumeGroup, disk: str) -> int:
+    """Descriptor areas on a disk: two on the only one, two and one on a pair, one on each of more."""
+    return 2 if len(group.disks) <= 2 and group.disks[0] == disk else 1
+
+
+def _print_volumes(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
+    total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
+    print(f"{disk}:\nLV NAME               LPs     PPs     DISTRIBUTION          MOUNT POINT")
+    for volume in group.volumes:
+        numbers = {n for n, (of, _) in taken.items() if of.name == volume.name}
+        if numbers:
+            spread = _shown(partitions.distribution(numbers, total))
+            print(f"{volume.name:<21} {len(numbers):<7} {len(numbers):<7} {spread:<21} {volume.mount_point or 'N/A'}")
+
+
+def _print_ranges(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
+    total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
+    print(f"{disk}:\nPP RANGE  STATE   REGION        LV NAME             TYPE       MOUNT POINT")
+    first = 1
+    while first <= total:
+        region = partitions.region_of(first, total)
+        owner = taken[first][0] if first in taken else None
+        last = first
+        while (
+            last < total
+            and partitions.region_of(last + 1, total) == region
+            and (taken[last + 1][0] if last + 1 in taken else None) == owner
+        ):
+            last += 1
+        span = f"{first:>3}-{last:<3}"
+        if owner is None:
+            print(f"{span:<9} free    {region:<13} {'':<45}".rstrip() + " ")
+        else:
+            print(f"{span:<9} used    {region:<13} {owner.name:<19} {owner.type:<10} {owner.mount_point or 'N/A'}")
+        first = last + 1
+
+
+def _print_map(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
+    total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
+    first = 1
+    while first <= total:
+        if first in taken:
+            volume, logical = taken[first]
+            print(f"{disk}:{first}\t{volume.name}:{logical}")
+            first += 1
+            continue
+        last = first
+        while last < total and last + 1 not in taken:
+            last += 1
+        print(f"{disk}:{first}-{last}" if last > first else f"{disk}:{first}")
+        first = last + 1
+
+
+def chpv(argv: list[str]) -> int:
+    """``chpv [-a y|n] [-v a|r] [-c] PV ...``: whether partitions of a disk may be allocated; whether it is there."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        allocate, available = options.get("a"), options.get("v")
+        if not options.operands or not options.values:
+            raise UsageError("a flag and a disk are needed")
+        if allocate not in (None, "y", "n") or available not in (None, "a", "r"):
+            raise UsageError("y or n, a or r")
+        for name in options.operands:
+            disk = disk_of(root, "chpv", name)
+            if "c" in options and len(options.values) == 1:
+                continue  # there is no boot record to clear
+            group_name = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
+            if group_name is None:
+                raise StorageError(
+                    f"0516-320 getlvodm: Physical volume {disk} is not assigned to\n\ta volume group.\n"
+                    f"0516-722 chpv: Unable to change physical volume {disk}."
+                )
+            group = changeable_group(groups, "chpv", group_name)
+            if available == "r":
+                raise StorageError(
+                    f"0516-1010 chpv: {disk} is needed by the volume group {group.name}; use reducevg to take it out."
+                )
+            if allocate is not None:
+                closed = tuple(d for d in group.closed_disks if d != disk)
+                groups.store(replace(group, closed_disks=(*closed, disk) if allocate == "n" else closed))
+        return 0
+
+    return invoke(argv, "a:v:h:ck:p:P", "Usage: chpv [-a y | n] [-v a | r] [-c] PVname ...", work)
+
+
+def readvgda(argv: list[str]) -> int:
+    """``readvgda PV ...``: the descriptor area of disks, whether their volume group is varied on or not.
+
+    Titles and widths as quoted in publications (lvname, type, vgid, pv_id, the rule before a logical volume); the order
+    of the blocks and the other titles are inferred.
+    """
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if not options.operands:
+            raise UsageError("a disk is needed")
+        status = 0
+        for name in options.operands:
+            disk = disk_of(root, "readvgda", name.removeprefix("/dev/").removeprefix("r"))
+            try:
+                group = groups.find(rootvg.NAME) if disk == rootvg.DISK else groups.on_disk(disk)
+            except OSError as error:
+                raise StorageError(f"readvgda: {disk}: {error.strerror}") from None
+            if group is None:
+                sys.stderr.write(f"readvgda: {disk} has no volume group descriptor area.\n")
+                status = 1
+                continue
+            _print_descriptor_area(groups, root, group, disk)
+        return status
+
+    return invoke(argv, "t", "Usage: readvgda PVname ...", work)
+
+
+def _line(title: str, value: object) -> None:
+    print(f"{title + ':':<15} {value}")
+
+
+def _print_descriptor_area(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str) -> None:
+    print(f"====================== VGDA of {disk} ======================")
+    _line("vgname", group.name)
+    _line("vgid", group.identifier)
+    _line("vgtype", group.kind)
+    _line("timestamp", timestamp(group))
+    _line("numlvs", len(group.volumes))
+    _line("numpvs", len(group.disks))
+    _line("pp_size", group.partition_bytes.bit_length() - 1)
+    _line("total_vgdas", sum(descriptors(group, d) for d in group.disks))
+    _line("auto_on", int(group.auto_on))
+    _line("conc_capable", int(group.concurrent))
+    for number, name in enumerate(group.disks, 1):
+        print(f"------ PV {number} ------")
+        _line("pv_id", pvid_of(root, name))
+        _line("pp_count", groups.partitions_of(group, name))
+        _line("num_vgdas", descriptors(group, name))
+        _line("pv_state", int(groups.has_failed(name)))
+    for volume in group.volumes:
+        print(f"------ LV {volume.number} ------")
+        _line("lvname", volume.name)
+        _line("label", volume.mount_point or "None")
+        _line("lv_id", group.volume_identifier(volume))
+        _line("num_lps", volume.partitions)
+        _line("copies", 1)
+        _line("type", volume.type)
+        _line("created_time", time.ctime(volume.created))
+        _line("modified_time", time.ctime(volume.modified))

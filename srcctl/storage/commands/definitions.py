@@ -1,0 +1,246 @@
+"""mkvg, chvg, extendvg, reducevg, importvg, exportvg: volume groups are made, changed, known and forgotten."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+
+from srcctl.commands.options import Options, UsageError
+from srcctl.node.root import NodeRoot
+from srcctl.storage import descriptor_area, partitions, rootvg
+from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
+from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, StorageError, VolumeGroup
+from srcctl.storage.disk import disk_names, pvid
+from srcctl.storage.filesystems import read_stanzas, stanza_of, write_stanzas
+from srcctl.storage.volume_groups import VolumeGroups
+
+MKVG_USAGE = "Usage: mkvg [-f] [-B | -S] [-C] [-n] [-i] [-s size] [-V major] [-y VGname] PVname ..."
+NAME_MAX = 15
+
+
+def mkvg(argv: list[str]) -> int:
+    """``mkvg [-f] [-B | -S] [-C] [-n] [-s size] [-V major] [-y VG] PV ...``: make a volume group and vary it on."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if not options.operands:
+            raise UsageError("disks are needed")
+        name = options.value("y") or _free_name(groups)
+        if len(name) > NAME_MAX or not name.replace("_", "a").replace("-", "a").replace(".", "a").isalnum():
+            raise StorageError(f"0516-604 mkvg: {name} is not a valid name for a volume group.")
+        if name == rootvg.NAME or groups.find(name) is not None or name in groups.known():
+            raise StorageError(f"0516-360 mkvg: The device name {name} is already used; choose a\n\tdifferent name.")
+        size, major = options.value("s", str(PARTITION_MEGABYTES)), options.value("V", "")
+        if not size.isdigit() or int(size) & (int(size) - 1) or not 1 <= int(size) <= 131072:
+            raise StorageError("0516-604 mkvg: The size of a partition is a power of 2 in megabytes, from 1 to 131072.")
+        if major and not (major.isdigit() and 0 < int(major) < 256):
+            raise StorageError(f"0516-604 mkvg: {major} is not a major number.")
+        disks = tuple(dict.fromkeys(disk_of(root, "mkvg", disk) for disk in options.operands))
+        for disk in disks:
+            _check_free(groups, disk, "mkvg", force="f" in options)
+        seed = f"{root.identity.lab_id}/{name}/{time.time_ns()}"
+        group = VolumeGroup(
+            name,
+            "00f9c490" + hashlib.blake2b(seed.encode(), digest_size=12).hexdigest(),
+            disks,
+            major=int(major) if major else _free_major(groups),
+            partition_megabytes=int(size),
+            concurrent="C" in options,
+            auto_on="n" not in options and "C" not in options,
+            kind="scalable" if "S" in options else "big" if "B" in options else "normal",
+        )
+        if any(groups.partitions_of(group, disk) < 1 for disk in disks):
+            raise StorageError(
+                f"0516-1254 mkvg: A disk is too small for partitions of {size} megabytes.\n"
+                "0516-862 mkvg: Unable to create volume group."
+            )
+        for disk in disks:
+            descriptor_area.erase(root.identity.lab, disk)
+        group = groups.store(group)
+        groups.make_known(group)
+        if groups.reserve(group) is not None:
+            raise StorageError("0516-013 varyonvg: The volume group cannot be varied on because it is reserved.")
+        if group.concurrent:
+            # As on the product, a concurrent capable volume group is not left varied on.
+            groups.release(group)
+        print(name)
+        if "C" in options:
+            print("mkvg: This concurrent capable volume group must be varied on manually.")
+        return 0
+
+    return invoke(argv, "fSBCnis:V:y:Idt:p:v:P:L:M:X:", MKVG_USAGE, work)
+
+
+def _free_name(groups: VolumeGroups) -> str:
+    number, known = 0, groups.known()
+    while f"vg{number:02d}" in known or groups.find(f"vg{number:02d}") is not None:
+        number += 1
+    return f"vg{number:02d}"
+
+
+def _free_major(groups: VolumeGroups) -> int:
+    taken = {group.major for name in groups.known() if (group := groups.find(name))}
+    return next(number for number in range(100, 256) if number not in taken)
+
+
+def _check_free(groups: VolumeGroups, disk: str, command: str, force: bool) -> None:
+    if disk == rootvg.DISK or groups.is_repository(disk):
+        found = True
+    else:
+        try:
+            group = groups.on_disk(disk)
+        except OSError:
+            raise StorageError(f"0516-1182 {command}: Open Failure on {disk}.") from None
+        found = group is not None and (not force or bool(groups.holders(group)))
+    if found:
+        unable = "862 mkvg: Unable to create" if command == "mkvg" else "792 extendvg: Unable to extend"
+        raise StorageError(
+            f"0516-1398 {command}: The physical volume {disk}, appears to belong to\nanother volume group. Use the force "
+            f"option to add this physical volume\nto a volume group.\n0516-{unable} volume group."
+        )
+
+
+def chvg(argv: list[str]) -> int:
+    """``chvg [-a y|n] [-Q y|n] VG``: vary on at boot; keep the quorum."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        answers = [options.get(flag) for flag in "aQ"]
+        if len(options.operands) != 1 or any(answer not in (None, "y", "n") for answer in answers):
+            raise UsageError("one volume group")
+        group = changeable_group(groups, "chvg", options.operands[0])
+        auto_on, quorum = answers
+        changed = replace(
+            group,
+            auto_on=group.auto_on if auto_on is None else auto_on == "y",
+            quorum=group.quorum if quorum is None else quorum == "y",
+            concurrent=group.concurrent or "C" in options,
+            kind="scalable" if "G" in options else group.kind,
+        )
+        groups.make_known(groups.store(changed))
+        return 0
+
+    return invoke(argv, "a:Q:CGBs:h:uL:", "Usage: chvg [-a y | n] [-Q y | n] [-C] [-G] VGname", work)
+
+
+def extendvg(argv: list[str]) -> int:
+    """``extendvg [-f] VG PV ...``: more disks."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) < 2:
+            raise UsageError("a volume group and disks")
+        group = changeable_group(groups, "extendvg", options.operands[0])
+        added = tuple(dict.fromkeys(disk_of(root, "extendvg", disk) for disk in options.operands[1:]))
+        for disk in added:
+            _check_free(groups, disk, "extendvg", force="f" in options)
+        for disk in added:
+            descriptor_area.erase(root.identity.lab, disk)
+        # Reserved before the descriptor areas name them: a group never contains a disk that somebody else may take.
+        wider = replace(group, disks=(*group.disks, *added))
+        if groups.reserve(wider) is not None:
+            raise StorageError("0516-792 extendvg: Unable to extend volume group.")
+        groups.make_known(groups.store(wider))
+        return 0
+
+    return invoke(argv, "fMp:", "Usage: extendvg [-f] VGname PVname ...", work)
+
+
+def reducevg(argv: list[str]) -> int:
+    """``reducevg [-d] [-f] VG PV ...``: fewer disks; without the last one the volume group is gone."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) < 2:
+            raise UsageError("a volume group and disks")
+        group = changeable_group(groups, "reducevg", options.operands[0])
+        for name in options.operands[1:]:
+            disk = disk_of(root, "reducevg", name)
+            if disk not in group.disks:
+                raise StorageError(
+                    f"0516-320 reducevg: Physical volume {disk} is not assigned to\n\tvolume group {group.name}."
+                )
+            if partitions.used(group, disk):
+                raise StorageError(
+                    "0516-016 ldeletepv: Cannot delete physical volume with allocated\n\tpartitions. Use either migratepv "
+                    "to move the partitions or\n\treducevg with the -d option to delete the partitions.\n"
+                    f"0516-884 reducevg: Unable to remove physical volume {disk}."
+                )
+            descriptor_area.erase(root.identity.lab, disk)
+            groups.release(replace(group, disks=(disk,)))
+            if len(group.disks) == 1:
+                groups.forget(group.name)
+                print("ldeletepv: Volume Group deleted since it contains no physical volumes.")
+                return 0
+            group = groups.store(replace(group, disks=tuple(d for d in group.disks if d != disk)))
+            groups.make_known(group)
+        return 0
+
+    return invoke(argv, "df", "Usage: reducevg [-d] [-f] VGname PVname ...", work)
+
+
+def importvg(argv: list[str]) -> int:
+    """``importvg [-n] [-V major] [-y VG] [-L VG] PV``: make a volume group known, with its file systems."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) != 1:
+            raise UsageError("one disk")
+        disk, identity = options.operands[0], root.identity
+        disk = next((d for d in disk_names(identity.lab) if disk in (d, pvid(identity.lab_id, d))), disk)
+        try:
+            group = groups.on_disk(disk) if disk in disk_names(identity.lab) else None
+        except OSError:
+            group = None
+        if group is None:
+            raise StorageError(
+                f"0516-304 importvg: Unable to find device id {disk} in the Device\n\tConfiguration Database."
+            )
+        wanted = options.value("y") or options.value("L") or group.name
+        if (wanted in groups.known() and "L" not in options) or wanted == rootvg.NAME:
+            raise StorageError(
+                f"0516-360 importvg: The device name {wanted} is already used; choose a\n\tdifferent name."
+            )
+        if wanted != group.name:
+            if groups.find(wanted) is not None or groups.holders(group):
+                raise StorageError(
+                    f"0516-360 importvg: The volume group on {disk} is {group.name}; it cannot be called {wanted} now."
+                )
+            groups.forget(group.name)
+            group = groups.store(replace(group, name=wanted))
+        groups.make_known(group)
+        _learn_file_systems(root, group)
+        if "n" not in options and "L" not in options and groups.reserve(group) is not None:
+            pass  # known, but not varied on: another node has it
+        print(group.name)
+        return 0
+
+    return invoke(argv, "nV:y:L:fFcxRrSO", "Usage: importvg [-n] [-V major] [-y VGname] [-L VGname] PVname", work)
+
+
+def _learn_file_systems(root: NodeRoot, group: VolumeGroup) -> None:
+    """The stanzas of /etc/filesystems follow the descriptor area."""
+    stanzas, volumes = read_stanzas(root), {volume.name: volume for volume in group.volumes}
+    kept = [s for s in stanzas if s.volume not in volumes or s.mount_point == volumes[s.volume].mount_point]
+    for volume in group.volumes:
+        if volume.mount_point and not any(s.mount_point == volume.mount_point for s in kept):
+            kept.append(stanza_of(volume))
+    if kept != stanzas:
+        write_stanzas(root, kept)
+
+
+def exportvg(argv: list[str]) -> int:
+    """``exportvg VG``: forget a volume group on this node; its disks keep it."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) != 1:
+            raise UsageError("one volume group")
+        name = options.operands[0]
+        if name in groups.known() and groups.find(name) is None:
+            groups.forget(name)  # no disk of it can be read: what the ODM has of it goes
+            return 0
+        group = known_group(groups, "exportvg", name)
+        if groups.is_varied_on(group):
+            raise StorageError("0516-764 exportvg: The volume group must be varied off\n\tbefore exporting.")
+        groups.forget(group.name)
+        names = {volume.name for volume in group.volumes}
+        write_stanzas(root, [s for s in read_stanzas(root) if s.volume not in names])
+        return 0
+
+    return invoke(argv, "", "Usage: exportvg VGname", work)

@@ -1,0 +1,250 @@
+"""lslv, mklv, rmlv: logical volumes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+from srcctl.commands.options import Options, UsageError
+from srcctl.node.root import NodeRoot
+from srcctl.storage import partitions, rootvg
+from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke
+from srcctl.storage.commands.volume_groups import LIMITS, is_open
+from srcctl.storage.descriptor_area import MEGABYTE, LogicalVolume, StorageError, VolumeGroup
+from srcctl.storage.filesystems import read_stanzas
+from srcctl.storage.volume_groups import VolumeGroups
+
+_SUFFIXES = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def find_volume(groups: VolumeGroups, command: str, name: str) -> tuple[VolumeGroup, LogicalVolume]:
+    """A logical volume by name or identifier, in any volume group that is varied on here.
+
+    Raises:
+        StorageError: 0516-306, there is none.
+    """
+    for known in (rootvg.NAME, *groups.known()):
+        group = groups.find(known)
+        for volume in group.volumes if group else ():
+            assert group is not None
+            if name in (volume.name, group.volume_identifier(volume)):
+                return active_group(groups, command, known), volume
+    prefix = f"{command}: " if command else ": "
+    raise StorageError(f"0516-306 {prefix}Unable to find {name} in the Device\n\tConfiguration Database.")
+
+
+def lslv(argv: list[str]) -> int:
+    """``lslv [-l | -m] LV``; ``lslv -p PV``: a logical volume, its disks, its partitions."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if "p" in options:
+            return _print_allocation(groups, root, options)
+        if len(options.operands) != 1 or {"l", "m"} <= options.values.keys():
+            raise UsageError("one logical volume")
+        group, volume = find_volume(groups, "lslv", options.operands[0])
+        if "l" in options:
+            _print_disks(groups, group, volume)
+        elif "m" in options:
+            print(f"{volume.name}:{volume.mount_point or 'N/A'}")
+            print("LP    PP1  PV1               PP2  PV2               PP3  PV3")
+            for logical, (disk, number) in enumerate(partitions.placed(volume), 1):
+                print(f"{logical:04d}  {number:04d} {disk:<17} ")
+        else:
+            _print_figures(root, group, volume)
+        return 0
+
+    return invoke(
+        argv, "Llmn:p:", "Usage: lslv [-L] [-l | -m] [-n PVname] LVname\n       lslv -p PVname [LVname]", work
+    )
+
+
+def _print_figures(root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) -> None:
+    state = "opened/syncd" if is_open(root, group, volume) else "closed/syncd"
+    label = volume.mount_point or "None"
+    print(f"LOGICAL VOLUME:     {volume.name:<22} VOLUME GROUP:   {group.name}")
+    print(f"LV IDENTIFIER:      {group.volume_identifier(volume)} PERMISSION:     read/write")
+    for left, value, right, other in (
+        ("VG STATE:", "active/complete", "LV STATE:", state),
+        ("TYPE:", volume.type, "WRITE VERIFY:", "off"),
+        ("MAX LPs:", str(max(512, volume.partitions)), "PP SIZE:", f"{group.partition_megabytes} megabyte(s)"),
+        ("COPIES:", "1", "SCHED POLICY:", "parallel"),
+        ("LPs:", str(volume.partitions), "PPs:", str(volume.partitions)),
+        ("STALE PPs:", "0", "BB POLICY:", "relocatable"),
+        ("INTER-POLICY:", "minimum", "RELOCATABLE:", "yes"),
+        ("INTRA-POLICY:", "middle", "UPPER BOUND:", str(LIMITS[group.kind][3])),
+        ("MOUNT POINT:", volume.mount_point or "N/A", "LABEL:", label),
+        ("DEVICE UID:", "0", "DEVICE GID:", "0"),
+    ):
+        print(f"{left:<19} {value:<22} {right:<15} {other}")
+    for left, value in (
+        ("DEVICE PERMISSIONS:", "432"),
+        ("MIRROR WRITE CONSISTENCY:", "on/ACTIVE"),
+        ("EACH LP COPY ON A SEPARATE PV ?:", "yes"),
+        ("Serialize IO ?:", "NO"),
+    ):
+        print(f"{left:<19} {value:<39}")
+    print(f"{'INFINITE RETRY:':<19} {'no':<22} PREFERRED READ: 0")
+    print(f"{'DEVICESUBTYPE:':<19} {'DS_LVZ':<39}")
+    for copy in (1, 2, 3):
+        print(f"COPY {copy} MIRROR POOL: {'None':<39}")
+
+
+def _print_disks(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume) -> None:
+    print(f"{volume.name}:{volume.mount_point or 'N/A'}")
+    print("PV                COPIES        IN BAND       DISTRIBUTION  ")
+    for disk in dict.fromkeys(extent.disk for extent in volume.extents):
+        extents = [extent for extent in volume.extents if extent.disk == disk]
+        total = groups.partitions_of(group, disk)
+        numbers = {n for extent in extents for n in partitions.numbers_of(extent)}
+        spread = ":".join(f"{n:03d}" for n in partitions.distribution(numbers, total))
+        print(f"{disk:<17} {len(numbers):03d}:000:000   {f'{partitions.in_band(extents, total)}%':<13} {spread} ")
+
+
+def _print_allocation(groups: VolumeGroups, root: NodeRoot, options: Options) -> int:
+    """``lslv -p PV``: what each partition of a disk is used for."""
+    disk = disk_of(root, "lslv", options.value("p"))
+    name = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
+    if name is None:
+        raise StorageError(f"0516-320 : Physical volume {disk} is not assigned to\n\ta volume group.")
+    group = active_group(groups, "lslv", name)
+    wanted = options.operands[0] if options.operands else ""
+    print(f"{disk}:{wanted or ''}:{'N/A' if wanted else ''}")
+    taken = partitions.used(group, disk)
+    for span in partitions.regions(groups.partitions_of(group, disk)):
+        words = []
+        for number in span:
+            volume, logical = taken.get(number, (None, 0))
+            words.append("FREE" if volume is None else f"{logical:04d}" if volume.name == wanted else "USED")
+        for start in range(0, len(words), 10):
+            first = span.start + start
+            print(f"{'  '.join(words[start : start + 10]):<62} {first:>4}-{first + len(words[start : start + 10]) - 1}")
+        print()
+    return 0
+
+
+def size_in_partitions(group: VolumeGroup, text: str, default_unit: int = 0) -> int:
+    """A size such as ``10`` (partitions, or blocks of ``default_unit`` bytes), ``128M`` or ``1G``, in partitions.
+
+    Raises:
+        UsageError: it is not a size.
+    """
+    unit = _SUFFIXES.get(text[-1:].lower(), 0)
+    number = text[:-1] if unit else text
+    if not number.isdigit():
+        raise UsageError(f"{text} is not a size")
+    if not unit and not default_unit:
+        return int(number)
+    return -(-int(number) * (unit or default_unit) // group.partition_bytes)
+
+
+def make_volume(
+    groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, disks: tuple[str, ...] = ()
+) -> VolumeGroup:
+    """Store a new logical volume with partitions allocated to it.
+
+    Raises:
+        StorageError: 0516-404, there are not enough.
+        OSError: a disk has failed.
+    """
+    extents = partitions.allocate(group, volume.partitions, lambda disk: groups.partitions_of(group, disk), disks)
+    if extents is None or volume.partitions < 1:
+        raise StorageError(
+            "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free partitions or "
+            "not enough physical volumes\n\tto keep strictness and satisfy allocation requests.  The command\n\tshould be "
+            "retried with different allocation characteristics."
+        )
+    now = int(time.time())
+    number = next(n for n in range(1, 4096) if all(n != other.number for other in group.volumes))
+    volume = replace(volume, number=number, extents=extents, created=now, modified=now)
+    group = groups.store(replace(group, volumes=(*group.volumes, volume)))
+    groups.make_known(group)
+    return group
+
+
+def free_name(groups: VolumeGroups, root: NodeRoot, kind: str) -> str:
+    """The next free name of a logical volume: fslv00 for file systems, lv00 otherwise."""
+    prefix = "fslv" if kind == "jfs2" else "loglv" if kind == "jfs2log" else "lv"
+    taken = {stanza.volume for stanza in read_stanzas(root)}
+    for name in groups.known():
+        group = groups.find(name)
+        taken |= {volume.name for volume in group.volumes} if group else set()
+    return next(name for n in range(10_000) if (name := f"{prefix}{n:02d}") not in taken)
+
+
+def mklv(argv: list[str]) -> int:
+    """``mklv [-y LV] [-t type] VG size [PV ...]``: a logical volume without a file system."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) < 2:
+            raise UsageError("a volume group and a size")
+        name, size, *on = options.operands
+        group = changeable_group(groups, "mklv", name)
+        if options.value("c", "1") != "1":
+            raise StorageError("mklv: logical volumes of a lab have one copy.")
+        kind = options.value("t", "jfs")
+        volume = options.value("y") or free_name(groups, root, kind)
+        if len(volume) > 15 or not volume.replace("_", "a").replace("-", "a").isalnum():
+            raise StorageError(f"0516-604 mklv: {volume} is not a valid name for a logical volume.")
+        if any(v.name == volume for n in (rootvg.NAME, *groups.known()) if (g := groups.find(n)) for v in g.volumes):
+            raise StorageError(f"0516-360 mklv: The device name {volume} is already used; choose a\n\tdifferent name.")
+        disks = tuple(disk_of(root, "mklv", disk) for disk in on)
+        if any(disk not in group.disks for disk in disks):
+            raise StorageError(f"0516-320 mklv: A physical volume is not assigned to\n\tvolume group {group.name}.")
+        count = size_in_partitions(group, size)
+        make_volume(groups, group, LogicalVolume(volume, kind, count), disks)
+        print(volume)
+        return 0
+
+    flags = "y:t:c:x:e:a:u:s:b:d:v:w:r:L:o:p:m:i:U:G:P:S:C:T:O:Y:R:"
+    return invoke(argv, flags, "Usage: mklv [-y LVname] [-t type] VGname size [PVname ...]", work)
+
+
+def rmlv(argv: list[str]) -> int:
+    """``rmlv [-f] LV ...``: a logical volume is gone, with its file system's contents."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if not options.operands:
+            raise UsageError("a logical volume")
+        for name in options.operands:
+            group, volume = find_volume(groups, "rmlv", name)
+            changeable_group(groups, "rmlv", group.name)
+            if is_open(root, group, volume):
+                raise StorageError(
+                    f"0516-1008 rmlv: Logical volume {volume.name} must be closed. If the\n\tlogical volume contains a "
+                    "filesystem, the umount\n\tcommand will close the LV device."
+                )
+            if "f" not in options and not _confirmed(volume.name):
+                continue
+            remove_volume(groups, root, group, volume)
+            print(f"rmlv: Logical volume {volume.name} is removed.")
+        return 0
+
+    return invoke(argv, "fBp:", "Usage: rmlv [-f] LVname ...", work)
+
+
+def _confirmed(name: str) -> bool:
+    print(
+        "Warning, all data contained on logical volume "
+        f"{name} will be destroyed.\nrmlv: Do you wish to continue? y(es) n(o)? ",
+        end="",
+        flush=True,
+    )
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def remove_volume(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) -> None:
+    """A logical volume leaves the descriptor area first, then its contents go."""
+    import shutil
+
+    from srcctl.storage.filesystems import contents
+
+    left = replace(group, volumes=tuple(v for v in group.volumes if v.name != volume.name))
+    groups.make_known(groups.store(left))
+    if volume.mount_point and volume.extents:
+        shutil.rmtree(contents(root.identity.lab, volume.extents[0].disk, volume.name), ignore_errors=True)
+
+
+def megabytes(group: VolumeGroup, volume: LogicalVolume) -> int:
+    """The size of a logical volume."""
+    return volume.partitions * group.partition_bytes // MEGABYTE

@@ -1,0 +1,81 @@
+"""varyonvg and varyoffvg: a volume group is taken and given up."""
+
+from __future__ import annotations
+
+from srcctl.commands.options import Options, UsageError
+from srcctl.errlog import log_entry
+from srcctl.node.root import NodeRoot
+from srcctl.storage import filesystems
+from srcctl.storage.commands.invocation import active_group, invoke, known_group, pvid_of
+from srcctl.storage.descriptor_area import StorageError, VolumeGroup
+from srcctl.storage.volume_groups import VolumeGroups
+
+
+def varyonvg(argv: list[str]) -> int:
+    """``varyonvg [-f] [-n] [-c [-P]] [-O] VG``: reserve the disks for this node."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) != 1:
+            raise UsageError("one volume group")
+        group = known_group(groups, "varyonvg", options.operands[0])
+        _check_disks(groups, root, group, force="f" in options)
+        if "c" in options and not group.concurrent:
+            raise StorageError(
+                f"0516-1355 varyonvg: The volume group {group.name} is not concurrent capable and cannot be varied on\n"
+                "\tin concurrent mode."
+            )
+        if "c" in options and "P" in options:
+            return 0  # passive mode: no reservation, no access
+        if groups.is_varied_on(group):
+            return 0
+        holder = groups.reserve(group, force="O" in options, shared="c" in options)
+        if holder is not None:
+            raise StorageError(
+                f"PV Status:\t{group.disks[0]}\t{pvid_of(root, group.disks[0])}\tPVNOTAVAIL\n"
+                f"0516-013 varyonvg: The volume group cannot be varied on because\n\tit is reserved by {holder}."
+            )
+        return 0
+
+    return invoke(argv, "ncPOubfAaMrstRSI", "Usage: varyonvg [-f] [-n] [-c [-P]] [-O] VGname", work)
+
+
+def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force: bool) -> None:
+    """More than half of the descriptor areas must be readable, unless quorum is off or ``force`` is given."""
+    from srcctl.storage.commands.physical_volumes import descriptors
+
+    failed = [disk for disk in group.disks if groups.has_failed(disk)]
+    if not failed:
+        return
+    areas = sum(descriptors(group, disk) for disk in group.disks)
+    left = areas - sum(descriptors(group, disk) for disk in failed)
+    status = "".join(
+        f"PV Status:\t{disk}\t{pvid_of(root, disk)}\t{'PVMISSING' if disk in failed else 'PVACTIVE'}\n"
+        for disk in group.disks
+    )
+    if left == 0 or (2 * left <= areas and group.quorum and not force):
+        raise StorageError(
+            f"{status}0516-052 varyonvg: Volume group cannot be varied on without a\n\tquorum. More physical volumes in "
+            "the group must be active.\n\tRun diagnostics on inactive PVs."
+        )
+    print(f"{status}varyonvg: Volume group {group.name} is varied on.")
+    for disk in failed:
+        log_entry(root, "LVM_SA_PVMISS", "LVDD", (("MAJOR/MINOR DEVICE NUMBER", disk),))
+
+
+def varyoffvg(argv: list[str]) -> int:
+    """``varyoffvg [-s] VG``: give the disks up."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) != 1:
+            raise UsageError("one volume group")
+        group = active_group(groups, "varyoffvg", options.operands[0])
+        mounts = filesystems.mounted(root)
+        if group.name == "rootvg" or any(v.mount_point in mounts for v in group.volumes if v.mount_point):
+            raise StorageError(
+                "0516-012 lvaryoffvg: Logical volume must be closed.  If the logical\n\tvolume contains a filesystem, the "
+                f"umount command will close\n\tthe LV device.\n0516-942 varyoffvg: Unable to vary off volume group {group.name}."
+            )
+        groups.release(group)
+        return 0
+
+    return invoke(argv, "s", "Usage: varyoffvg [-s] VGname", work)
