@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from srcctl.node.hardware import MODEL, system_id
 from srcctl.node.root import Identity, Interface, NodeRoot
 from srcctl.odm import OdmObject, Repository
 from srcctl.storage import rootvg
@@ -17,7 +18,6 @@ from srcctl.storage.disk import disk_bytes, disk_names, pvid, uuid_of
 DIRECTORY = "/etc/objrepos"
 AVAILABLE, DEFINED, STOPPED = 1, 0, 2
 STATES = {DEFINED: "Defined", AVAILABLE: "Available", STOPPED: "Stopped"}
-MODEL = "IBM,9009-42A"
 MEGABYTE = 1 << 20
 
 
@@ -64,13 +64,6 @@ def discovered(root: NodeRoot, shared: str) -> list[Device]:
         Device("lvdd", "lvm/lvm/lvdd"),
     ]
     return devices
-
-
-def system_id(identity: Identity) -> str:
-    """The hardware's identifier, one for all nodes of a lab: they are partitions of one machine."""
-    import zlib
-
-    return f"IBM,02{zlib.crc32(identity.lab_id.encode()):08X}"[:13]
 
 
 def _memory() -> int:

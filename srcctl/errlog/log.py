@@ -1,5 +1,7 @@
 """The error log's file: appended under a lock, one line an entry, bounded, whole after kill -9.
 
+The size is errdemon's setting; when the log is full its older half goes.
+
 An entry is a line of JSON that ends in a newline; a line without its end was being written when its writer died and is
 not an entry.
 """
@@ -14,12 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from srcctl.errlog import settings
 from srcctl.errlog.templates import TEMPLATES, Template
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
 
 LOG_FILE = "/var/adm/ras/errlog"
-SIZE_MAX = 1 << 20
-"""Bytes of the log (the product's default is 1 MB); the oldest half goes when it is full."""
 
 
 class Entry(NamedTuple):
@@ -58,8 +59,12 @@ def log_entry(
     Raises:
         KeyError: no template has that label (a defect of the caller).
     """
-    TEMPLATES[label]
+    template = TEMPLATES[label]
+    sequence = 0
     try:
+        if settings.is_stopped(root):
+            return
+        size_max = settings.load(root).log_size
         with _locked(root):
             entries, size = _read_lines(root)
             if once and any(json.loads(entry).get("once") == once for entry in entries[-ONCE_MAX:]):
@@ -77,19 +82,30 @@ def log_entry(
                 }
             )
             data = (line + "\n").encode()
-            if size + len(data) > SIZE_MAX:
+            if size + len(data) > size_max:
                 kept = entries[len(entries) // 2 :]
+                while kept and sum(len(entry.encode()) for entry in kept) + len(data) > size_max:
+                    kept = kept[len(kept) // 2 + 1 :]
                 replace_file(root.path(LOG_FILE), "".join(kept).encode() + data)
             else:
                 _append(root.path(LOG_FILE), data, sum(len(entry.encode()) for entry in entries))
     except (OSError, ValueError, KeyError):
-        pass
+        return
+    if os.path.exists(root.path("/etc/objrepos/errnotify")):
+        from srcctl.errlog.notification import notify
+
+        notify(root, sequence, label, template, resource)
 
 
-def read(root: NodeRoot) -> list[Entry]:
-    """All entries, oldest first; an absent log is empty."""
+def read(root: NodeRoot, path: str = "") -> list[Entry]:
+    """All entries, oldest first; an absent log is empty.
+
+    Args:
+        root: the node.
+        path: a copy of a log (a real path) instead of the node's own.
+    """
     try:
-        lines, _ = _read_lines(root)
+        lines, _ = _read_lines(root, path)
     except OSError:
         return []
     return [entry for line in lines if (entry := _entry(line)) is not None]
@@ -132,10 +148,10 @@ def _entry(line: str) -> Entry | None:
         return None
 
 
-def _read_lines(root: NodeRoot) -> tuple[list[str], int]:
+def _read_lines(root: NodeRoot, path: str = "") -> tuple[list[str], int]:
     """Complete lines with their ends, and the file's size."""
     try:
-        with open(root.path(LOG_FILE), encoding="utf-8", errors="replace", newline="\n") as file:
+        with open(path or root.path(LOG_FILE), encoding="utf-8", errors="replace", newline="\n") as file:
             text = file.read()
     except FileNotFoundError:
         return [], 0

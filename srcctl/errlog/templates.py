@@ -38,6 +38,8 @@ TEMPLATES: dict[str, Template] = {
     "SRC_RSTRT": Template(
         "CB4A951F", "S", "INFO", "SOFTWARE PROGRAM ERROR", *_SRC_CAUSES, ("VERIFY SUBSYSTEM RESTARTED AUTOMATICALLY",)
     ),
+    "SRC": Template("E18E984F", "S", "PERM", "SOFTWARE PROGRAM ERROR", *_SRC_CAUSES, _DIAGNOSE),
+    "SYSLOG": Template("C6ACA566", "S", "INFO", "MESSAGE REDIRECTED FROM SYSLOG", (), (), (), _REVIEW),
     "REBOOT_ID": Template(
         "2BFA76F6", "S", "TEMP", "SYSTEM SHUTDOWN BY USER", ("SYSTEM SHUTDOWN",), ("SYSTEM SHUTDOWN",)
     ),
@@ -72,6 +74,10 @@ TEMPLATES: dict[str, Template] = {
     "LVM_SA_QUORCLOSE": Template("CAD234BE", "H", "UNKN", "QUORUM LOST, VOLUME GROUP CLOSING", *_DISK, _DIAGNOSE),
     "LVM_SA_WRTERR": Template("52715FA5", "H", "UNKN", "FAILED TO WRITE VOLUME GROUP STATUS AREA", *_DISK, _DIAGNOSE),
     "LVM_IO_FAIL": Template("E86653C3", "H", "PERM", "I/O ERROR DETECTED BY LVM", *_DISK, _DIAGNOSE),
+    "LVM_GS_RLEAVE": Template("AB59ABFF", "U", "UNKN", "Remote node Concurrent Volume Group failure detected"),
+    "LVM_GS_LLEAVE": Template("C84C68D4", "U", "UNKN", "Local node Concurrent Volume Group failure detected"),
+    "LVM_GS_CONNECTIVITY": Template("DB14100E", "U", "UNKN", "Group Services detected a failure"),
+    "LVM_FORCEOFF_VG": Template("66206E7B", "S", "INFO", "VOLUME GROUP FORCED OFF-LINE"),
     "DISK_ERR1": Template("B6267342", "H", "PERM", "DISK OPERATION ERROR", *_DISK, _DIAGNOSE),
     "GOENT_LINK_DOWN": Template("EC0BCCD4", "H", "TEMP", "ETHERNET DOWN", ("CABLE",), (), (), _DIAGNOSE),
     "CL_VAR_FULL": Template(
@@ -84,6 +90,7 @@ TEMPLATES: dict[str, Template] = {
         (),
         ("INCREASE THE SIZE OF THE ASSOCIATED FILE SYSTEM",),
     ),
+    "CL_ARU_PASSED": Template("92EE81A5", "H", "INFO", "Automatic repository update succeeded"),
     "CL_REPOS_DISK_DOWN": Template("5B1C9A3E", "H", "PERM", "Repository disk is down", *_DISK, _DIAGNOSE),
     "CL_NODE_DOWN": Template("7A2D0C41", "S", "INFO", "Cluster node is down"),
     "CL_NODE_UP": Template("E1F7B2D5", "S", "INFO", "Cluster node is up"),

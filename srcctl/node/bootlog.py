@@ -6,7 +6,11 @@ node that a watchdog killed logs a panic instead, as after a dead man's switch.
 
 from __future__ import annotations
 
+import os
+
 from srcctl.errlog import log_entry
+from srcctl.errlog.notification import forget_temporary
+from srcctl.errlog.settings import STOPPED_MARK
 from srcctl.node.root import NodeRoot
 
 _SHUTDOWN_KIND = {"reboot": "0", "halt": "1"}
@@ -19,6 +23,11 @@ def log_boot(root: NodeRoot, kind: str, reason: str) -> None:
         kind: how the node ended: halt, reboot, panic, or "" if nobody left word.
         reason: the words that were left.
     """
+    forget_temporary(root)
+    try:
+        os.unlink(root.path(STOPPED_MARK))
+    except OSError:
+        pass
     log_entry(root, "ERRLOG_ON", "errdemon")
     if kind in _SHUTDOWN_KIND:
         details = [

@@ -85,6 +85,7 @@ class Lpar:
         self.programs: dict[str, programs.Program] = {}
         self.entries: dict[str, spawn.EntryPoint] = {}
         self.init = boot.Init(gates=frozenset({SRCMSTR}))
+        self.previous_level, self.level_since = "", 0.0
         self.subsystems = Subsystems(root, self.environment, self._tell)
         self.children: dict[int, Child] = {}
         self.caa_pid = 0
@@ -194,7 +195,10 @@ class Lpar:
                 return f"/etc/inittab: {error.strerror}"
         for complaint in table.complaints:
             self.console.write(f"INIT: /etc/inittab: {complaint}")
-        self._feed_init(boot.ReadTable(table.records, level or self.init.level or table.default_level))
+        wanted = level or self.init.level or table.default_level
+        if wanted != self.init.level:
+            self.previous_level, self.level_since = self.init.level, time.time()
+        self._feed_init(boot.ReadTable(table.records, wanted))
         return ""
 
     def _feed_init(self, value: boot.Input) -> None:
@@ -331,7 +335,12 @@ class Lpar:
         if self.srcmstr_pid:
             found["srcmstr"] = self.srcmstr_pid
         found.update(self.subsystems.table.names())
-        return messages.ControlReply(processes=found, run_level=self.init.level)
+        return messages.ControlReply(
+            processes=found,
+            run_level=self.init.level,
+            previous_level=self.previous_level,
+            level_since=self.level_since,
+        )
 
     # Power off.
 

@@ -117,11 +117,14 @@ ControlRequest: TypeAlias = Halt | Reboot | Telinit | StatusRequest
 
 
 class ControlReply(msgspec.Struct, frozen=True):
-    """The answer: ``error`` is empty on success; ``processes`` maps names as lssrc prints them to pids."""
+    """The answer: ``error`` is empty on success; ``processes`` maps names as lssrc prints them to pids; ``level_since``
+    is the time of the last change of the run level, in seconds since the epoch."""
 
     error: str = ""
     processes: dict[str, int] = {}
     run_level: str = ""
+    previous_level: str = ""
+    level_since: float = 0.0
 
 
 to_lpar_decoder = msgspec.json.Decoder(ToLpar)

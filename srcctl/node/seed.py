@@ -19,7 +19,7 @@ NOT_COPIED: Final = frozenset({"objrepos", "programs"})
 
 DIRECTORIES: Final = (
     "/etc/objrepos", "/etc/es/objrepos", "/etc/cluster", "/etc/es", "/etc/security", "/etc/rc.d/rc2.d", "/etc/programs",
-    "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib/errdemon", "/usr/local/bin", "/usr/share",
+    "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib/objrepos", "/usr/local/bin", "/usr/share",
     "/usr/es/sbin/cluster/etc/objrepos", "/usr/es/sbin/cluster/events/utils", "/usr/es/sbin/cluster/utilities",
     "/usr/es/sbin/cluster/sbin", "/usr/es/sbin/cluster/cspoc", "/usr/es/lib", "/usr/sbin/rsct/bin",
     "/var/adm/SRC", "/var/adm/ras", "/var/adm/cluster", "/var/adm/nim", "/var/hacmp/adm", "/var/hacmp/log",

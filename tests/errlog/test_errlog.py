@@ -12,10 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from srcctl.errlog import TEMPLATES, commands, log, log_entry, read
+from srcctl.commands.launch import call
+from srcctl.errlog import TEMPLATES, log, log_entry, read, report, settings
+from srcctl.node import bootlog
 from srcctl.node.root import Identity, NodeRoot
+from srcctl.odm import Repository
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "errpt"
+ETC = Path(__file__).parents[2] / "etc"
+ENTRIES = {
+    line.split()[0].rpartition("/")[2]: line.split()[1].split(":")
+    for line in (ETC / "programs/errlog").read_text().splitlines()
+}
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -24,7 +32,12 @@ def root(tmp_path: Path) -> NodeRoot:
     (tmp_path / "etc").mkdir()
     identity = Identity("lab", "", "", "", "", "", "node1", 1, 1.0, "folder", "", (), ())
     (tmp_path / "etc/lpar.json").write_text(identity.text())
-    return NodeRoot(str(tmp_path))
+    node = NodeRoot(str(tmp_path))
+    (tmp_path / "etc/objrepos").mkdir()
+    repository = Repository(node, "/etc/objrepos")
+    for component in ("errlog", "devices"):
+        repository.create((ETC / f"objrepos/{component}.cre").read_text())
+    return node
 
 
 @pytest.fixture
@@ -32,7 +45,7 @@ def run(root: NodeRoot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("HAES_ROOT", root.directory)
 
     def command(name: str, *words: str) -> tuple[int, str, str]:
-        status = getattr(commands, name)([f"/usr/bin/{name}", *words])
+        status = call(*ENTRIES[name], [f"/usr/bin/{name}", *words])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -52,7 +65,7 @@ def test_the_summary_of_a_node_that_was_halted_by_clexit() -> None:
         log.Entry(1, when, "GS_START_ST", "cthags", "nodea"),
         log.Entry(0, earlier, "OPMSG", "OPERATOR", "nodea"),
     ]
-    assert "\n".join([commands.HEADER, *map(commands.summary, entries)]) + "\n" == expected
+    assert "\n".join([report.HEADER, *map(report.summary, entries)]) + "\n" == expected
 
 
 def test_the_operator_message_of_clexit(run: Run) -> None:
@@ -96,8 +109,8 @@ def test_every_template_has_its_own_identifier() -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_the_log_is_bounded(root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "SIZE_MAX", 20_000)
+def test_the_log_is_bounded(root: NodeRoot, run: Run) -> None:
+    assert run("errdemon", "-s", "20000") == (0, "", "")
     for number in range(400):
         log_entry(root, "OPMSG", "OPERATOR", (("MESSAGE FROM ERRLOGGER COMMAND", f"message {number}"),))
     entries = read(root)
@@ -155,3 +168,118 @@ def test_a_log_that_cannot_be_written_harms_nobody(root: NodeRoot) -> None:
     log_entry(root, "OPMSG", "one")
     with pytest.raises(KeyError):
         log_entry(root, "NO_SUCH_LABEL", "x")
+
+
+def test_a_single_entry_never_makes_the_log_larger(root: NodeRoot, run: Run) -> None:
+    assert run("errdemon", "-s", "4096")[0] == 0
+    for number in range(20):
+        log_entry(root, "OPMSG", "OPERATOR", (("MESSAGE FROM ERRLOGGER COMMAND", f"{number}" + "x" * 1000),))
+        assert os.path.getsize(root.path(log.LOG_FILE)) <= 4096
+    assert read(root)[-1].details[0][1].startswith("19")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-d", "X"), "0315-157"),
+        (("-T", "BAD"), "0315-157"),
+        (("-j", "XYZ"), "0315-158"),
+        (("-l", "one"), "0315-159"),
+        (("-s", "9999999999"), "0315-156"),
+        (("-e", "1"), "0315-156"),
+        (("-i", "/nosuch"), "0315-172"),
+        (("-a", "-A"), "Usage:"),
+        (("operand",), "Usage:"),
+    ],
+)
+def test_bad_filters_are_told(run: Run, words: tuple[str, ...], message: str) -> None:
+    status, out, error = run("errpt", *words)
+    assert (status, out) == (1, "")
+    assert error.startswith(message)
+    assert error.count("\n") <= 6
+
+
+def test_layouts(root: NodeRoot, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: 1_721_388_684.0)
+    Repository(root, "/etc/objrepos").add("CuDv", {"name": "hdisk3", "status": 1, "PdDvLn": "disk/vscsi/vdisk"})
+    log_entry(root, "OPMSG", "clevmgrd", (("MESSAGE FROM ERRLOGGER COMMAND", "Error: Node has lost access."),))
+    log_entry(root, "SRC_SVKO", "SRC", (("SYMPTOM CODE", "         256"), ("FAILING MODULE", "clstrmgrES")))
+    log_entry(root, "DISK_ERR1", "hdisk3")
+    for name, words in (
+        ("summary", ()), ("detail", ("-a",)), ("abbreviated", ("-A", "-J", "SRC_SVKO")),
+        ("templates", ("-t", "-d", "O")),
+    ):  # fmt: skip
+        witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
+        assert witness.startswith(("# witness: ", "# inferred"))
+        assert run("errpt", *words) == (0, expected, "")
+    assert run("errdemon", "-l") == (0, (GOLDEN / "errdemon.txt").read_text().partition("\n")[2], "")
+    assert [line.split()[4] for line in run("errpt", "-S", "disk")[1].splitlines()[1:]] == ["hdisk3"]
+    assert run("errpt", "-R", "vdisk")[1] == run("errpt", "-N", "hdisk3")[1] == run("errpt", "-j", "B6267342")[1]
+
+
+def test_duplicates_are_one_line(root: NodeRoot, run: Run) -> None:
+    for _ in range(3):
+        log_entry(root, "OPMSG", "OPERATOR", (("MESSAGE FROM ERRLOGGER COMMAND", "again"),))
+    assert run("errpt")[1].count("OPMSG") + run("errpt")[1].count("AA8AB241") == 3
+    assert run("errpt", "-D")[1].count("AA8AB241") == 1
+
+
+def test_error_logging_is_stopped_and_started(root: NodeRoot, run: Run) -> None:
+    assert run("errdemon")[:2] == (1, "")
+    assert run("errstop") == (0, "", "")
+    assert run("errstop")[2].startswith("0315-101")
+    run("errlogger", "lost")
+    assert run("errdemon") == (0, "", "")
+    assert [entry.label for entry in read(root)] == ["ERRLOG_OFF", "ERRLOG_ON"]
+    run("errstop")
+    bootlog.log_boot(root, "halt", "")
+    assert not settings.is_stopped(root), "a boot begins with error logging on"
+    assert run("errdemon", "-s", "12")[2].startswith("0315-175")
+    assert run("errdemon", "-t", "500", "-D") == (0, "", "")
+    assert "Duplicate Removal       false" in run("errdemon", "-l")[1]
+    Path(root.path("/etc/objrepos/SWservAt")).write_text("rubbish")
+    assert settings.load(root) == settings.Settings(), "the log goes on with the defaults"
+
+
+def test_notification_methods_run(root: NodeRoot, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    repository = Repository(root, "/etc/objrepos")
+    method = f'/bin/sh -c \'printf "%s " "$@" >>{told}; echo >>{told}\' method'
+    common = {"en_method": method, "en_persistenceflg": 1}
+    repository.add("errnotify", {"en_name": "by_label", "en_label": "OPMSG", **common})
+    repository.add("errnotify", {"en_name": "by_class", "en_class": "H", "en_resource": "hdisk3", **common})
+    repository.add("errnotify", {"en_name": "by_id", "en_crcid": 0xBC3BE5A3, **common, "en_persistenceflg": 0})
+    repository.add("errnotify", {"en_name": "never", "en_label": "KERNEL_PANIC", **common})
+    log_entry(root, "OPMSG", "OPERATOR")
+    log_entry(root, "DISK_ERR1", "hdisk2")
+    log_entry(root, "DISK_ERR1", "hdisk3")
+    log_entry(root, "SRC_SVKO", "SRC")
+    deadline = time.monotonic() + 20
+    while not told.exists() or told.read_text().count("\n") < 3:
+        assert time.monotonic() < deadline, told.read_text() if told.exists() else "nobody was told"
+        time.sleep(0.01)
+    assert sorted(told.read_text().splitlines()) == [
+        "1 0xaa8ab241 O TEMP FALSE OPERATOR NONE NONE OPMSG ",
+        "3 0xb6267342 H PERM FALSE hdisk3 NONE NONE DISK_ERR1 ",
+        "4 0xbc3be5a3 S PERM FALSE SRC NONE NONE SRC_SVKO ",
+    ]
+    bootlog.log_boot(root, "", "")
+    assert [o["en_name"] for o in repository.get("errnotify")] == ["by_label", "by_class", "never"]
+
+
+def test_errpt_follows_the_log(root: NodeRoot) -> None:
+    log_entry(root, "OPMSG", "before")
+    code = "import sys; from srcctl.errlog.report import errpt; sys.exit(errpt(['errpt', '-c']))"
+    follower = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "HAES_ROOT": root.directory}, stdout=subprocess.PIPE, text=True
+    )
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == report.HEADER + "\n"
+    assert " before " in follower.stdout.readline()
+    log_entry(root, "SRC_SVKO", "SRC")
+    assert follower.stdout.readline().startswith("BC3BE5A3")
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(timeout=20) == 0
+    follower.stdout.close()

@@ -11,7 +11,7 @@ import pytest
 
 from srcctl.node import environment, launcher, programs, seed, syscalls, view
 from srcctl.node.bytecode import bring_up_to_date
-from srcctl.node.commands.system import filter_rows
+from srcctl.node.commands.processes import filter_rows
 from srcctl.node.processes import descendants, mark_of
 from srcctl.node.root import LabNode, NodeRoot
 from srcctl.node.start import take_power
@@ -69,7 +69,7 @@ def test_every_program_map_of_the_repository_is_sound() -> None:
     directory = Path(__file__).parents[2] / "etc" / "programs"
     for mode in ("view", "folder"):
         assert "/usr/sbin/halt" in programs.load(str(directory), mode)
-    assert "/usr/bin/uname" not in programs.load(str(directory), "view")
+    assert "/usr/bin/hostname" not in programs.load(str(directory), "view")
 
 
 @pytest.mark.parametrize("name", ["python", "py thon with ' blanks", "p" * 240])

@@ -44,7 +44,9 @@ class Node:
         for folder in (shared / "disks", shared / "power", base / name / "dev", base / name / "var/run"):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(template / "etc", base / name / "etc", symlinks=True)
-        shutil.copytree(ETC / "usr/lib/nls", base / name / "usr/lib/nls")
+        shutil.copytree(template / "usr", base / name / "usr", symlinks=True)
+        for part in ("lib/nls", "lpp"):
+            shutil.copytree(ETC / "usr" / part, base / name / "usr" / part)
         for disk in ("hdisk1", "hdisk2", "hdisk3"):
             with open(shared / "disks" / disk, "ab") as file:
                 file.truncate(disk_bytes)

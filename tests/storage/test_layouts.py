@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from srcctl.commands.launch import call
 from srcctl.devices import configuration
 from srcctl.network.faults import Faults
+from tests.storage.conftest import ENTRIES
 from tests.storage.machine import Node, Run, golden
 
 LISTINGS = {
@@ -80,14 +85,12 @@ MESSAGES = {
 }
 
 
-@pytest.fixture
-def machine(nodes: tuple[Node, Node], run: Run, monkeypatch: pytest.MonkeyPatch) -> Node:
-    """node1 with a volume group on hdisk2, whose file system is mounted, and a concurrent capable one on hdisk3."""
+def prepare(node: Node, run: Run, monkeypatch: pytest.MonkeyPatch) -> Node:
+    """A volume group on hdisk2, whose file system is mounted, and a concurrent capable one on hdisk3."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     monkeypatch.setattr(time, "time_ns", lambda: 1_784_000_000_123_456_789)
     monkeypatch.setattr(time, "time", lambda: 1_784_000_000.0)
-    node = nodes[0]
     for line in (
         "mkvg -y datavg hdisk2",
         "crfs -v jfs2 -g datavg -m /sharedfs -a size=32M",
@@ -100,30 +103,48 @@ def machine(nodes: tuple[Node, Node], run: Run, monkeypatch: pytest.MonkeyPatch)
     return node
 
 
+@pytest.fixture
+def machine(nodes: tuple[Node, Node], run: Run, monkeypatch: pytest.MonkeyPatch) -> Node:
+    """node1 in that state, to be changed."""
+    return prepare(nodes[0], run, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Node]:
+    """node1 in that state for all that only look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 2)
+
+        def run(node: Node, *words: str) -> tuple[int, str, str]:
+            patch.setenv("HAES_ROOT", node.root.directory)
+            with redirect_stdout(io.StringIO()):
+                return call(*ENTRIES[words[0]], list(words)), "", ""
+
+        yield prepare(Node(tmp_path_factory.mktemp("shown"), "node1", template), run, patch)
+
+
 @pytest.mark.parametrize("name", LISTINGS)
-def test_listing(machine: Node, run: Run, name: str) -> None:
-    status, shown, said = run(machine, *LISTINGS[name].split())
+def test_listing(shown: Node, run: Run, name: str) -> None:
+    status, text, said = run(shown, *LISTINGS[name].split())
     assert (status, said) == (0, "")
-    assert shown == golden(name)
+    assert text == golden(name)
 
 
 @pytest.mark.parametrize("line", MESSAGES)
-def test_message(machine: Node, run: Run, line: str) -> None:
+def test_message(shown: Node, run: Run, line: str) -> None:
     """Every complaint stands in one file, under its command; the exit code is 1 and stdout empty."""
     expected = dict(block.partition("\n")[::2] for block in golden("storage_messages").removeprefix("# ").split("\n# "))
-    status, shown, said = run(machine, *line.split())
-    assert (status, shown) == (MESSAGES[line], "")
+    status, text, said = run(shown, *line.split())
+    assert (status, text) == (MESSAGES[line], "")
     assert said.rstrip("\n") == expected[line].rstrip("\n")
 
 
-def test_lsvg_reads_names_from_a_pipe(machine: Node, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lsvg_reads_names_from_a_pipe(shown: Node, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """``lsvg -o | lsvg -il``, as scripts write it."""
-    import io
-
-    names = run(machine, "lsvg", "-o")[1]
+    names = run(shown, "lsvg", "-o")[1]
     assert names == "datavg\nrootvg\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(names))
-    assert run(machine, "lsvg", "-il")[1] == golden("lsvg/volumes") + run(machine, "lsvg", "-l", "rootvg")[1]
+    assert run(shown, "lsvg", "-il")[1] == golden("lsvg/volumes") + run(shown, "lsvg", "-l", "rootvg")[1]
 
 
 def test_a_disk_is_deleted_and_found_again(machine: Node, run: Run) -> None:

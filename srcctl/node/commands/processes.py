@@ -1,7 +1,4 @@
-"""ps, oslevel, and in folder mode hostname and uname.
-
-Sources: the AIX manual pages; ps of the host does the printing, for this node's processes only, as in a WPAR.
-"""
+"""ps: that of the host does the printing, for this node's processes only, as in a WPAR."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from typing import Final
 from srcctl.node.processes import Membership, descendants, members, parents
 from srcctl.node.root import IdentityError, NodeRoot
 
-LEVEL_FILE: Final = "/usr/lpp/bos/level"
 PID_FILE: Final = "/var/run/lpar.pid"
 VIEW_PS: Final = "/haes/ps"
 HOST_PS: Final = ("/usr/bin/ps", "/bin/ps")
@@ -95,64 +91,3 @@ def _lpar(root: NodeRoot) -> tuple[int, ...]:
             return (int(file.read()),)
     except (OSError, ValueError):
         return ()
-
-
-def oslevel(argv: list[str]) -> int:
-    """``oslevel [-r | -s]``: the level of the operating system (data in the node)."""
-    try:
-        with open(NodeRoot.current().path(LEVEL_FILE), encoding="ascii") as file:
-            level = file.read().strip()
-    except OSError as error:
-        print(f"oslevel: {LEVEL_FILE}: {error.strerror}", file=sys.stderr)
-        return 1
-    version, technology, *_ = level.split("-")
-    if argv[1:] == []:
-        print(f"{version[0]}.{version[1]}.0.0")
-    elif argv[1:] == ["-r"]:
-        print(f"{version}-{technology}")
-    elif argv[1:] == ["-s"]:
-        print(level)
-    else:
-        print("Usage: oslevel [-r | -s]", file=sys.stderr)
-        return 1
-    return 0
-
-
-def hostname(argv: list[str]) -> int:
-    """``hostname`` (folder mode): the node's name."""
-    words = [word for word in argv[1:] if word != "-s"]
-    if words:
-        print("hostname: the name of a node cannot be changed.", file=sys.stderr)
-        return 1
-    print(NodeRoot.current().identity.node)
-    return 0
-
-
-def uname(argv: list[str]) -> int:
-    """``uname`` (folder mode): the host's, with the node's name."""
-    letters = ""
-    for word in argv[1:]:
-        long = {"--all": "a", "--nodename": "n", "--kernel-name": "s", "--kernel-release": "r", "--machine": "m"}.get(
-            word
-        )
-        if long is None and (not word.startswith("-") or word.startswith("--")):
-            print("Usage: uname [-amnrsvpio]", file=sys.stderr)
-            return 1
-        letters += long or word[1:]
-    if set(letters) - set("amnrsvpio"):
-        print("Usage: uname [-amnrsvpio]", file=sys.stderr)
-        return 1
-    host = os.uname()
-    values = {
-        "s": host.sysname,
-        "n": NodeRoot.current().identity.node,
-        "r": host.release,
-        "v": host.version,
-        "m": host.machine,
-        "p": host.machine,
-        "i": host.machine,
-        "o": "GNU/Linux",
-    }
-    wanted = "snrvmo" if "a" in letters else (letters or "s")
-    print(" ".join(value for letter, value in values.items() if letter in wanted))
-    return 0
