@@ -17,16 +17,26 @@ RESPAWN_WINDOW: Final = 120 * SECOND
 RESPAWN_REST: Final = 300 * SECOND
 TERMINATE_PATIENCE: Final = 20 * SECOND
 """Between SIGTERM and SIGKILL for a record that the new run level does not have (AIX init: 20 seconds)."""
+RESPAWNED: Final = ("respawn", "ondemand")
 GATE_PATIENCE: Final = 5 * SECOND
 """How long later records wait for a record that announces its readiness (srcmstr), inferred."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadTable:
-    """The table as it stands now: at boot, at ``telinit q`` and at a change of run level."""
+    """The table as it stands now: at boot, at ``telinit q`` and at a change of run level.
+
+    ``demanded``: one of a, b, c, h: the records of that level start, and the run level stays (``telinit a``).
+    """
 
     records: tuple[Record, ...]
     level: str
+    demanded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoRespawn:
+    """Nothing is respawned until the table is read again (``telinit N``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class Ready:
     identifier: str
 
 
-Input: TypeAlias = ReadTable | ProcessEnded | Ready | Tick
+Input: TypeAlias = ReadTable | NoRespawn | ProcessEnded | Ready | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,8 @@ class Init:
         self._gate: str = ""
         self._gate_until: int | None = None
         self._level = ""
+        self._demanded: set[str] = set()
+        self._respawning = True
         self._booted = False
         self._reached = True
 
@@ -120,6 +132,8 @@ class Init:
             self._read(now, value, effects)
         elif isinstance(value, ProcessEnded):
             self._ended(now, value, effects)
+        elif isinstance(value, NoRespawn):
+            self._respawning = False
         elif isinstance(value, Ready):
             if self._gate == value.identifier:
                 self._gate, self._gate_until = "", None
@@ -143,6 +157,8 @@ class Init:
         """The whole state as plain values."""
         return {
             "level": self._level,
+            "demanded": sorted(self._demanded),
+            "respawning": self._respawning,
             "waiting_for": self._waiting_for or self._gate,
             "queue": [record.identifier for record in self._queue],
             "jobs": {
@@ -158,6 +174,9 @@ class Init:
         }
 
     def _read(self, now: int, table: ReadTable, effects: list[Effect]) -> None:
+        if table.demanded:
+            self._demanded |= {r.identifier for r in table.records if table.demanded in r.levels}
+        self._respawning = True
         new_level = table.level != self._level
         first = not self._booted
         self._booted = True
@@ -165,7 +184,7 @@ class Init:
         named = {record.identifier: record for record in table.records}
         for name, job in self._jobs.items():
             record = named.get(name)
-            stays = record is not None and record.applies(table.level) and record.action != "off"
+            stays = record is not None and self._belongs(record) and record.action != "off"
             if job.running and not stays and job.kill_at is None:
                 job.kill_at = now + TERMINATE_PATIENCE
                 effects.append(EndRecord(name, kill=False))
@@ -173,7 +192,7 @@ class Init:
                 job.record = replace(job.record, action="off")
             job.resting_until = None
             job.starts.clear()
-        self._queue = [record for record in table.records if self._wanted(record, first, new_level)]
+        self._queue = [record for record in table.records if self._wanted(record, first, new_level, table.demanded)]
         self._reached = False
         for record in table.records:
             job = self._jobs.setdefault(record.identifier, _Job(record))
@@ -181,19 +200,28 @@ class Init:
         for name in [name for name, job in self._jobs.items() if name not in named and not job.running]:
             del self._jobs[name]
 
-    def _wanted(self, record: Record, first: bool, new_level: bool) -> bool:
+    def _wanted(self, record: Record, first: bool, new_level: bool, demanded: str) -> bool:
         job = self._jobs.get(record.identifier)
         if job is not None and job.running:
             return False
         if record.action in ("sysinit", "boot", "bootwait"):
             return first
-        if not record.applies(self._level):
+        if not self._belongs(record):
             return False
         if record.action in ("once", "wait"):
-            # Once per entry into a run level; at "telinit q" only what the table did not have before.
+            # Once per entry into a run level or demand; at "telinit q" only what the table did not have before.
             before = None if job is None else (job.record.command, job.record.action)
-            return new_level or before != (record.command, record.action)
-        return record.action == "respawn"
+            asked = bool(demanded) and demanded in record.levels
+            return new_level or asked or before != (record.command, record.action)
+        return record.action in RESPAWNED
+
+    def _belongs(self, record: Record) -> bool:
+        """Whether a record is to be processed now: it is of the run level, or it was demanded (telinit a, b, c)."""
+        return record.applies(self._level) or record.identifier in self._demanded
+
+    def _keeps(self, job: _Job) -> bool:
+        """Whether a record's process is to run for ever."""
+        return self._respawning and job.record.action in RESPAWNED and self._belongs(job.record)
 
     def _ended(self, now: int, ended: ProcessEnded, effects: list[Effect]) -> None:
         job = self._jobs.get(ended.identifier)
@@ -203,7 +231,7 @@ class Init:
         job.kill_at = None
         if self._waiting_for == ended.identifier:
             self._waiting_for = ""
-        if job.record.action == "respawn" and job.record.applies(self._level):
+        if self._keeps(job):
             self._respawn(now, job, effects)
 
     def _respawn(self, now: int, job: _Job, effects: list[Effect]) -> None:
@@ -223,7 +251,7 @@ class Init:
     def _start(self, now: int, job: _Job, effects: list[Effect]) -> None:
         job.running = True
         job.resting_until = None
-        if job.record.action == "respawn":
+        if job.record.action in RESPAWNED:
             job.starts.append(now)
         effects.append(StartRecord(job.record))
 
@@ -237,7 +265,7 @@ class Init:
                 effects.append(EndRecord(name, kill=True))
             if job.resting_until is not None and now >= job.resting_until:
                 job.resting_until = None
-                if not job.running and job.record.action == "respawn" and job.record.applies(self._level):
+                if not job.running and self._keeps(job):
                     self._start(now, job, effects)
 
     def _advance(self, now: int, effects: list[Effect]) -> None:

@@ -183,7 +183,7 @@ class Lpar:
 
     # inittab.
 
-    def _read_inittab(self, level: str | None) -> str:
+    def _read_inittab(self, level: str | None, demanded: str = "") -> str:
         """Feed the table to init; returns a complaint, "" if all is well."""
         try:
             with open(self.root.path("/etc/inittab"), encoding="utf-8", errors="replace") as file:
@@ -198,7 +198,7 @@ class Lpar:
         wanted = level or self.init.level or table.default_level
         if wanted != self.init.level:
             self.previous_level, self.level_since = self.init.level, time.time()
-        self._feed_init(boot.ReadTable(table.records, wanted))
+        self._feed_init(boot.ReadTable(table.records, wanted, demanded))
         return ""
 
     def _feed_init(self, value: boot.Input) -> None:
@@ -324,6 +324,11 @@ class Lpar:
             return self._read_inittab(None)
         if level in ("S", "s", "M", "m"):
             return self._read_inittab("S")
+        if level in ("a", "b", "c", "h"):
+            return self._read_inittab(None, level)
+        if level == "N":
+            self._feed_init(boot.NoRespawn())
+            return ""
         if level not in inittab.RUN_LEVELS or len(level) != 1:
             return f"run level {level} is not supported"
         return self._read_inittab(level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import time
 from pathlib import Path
@@ -57,6 +58,20 @@ def test_hang_and_resume(bare_lab: LabUnderTest) -> None:
     eventually(lambda: state() == "T", "snmpd is stopped")
     bare_lab.srcctl("resume", "node1", "snmpd")
     eventually(lambda: state() != "T", "snmpd goes on")
+
+
+def test_a_change_of_the_run_level_leaves_subsystems_within_reach(bare_lab: LabUnderTest) -> None:
+    assert re.match(r"   \.        run-level 2 .* 2    0    S\n$", bare_lab.output("node1", "who -r"))
+    bare_lab.output("node1", "telinit 3")
+    eventually(
+        lambda: bare_lab.file("node1", "/dev/console").count("Multi-user initialization completed") == 2,
+        "/etc/rc runs in the new run level",
+    )
+    assert re.match(r"   \.        run-level 3 .* 3    0    2\n$", bare_lab.output("node1", "who -r"))
+    assert "0513-044" in bare_lab.output("node1", "stopsrc -s snmpd")
+    eventually(lambda: "inoperative" in bare_lab.output("node1", "lssrc -s snmpd"), "snmpd hears its stop request")
+    bare_lab.output("node1", "startsrc -s snmpd")
+    bare_lab.output("node1", "telinit 2")
 
 
 def test_halt_and_boot(bare_lab: LabUnderTest) -> None:

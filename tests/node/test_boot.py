@@ -87,6 +87,28 @@ def test_run_level_change() -> None:
     assert started(effects) == ["b", "o"]
 
 
+def test_a_demanded_record_starts_and_stays_whatever_the_run_level() -> None:
+    init = Init()
+    text = "r:2:respawn:x\nd:a:ondemand:y\no:b:once:z\n"
+    assert started(init.step(0, table(text))) == ["r"]
+    demand = boot.ReadTable(table(text).records, "2", "a")
+    assert started(init.step(1, demand)) == ["d"]
+    assert init.level == "2"
+    assert started(init.step(2, ProcessEnded("d", 0))) == ["d"], "ondemand is respawned"
+    effects = init.step(3, table(text, "3"))
+    assert [e.identifier for e in effects if isinstance(e, EndRecord)] == ["r"]
+    assert started(init.step(4, boot.ReadTable(table(text).records, "3", "b"))) == ["o"]
+
+
+def test_nothing_is_respawned_until_the_table_is_read_again() -> None:
+    init = Init()
+    text = "r:2:respawn:x\n"
+    init.step(0, table(text))
+    assert init.step(1, boot.NoRespawn()) == []
+    assert not started(init.step(2, ProcessEnded("r", 0)))
+    assert started(init.step(3, table(text))) == ["r"]
+
+
 def test_records_behind_a_gate_wait_for_readiness_or_patience() -> None:
     text = "s:2:respawn:/usr/sbin/srcmstr # x\no:2:once:x\n"
     init = Init(gates=frozenset({"/usr/sbin/srcmstr"}))

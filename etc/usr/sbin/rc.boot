@@ -4,4 +4,9 @@ echo "--------------------------------------------------------------------------
 echo "                                Welcome to AIX."
 echo "                   boot image timestamp: `date '+%H:%M:%S %m/%d/%Y'`"
 echo "-------------------------------------------------------------------------------"
+# What the SRC of the last boot left behind.
+root=${HAES_ROOT:-}
+rm -f "$root"/dev/.SRC-unix/* 2>/dev/null
+mkdir -p "$root/var/adm/SRC"
+: >"$root/var/adm/SRC/active_list"
 exit 0
