@@ -48,8 +48,12 @@ def errlogger(argv: list[str]) -> int:
     if not text:
         return usage("Usage: errlogger Message")
     cut = text.encode("utf-8", "replace")[:MESSAGE_MAX].decode(errors="ignore")
-    log_entry(NodeRoot.current(), "OPMSG", "OPERATOR", operator_details(cut))
-    return 0
+    root = NodeRoot.current()
+    if log_entry(root, "OPMSG", "OPERATOR", operator_details(cut)):
+        return 0
+    reason = "error logging is off" if settings.is_stopped(root) else f"{LOG_FILE} cannot be written"
+    sys.stderr.write(f"errlogger: the message is not logged, {reason}.\n")
+    return 1
 
 
 def operator_details(text: str) -> tuple[tuple[str, str], ...]:

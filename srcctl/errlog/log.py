@@ -45,7 +45,7 @@ ONCE_MAX = 64
 
 def log_entry(
     root: NodeRoot, label: str, resource: str, details: Sequence[tuple[str, str]] = (), *, once: str = ""
-) -> None:
+) -> bool:
     """Write an entry. A log that cannot be written (full or read-only disk) loses it; nobody fails for that.
 
     Args:
@@ -56,6 +56,9 @@ def log_entry(
         once: names what happened; of two entries with the same name the second is not written. For a writer that may
             be killed between the entry and its note that there is one.
 
+    Returns:
+        Whether it stands in the log.
+
     Raises:
         KeyError: no template has that label (a defect of the caller).
     """
@@ -63,12 +66,12 @@ def log_entry(
     sequence = 0
     try:
         if settings.is_stopped(root):
-            return
+            return False
         size_max = settings.load(root).log_size
         with _locked(root):
             entries, size = _read_lines(root)
             if once and any(json.loads(entry).get("once") == once for entry in entries[-ONCE_MAX:]):
-                return
+                return True
             sequence = json.loads(entries[-1])["sequence"] + 1 if entries else 1
             line = json.dumps(
                 {
@@ -90,11 +93,12 @@ def log_entry(
             else:
                 _append(root.path(LOG_FILE), data, sum(len(entry.encode()) for entry in entries))
     except (OSError, ValueError, KeyError):
-        return
+        return False
     if os.path.exists(root.path("/etc/objrepos/errnotify")):
         from srcctl.errlog.notification import notify
 
         notify(root, sequence, label, template, resource)
+    return True
 
 
 def read(root: NodeRoot, path: str = "") -> list[Entry]:

@@ -80,13 +80,20 @@ class NodeRoot:
         return f"NodeRoot({self.directory or '/'!r})"
 
 
-def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
+def replace_file(path: str, data: bytes, mode: int = 0o644, temporary: str = "") -> None:
     """Replace a file atomically: a reader sees the old or the new contents, never a part.
+
+    Args:
+        path: the file.
+        data: its new contents.
+        mode: its permissions.
+        temporary: the name under which the contents are written first, by default one of this process. Whoever holds a
+            lock gives one that is always the same, so that the rest of a killed writer is written over.
 
     Raises:
         OSError: the folder cannot be written; the old file is untouched.
     """
-    temporary = f"{path}.{os.getpid()}.new"
+    temporary = temporary or f"{path}.{os.getpid()}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         try:

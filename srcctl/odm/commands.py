@@ -6,6 +6,7 @@ follow the same pattern (inferred). Exit status 0 on success, 1 otherwise (infer
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from typing import TextIO
 
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
-from srcctl.odm import stanza
+from srcctl.odm import description, stanza
 from srcctl.odm.errors import OdmError
 from srcctl.odm.repository import Repository
 
@@ -44,6 +45,8 @@ def _failed(name: str, what: str, class_name: str, error: OdmError) -> int:
     sys.stderr.write(
         f"0518-{_BLOCKS[name]}07 {name}: Could not {what} object for {class_name}, odm errno {error.number}\n"
     )
+    if error.code in ("ODMI_INTERNAL_ERR", "ODMI_READ_ONLY", "ODMI_PARAMS"):
+        sys.stderr.write(f"\t{error}.\n")
     return 1
 
 
@@ -141,19 +144,28 @@ def odmdelete(argv: list[str]) -> int:
 
 
 def odmcreate(argv: list[str]) -> int:
-    """``odmcreate [-p] [-c | -h] ClassDescriptionFile``: only classes are made, there is no C compiler to serve."""
+    """``odmcreate [-p] [-c | -h] ClassDescriptionFile``: makes classes (not with -h) and C sources (not with -c)."""
 
     def work(name: str, options: Options) -> int:
         if len(options.operands) != 1 or ("c" in options and "h" in options):
             raise UsageError
-        if "h" in options:
-            return 0
         path = options.operands[0]
+        if not path.endswith(".cre") and not os.path.exists(path):
+            path += ".cre"
         try:
-            with open(path, encoding="utf-8") as file:
-                created = _repository().create(file.read())
+            text = _preprocessed(path) if "p" in options else _text_of(path)
+            classes = description.parse(text)
+            if "c" not in options:
+                from srcctl.odm import c_sources
+
+                c_sources.write(os.path.basename(path).removesuffix(".cre"), classes)
+            created = [] if "h" in options else _repository().create(text)
         except OSError as error:
-            sys.stderr.write(f"0518-{_BLOCKS[name]}02 {name}: Cannot open {path}: {error.strerror}\n")
+            what = error.filename or path
+            sys.stderr.write(f"0518-{_BLOCKS[name]}02 {name}: Cannot open {what}: {error.strerror}\n")
+            return 1
+        except UnicodeDecodeError:
+            sys.stderr.write(f"0518-{_BLOCKS[name]}03 {name}: {path} is not text\n")
             return 1
         except OdmError as error:
             sys.stderr.write(f"0518-{_BLOCKS[name]}03 {name}: {path}: {error}\n")
@@ -163,6 +175,27 @@ def odmcreate(argv: list[str]) -> int:
         return 0
 
     return _command(argv, "pch", "usage: odmcreate [-p] [-c|-h] class_description_file", work)
+
+
+def _text_of(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def _preprocessed(path: str) -> str:
+    """The file as the host's C preprocessor leaves it.
+
+    Raises:
+        OSError: it cannot be read, or there is no preprocessor.
+        OdmError: ODMI_INVALID_CLASS, the preprocessor complains.
+    """
+    import subprocess
+
+    _text_of(path)
+    done = subprocess.run(["cpp", "-P", path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OdmError("ODMI_INVALID_CLASS", (done.stderr.strip().splitlines() or ["cpp failed"])[0])
+    return done.stdout
 
 
 def odmdrop(argv: list[str]) -> int:

@@ -53,6 +53,10 @@ class Descriptor(NamedTuple):
         text = str(value)
         if "\0" in text:
             raise OdmError("ODMI_PARAMS", f"{self.name}: a string cannot hold a null character")
+        if self.type == "binary":
+            if len(text) > 2 * self.size or len(text) % 2 or not set(text) <= set("0123456789abcdefABCDEF"):
+                raise OdmError("ODMI_PARAMS", f"{self.name}: up to {self.size} bytes in hexadecimal are expected")
+            return text
         if self.type not in ("vchar", "longchar", "vlink") and len(text.encode()) >= self.size:
             raise OdmError("ODMI_PARAMS", f"{self.name}: longer than {self.size - 1} bytes")
         return text
@@ -106,9 +110,10 @@ class ObjectClass(NamedTuple):
         """The offset of each descriptor in the 32-bit structure, and the structure's size."""
         place, offsets = HEADER_BYTES, []
         for d in self.descriptors:
-            alignment = min(4, d.stored_bytes) if d.is_integer else 4 if d.stored_bytes == POINTER_BYTES else 1
-            if d.is_integer or d.type in ("vchar", "longchar", "vlink"):
-                place += -place % alignment
+            if d.is_integer:
+                place += -place % min(4, d.stored_bytes)
+            elif d.type in ("vchar", "longchar", "vlink", "link"):
+                place += -place % POINTER_BYTES
             offsets.append(place)
             place += d.stored_bytes
         return offsets, place + -place % 4

@@ -7,6 +7,7 @@ the file, so that changes by many processes follow one another and none is lost.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -157,7 +158,9 @@ class Repository:
             if os.path.lexists(os.path.join(self._directories[0], object_class.name)):
                 raise OdmError("ODMI_CLASS_EXISTS", f"{object_class.name} exists")
         for object_class in classes:
-            self._write(os.path.join(self._directories[0], object_class.name), object_class, [])
+            path = os.path.join(self._directories[0], object_class.name)
+            with self._locked(path):
+                self._write(path, object_class, [])
         return [object_class.name for object_class in classes]
 
     def drop(self, class_name: str) -> None:
@@ -233,23 +236,28 @@ class Repository:
     def _write(self, path: str, object_class: ObjectClass, objects: list[OdmObject]) -> None:
         text = _MAGIC + object_class.text() + "".join(stanza.format_object(object_class, values) for values in objects)
         try:
-            replace_file(path, text.encode())
+            replace_file(path, text.encode(), temporary=f"{path}.new")
         except OSError as error:
-            code = "ODMI_READ_ONLY" if error.errno == 30 else "ODMI_CLASS_PERMS"
-            raise OdmError(code, f"{object_class.name}: {error.strerror}") from None
+            raise OdmError(_code_of(error), f"{object_class.name}: {error.strerror}") from None
 
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
         try:
             descriptor = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            code = "ODMI_READ_ONLY" if error.errno == 30 else "ODMI_CLASS_PERMS"
-            raise OdmError(code, f"{path}.lock: {error.strerror}") from None
+            raise OdmError(_code_of(error), f"{path}.lock: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+
+def _code_of(error: OSError) -> str:
+    """Why a class cannot be written: permissions, a read-only file system, or what else (a full one)."""
+    if error.errno == errno.EROFS:
+        return "ODMI_READ_ONLY"
+    return "ODMI_CLASS_PERMS" if error.errno in (errno.EACCES, errno.EPERM) else "ODMI_INTERNAL_ERR"
 
 
 def _all(values: OdmObject) -> bool:

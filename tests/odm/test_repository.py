@@ -157,8 +157,13 @@ def test_commands_and_their_messages(run, tmp_path: Path) -> None:  # type: igno
 def test_odmcreate_show_and_drop(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     description = tmp_path / "d.cre"
     description.write_text("class Mine { char who[10]; long age; };")
-    assert run("odmcreate", str(description)) == (0, "Mine\n", "")
-    assert run("odmcreate", str(description))[0] == 1
+    assert run("odmcreate", "-c", str(description)) == (0, "Mine\n", "")
+    assert run("odmcreate", "-c", str(description))[0] == 1
+    assert run("odmcreate", "-c", str(tmp_path / "d")) == run("odmcreate", "-c", str(description)), (
+        "the suffix is known"
+    )
+    assert run("odmcreate", "-c", "-h", str(description))[0] == 1
+    assert run("odmcreate", "/nosuch")[2].startswith("0518-202 odmcreate: Cannot open /nosuch.cre: ")
     shown = run("odmshow", "Mine")[1]
     assert "\tchar who[10];                        /* offset: 0xc ( 12) */\n" in shown
     assert "population:\t0 objects (0 active, 0 deleted)" in shown
@@ -176,3 +181,36 @@ def test_a_read_only_repository_is_one_sentence(run, root: NodeRoot) -> None:  #
     os.chmod(root.path("/etc/objrepos"), 0o700)
     assert status == 1
     assert error.startswith("0518-3")
+
+
+def test_odmcreate_writes_c_sources(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    description = tmp_path / "friends.cre"
+    description.write_text(
+        "class Friend_Table { char Friend_of[20]; vchar Friend[20]; long Since; };\n"
+        "class Fictional { char Story_Star[20]; short Age; binary Mask[4]; "
+        "link Friend_Table Friend_Table Friend_of F[20]; };"
+    )
+    assert run("odmcreate", "-h", str(description)) == (0, "", "")
+    golden = Path(__file__).parents[1] / "golden" / "odmcreate"
+    for suffix in ("h", "c"):
+        witness, _, expected = (golden / f"friends.{suffix}.txt").read_text().partition("\n")
+        assert witness.startswith("# ")
+        assert (tmp_path / f"friends.{suffix}").read_text() == expected
+    assert run("odmshow", "Fictional")[0] == 1, "-h makes no classes"
+    os.unlink("friends.h")
+    os.mkdir("friends.h")
+    status, _, said = run("odmcreate", str(description))
+    assert status == 1
+    assert said.startswith("0518-202 odmcreate: Cannot open friends.h")
+    assert run("odmshow", "Fictional")[0] == 1, "all or nothing"
+
+
+def test_binary_values_are_hexadecimal(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "b.cre").write_text("class B { binary mask[4]; };")
+    assert run("odmcreate", "-c", str(tmp_path / "b.cre"))[0] == 0
+    stanza = tmp_path / "in"
+    for value, status in (("00ff", 0), ("00fF00aa", 0), ("00ff00aa00", 1), ("0", 1), ("xy", 1)):
+        stanza.write_text(f"B:\n\tmask = {value}\n")
+        assert run("odmadd", str(stanza))[0] == status, value
+    assert run("odmget", "-q", "mask=00ff", "B")[1] == '\nB:\n\tmask = "00ff"\n'
