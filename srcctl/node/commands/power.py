@@ -133,6 +133,7 @@ def shutdown(argv: list[str]) -> int:
     if "m" in options:
         return _to_level("S", "shutdown")
     _stop_subsystems(root)
+    _stop_error_logging(root)
     print("Rebooting . . ." if again else "....Halt completed....", flush=True)
     reason = f"shutdown {' '.join(argv[1:])}".strip()
     request = _request("reboot", "normal", reason) if again else _request("halt", "normal", reason)
@@ -171,6 +172,15 @@ def _stop_subsystems(root: NodeRoot) -> None:
         if not reply["processes"].keys() - {"lpar", "caa", "srcmstr"}:
             return
         time.sleep(0.05)
+
+
+def _stop_error_logging(root: NodeRoot) -> None:
+    """The last thing before the machine ends, as on AIX: errpt tells an orderly shutdown by it."""
+    from srcctl.errlog import settings
+    from srcctl.errlog.commands import errstop
+
+    if not settings.is_stopped(root) and errstop(["errstop"]) == 0:
+        print("Error reporting has stopped.", flush=True)
 
 
 def _to_level(level: str, name: str) -> int:
