@@ -425,6 +425,7 @@ def test_shutdown_stops_in_order(machine: Machine) -> None:
     script.write_text("#!/bin/sh\nexit 0\n")
     done = machine.run("shutdown", "-F")
     assert "SHUTDOWN PROGRAM" in done.stdout
+    assert "Error reporting has stopped." in done.stdout
     wait_for(machine.is_off, "the node is off")
 
 

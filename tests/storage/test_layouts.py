@@ -71,6 +71,8 @@ MESSAGES = {
     "rmfs /sharedfs": 1,
     "chfs -a size=16M /sharedfs": 1,
     "umount /": 1,
+    "mount /var": 1,
+    "mount /nosuch": 1,
     "lsfs /nosuch": 1,
     "df /nosuch": 1,
     "lsattr -El hdisk9": 1,

@@ -60,6 +60,11 @@ def _mount_all(groups: VolumeGroups, root: NodeRoot) -> int:
 def _mount_one(groups: VolumeGroups, root: NodeRoot, names: list[str]) -> int:
     place = located(groups, root, names[-1])
     if place is None:
+        own = next((s for s in read_stanzas(root) if names[-1] in (s.mount_point, s.device)), None)
+        if own is not None and "size" in own.attributes:
+            where = f"{own.device} on {own.mount_point}"
+            sys.stderr.write(f"mount: 0506-324 Cannot mount {where}: The requested resource is busy.\n")
+            return 1
         if len(names) == 1 and any(s.mount_point == names[0] for s in read_stanzas(root)):
             sys.stderr.write(f"mount: 0506-324 Cannot mount {names[0]}: its volume group cannot be read.\n")
             return 1
