@@ -28,7 +28,7 @@ from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
-from srcctl.storage.descriptor_area import PARTITION_BYTES, LogicalVolume, VolumeGroup, erase
+from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup, erase
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -238,8 +238,8 @@ def _volume(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, Logic
     raise does_not_exist(name)
 
 
-def _room(group: VolumeGroup, partitions: int) -> None:
-    if group.used_partitions + partitions > group.total_partitions:
+def _room(groups: VolumeGroups, group: VolumeGroup, partitions: int) -> None:
+    if group.used_partitions + partitions > groups.total_partitions(group):
         raise ClmgrError("0516-404 allocp: This system cannot fulfill the allocation request.")
 
 
@@ -262,7 +262,7 @@ def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None
         if other is not None and any(volume.name == name for volume in other.volumes):
             raise exists_already(name)
     partitions = int(request.attribute("LOGICAL_PARTITIONS"))
-    _room(group, partitions)
+    _room(groups, group, partitions)
     volume = LogicalVolume(name, request.attribute("TYPE") or "jfs2", partitions)
     _store(root, c, groups, group, (*group.volumes, volume))
 
@@ -291,7 +291,7 @@ def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
     partitions = int(request.attribute("LOGICAL_PARTITIONS") or volume.partitions)
     if partitions < volume.partitions:
         raise invalid("LOGICAL_PARTITIONS", str(partitions))
-    _room(group, partitions - volume.partitions)
+    _room(groups, group, partitions - volume.partitions)
     new = request.attribute("NAME") or name
     if new != name and volume.mount_point:
         raise ClmgrError(f'the logical volume "{name}" holds the file system "{volume.mount_point}".', INCORRECT_INPUT)
@@ -362,7 +362,9 @@ def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -
 def _make_contents(root: NodeRoot, group: VolumeGroup, volume: str) -> None:
     import os
 
-    os.makedirs(filesystems.contents(root.identity.lab, group.disks[0], volume), exist_ok=True)
+    made = group.volume(volume)
+    assert made is not None
+    os.makedirs(filesystems.contents(root.identity.lab, made.extents[0].disk, volume), exist_ok=True)
 
 
 def _file_system(root: NodeRoot, point: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
@@ -382,10 +384,10 @@ def modify_file_system(root: NodeRoot, request: Request, c: Configuration | None
         ClmgrError: it does not exist, would shrink, or has no room.
     """
     groups, group, volume = _file_system(root, required_names(request)[0])
-    partitions = -(-_bytes(request) // PARTITION_BYTES)
+    partitions = -(-_bytes(request) // group.partition_bytes)
     if partitions < volume.partitions:
         raise invalid("UNITS", request.attribute("UNITS"))
-    _room(group, partitions - volume.partitions)
+    _room(groups, group, partitions - volume.partitions)
     changed = replace(volume, partitions=partitions)
     _store(root, c, groups, group, tuple(changed if v.name == volume.name else v for v in group.volumes))
 

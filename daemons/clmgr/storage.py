@@ -7,11 +7,9 @@ from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage.descriptor_area import PARTITION_BYTES, VolumeGroup
+from srcctl.storage.descriptor_area import VolumeGroup
 from srcctl.storage.disk import Disk, disk_names, pvid, uuid_of
 from srcctl.storage.volume_groups import VolumeGroups
-
-PARTITION_MEGABYTES = PARTITION_BYTES >> 20
 
 
 def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -80,7 +78,7 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
                 ("SYNCHRONIZE", "false"),
                 ("LOGICAL_TRACK_GROUP_SIZE", setting("LTG_SIZE")),
                 ("MAX_PHYSICAL_PARTITIONS", setting("MAX_PHYSICAL_PARTITIONS")),
-                ("PPART_SIZE", str(PARTITION_MEGABYTES)),
+                ("PPART_SIZE", str(found.partition_megabytes)),
                 ("MAX_LOGICAL_VOLUMES", setting("MAX_LOGICAL_VOLUMES")),
                 ("MAJOR_NUMBER", str(found.major)),
                 ("IDENTIFIER", found.identifier),
@@ -97,8 +95,8 @@ def _logical_volumes(root: NodeRoot) -> list[Block]:
             ("NAME", volume.name),
             ("VOLUME_GROUP", found.name),
             ("STATE", "OPENED" if groups.holders(found) and volume.mount_point else "CLOSED"),
-            ("SIZE", str(volume.partitions * PARTITION_MEGABYTES)),
-            ("PP_SIZE", str(PARTITION_MEGABYTES)),
+            ("SIZE", str(volume.partitions * found.partition_megabytes)),
+            ("PP_SIZE", str(found.partition_megabytes)),
             ("TYPE", volume.type),
             ("LABEL", volume.mount_point or "None"),
             ("LOGICAL_PARTITIONS", str(volume.partitions)),
@@ -116,7 +114,7 @@ def _file_systems(root: NodeRoot) -> list[Block]:
             ("LOGICAL_VOLUME", volume.name),
             ("VOLUME_GROUP", found.name),
             ("TYPE", volume.type),
-            ("SIZE", str(volume.partitions * PARTITION_MEGABYTES)),
+            ("SIZE", str(volume.partitions * found.partition_megabytes)),
         ]
         for found in _known(root)
         for volume in found.volumes

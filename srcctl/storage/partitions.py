@@ -67,6 +67,16 @@ def placed(volume: LogicalVolume) -> Iterator[tuple[str, int]]:
             yield extent.disk, number
 
 
+def shortened(extents: tuple[Extent, ...], count: int) -> tuple[Extent, ...]:
+    """The first so many partitions of some extents."""
+    kept: list[Extent] = []
+    for extent in extents:
+        room = count - sum(e.count for e in kept)
+        if room > 0:
+            kept.append(Extent(extent.disk, extent.first, min(extent.count, room)))
+    return tuple(kept)
+
+
 def allocate(
     group: VolumeGroup, count: int, size_of: Callable[[str], int], wanted: tuple[str, ...] = ()
 ) -> tuple[Extent, ...] | None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository
-from srcctl.storage import descriptor_area, rootvg
-from srcctl.storage.descriptor_area import VolumeGroup
+from srcctl.storage import descriptor_area, partitions, rootvg
+from srcctl.storage.descriptor_area import Extent, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import Disk, disk_bytes, disk_names, pvid
 from srcctl.storage.reservations import ReservationRegistry
 
@@ -60,12 +60,38 @@ class VolumeGroups:
     def store(self, group: VolumeGroup) -> VolumeGroup:
         """Write the descriptor area of all its disks, under the next serial number.
 
+        Logical volumes that are new or larger than what they lie on get their partitions here, smaller ones give some
+        back.
+
         Raises:
             OSError: a disk has failed.
+            StorageError: 0516-404, there are not enough partitions.
         """
+        for volume in group.volumes:
+            group = self._placed(group, volume)
         group = replace(group, serial=group.serial + 1, stamp=time.time_ns())
         descriptor_area.write(self._lab, group)
         return group
+
+    def _placed(self, group: VolumeGroup, volume: LogicalVolume) -> VolumeGroup:
+        """The group with partitions, a number and times for one of its volumes, if those are missing."""
+        more = volume.partitions - sum(extent.count for extent in volume.extents)
+        if more == 0 and volume.number:
+            return group
+        extents: tuple[Extent, ...] | None = partitions.shortened(volume.extents, volume.partitions)
+        if more > 0:
+            added = partitions.allocate(group, more, lambda disk: self.partitions_of(group, disk))
+            extents = (*volume.extents, *added) if added is not None else None
+        if not extents:
+            raise StorageError(
+                "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free "
+                "partitions or not enough physical volumes\n\tto keep strictness and satisfy allocation requests.  The "
+                "command\n\tshould be retried with different allocation characteristics."
+            )
+        now, taken = int(time.time()), {other.number for other in group.volumes}
+        number = volume.number or next(n for n in range(1, 4096) if n not in taken)
+        new = replace(volume, extents=extents, number=number, created=volume.created or now, modified=now)
+        return replace(group, volumes=tuple(new if v.name == volume.name else v for v in group.volumes))
 
     def partitions_of(self, group: VolumeGroup, disk: str) -> int:
         """Physical partitions of a disk; what the descriptor areas take is left out."""

@@ -13,8 +13,8 @@ from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults, FaultSet
 from srcctl.network.liveness import is_alive
 from srcctl.node.root import NodeRoot
-from srcctl.storage import descriptor_area, filesystems
-from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
+from srcctl.storage import descriptor_area, filesystems, partitions
+from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import Disk
 from srcctl.storage.reservations import ReservationRegistry
 from srcctl.storage.volume_groups import VolumeGroups
@@ -137,6 +137,23 @@ def test_a_torn_descriptor_area_leaves_the_older_one(nodes: tuple[Node, Node]) -
     with Disk(first.root.identity.lab, "hdisk2") as disk:
         disk.write(descriptor_area.SLOT_OFFSETS[newer.serial % 2] + 20, b"torn")
     assert groups.on_disk("hdisk2") == group
+
+
+def test_what_is_stored_gets_its_partitions(nodes: tuple[Node, Node]) -> None:
+    """Who changes a volume group says how many partitions a volume has, not which."""
+    groups = VolumeGroups(nodes[0].root)
+    one, two = LogicalVolume("one", "jfs2", 2, "/x"), LogicalVolume("two", "raw", 2)
+    group = groups.store(VolumeGroup("datavg", "id", ("hdisk2", "hdisk3"), (one, two)))
+    assert [(v.number, sum(e.count for e in v.extents)) for v in group.volumes] == [(1, 2), (2, 2)]
+    assert len({place for volume in group.volumes for place in partitions.placed(volume)}) == 4
+    first = group.volumes[0]
+    grown = groups.store(replace(group, volumes=(replace(first, partitions=4), group.volumes[1])))
+    assert grown.volumes[0].extents[: len(first.extents)] == first.extents, "what is there stays where it is"
+    shorter = groups.store(replace(grown, volumes=(replace(grown.volumes[0], partitions=1), grown.volumes[1])))
+    assert list(partitions.placed(shorter.volumes[0])) == list(partitions.placed(first))[:1]
+    with pytest.raises(StorageError, match="0516-404"):
+        groups.store(replace(shorter, volumes=(replace(shorter.volumes[0], partitions=99),)))
+    assert groups.on_disk("hdisk2") == shorter
 
 
 def test_lspv_columns(nodes: tuple[Node, Node], run: Run) -> None:

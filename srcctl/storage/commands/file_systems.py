@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
-from srcctl.storage import filesystems, partitions
+from srcctl.storage import filesystems
 from srcctl.storage.commands.invocation import changeable_group, invoke, known_group
 from srcctl.storage.commands.logical_volumes import (
     find_volume,
@@ -109,10 +109,7 @@ def _grown(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, size
         raise StorageError("chfs: 0506-971 The file system of a lab cannot be made smaller.")
     if more == 0:
         return volume
-    extents = partitions.allocate(group, more, lambda disk: groups.partitions_of(group, disk))
-    if extents is None:
-        raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
-    grown = replace(volume, partitions=volume.partitions + more, extents=(*volume.extents, *extents))
+    grown = replace(volume, partitions=volume.partitions + more)
     changed = tuple(grown if v.name == volume.name else v for v in group.volumes)
     groups.make_known(groups.store(replace(group, volumes=changed)))
     return grown

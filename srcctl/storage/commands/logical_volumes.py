@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import replace
 
 from srcctl.commands.options import Options, UsageError
@@ -147,16 +146,14 @@ def make_volume(
         StorageError: 0516-404, there are not enough.
         OSError: a disk has failed.
     """
-    extents = partitions.allocate(group, volume.partitions, lambda disk: groups.partitions_of(group, disk), disks)
-    if extents is None or volume.partitions < 1:
-        raise StorageError(
-            "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free partitions or "
-            "not enough physical volumes\n\tto keep strictness and satisfy allocation requests.  The command\n\tshould be "
-            "retried with different allocation characteristics."
-        )
-    now = int(time.time())
-    number = next(n for n in range(1, 4096) if all(n != other.number for other in group.volumes))
-    volume = replace(volume, number=number, extents=extents, created=now, modified=now)
+    if volume.partitions < 1:
+        raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
+    if disks:
+        of_group = group
+        extents = partitions.allocate(of_group, volume.partitions, lambda d: groups.partitions_of(of_group, d), disks)
+        if extents is None:
+            raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
+        volume = replace(volume, extents=extents)
     group = groups.store(replace(group, volumes=(*group.volumes, volume)))
     groups.make_known(group)
     return group
