@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
@@ -15,6 +16,9 @@ from srcctl.lab.errors import LabError, NotRunning, NotStarted
 from srcctl.lab.model import Lab
 from srcctl.node import enter, processes
 from srcctl.node import power as machine
+
+SRC_PATIENCE = 5.0
+"""Seconds to wait for srcmstr after power on."""
 
 
 def is_on(lab: Lab, node: str) -> bool:
@@ -114,6 +118,10 @@ def _boot(lab: Lab, name: str) -> None:
         return
     except machine.PowerError as error:
         raise NotStarted(f"{error}{_console_tail(lab, name)}") from None
+    # What is on serves: the next command may be a startsrc. (An inittab may also be without srcmstr.)
+    deadline = time.monotonic() + SRC_PATIENCE
+    while not os.path.exists(os.path.join(lab.root(name), "dev", "SRC")) and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def _console_tail(lab: Lab, name: str) -> str:

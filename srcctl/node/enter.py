@@ -32,7 +32,11 @@ def node_variables(lab: str, node: str, caller: Mapping[str, str] | None = None)
     except OSError:
         text = ""
     variables = node_environment(
-        text, "" if identity.mode == "view" else root.directory, f"{identity.lab_id}/{node}", identity.python
+        text,
+        "" if identity.mode == "view" else root.directory,
+        f"{identity.lab_id}/{node}",
+        identity.python,
+        identity.code,
     )
     return with_caller(variables, os.environ if caller is None else caller)
 

@@ -38,7 +38,7 @@ def parse(text: str) -> dict[str, str]:
     return result
 
 
-def node_environment(file_text: str, root: str, mark: str, python: str) -> dict[str, str]:
+def node_environment(file_text: str, root: str, mark: str, python: str, code: str) -> dict[str, str]:
     """What every process of a node starts with.
 
     Args:
@@ -46,6 +46,7 @@ def node_environment(file_text: str, root: str, mark: str, python: str) -> dict[
         root: the node's real root folder in folder mode, "" in view mode.
         mark: the node's marker, ``lab id/node``.
         python: path of the interpreter; its folder ends the search path so that ``python3`` is always found.
+        code: the folder of our own code, for programs that import ``srcctl.src.subsystem``.
     """
     result = {"HOME": "/", "LOGIN": "root", "LOGNAME": "root", "USER": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
     result.update(parse(file_text))
@@ -62,6 +63,7 @@ def node_environment(file_text: str, root: str, mark: str, python: str) -> dict[
     result["PATH"] = ":".join(dict.fromkeys(words))
     result["ODMDIR"] = root + "/etc/objrepos"
     result["HAES_MARK"] = mark
+    result["HAES_CODE"] = code
     result["SPT_NOENV"] = "1"
     return result
 

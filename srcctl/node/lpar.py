@@ -109,7 +109,9 @@ class Lpar:
                 text = file.read()
         except OSError:
             text = ""
-        return environment.node_environment(text, self.root.directory, self.mark, self.identity.python)
+        return environment.node_environment(
+            text, self.root.directory, self.mark, self.identity.python, self.identity.code
+        )
 
     def power_on(self) -> None:
         """Serve requests, import the daemons, start caa and begin with inittab."""

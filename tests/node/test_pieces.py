@@ -104,13 +104,14 @@ def test_hosts_and_services() -> None:
 
 def test_environment() -> None:
     values = environment.node_environment(
-        "PATH=/usr/bin:/etc\n# x\nTZ='UTC'\n", "/lab/root", "id/node1", "/py/bin/python3"
+        "PATH=/usr/bin:/etc\n# x\nTZ='UTC'\n", "/lab/root", "id/node1", "/py/bin/python3", "/code"
     )
     assert values["PATH"].startswith("/lab/root/usr/bin:/lab/root/etc:")
     assert values["PATH"].endswith(":/py/bin")
     assert (values["TZ"], values["ODMDIR"], values["HAES_ROOT"]) == ("UTC", "/lab/root/etc/objrepos", "/lab/root")
-    inside = environment.node_environment("", "", "id/node1", "/haes/python/bin/python3")
+    inside = environment.node_environment("", "", "id/node1", "/haes/python/bin/python3", "/haes/code")
     assert "HAES_ROOT" not in inside
+    assert inside["HAES_CODE"] == "/haes/code"
     assert "/usr/es/sbin/cluster/utilities" in inside["PATH"].split(":")
 
 

@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from tests.src.node import Run, SrcNode
+from srcctl.node import programs
+from tests.src.flags import FLAGS, table
+from tests.src.node import ETC, Run, SrcNode
 from tests.src.sessions import SESSIONS, Session, read_sessions, replay
 
 
@@ -22,3 +24,16 @@ def test_session(session: Session, node: SrcNode, run: Run) -> None:
     if "HAES_WRITE_GOLDEN" in os.environ:
         path.write_text(text)
     assert text == path.read_text()
+
+
+def test_every_flag_of_every_command_has_an_output_that_is_pinned() -> None:
+    """The table of ``scripts/flags`` has no gap; message queues are the one thing refused."""
+    found = table()
+    assert set(found) == set(FLAGS) == {p.path.rpartition("/")[2] for p in programs_of_src() if not p.daemon}
+    assert [(c, f) for c, marks in found.items() for f, mark in marks.items() if mark == "not covered"] == []
+    refused = {(c, f) for c, marks in found.items() for f, mark in marks.items() if mark == "refused"}
+    assert refused == {("mkssys", "I"), ("mkssys", "m"), ("chssys", "I"), ("chssys", "m")}
+
+
+def programs_of_src() -> list[programs.Program]:
+    return programs.parse((ETC / "programs/src").read_text(), "src")
