@@ -99,6 +99,7 @@ class Lpar:
         self.control: ControlSocket | None = None
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.turns = 0
+        self.next_turn = 0
         self.boot_mounts = current_mount_points() if self.view else []
 
     # Power on.
@@ -269,6 +270,8 @@ class Lpar:
 
     def _srcmstr_readable(self) -> None:
         for message, descriptor in self.channel.receive():
+            # A hundred starts in one request keep this process busy for longer than caa waits for a sign of life.
+            self._turn_when_due()
             if isinstance(message, messages.Start):
                 self.subsystems.start(message, descriptor)
             elif isinstance(message, messages.Signal):
@@ -294,6 +297,7 @@ class Lpar:
         # srcmstr last: the table that its successor begins with then holds all that ended together with it.
         for pid, status in sorted(ended, key=lambda end: end[0] == self.srcmstr_pid):
             self._child_ended(pid, status)
+            self._turn_when_due()
 
     def _child_ended(self, pid: int, status: int) -> None:
         child = self.children.pop(pid, None)
@@ -383,14 +387,10 @@ class Lpar:
 
     def run(self) -> None:
         """Serve until power off."""
-        next_turn = _now()
         while True:
             now = _now()
-            if now >= next_turn:
-                # Re-armed from now: after a pause there is one turn, not all the missed ones.
-                next_turn = now + guard.INTERVAL
-                self._turn()
-            wanted = [next_turn]
+            self._turn_when_due()
+            wanted = [self.next_turn]
             deadline = self.init.next_deadline()
             if deadline is not None:
                 wanted.append(deadline)
@@ -412,6 +412,13 @@ class Lpar:
         except OSError:
             return None
         return status.st_ino, status.st_ctime_ns
+
+    def _turn_when_due(self) -> None:
+        now = _now()
+        if now >= self.next_turn:
+            # Re-armed from now: after a pause there is one turn, not all the missed ones.
+            self.next_turn = now + guard.INTERVAL
+            self._turn()
 
     def _turn(self) -> None:
         self.turns += 1

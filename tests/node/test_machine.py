@@ -404,6 +404,19 @@ def test_a_subsystem_ends_with_all_that_descends_from_it(machine: Machine) -> No
     assert alive(other)
 
 
+def test_a_machine_that_is_busy_starting_is_not_taken_for_a_hung_one(machine: Machine) -> None:
+    """caa misses a sign of life from lpar after 0.6 s here; so many forks take longer."""
+    lpar = power.status(machine.lab, machine.name)["lpar"]
+    fields = {
+        "path": "/usr/sbin/standd", "arguments": ["exit", "0"], "environment": {}, "uid": 0, "nice": 20,
+        "standin": "/dev/null", "standout": "/dev/null", "standerr": "/dev/null", "definition": "{}", "socket": False,
+    }  # fmt: skip
+    for instance in range(1, 201):
+        machine.tell_srcmstr(messages.Start(instance=instance, **fields))  # type: ignore[arg-type]
+    wait_for(lambda: sum(m.get("type") == "ended" for m in machine.heard()) == 200, "all were started, all have ended")
+    assert power.status(machine.lab, machine.name)["lpar"] == lpar
+
+
 def test_a_process_that_has_the_pid_of_another_now_is_not_signalled() -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:

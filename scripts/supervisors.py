@@ -1,0 +1,314 @@
+"""SRC beside runit, s6 and supervisor, where they are installed: the same services, the same measurements.
+
+A service is a shell that leaves its pid in a file and becomes ``sleep``. Every measurement is one shell script that
+runs where the supervisor runs: a command, then looks at the file until what it asked for has happened.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from srcctl.node import enter, power
+
+SRCCTL = str(Path(sys.executable).with_name("srcctl"))
+PATIENCE = 60.0
+IDLE_SECONDS = 5.0
+ROUNDS = 9
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+CHANGED = 'while read -r new <{file} && [ "$new" = "$old" ]; do :; done'
+GONE = 'while kill -0 "$old" 2>/dev/null; do :; done'
+
+
+class Supervisor:
+    """One of them, with services ``s0``, ``s1``, ... below ``directory``."""
+
+    name = ""
+    program = ""
+    start = stop = status = ""
+    """Command lines; ``{service}`` is a service's name or folder, ``{folder}`` the folder of all."""
+
+    def __init__(self, directory: str, count: int) -> None:
+        self.directory = directory
+        self.services = [f"s{number}" for number in range(count)]
+        self.processes: list[int] = []
+
+    def file(self, service: str) -> str:
+        """Where a service leaves its pid."""
+        return os.path.join(self.directory, f"{service}.pid")
+
+    def line(self, service: str) -> str:
+        """What a service does."""
+        return f"echo $$ >{self.file(service)}; exec sleep 1000000"
+
+    def up(self) -> None:
+        """Begin to supervise; every service runs when this returns."""
+        raise NotImplementedError
+
+    def down(self) -> None:
+        """End everything."""
+        for pid in self.processes:
+            os.kill(pid, signal.SIGTERM)
+
+    def own(self) -> list[int]:
+        """The supervisor's own processes."""
+        parents = {pid: parent for pid in _pids() if (parent := _parent(pid))}
+        found = list(self.processes)
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid and child not in found]
+        return [pid for pid in found if _command(pid) != "sleep"]
+
+    def shell(self, script: str) -> str:
+        """Run a shell script where the supervisor is."""
+        answer = subprocess.run(
+            ["/bin/sh", "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        if answer.returncode:
+            raise SystemExit(f"{self.name}: {script}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return answer.stdout
+
+    def wait(self) -> None:
+        """Wait until every service has left its pid."""
+        deadline = time.monotonic() + PATIENCE
+        while not all(Path(self.real(self.file(service))).exists() for service in self.services):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{self.name}: not every service runs")
+            time.sleep(0.01)
+
+    def real(self, path: str) -> str:
+        """A path as this process sees it."""
+        return path
+
+    def milliseconds(self, command: str, until: str, service: str) -> float:
+        """Time of a command until something is so."""
+        words = {"service": self.target(service), "folder": self.directory, "file": self.file(service)}
+        script = (
+            f"read -r old <{self.file(service)}; a=$(date +%s%N); {command.format(**words)} >/dev/null 2>&1; "
+            f"{until.format(**words)}; b=$(date +%s%N); echo $((b - a))"
+        )
+        return int(self.shell(script).split()[-1]) / 1e6
+
+    def target(self, service: str) -> str:
+        """How commands name a service."""
+        return service
+
+
+class Src(Supervisor):
+    """A bare node of this project."""
+
+    name = "SRC"
+    program = SRCCTL
+    start, stop, status = "startsrc -s {service}", "stopsrc -s {service}", "lssrc -a"
+
+    def up(self) -> None:
+        self.lab = os.path.join(self.directory, "lab")
+        subprocess.run([SRCCTL, "--lab", self.lab, "up", "--bare", "--nodes", "1"], check=True, capture_output=True)
+        self.node_root = os.path.join(self.lab, "nodes", "node1", "root")
+        for service in self.services:
+            self.shell(
+                f"mkssys -s {service} -p /bin/sh -a '-c \"{self.line(service)}\"' -u 0 -S -n 15 -f 9 -R -w 1 -G bench"
+            )
+        self.shell("startsrc -g bench")
+        self.wait()
+
+    def down(self) -> None:
+        subprocess.run([SRCCTL, "--lab", self.lab, "destroy"], check=True, capture_output=True)
+
+    def file(self, service: str) -> str:
+        return f"/var/adm/SRC/{service}.pid"
+
+    def real(self, path: str) -> str:
+        return self.node_root + path
+
+    def own(self) -> list[int]:
+        found = power.status(self.lab, "node1")
+        return [found[name] for name in ("lpar", "srcmstr")]
+
+    def shell(self, script: str) -> str:
+        answer = enter.run(
+            self.lab, "node1", ["/bin/sh", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if answer.returncode:
+            raise SystemExit(f"{self.name}: {script}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return str(answer.stdout)
+
+
+class _Folders(Supervisor):
+    """Supervisors that watch a folder with a folder for each service."""
+
+    scan: tuple[str, ...] = ()
+
+    def up(self) -> None:
+        folder = os.path.join(self.directory, "services")
+        for service in self.services:
+            os.makedirs(os.path.join(folder, service))
+            run = Path(folder, service, "run")
+            run.write_text(f"#!/bin/sh\n{self.line(service)}\n")
+            run.chmod(0o755)
+        process = subprocess.Popen([*self.scan, folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = process
+        self.processes = [process.pid]
+        self.wait()
+
+    def target(self, service: str) -> str:
+        return os.path.join(self.directory, "services", service)
+
+    def down(self) -> None:
+        family = [pid for pid in _pids() if pid != os.getpid() and self.directory in _environment_or_folder(pid)]
+        for pid in [*self.processes, *family]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        self.process.wait()
+
+
+class Runit(_Folders):
+    """runit(8)."""
+
+    name, program = "runit", "runsvdir"
+    scan = ("runsvdir",)
+    start, stop, status = "sv up {service}", "sv down {service}", "sv status {folder}/services/*"
+
+
+class S6(_Folders):
+    """s6-svscan."""
+
+    name, program = "s6", "s6-svscan"
+    scan = ("s6-svscan",)
+    start, stop = "s6-svc -u {service}", "s6-svc -d {service}"
+    status = "for one in {folder}/services/*; do s6-svstat $one; done"
+
+
+class Supervisord(Supervisor):
+    """supervisord(1)."""
+
+    name, program = "supervisor", "supervisord"
+    start = "supervisorctl -c {folder}/conf start {service}"
+    stop = "supervisorctl -c {folder}/conf stop {service}"
+    status = "supervisorctl -c {folder}/conf status"
+
+    def up(self) -> None:
+        socket = os.path.join(self.directory, "socket")
+        text = (
+            f"[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={self.directory}/pid\nnodaemon=true\n"
+            f"[unix_http_server]\nfile={socket}\n[supervisorctl]\nserverurl=unix://{socket}\n"
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        )
+        for service in self.services:
+            text += f"[program:{service}]\ncommand=/bin/sh -c '{self.line(service)}'\nautorestart=true\nstartsecs=0\n"
+        Path(self.directory, "conf").write_text(text)
+        process = subprocess.Popen(
+            ["supervisord", "-c", f"{self.directory}/conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.process = process
+        self.processes = [process.pid]
+        self.wait()
+
+    def down(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "sleep"
+
+
+def _environment_or_folder(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+def _memory(pids: list[int]) -> float:
+    """PSS in MB."""
+    total = 0
+    for pid in pids:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total / 1000
+
+
+def _idle(pids: list[int]) -> float:
+    """Percent of a core."""
+
+    def ticks() -> int:
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+        return sum(int(value) for one in fields for value in one[11:13])
+
+    begin = ticks()
+    time.sleep(IDLE_SECONDS)
+    return (ticks() - begin) / CLOCK_TICKS / IDLE_SECONDS * 100
+
+
+def measure(supervisor: Supervisor) -> dict[str, float]:
+    """Medians in milliseconds, MB and percent."""
+    supervisor.up()
+    try:
+        service = supervisor.services[-1]
+        restarts, starts, stops, cold = [], [], [], 0.0
+        for number in range(ROUNDS):
+            time.sleep(1.1)  # SRC restarts twice within waittime, a second here
+            restarts.append(supervisor.milliseconds("kill -9 $old", CHANGED, service))
+            stops.append(supervisor.milliseconds(supervisor.stop, GONE, service))
+            starts.append(supervisor.milliseconds(supervisor.start, CHANGED, service))
+            if not number:
+                cold = starts[0]
+        statuses = [supervisor.milliseconds(supervisor.status, "true", service) for _ in range(ROUNDS)]
+        return {
+            "restart": statistics.median(restarts), "first start": cold, "start": statistics.median(starts),
+            "stop": statistics.median(stops), "status": statistics.median(statuses),
+            "memory": _memory(supervisor.own()), "idle": _idle(supervisor.own()),
+        }  # fmt: skip
+    finally:
+        supervisor.down()
+
+
+def main() -> int:
+    """Print a line for each supervisor and number of services (the arguments; 7 and 100 without)."""
+    print(f"{'':<18}{'restart':>9}{'1st start':>10}{'start':>8}{'stop':>8}{'status':>9}{'memory':>9}{'idle':>7}")
+    print(f"{'':<18}{'ms':>9}{'ms':>10}{'ms':>8}{'ms':>8}{'ms':>9}{'MB':>9}{'%':>7}")
+    for count in [int(word) for word in sys.argv[1:]] or [7, 100]:
+        for kind in (Src, Runit, S6, Supervisord):
+            label = f"{kind.name}, {count}"
+            if not shutil.which(kind.program):
+                print(f"{label:<18}not installed")
+                continue
+            directory = tempfile.mkdtemp(prefix="haes-supervisors.")
+            try:
+                found = measure(kind(directory, count))
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+            print(
+                f"{label:<18}{found['restart']:>9.1f}{found['first start']:>10.1f}{found['start']:>8.1f}"
+                f"{found['stop']:>8.1f}{found['status']:>9.1f}{found['memory']:>9.1f}{found['idle']:>7.2f}",
+                flush=True,
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
