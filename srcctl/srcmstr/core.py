@@ -157,10 +157,8 @@ class SystemResourceController:
         state = State.ACTIVE if instance.state is State.STARTING else instance.state
         instance = replace(instance, pid=pid, state=state)
         self.instances[number] = instance
-        effects: list[Effect] = [self._remember()]
-        if instance.asker:
-            effects.append(self._started_reply(instance))
-        return effects
+        # Nothing to remember: a successor finds the process in lpar's table, and takes it for active.
+        return [self._started_reply(instance)] if instance.asker else []
 
     @staticmethod
     def _started_reply(instance: Instance) -> Respond:

@@ -20,7 +20,7 @@ from srcctl.node import messages, sockets
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
 from srcctl.odm import OdmError, Repository
 from srcctl.src import packets
-from srcctl.srcmstr import exchange, memory
+from srcctl.srcmstr import exchange, memory, outbox
 from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
 from srcctl.srcmstr.remote import RemoteRequests
@@ -57,7 +57,7 @@ class Shell:
         self._ending = False
         self._remote = remote
         self._track = track
-        self._out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._outbox = outbox.Outbox()
 
     def run(self) -> int:
         """Serve until lpar goes away or SIGTERM comes."""
@@ -81,8 +81,11 @@ class Shell:
             while not self._ending:
                 deadline = self.machine.next_deadline()
                 wait = None if deadline is None else max(0, deadline - _now()) / 1_000_000
+                if self._outbox.waiting:
+                    wait = min(outbox.PAUSE, outbox.PAUSE if wait is None else wait)
                 for key, _ in selector.select(wait):
                     key.data()
+                self._outbox.flush()
                 if deadline is not None and _now() >= deadline:
                     self._step(TICK)
         finally:
@@ -90,7 +93,7 @@ class Shell:
                 if key.fileobj is not self.lpar and isinstance(key.fileobj, socket.socket):
                     key.fileobj.close()
             selector.close()
-            self._out.close()
+            self._outbox.close()
         return 0
 
     # Inputs.
@@ -275,12 +278,8 @@ class Shell:
             self.lpar.setblocking(False)
 
     def _send(self, path: str, packet: bytes) -> None:
-        """Send to a socket that may be gone or full: whoever waits there has a time limit of its own."""
-        try:
-            with sockets.short_path(path) as short:
-                self._out.sendto(packet, socket.MSG_DONTWAIT, short)
-        except OSError:
-            pass
+        """Send to a socket that may be gone."""
+        self._outbox.send(path, packet)
 
     def _notify(self, method: str, subsystem: str, group: str) -> None:
         path = self.root.path(method)

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from srcctl.node import programs
+from srcctl.odm import Repository
 from tests.src.flags import FLAGS, table
 from tests.src.node import ETC, Run, SrcNode
 from tests.src.sessions import SESSIONS, Session, read_sessions, replay
@@ -37,3 +38,14 @@ def test_every_flag_of_every_command_has_an_output_that_is_pinned() -> None:
 
 def programs_of_src() -> list[programs.Program]:
     return programs.parse((ETC / "programs/src").read_text(), "src")
+
+
+def test_a_group_of_a_hundred_is_answered_in_full(node: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRC_TIME_LIMIT", "20")
+    repository = Repository(node.root, "/etc/objrepos")
+    common = {"path": "/bin/one", "contact": 2, "signorm": 15, "sigforce": 9, "display": 1, "waittime": 20}
+    repository.add_all("SRCsubsys", [{**common, "subsysname": f"s{n}", "grpname": "all"} for n in range(100)])
+    status, out, err = run(["startsrc", "-g", "all"])
+    assert (status, err, out.count("0513-059")) == (0, "", 100)
+    assert run(["lssrc", "-g", "all"])[1].count(" active") == 100
+    assert run(["stopsrc", "-g", "all"])[1].count("0513-044") == 100
