@@ -62,6 +62,7 @@ class Foundation:
         self.watched: dict[tuple[str, str], Watched] = {}
         """Applications that are online here, by group and name, with their monitors."""
         self._monitor_runs: dict[int, tuple[Watched, Monitor]] = {}
+        self._monitors_of: Configuration | None = None
         self._monitor_definitions: dict[str, tuple[Definition, ...]] = {}
         self.rp_failed = False
         self.error_seen = False

@@ -49,6 +49,10 @@ class MonitorDesk(EventEngine):
             self._carry_out_all(key, self.watched.pop(key))
         for key, monitors in online.items():
             watched = self.watched.get(key)
+            if watched is not None and [entry.definition for entry in watched.monitors] != monitors:
+                # A reconfiguration has changed its monitors.
+                self._carry_out_all(key, watched)
+                watched = None
             if watched is None:
                 watched = Watched(*key, [Monitor(entry, self.settings.monitor_scale) for entry in monitors])
                 self.watched[key] = watched
@@ -79,6 +83,8 @@ class MonitorDesk(EventEngine):
 
     def _definitions(self, application: str) -> tuple[Definition, ...]:
         assert self.configuration is not None
+        if self._monitors_of is not self.configuration:
+            self._monitors_of, self._monitor_definitions = self.configuration, {}
         known = self._monitor_definitions.get(application)
         if known is None:
             known = self._monitor_definitions[application] = definitions(self.configuration, application)

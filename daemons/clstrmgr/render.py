@@ -24,6 +24,11 @@ POLICIES = {
 }
 
 
+def _shown(state: str) -> str:
+    """A state in the words of clRGinfo's manual page."""
+    return "TEMP ERROR" if state == "TEMPORARY ERROR" else state
+
+
 def _names(picture: ClusterSnapshot) -> dict[int, str]:
     return {node.number: node.name for node in picture.nodes}
 
@@ -36,7 +41,7 @@ def plain(picture: ClusterSnapshot, groups: list[GroupView], timers: bool = Fals
     for group in groups:
         label = group.name
         for entry in group.nodes:
-            row = f"{label:<28} {entry.state:<16} {names.get(entry.node, '')}"
+            row = f"{label:<28} {_shown(entry.state):<16} {names.get(entry.node, '')}"
             if timers and label and group.timer:
                 row = f"{row:<62} {group.timer}"
             lines.append(row)
@@ -52,7 +57,7 @@ def colon(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
         ":".join(
             (
                 group.name,
-                entry.state.replace(" ", "_"),
+                _shown(entry.state).replace(" ", "_"),
                 names.get(entry.node, ""),
                 "concurrent" if group.startup == "OAAN" else "non-concurrent",
                 group.startup,
@@ -77,7 +82,9 @@ def _table(picture: ClusterSnapshot, group: GroupView, heading: str = "Group Sta
     names = _names(picture)
     lines = [f"{'Node':<28} {heading}", f"{'-' * 28} {'-' * 15}"]
     for entry in group.nodes:
-        state = f"{entry.state} due to {entry.reason}" if entry.reason and entry.state == "OFFLINE" else entry.state
+        state = (
+            f"{entry.state} due to {entry.reason}" if entry.reason and entry.state == "OFFLINE" else _shown(entry.state)
+        )
         lines.append(f"{names.get(entry.node, ''):<28} {state}")
     return lines
 
@@ -122,7 +129,7 @@ def override(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
                 "",
             ]
         lines += [f"{'Node':<28} {'Primary State':<16} Secondary State", f"{'-' * 28} {'-' * 16} {'-' * 16}"]
-        lines += [f"{names.get(entry.node, ''):<28} {entry.state}" for entry in group.nodes]
+        lines += [f"{names.get(entry.node, ''):<28} {_shown(entry.state)}" for entry in group.nodes]
         lines.append("")
     return lines[:-1]
 
@@ -146,7 +153,7 @@ def monitoring(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     for group in groups:
         holder = next((entry for entry in group.nodes if entry.state != "OFFLINE"), None)
         shown = holder or (group.nodes[0] if group.nodes else None)
-        state, node = (shown.state, names.get(shown.node, "")) if shown is not None else ("OFFLINE", "")
+        state, node = (_shown(shown.state), names.get(shown.node, "")) if shown is not None else ("OFFLINE", "")
         lines.append(f"{group.name:<14} {state:<28} {'':<28} {node}")
         lines += [
             f" {resource.name:<13} {'':<28} {resource.state}"

@@ -358,9 +358,11 @@ class ClusterState:
 
     def node_available(self, node: int, group: str) -> bool:
         """Is the node up and managed, with the networks that the group needs?"""
-        if self.nodes.get(node) != "up":
-            return False
-        return not any((node, network) in self.networks_down for network in self.group_networks[group])
+        return self.nodes.get(node) == "up" and not self.network_missing(node, group)
+
+    def network_missing(self, node: int, group: str) -> bool:
+        """Is a network that the group needs down on the node?"""
+        return any((node, network) in self.networks_down for network in self.group_networks[group])
 
     def situations(self, joiner: int = 0) -> dict[str, GroupSituation]:
         """The groups as placement sees them; ``joiner`` counts as up already."""

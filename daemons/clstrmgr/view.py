@@ -227,6 +227,9 @@ def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[Gr
         # A group that is unmanaged somewhere reads UNMANAGED on all its nodes.
         return "UNMANAGED", ""
     word = group.state(node)
+    if word == "ERROR" and node not in group.unreleased() and cluster.network_missing(node, name):
+        # Nothing of it is left there, and it is tried again when the network is back.
+        return "TEMPORARY ERROR", ""
     return word, (dependent.reason(cluster, name) if word == "OFFLINE" else "") or group.reasons.get(node, "")
 
 

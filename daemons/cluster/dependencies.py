@@ -112,7 +112,8 @@ def objection(
 
     group, offline = request.group, isinstance(request, OperatorOffline)
     moving = bool(online(group))
-    if offline or moving:
+    stays = offline and request.node and any(node != request.node for node in online(group))
+    if (offline or moving) and not stays:
         others = () if offline else dependencies.together(group)
         children = [child for child in dependencies.children_of(group) if online(child) and child not in others]
         if children:
@@ -135,6 +136,9 @@ def objection(
             return f"Resource group {group} must be on the same node as {other}, which is online on node {there}."
     for policy in policies if target else ():
         other = policy.name
+        if moving and other in dependencies.together(group) and online(other) and target not in policy.nodes:
+            must = f"Resource group {group} must be on the same node as {other}"
+            return f"{must}, in which node {where} does not participate."
         higher = dependencies.rank(other) <= dependencies.rank(group)
         if higher and dependencies.separate(group, other) and target in online(other):
             return (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from daemons.clstrmgr import messages
+from daemons.clstrmgr.inputs import Staged
 from daemons.clstrmgr.view import snapshot
 from daemons.cluster.configuration.policies import (
     DIFFERENT_NODES,
@@ -201,3 +204,20 @@ def _lost(volume_group: str) -> object:
     from daemons.clstrmgr.inputs import Reported
 
     return Reported(messages.SystemEvent("volume_group_lost", volume_group))
+
+
+def test_dependency_that_a_reconfiguration_brings_counts_from_then_on() -> None:
+    made = family().configured
+    ring = Ring(msgspec.structs.replace(made, dependencies=()))
+    ring.start(1, 2)
+    assert where(ring) == {"app": [1], "db": [1]}
+    ring.request(1, messages.MoveGroup("app", 2))
+    for number in ring.nodes:
+        ring.staged[number] = made
+        ring.feed(number, Staged(made, {}))
+    assert ring.request(1, messages.Reconfigure(2)).error == ""
+    ring.trace.clear()
+    ring.crash(1)
+    ring.settle()
+    assert where(ring) == {"app": [2], "db": [2]}
+    assert [line for line in ring.trace if "APPLICATIONS" in line] == ["[2]   APPLICATIONS"] * 3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemons.clstrmgr import messages
+from daemons.clstrmgr.inputs import Staged
 from daemons.clstrmgr.monitors import (
     Ask,
     Definition,
@@ -17,7 +19,7 @@ from daemons.clstrmgr.monitors import (
     Watch,
 )
 from daemons.clstrmgr.view import long_status, snapshot
-from daemons.cluster.configuration import ApplicationMonitor
+from daemons.cluster.configuration import ApplicationMonitor, Configuration
 from srcctl.machine import SECOND
 from tests.clstrmgr.ring import Ring, configuration, group, monitor
 
@@ -282,3 +284,29 @@ def test_restart_of_an_application_that_moved_away_meanwhile_does_nothing() -> N
     assert ring.result(1, request).error == ""
     assert ring.states("rg1")[2] == "ONLINE"
     assert not any("server_restart" in line for line in ring.trace)
+
+
+def reconfigured(ring: Ring, new: Configuration) -> None:
+    for number in ring.nodes:
+        ring.staged[number] = new
+        ring.feed(number, Staged(new, {}))
+    assert ring.request(1, messages.Reconfigure(2)).error == ""
+
+
+def test_monitor_that_a_reconfiguration_brings_or_changes_counts_at_once() -> None:
+    plain = configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB"))
+    ring = Ring(plain)
+    ring.start(1, 2)
+    ring.pass_time(100)
+    assert ring.asked == []
+    reconfigured(ring, msgspec.structs.replace(plain, monitors=(monitor("mon1", "rg1_app"),)))
+    ring.pass_time(100)
+    assert len(ring.asked) == 3
+    often = monitor("mon1", "rg1_app", MONITOR_INTERVAL="5")
+    reconfigured(ring, msgspec.structs.replace(plain, monitors=(often,)))
+    ring.pass_time(100)
+    assert len(ring.asked) > 15
+    reconfigured(ring, plain)
+    ring.asked.clear()
+    ring.pass_time(100)
+    assert ring.asked == []

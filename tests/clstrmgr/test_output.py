@@ -10,6 +10,7 @@ import pytest
 
 from daemons.clstrmgr import messages, render, view
 from daemons.clstrmgr.commands import clshowsrv
+from daemons.clstrmgr.inputs import Reported
 from daemons.cluster.configuration.policies import FallbackTimer
 from srcctl.machine import TICK
 from tests.clstrmgr.ring import Ring, configuration, group
@@ -144,3 +145,14 @@ def test_clrginfo_with_a_fallback_timer() -> None:
     timers = view.delayed_timers(made.nodes[1], datetime(2026, 11, 27, 12, 0))
     shown = view.snapshot(made.nodes[1], timers=timers)
     assert joined(render.plain(shown, list(shown.groups), timers=True)) == golden("clRGinfo/fallback_timer.txt")
+
+
+def test_group_without_its_network_is_in_temporary_error_until_the_network_is_back() -> None:
+    made = Ring(configuration(2, group("rg_IHS", "node1 node2", "OHN FNPN NFB")))
+    made.start(1)
+    for kind, state in (("interface_down", "TEMP ERROR"), ("interface_up", "ONLINE")):
+        made.feed(1, Reported(messages.SystemEvent(kind, "127.0.0.1")))  # type: ignore[arg-type]
+        made.settle()
+        shown = picture(made)
+        assert f" {state} " in render.plain(shown, list(shown.groups))[3]
+        assert render.colon(shown, list(shown.groups))[0].split(":")[1] == state.replace(" ", "_")

@@ -347,3 +347,15 @@ def test_what_an_operator_may_not_ask_for() -> None:
     assert "bring parent online first" in asked(OperatorMove("child", 1), parent=at(0), child=at(0))
     assert "high, which is online on node node1" in asked(OperatorMove("low", 1))
     assert asked(OperatorMove("high", 2)) == "", "the lower priority gives way"
+    everywhere = GroupSituation({1: "ONLINE", 3: "ONLINE"}, frozenset(NODES))
+    assert asked(OperatorOffline("parent", 1), parent=everywhere) == "", "it stays online elsewhere"
+
+
+def test_set_on_one_node_is_not_moved_where_one_of_it_cannot_be() -> None:
+    groups = (group("one", 1, 2, 3), group("two", 1, 2))
+    same = Dependencies(same_node=(("one", "two"),))
+    situations = {"one": at(1), "two": at(1)}
+    names = {node: f"node{node}" for node in NODES}
+    refused = objection(OperatorMove("one", 3), groups, situations, same, names)
+    assert "must be on the same node as two, in which node node3 does not participate" in refused
+    assert objection(OperatorMove("one", 2), groups, situations, same, names) == ""
