@@ -28,12 +28,26 @@ def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
 def follow(root: NodeRoot, c: Configuration) -> None:
     """What goes with a synchronization that succeeded."""
     c = read(root) or c
-    try:
-        tune(root, c)
-        propagation.at_synchronization(root, c)
-    except ClmgrError as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"WARNING: {error}\n")
+    for step in (tune, propagation.at_synchronization, _keep_snapshot):
+        try:
+            step(root, c)
+        except (ClmgrError, OSError) as error:
+            sys.stdout.flush()
+            sys.stderr.write(f"WARNING: {error}\n")
+
+
+def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:
+    """``active.0`` after a dynamic reconfiguration, ``clver_pass_snapshot`` on an inactive cluster."""
+    from daemons.clmgr import snapshots
+    from daemons.clmgr.live import picture_of
+
+    picture = picture_of(root, root.identity.node)
+    if picture is not None and picture.services:
+        print()
+        snapshots.automatic(root)
+    else:
+        snapshots.create(root, "clver_pass_snapshot", "Snapshot of the configuration that passed verification",
+                         quiet=True, with_information=False)  # fmt: skip
 
 
 def tune(root: NodeRoot, c: Configuration) -> None:

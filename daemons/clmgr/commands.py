@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from daemons.clmgr import grammar, journal
@@ -14,7 +15,21 @@ from srcctl.odm import OdmError
 
 def clmgr(argv: list[str]) -> int:
     """``clmgr [flags] ACTION CLASS [NAME] [ATTRIBUTE=VALUE ...]``."""
+    _limit_time(os.environ.get("CLMGR_TIMEOUT", ""))
     return _logged(NodeRoot.current(), argv[1:], "")
+
+
+def _limit_time(seconds: str) -> None:
+    """CLMGR_TIMEOUT in the environment bounds the call; what it was doing when the time was up stays as it is."""
+    if not seconds.isdigit() or not 0 < int(seconds) < 1 << 31:
+        return
+    import signal
+
+    def too_late(number: int, frame: object) -> None:
+        raise ClmgrError(f"the operation did not end within {seconds} seconds (CLMGR_TIMEOUT).")
+
+    signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(int(seconds))
 
 
 def _logged(root: NodeRoot, words: list[str], transaction: str) -> int:

@@ -196,7 +196,12 @@ def _valued_flag(request: Request, letter: str, value: str) -> None:
 def usage_lines(request: Request) -> list[str]:
     """Help at each level: the actions; the classes of an action; the syntax and the aliases of both."""
     if not request.action or request.action == "help":
-        return ["The following operations (ACTIONs) are available:", "", *(f"    {name}" for name in ACTIONS)]
+        title = ["The following operations (ACTIONs) are available:", ""]
+        if not request.verbose:
+            return [*title, *(f"    {name}" for name in ACTIONS)]
+        return title + [
+            f"    {name:<10}{' '.join(c for c in CLASSES if not refusal(name, c))}".rstrip() for name in ACTIONS
+        ]
     if not request.class_name:
         classes = [name for name in CLASSES if not refusal(request.action, name)]
         return [f"The following classes are available for the {request.action} operation:", ""] + [

@@ -154,6 +154,7 @@ def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
 
 
 def test_help_at_every_level() -> None:
+    assert "    replace   repository" in grammar.usage_lines(asked("-v", "help"))
     assert "    query" in grammar.usage_lines(asked())
     assert "    resource_group" in grammar.usage_lines(asked("move"))
     assert "    cluster" not in grammar.usage_lines(asked("move"))

@@ -70,10 +70,14 @@ def test_what_automation_parses(bare_lab: LabUnderTest) -> None:
         ("clodmget -q 'name = node1 and object = COMMUNICATION_PATH' -f value -n HACMPnode", "node1"),
         ("clgetaddr node2", f"{lab.description()['block']}.2"),
         ("cldisp | grep 'Application: app '", "Application: app State: {online}"),
+        ("cl_lsvg -o -cspoc '-n node1'", "node1: datavg\nnode1: rootvg"),
+        ("$HAES_ROOT/usr/es/sbin/cluster/cspoc/cli_on_cluster -S hostname", "node1: node1\nnode2: node2"),
+        ("$HAES_ROOT/usr/es/sbin/cluster/cspoc/cli_on_node -R app_rg hostname", "node1: node1"),
         ("clmgr query service_ip app_svc | grep -i ipaddr | awk -F= '{print $2}' | xargs echo",
          f"{lab.description()['block']}.33"),
     ):  # fmt: skip
         assert lab.output("node1", pipeline).strip() == expected, pipeline
+    assert "node1: success: lsvg -o" in lab.file("node1", "/var/hacmp/log/cspoc.log")
     assert re.search(r"CLMGR COMMAND .*: clmgr q rg app_rg\n", lab.file("node1", "/var/hacmp/log/clutils.log"))
 
 
@@ -153,12 +157,13 @@ def test_a_snapshot_brings_the_cluster_back(bare_lab: LabUnderTest) -> None:
     assert lab.file("node1", f"{folder}/before.odm").startswith("<VER\n1.0\n</VER\n\n<DSC\nas it was\n</DSC\n\n<ODM\n")
     information = lab.file("node1", f"{folder}/before.info")
     assert all(f"NODE: {node}" in information for node in ("node1", "node2"))
-    assert lab.output("node1", "clsnapshot -l") == "before\n"
+    assert "before\n" in lab.output("node1", "clsnapshot -l")
     assert lab.output("node1", "clsnapshot -s -n before") == "before: as it was\n"
     lab.output("node1", "clmgr offline cluster", timeout=120)
     lab.output("node1", "clmgr modify rg app_rg FALLBACK=FBHPN; clmgr delete rg app_rg; clmgr delete ac app")
-    lab.output("node1", "clmgr sync cluster", timeout=120)
+    lab.output("node1", "clmgr sync cluster FORCE=yes", timeout=120)
     assert lab.output("node2", "clmgr query rg") == ""
+    assert lab.output("node1", "clsnapshot -l") == "before\nclver_pass_snapshot\n"
     said = lab.output("node1", "clmgr manage snapshot restore before", timeout=180)
     assert said.endswith("clsnapshot: Succeeded applying Cluster Snapshot: before\n")
     assert 'Attempting to delete node "node2" from the cluster...' in said
