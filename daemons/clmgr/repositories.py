@@ -116,7 +116,7 @@ def _replace_active(root: NodeRoot, disk: str) -> None:
 
 def _report(root: NodeRoot, action: str, disks: list[str]) -> None:
     if action == "add":
-        print("\nSuccessfully added one or more backup repository disks.")
+        print("Successfully added one or more backup repository disks.")
         print("To view the complete configuration of repository disks use:")
         print('"clmgr query repository" or "clmgr view report repository"')
     elif action in ("replace", "modify"):

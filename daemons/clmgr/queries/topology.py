@@ -172,7 +172,7 @@ def repositories(c: Configuration, facts: Facts) -> list[Block]:
             ("UUID", uuids.get(facts.disks.get(disk, ""), "")),
             ("BACKUP", "false" if disk == c.repository else "true"),
             ("TYPE", "REPDISK"),
-            ("STATUS", ("UP" if facts.repository_up else "DOWN") if disk == c.repository else "BACKUP"),
+            ("STATUS", "UP" if facts.repository_up or disk != c.repository else "DOWN"),
         ]
         for disk in disks
     ]
