@@ -121,6 +121,8 @@ def _edit(root: NodeRoot, request: Request) -> None:
         else:
             changed = (edits.add if request.action == "add" else edits.modify)(request, c, surroundings(root))
         if request.class_name == "cluster":
+            if changed.cluster.name != c.cluster.name and _in_caa(root):
+                raise ClmgrError("the name of a cluster cannot be changed once it is synchronized.", INCORRECT_INPUT)
             if changed.repository != c.repository or changed.backup_repositories != c.backup_repositories:
                 from daemons.clmgr import repositories
 
@@ -137,18 +139,23 @@ def _tune(root: NodeRoot, request: Request, c: Configuration) -> None:
               if name in TUNABLES and value}  # fmt: skip
     if not wanted:
         return
-    from daemons.caa import client as caa
-
-    try:
-        if caa.status(root).membership is None:
-            return
-    except caa.CaaError:
+    if not _in_caa(root):
         return
     from daemons.caa.commands import clctrl
 
     words = [word for name, value in wanted.items() for word in ("-o", f"{name}={value}")]
     if clctrl(["clctrl", "-tune", *words]):
         raise ClmgrError("CAA refused the change.", INCORRECT_INPUT)
+
+
+def _in_caa(root: NodeRoot) -> bool:
+    """Whether this node is in a CAA cluster: the first synchronization made it."""
+    from daemons.caa import client as caa
+
+    try:
+        return caa.status(root).membership is not None
+    except caa.CaaError:
+        return False
 
 
 def _add_cluster(root: NodeRoot, request: Request) -> None:

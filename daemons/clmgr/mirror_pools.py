@@ -112,14 +112,14 @@ def _changed(root: NodeRoot, request: Request, c: Configuration, name: str) -> C
 
 
 def _pool(root: NodeRoot, request: Request, c: Configuration, base: Pool) -> Pool:
-    from daemons.clmgr.shared_storage import _disks, _group
+    from daemons.clmgr.shared_storage import disks_named, group_named
 
-    _, group = _group(root, base.volume_group)
+    _, group = group_named(root, base.volume_group)
     disks = list(base.disks)
     if "PHYSICAL_VOLUMES" in request.attributes:
-        disks = _disks(root, request.words("PHYSICAL_VOLUMES"))
-    disks += [disk for disk in _disks(root, request.words("ADD")) if disk not in disks]
-    removed = _disks(root, request.words("REMOVE"))
+        disks = disks_named(root, request.words("PHYSICAL_VOLUMES"))
+    disks += [disk for disk in disks_named(root, request.words("ADD")) if disk not in disks]
+    removed = disks_named(root, request.words("REMOVE"))
     disks = [disk for disk in disks if disk not in removed]
     if not disks:
         raise missing("PHYSICAL_VOLUMES")

@@ -1,4 +1,4 @@
-"""add, modify and delete of volume groups, logical volumes and file systems: on every node, by the nodes' own commands.
+"""add, modify and delete of volume groups and logical volumes: on every node, by the nodes' own commands.
 
 As C-SPOC does it: the change is made on this node, with the volume group varied on for it where it is varied on
 nowhere, and the other nodes then learn the new descriptor area (``importvg -L``).
@@ -27,18 +27,17 @@ from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage import filesystems
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup, erase
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
+Change = Callable[[NodeRoot, Request, Configuration | None], None]
 ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_lvm"
-UNITS = {"mb": 1 << 20, "megabytes": 1 << 20, "gb": 1 << 30, "gigabytes": 1 << 30, "block": 512, "512bytes": 512}
 NAME_MAX = 15
 """Characters of a volume group's or logical volume's name."""
 
 
-def _run(command: list[str]) -> None:
+def run_here(command: list[str]) -> None:
     """Run an LVM command here.
 
     Raises:
@@ -49,7 +48,12 @@ def _run(command: list[str]) -> None:
         raise ClmgrError(done.stderr.strip() or done.stdout.strip() or f"{command[0]} failed.")
 
 
-def _on_others(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
+def on_others(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
+    """Run cl_lvm on the other ones of some nodes.
+
+    Raises:
+        ClmgrError: a node cannot be reached, or it failed there.
+    """
     for node in nodes:
         if node == root.identity.node:
             continue
@@ -62,7 +66,7 @@ def _on_others(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
 
 
 def _nodes(request: Request, c: Configuration | None) -> list[str]:
-    return request.words("NODES") or _members(c)
+    return request.words("NODES") or members(c)
 
 
 def _name(request: Request) -> str:
@@ -74,7 +78,12 @@ def _name(request: Request) -> str:
     return name
 
 
-def _disks(root: NodeRoot, names: list[str]) -> list[str]:
+def disks_named(root: NodeRoot, names: list[str]) -> list[str]:
+    """Disks by name or PVID.
+
+    Raises:
+        ClmgrError: one is not there.
+    """
     from daemons.caa.client import find_disk
 
     found = []
@@ -87,7 +96,7 @@ def _disks(root: NodeRoot, names: list[str]) -> list[str]:
 
 
 @contextmanager
-def _varied_on(groups: VolumeGroups, group: VolumeGroup) -> Iterator[None]:
+def varied_on(groups: VolumeGroups, group: VolumeGroup) -> Iterator[None]:
     """The volume group varied on here for the time of a change.
 
     Raises:
@@ -95,15 +104,20 @@ def _varied_on(groups: VolumeGroups, group: VolumeGroup) -> Iterator[None]:
     """
     mine = not groups.is_varied_on(group)
     if mine:
-        _run(["varyonvg", group.name])
+        run_here(["varyonvg", group.name])
     try:
         yield
     finally:
         if mine:
-            _run(["varyoffvg", group.name])
+            run_here(["varyoffvg", group.name])
 
 
-def _group(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup]:
+def group_named(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup]:
+    """A volume group that this node knows.
+
+    Raises:
+        ClmgrError: it does not.
+    """
     groups = VolumeGroups(root)
     found = groups.find(name) if name in groups.known() else None
     if found is None:
@@ -111,13 +125,19 @@ def _group(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup]:
     return groups, found
 
 
-def _tell(root: NodeRoot, c: Configuration | None, group: VolumeGroup) -> None:
-    _on_others(
+def tell_others(root: NodeRoot, c: Configuration | None, group: VolumeGroup) -> None:
+    """Have the other nodes learn the descriptor area.
+
+    Raises:
+        ClmgrError: one does not.
+    """
+    on_others(
         root, [node.name for node in (c.nodes if c else ())], ["importvg", "-n", "-L", group.name, group.disks[0]]
     )
 
 
-def _members(c: Configuration | None) -> list[str]:
+def members(c: Configuration | None) -> list[str]:
+    """The cluster's nodes."""
     return [node.name for node in (c.nodes if c else ())]
 
 
@@ -131,7 +151,7 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
         ClmgrError: it exists, or a disk or node cannot take it.
     """
     name = _name(request)
-    disks = _disks(root, request.words("PHYSICAL_VOLUMES"))
+    disks = disks_named(root, request.words("PHYSICAL_VOLUMES"))
     if not disks:
         raise missing("PHYSICAL_VOLUMES")
     groups = VolumeGroups(root)
@@ -141,9 +161,9 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
     if group and (c is None or c.group(group) is None):
         raise does_not_exist(group)
     major = request.attribute("MAJOR_NUMBER")
-    _run(["mkvg", *(["-V", major] if major else []), "-y", name, *disks])
-    _run(["varyoffvg", name])
-    _on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
+    run_here(["mkvg", *(["-V", major] if major else []), "-y", name, *disks])
+    run_here(["varyoffvg", name])
+    on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
     _settings(root, request, name, c)
     print(f"Volume group {name} has been created.")
 
@@ -184,8 +204,8 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         ClmgrError: a disk is not there, is used, or the group cannot do without it.
     """
     name = required_names(request)[0]
-    groups, group = _group(root, name)
-    added, removed = _disks(root, request.words("ADD")), _disks(root, request.words("REMOVE"))
+    groups, group = group_named(root, name)
+    added, removed = disks_named(root, request.words("ADD")), disks_named(root, request.words("REMOVE"))
     for disk in added:
         if groups.is_repository(disk) or groups.on_disk(disk) is not None:
             raise ClmgrError(f'the disk "{disk}" is a part of a volume group or of a cluster.', INCORRECT_INPUT)
@@ -196,13 +216,13 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
     if removed and (not disks or (group.disks[0] in removed and group.volumes)):
         raise ClmgrError(f'the volume group "{name}" cannot do without the disk.', MISSING_DEPENDENCY)
     if added or removed:
-        with _varied_on(groups, group):
+        with varied_on(groups, group):
             changed = groups.store(replace(group, disks=disks))
             for disk in removed:
                 erase(root.identity.lab, disk)
             groups.make_known(changed)
             groups.reserve(changed)
-        _tell(root, c, changed)
+        tell_others(root, c, changed)
     _settings(root, request, name, c)
 
 
@@ -213,14 +233,14 @@ def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         ClmgrError: one is varied on somewhere, or a resource group has it.
     """
     for name in required_names(request):
-        groups, group = _group(root, name)
+        groups, group = group_named(root, name)
         users = [g.name for g in (c.groups if c else ()) if name in g.resource("VOLUME_GROUP")]
         if users:
             raise ClmgrError(f'"{name}" is still in use by "{users[0]}".', MISSING_DEPENDENCY)
         if groups.holders(group):
             raise ClmgrError(f'the volume group "{name}" is varied on by "{groups.holders(group)[0]}".')
-        _on_others(root, _members(c), ["exportvg", name])
-        _run(["exportvg", name])
+        on_others(root, members(c), ["exportvg", name])
+        run_here(["exportvg", name])
         for disk in group.disks:
             erase(root.identity.lab, disk)
 
@@ -228,7 +248,12 @@ def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
 # Logical volumes.
 
 
-def _volume(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
+def volume_named(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
+    """A logical volume of a volume group that this node knows.
+
+    Raises:
+        ClmgrError: there is none.
+    """
     groups = VolumeGroups(root)
     for known in groups.known():
         group = groups.find(known)
@@ -238,7 +263,12 @@ def _volume(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, Logic
     raise does_not_exist(name)
 
 
-def _room(groups: VolumeGroups, group: VolumeGroup, partitions: int) -> None:
+def ensure_room(groups: VolumeGroups, group: VolumeGroup, partitions: int) -> None:
+    """Refuse what does not fit.
+
+    Raises:
+        ClmgrError: the group has not that many free partitions.
+    """
     if group.used_partitions + partitions > groups.total_partitions(group):
         raise ClmgrError("0516-404 allocp: This system cannot fulfill the allocation request.")
 
@@ -256,28 +286,29 @@ def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None
         raise missing("LOGICAL_PARTITIONS")
     if request.attribute("LPART_COPIES") not in ("", "1"):
         raise ClmgrError("logical volumes are not mirrored here: LPART_COPIES is 1.", INCORRECT_INPUT)
-    groups, group = _group(root, request.attribute("VOLUME_GROUP"))
+    groups, group = group_named(root, request.attribute("VOLUME_GROUP"))
     for known in groups.known():
         other = groups.find(known)
         if other is not None and any(volume.name == name for volume in other.volumes):
             raise exists_already(name)
     partitions = int(request.attribute("LOGICAL_PARTITIONS"))
-    _room(groups, group, partitions)
+    ensure_room(groups, group, partitions)
     volume = LogicalVolume(name, request.attribute("TYPE") or "jfs2", partitions)
-    _store(root, c, groups, group, (*group.volumes, volume))
+    store_volumes(root, c, groups, group, (*group.volumes, volume))
 
 
-def _store(
+def store_volumes(
     root: NodeRoot,
     c: Configuration | None,
     groups: VolumeGroups,
     group: VolumeGroup,
     volumes: tuple[LogicalVolume, ...],
 ) -> None:
-    with _varied_on(groups, group):
+    """Exchange the logical volumes of a group, here and in what the other nodes know."""
+    with varied_on(groups, group):
         changed = groups.store(replace(group, volumes=volumes))
         groups.make_known(changed)
-    _tell(root, c, changed)
+    tell_others(root, c, changed)
 
 
 def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -287,16 +318,16 @@ def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
         ClmgrError: it does not exist, would shrink, or has no room.
     """
     name = required_names(request)[0]
-    groups, group, volume = _volume(root, name)
+    groups, group, volume = volume_named(root, name)
     partitions = int(request.attribute("LOGICAL_PARTITIONS") or volume.partitions)
     if partitions < volume.partitions:
         raise invalid("LOGICAL_PARTITIONS", str(partitions))
-    _room(groups, group, partitions - volume.partitions)
+    ensure_room(groups, group, partitions - volume.partitions)
     new = request.attribute("NAME") or name
     if new != name and volume.mount_point:
         raise ClmgrError(f'the logical volume "{name}" holds the file system "{volume.mount_point}".', INCORRECT_INPUT)
     changed = replace(volume, name=new, partitions=partitions, type=request.attribute("TYPE") or volume.type)
-    _store(root, c, groups, group, tuple(changed if v.name == name else v for v in group.volumes))
+    store_volumes(root, c, groups, group, tuple(changed if v.name == name else v for v in group.volumes))
 
 
 def delete_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -306,114 +337,12 @@ def delete_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
         ClmgrError: one does not exist, or holds a file system.
     """
     for name in required_names(request):
-        groups, group, volume = _volume(root, name)
+        groups, group, volume = volume_named(root, name)
         if volume.mount_point:
             raise ClmgrError(f'"{name}" is still in use by "{volume.mount_point}".', MISSING_DEPENDENCY)
-        _store(root, c, groups, group, tuple(v for v in group.volumes if v.name != name))
+        store_volumes(root, c, groups, group, tuple(v for v in group.volumes if v.name != name))
 
 
-# File systems.
-
-
-def _bytes(request: Request) -> int:
-    unit, units = request.attribute("SIZE_PER_UNIT") or "megabytes", request.attribute("UNITS")
-    if not units:
-        raise missing("UNITS")
-    return int(units) * UNITS[unit]
-
-
-def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """A file system in a shared volume group, or on a logical volume of one; known to all nodes, mounted nowhere.
-
-    Raises:
-        ClmgrError: it exists, or the volume group cannot take it.
-    """
-    if len(request.names) != 1 or not request.names[0].startswith("/"):
-        raise missing("MOUNT_POINT")
-    point, logical = request.names[0], request.attribute("LOGICAL_VOLUME")
-    if not request.attribute("VOLUME_GROUP") and not logical:
-        raise missing("VOLUME_GROUP")
-    if logical:
-        groups, group, volume = _volume(root, logical)
-    else:
-        groups, group = _group(root, request.attribute("VOLUME_GROUP"))
-    if any(stanza.mount_point == point for stanza in read_stanzas(root)):
-        raise exists_already(point)
-    if logical:
-        if volume.mount_point:
-            raise ClmgrError(f'the logical volume "{logical}" holds the file system "{volume.mount_point}".')
-        changed = replace(volume, mount_point=point)
-        with _varied_on(groups, group):
-            stored = groups.store(
-                replace(group, volumes=tuple(changed if v.name == logical else v for v in group.volumes))
-            )
-            groups.make_known(stored)
-            _make_contents(root, stored, logical)
-        _run(["importvg", "-n", "-L", group.name, group.disks[0]])
-    else:
-        kind = {"enhanced": "jfs2", "": "jfs2"}.get(request.attribute("TYPE"), request.attribute("TYPE"))
-        size = -(-_bytes(request) // 512)
-        with _varied_on(groups, group):
-            _run(["crfs", "-v", kind, "-g", group.name, "-m", point, "-a", f"size={size}", "-A", "no"])
-    _tell(root, c, group)
-    print(f"File system {point} has been created.")
-
-
-def _make_contents(root: NodeRoot, group: VolumeGroup, volume: str) -> None:
-    import os
-
-    made = group.volume(volume)
-    assert made is not None
-    os.makedirs(filesystems.contents(root.identity.lab, made.extents[0].disk, volume), exist_ok=True)
-
-
-def _file_system(root: NodeRoot, point: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
-    groups = VolumeGroups(root)
-    for known in groups.known():
-        group = groups.find(known)
-        for volume in group.volumes if group else ():
-            if volume.mount_point == point and group is not None:
-                return groups, group, volume
-    raise does_not_exist(point)
-
-
-def modify_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """A file system that grows: UNITS and SIZE_PER_UNIT.
-
-    Raises:
-        ClmgrError: it does not exist, would shrink, or has no room.
-    """
-    groups, group, volume = _file_system(root, required_names(request)[0])
-    partitions = -(-_bytes(request) // group.partition_bytes)
-    if partitions < volume.partitions:
-        raise invalid("UNITS", request.attribute("UNITS"))
-    _room(groups, group, partitions - volume.partitions)
-    changed = replace(volume, partitions=partitions)
-    _store(root, c, groups, group, tuple(changed if v.name == volume.name else v for v in group.volumes))
-
-
-def delete_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """Remove file systems with their logical volumes.
-
-    Raises:
-        ClmgrError: one is mounted somewhere, or a resource group has it.
-    """
-    for point in required_names(request):
-        groups, group, volume = _file_system(root, point)
-        users = [g.name for g in (c.groups if c else ()) if point in g.resource("FILESYSTEM")]
-        if users:
-            raise ClmgrError(f'"{point}" is still in use by "{users[0]}".', MISSING_DEPENDENCY)
-        if groups.holders(group):
-            raise ClmgrError(f'the volume group "{group.name}" is varied on by "{groups.holders(group)[0]}".')
-        with _varied_on(groups, group):
-            changed = groups.store(replace(group, volumes=tuple(v for v in group.volumes if v.name != volume.name)))
-            groups.make_known(changed)
-        write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
-        _on_others(root, _members(c), ["forget", point])
-        _tell(root, c, changed)
-
-
-Change = Callable[[NodeRoot, Request, Configuration | None], None]
 CHANGES: dict[tuple[str, str], Change] = {
     ("volume_group", "add"): add_volume_group,
     ("volume_group", "modify"): modify_volume_group,
@@ -421,9 +350,6 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("logical_volume", "add"): add_logical_volume,
     ("logical_volume", "modify"): modify_logical_volume,
     ("logical_volume", "delete"): delete_logical_volume,
-    ("file_system", "add"): add_file_system,
-    ("file_system", "modify"): modify_file_system,
-    ("file_system", "delete"): delete_file_system,
 }
 
 

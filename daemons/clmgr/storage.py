@@ -18,10 +18,10 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     Raises:
         ClmgrError: it cannot be done.
     """
-    from daemons.clmgr import mirror_pools, shared_storage
+    from daemons.clmgr import mirror_pools, shared_file_systems, shared_storage
 
-    module = mirror_pools if request.class_name == "mirror_pool" else shared_storage
-    module.CHANGES[request.class_name, request.action](root, request, c)
+    changes = {**shared_storage.CHANGES, **shared_file_systems.CHANGES, **mirror_pools.CHANGES}
+    changes[request.class_name, request.action](root, request, c)
 
 
 def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:

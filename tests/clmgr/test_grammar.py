@@ -10,6 +10,7 @@ from daemons.clmgr import attributes, catalogue, edits, grammar, queries
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.inquiry import ELSEWHERE
 from daemons.clmgr.mirror_pools import CHANGES as POOL_CHANGES
+from daemons.clmgr.shared_file_systems import CHANGES as FILE_SYSTEM_CHANGES
 from daemons.clmgr.shared_storage import CHANGES as STORAGE_CHANGES
 from tests.clmgr.sample import asked, golden
 
@@ -132,7 +133,7 @@ def test_the_table_of_classes_and_actions() -> None:
 
 def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
     edited = edits.modules()
-    changed = {**STORAGE_CHANGES, **POOL_CHANGES}
+    changed = {**STORAGE_CHANGES, **FILE_SYSTEM_CHANGES, **POOL_CHANGES}
     elsewhere = {("snapshot", a) for a in ("add", "modify", "delete")} | {("log", "modify"), ("cluster", "delete")}
     elsewhere |= {("repository", a) for a in ("add", "modify", "delete", "replace")}
     for class_name, entry in catalogue.CLASSES.items():

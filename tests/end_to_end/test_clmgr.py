@@ -95,6 +95,7 @@ def test_refusals_change_nothing(bare_lab: LabUnderTest) -> None:
         ("clmgr add rg new NODES=node1 STARTUP=NEVER", 4),
         ("clmgr delete application_controller app", 5),
         ("clmgr delete cluster", 1),
+        ("clmgr modify cluster NAME=other", 4),
         ("clmgr delete vg datavg", 5),
         ("clmgr add user somebody", 4),
         ("clmgr add snapshot a/b", 4),

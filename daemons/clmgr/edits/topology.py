@@ -45,6 +45,7 @@ def with_node(c: Configuration, identity: Identity, name: str, path: str) -> Con
     found = identity.node_by_name(path) or next((n for n in identity.nodes if path in n.addresses), None)
     if found is None:
         raise ClmgrError(f'the communication path "{path}" cannot be resolved.', MISSING_DEPENDENCY)
+    _named_like_its_host(name, found.name)
     owner = next((entry.node for entry in c.labels if entry.address in found.addresses and entry.node), "")
     if owner:
         raise ClmgrError(f'the communication path "{path}" belongs to the node "{owner}" already.', INCORRECT_INPUT)
@@ -67,6 +68,16 @@ def with_node(c: Configuration, identity: Identity, name: str, path: str) -> Con
     return replace(c, nodes=(*c.nodes, node), networks=tuple(networks), labels=tuple(labels))
 
 
+def _named_like_its_host(name: str, host: str) -> None:
+    """CAA, clcomd and Group Services know a node by its host's name.
+
+    Raises:
+        ClmgrError: it would have another one in the cluster.
+    """
+    if name != host:
+        raise ClmgrError(f'the node "{name}" must have the name of its host, "{host}".', INCORRECT_INPUT)
+
+
 def add_node(request: Request, c: Configuration, here: Surroundings) -> Configuration:
     """``add node``."""
     name = new_name(request, c.nodes)
@@ -75,11 +86,10 @@ def add_node(request: Request, c: Configuration, here: Surroundings) -> Configur
 
 
 def modify_node(request: Request, c: Configuration, here: Surroundings) -> Configuration:
-    """``modify node``: a new NAME is followed by everything that names the node."""
+    """``modify node``."""
     node = existing(request, c.nodes)
     name = renamed(request, node, c.nodes)
-    if name != node.name:
-        c = _renamed_node(c, node.name, name)
+    _named_like_its_host(name, node.name)
     if path := request.attribute("COMMPATH"):
         known = {address for n in here.identity.nodes for address in (n.name, *n.addresses)} | set(here.addresses)
         if path not in known:
@@ -112,23 +122,6 @@ def _joined(site: Site, node: str) -> Site:
 
 def _left(site: Site, node: str) -> Site:
     return replace(site, nodes=tuple(name for name in site.nodes if name != node))
-
-
-def _renamed_node(c: Configuration, old: str, new: str) -> Configuration:
-    def swap(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if name == old else name for name in names)
-
-    node = named(old, c.nodes)
-    # Without an explicit path the old name was the path, and still is.
-    changed = _with(replace(node, name=new), {"COMMUNICATION_PATH": node.communication_path})
-    return replace(
-        c,
-        nodes=exchange(c.nodes, old, changed),
-        labels=tuple(replace(entry, node=new) if entry.node == old else entry for entry in c.labels),
-        sites=tuple(replace(site, nodes=swap(site.nodes)) for site in c.sites),
-        groups=tuple(replace(group, nodes=swap(group.nodes)) for group in c.groups),
-        notify_methods=tuple(replace(method, nodes=swap(method.nodes)) for method in c.notify_methods),
-    )
 
 
 def without_node(name: str, c: Configuration) -> Configuration:
