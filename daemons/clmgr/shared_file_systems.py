@@ -112,6 +112,8 @@ def delete_file_system(root: NodeRoot, request: Request, c: Configuration | None
         ClmgrError: one is mounted somewhere, or a resource group has it.
     """
     for point in required_names(request):
+        _file_system(root, point)
+    for point in request.names:
         groups, group, volume = _file_system(root, point)
         users = [g.name for g in (c.groups if c else ()) if point in g.resource("FILESYSTEM")]
         if users:

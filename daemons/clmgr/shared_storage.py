@@ -233,6 +233,8 @@ def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         ClmgrError: one is varied on somewhere, or a resource group has it.
     """
     for name in required_names(request):
+        group_named(root, name)
+    for name in request.names:
         groups, group = group_named(root, name)
         users = [g.name for g in (c.groups if c else ()) if name in g.resource("VOLUME_GROUP")]
         if users:
@@ -337,6 +339,8 @@ def delete_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
         ClmgrError: one does not exist, or holds a file system.
     """
     for name in required_names(request):
+        volume_named(root, name)
+    for name in request.names:
         groups, group, volume = volume_named(root, name)
         if volume.mount_point:
             raise ClmgrError(f'"{name}" is still in use by "{volume.mount_point}".', MISSING_DEPENDENCY)
