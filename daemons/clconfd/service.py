@@ -22,6 +22,7 @@ THRESHOLD, INTERVAL = 75, 15
 """Defaults of -t (percent) and -i (product minutes)."""
 VAR = "/var"
 AUTOVERIFY = "/usr/es/sbin/cluster/diag/autoverify"
+CLFILEPROP = "/usr/es/sbin/cluster/utilities/clfileprop"
 RESOURCE = "CAA (for RSCT)"
 
 
@@ -38,6 +39,7 @@ class Clconfd(Daemon):
             self.scale.schedule(schedule.DAY),
         )  # fmt: skip
         self.interval = interval
+        self.propagated = 0
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.log.write(f"started, {VAR} threshold {threshold} %, interval {interval} min")
         self.pump.start()
@@ -117,20 +119,42 @@ class Clconfd(Daemon):
             left = schedule.seconds_until(midnight, hour, self.identity.speed)
             at = monotonic_microseconds() + round(left * 1_000_000)
         self.pump.feed(core.Planned(f"{node} {hour}", at))
+        if c is not None and any(collection.when_changed for collection in c.collections):
+            await self._propagate(c)
+
+    async def _propagate(self, c: configuration.Configuration) -> None:
+        """File collections that go to the nodes when they change: every FC_SYNC_INTERVAL minutes the newest come here.
+
+        This is called at every wake-up, so what is asked for is met within half of one.
+        """
+        minutes = c.setting("FC_SYNC_INTERVAL", "10")
+        interval = self.scale.schedule(int(minutes) * 60.0 if minutes.isdigit() else WAKE)
+        now = monotonic_microseconds()
+        if self.propagated and now - self.propagated < interval - self.scale.schedule(WAKE) // 2:
+            return
+        self.propagated = now
+        error = await self._run(CLFILEPROP, "-a")
+        if error:
+            self.log.write(f"clfileprop: {error}")
 
     async def _verify(self) -> None:
+        error = await self._run(AUTOVERIFY)
+        self.pump.feed(core.Verified(f"{error}, see clverify.log" if error.startswith("exit code") else error))
+
+    async def _run(self, program: str, *arguments: str) -> str:
+        """Run a program of the node to its end; why it failed, "" if it did not."""
         try:
             process = await asyncio.create_subprocess_exec(
-                self.root.path(AUTOVERIFY),
+                self.root.path(program),
+                *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
             )
             status = await process.wait()
-            error = "" if status == 0 else f"exit code {status}, see clverify.log"
         except OSError as fault:
-            error = f"{AUTOVERIFY}: {fault.strerror}"
-        self.pump.feed(core.Verified(error))
+            return f"{program}: {fault.strerror}"
+        return "" if status == 0 else f"exit code {status}"
 
     async def _measure(self) -> None:
         try:

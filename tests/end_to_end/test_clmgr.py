@@ -147,6 +147,13 @@ def test_a_file_collection_reaches_the_other_nodes(bare_lab: LabUnderTest) -> No
     assert "clfileprop: Manual file collection propagation called." in log
     assert "clfileprop: Total number of files propagated to node node2: 1" in log
     lab.output("node1", "clmgr delete file_collection notes")
+    # The newest copy in the cluster wins where a collection is propagated when it changes.
+    lab.output("node1", "clmgr add file_collection notes FILES=/etc/motd SYNC_WHEN_CHANGED=yes")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    lab.output("node1", "echo three > $HAES_ROOT/etc/motd")
+    lab.output("node2", "refresh -s clconfd")
+    eventually(lambda: lab.file("node2", "/etc/motd") == "three\n", "the newer file comes to node2")
+    lab.output("node1", "clmgr delete file_collection notes; clmgr sync cluster", timeout=120)
 
 
 def test_a_snapshot_brings_the_cluster_back(bare_lab: LabUnderTest) -> None:
