@@ -20,6 +20,7 @@ from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
+ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_list"
 LOG = "/var/hacmp/log/cspoc.log"
 WRAPPED = {
     "cl_lsvg": "lsvg", "cl_lsfs": "lsfs", "cl_lslv": "lslv", "cl_lsuser": "lsuser", "cl_lsgroup": "lsgroup",
@@ -65,13 +66,23 @@ def _targets(c: Configuration, options: str) -> tuple[list[str], bool]:
     return nodes, "f" in found
 
 
-def on_nodes(root: NodeRoot, nodes: Sequence[str], command: Sequence[str], name: str, lenient: bool = False) -> int:
-    """Run a command on nodes at the same time and print their answers in order; the exit code of the first failure."""
+def on_nodes(
+    root: NodeRoot,
+    nodes: Sequence[str],
+    command: Sequence[str],
+    name: str,
+    lenient: bool = False,
+    through: Sequence[str] = (),
+) -> int:
+    """Run a command on nodes at the same time and print their answers in order; the exit code of the first failure.
+
+    ``name`` is the command that the administrator gave, ``through`` the program that runs ``command`` over there.
+    """
     results: dict[str, clcomd.Result | clcomd.ClcomdError] = {}
 
     def ask(node: str) -> None:
         try:
-            results[node] = clcomd.run(root, node, tuple(command))
+            results[node] = clcomd.run(root, node, (*through, *command))
         except clcomd.ClcomdError as error:
             results[node] = error
 
@@ -130,7 +141,23 @@ def lister(argv: list[str]) -> int:
     except CspocError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
-    return on_nodes(root, nodes, [WRAPPED[name], *words], name, lenient)
+    return on_nodes(root, nodes, [WRAPPED[name], *words], name, lenient, (ON_NODE,))
+
+
+def cl_list(argv: list[str]) -> int:
+    """``cl_list COMMAND [argument ...]``: a node's own part of a listing, which clcomd runs as root.
+
+    Other commands run there as an unprivileged user, who cannot read what a volume group's state is.
+    """
+    if argv[1:2] == [] or argv[1] not in WRAPPED.values():
+        return usage(f"Usage: cl_list {{{'|'.join(WRAPPED.values())}}} [argument ...]")
+    import subprocess
+
+    try:
+        return subprocess.run(argv[1:], check=False).returncode
+    except FileNotFoundError:
+        sys.stderr.write(f"{argv[1]}: not found\n")
+        return 127
 
 
 def nodecmd(argv: list[str]) -> int:
@@ -150,8 +177,12 @@ def nodecmd(argv: list[str]) -> int:
 
 
 def _shell(words: Sequence[str]) -> list[str]:
-    """One word is a command line for the shell."""
-    return ["/bin/sh", "-c", words[0]] if len(words) == 1 else list(words)
+    """One word is a command line; where it needs a shell the shell runs it."""
+    if len(words) > 1:
+        return list(words)
+    if set(words[0]) & set("|&;<>()$`\\\"'*?[]#~=%!{}\n"):
+        return ["/bin/sh", "-c", words[0]]
+    return words[0].split()
 
 
 def on_cluster(argv: list[str]) -> int:
