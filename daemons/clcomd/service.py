@@ -7,6 +7,7 @@ refused learns nothing; the log says why.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -52,6 +53,15 @@ KNOCKING_MAX = 256
 STREAM_LIMIT = 4 << 20
 TRUSTED = ("/usr/es/sbin/cluster/", "/usr/sbin/cluster/", "/usr/sbin/clusterconf")
 """Commands that run as root; all others run without privileges."""
+QUERIES = frozenset((
+    "lssrc", "lscluster", "lspv", "lsvg", "lsvgfs", "lslv", "lsfs", "lsdev", "lsattr", "lslpp", "lsitab", "df",
+    "netstat", "errpt", "oslevel", "odmget", "odmshow", "lsrpdomain", "lsrpnode", "lsrsrc", "lscondition",
+    "lsresponse", "lscondresp", "lsaudrec",
+))  # fmt: skip
+"""Programs of the node that only tell something. An ordinary user of AIX may run them; here they read sockets and
+disks that are the owner's, so they run as he (inferred: ``clcmd lssrc -g caa`` and ``clcmd lscluster -m`` must answer).
+"""
+QUERY_DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/sbin/rsct/bin")
 UNPRIVILEGED = 65534
 DIAGNOSTICS = "/var/hacmp/clcomd/clcomddiag.log"
 TERMINATION_GRACE = 5.0
@@ -236,9 +246,9 @@ class Clcomd(Daemon):
             await connection.drain()
 
     async def _run(self, connection: Connection, request: Run, name: str) -> None:
-        arguments, environment = self._command(request)
         self.diagnostics.write(f"clcomd: {name}: {' '.join(request.arguments) or request.shell}")
         try:
+            arguments, environment = self._command(request)
             process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdin=asyncio.subprocess.PIPE if request.stdin else asyncio.subprocess.DEVNULL,
@@ -249,7 +259,7 @@ class Clcomd(Daemon):
                 start_new_session=True,
             )
         except OSError as error:
-            text = f"clcomd: {arguments[0]}: {error.strerror}\n"
+            text = f"clcomd: {error.filename or request.shell}: {error.strerror}\n"
             connection.send(Output(2, text.encode()))
             connection.send(Ended(127))
             return
@@ -356,13 +366,21 @@ class Clcomd(Daemon):
             arguments[0] = inside if os.path.lexists(inside) else found or program
         else:
             found = self._find(program, environment.get("PATH", ""))
-        trusted = bool(found) and single and (found or "").startswith(TRUSTED) and ".." not in (found or "")
+        if not request.shell and not os.path.exists(arguments[0]):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+        trusted = single and found is not None and self._is_trusted(found)
         if trusted or self.setpriv is None:
             return arguments, environment
         drop = [self.setpriv, "--no-new-privs", "--inh-caps", "-all", "--bounding-set", "-all"]
         if self.separate_user:
             drop += ["--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups"]
         return [*drop, "--", *arguments], environment
+
+    def _is_trusted(self, path: str) -> bool:
+        directory, _, name = path.rpartition("/")
+        if ".." in path:
+            return False
+        return path.startswith(TRUSTED) or (directory in QUERY_DIRECTORIES and name in QUERIES)
 
     def _find(self, program: str, path: str) -> str | None:
         """The product path of a program."""

@@ -68,6 +68,14 @@ def test_messages_are_encrypted_from_the_synchronization_on(bare_lab: LabUnderTe
     assert bare_lab.output("node2", "cl_rsh node1 'echo here'") == "here\n"
 
 
+def test_queries_answer_on_every_node(bare_lab: LabUnderTest) -> None:
+    assert bare_lab.output("node1", "clcmd lssrc -s clcomd").count(" active") == 2
+    assert bare_lab.output("node1", "clcmd lscluster -c").count("Cluster Name: first") == 2
+    assert "caavg_private" in bare_lab.output("node1", "clrsh node2 lspv")
+    answer = bare_lab.run("node1", "clrsh node2 nosuch -x")
+    assert (answer.returncode, answer.stderr) == (127, "clcomd: nosuch: No such file or directory\n")
+
+
 def test_a_custom_method_decides_too(bare_lab: LabUnderTest) -> None:
     bare_lab.output(
         "node1",
