@@ -36,21 +36,28 @@ def test_services_start_on_a_node_that_was_powered_on_a_moment_ago(lab: LabUnder
 
 
 def test_a_halted_node_is_passed_over_and_brought_in_step_when_it_boots(lab: LabUnderTest) -> None:
+    """The others take the change while cluster services run on them (dynamic reconfiguration)."""
     lab.make_whole()
-    lab.output("node1", "clmgr offline cluster", timeout=120)
     lab.srcctl("halt", "node2")
     eventually(lambda: "State of node: DOWN" in lab.output("node1", "lscluster -m"), "CAA knows that node2 is down")
     answer = lab.run("node1", "clmgr online node node2", timeout=120)
     assert (answer.returncode, answer.stderr) == (1, '\nERROR: "node2": Comm error found on node: node2\n\n')
+    lab.wait_for_owner("node1", 60)
     lab.output("node1", "clmgr modify cluster VERIFICATION_HOUR=5")
-    said = lab.output("node1", "clmgr sync cluster")
+    lab.output("node1", "clmgr add resource_group late_rg NODES=node1,node2 STARTUP=OHN FALLOVER=FNPN FALLBACK=NFB")
+    said = lab.output("node1", "clmgr sync cluster", timeout=120)
     assert "WARNING: Unable to communicate with the remote node: node2." in said
     assert hour(lab, "node1") == "5"
+    assert lab.group_states("late_rg") == {"node1": "ONLINE", "node2": "OFFLINE"}
     lab.srcctl("boot", "node2")
     eventually(lambda: hour(lab, "node2") == "5", "node2 has the configuration", TEN_PRODUCT_MINUTES + 5)
     eventually(lambda: installed(lab, "node2") == committed(lab, "node1"), "its clconfd says so")
-    lab.output("node1", "clmgr online cluster", timeout=120)
+    lab.output("node1", "clmgr online node node2", timeout=120)
     assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="STABLE"\n'
+    lab.output("node2", "clmgr delete resource_group late_rg")
+    lab.output("node2", "clmgr sync cluster", timeout=120)
+    assert lab.group_states("late_rg") == {}
+    assert not lab.output("node1", "ls -A $HAES_ROOT/usr/es/sbin/cluster/etc/objrepos | grep stage || true"), "no lock"
 
 
 def test_a_node_that_runs_without_clcomd_stops_a_synchronization_unless_it_is_forced(lab: LabUnderTest) -> None:
