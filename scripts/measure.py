@@ -216,9 +216,8 @@ def takeover(lab: BenchLab, rounds: int) -> list[float]:
 
 def _node_down_seen(lab: BenchLab, node: str) -> float:
     """When the node's CAA published its last NODE_DOWN event, in seconds of the wall clock."""
-    text = lab.run(node, "cat /aha/cluster/nodeState.monFactory/nodeStateEvent.mon")
-    found = re.findall(r"TIME_tvsec=(\d+)\nTIME_tvnsec=(\d+)\n(?:.*\n){3}EVENT_TYPE=NODE_DOWN", text)
-    return int(found[-1][0]) + int(found[-1][1]) / 1e9 if found else 0.0
+    found = re.findall(r"NODE_DOWN node \d+ (\d+\.\d+)", lab.run(node, "cat /var/adm/ras/syslog.caa"))
+    return float(found[-1]) if found else 0.0
 
 
 def _make_whole(lab: BenchLab, node: str) -> None:

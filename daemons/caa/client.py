@@ -11,8 +11,10 @@ from daemons.caa.messages import (
     Join,
     Leave,
     Membership,
+    Move,
     Outcome,
     Query,
+    Replace,
     Request,
     Reread,
     Status,
@@ -41,6 +43,9 @@ __all__ = [
     "join",
     "leave",
     "membership",
+    "move",
+    "own_repository",
+    "replace",
     "repository",
     "reread",
     "status",
@@ -115,6 +120,24 @@ def reread(root: NodeRoot) -> None:
     _request(root, Reread())
 
 
+def replace(root: NodeRoot, disk: str) -> None:
+    """Have CAA write the repository to another disk and use that one.
+
+    Raises:
+        CaaError: it cannot.
+    """
+    _request(root, Replace(disk))
+
+
+def move(root: NodeRoot, disk: str) -> None:
+    """Have CAA use the repository on another disk.
+
+    Raises:
+        CaaError: the disk does not hold this cluster.
+    """
+    _request(root, Move(disk))
+
+
 def repository(root: NodeRoot) -> RepositoryDisk:
     """The repository disk of this node's cluster.
 
@@ -125,6 +148,25 @@ def repository(root: NodeRoot) -> RepositoryDisk:
     if now.membership is None or not now.disk:
         raise CaaError(INACTIVE)
     return RepositoryDisk(root.identity.lab, now.disk)
+
+
+def own_repository(root: NodeRoot) -> tuple[RepositoryDisk, Definition]:
+    """The repository of the cluster that this node belongs to, whether CAA is active on it or stopped.
+
+    Raises:
+        CaaError: the node is no member.
+        OSError: the repository disk has failed.
+    """
+    from daemons.caa.device import ClusterDevice
+    from daemons.caa.replacement import newest_repository
+
+    device = ClusterDevice(root)
+    named = status(root).disk or newest_repository(root, device.node_uuid, device.disk)
+    disk = RepositoryDisk(root.identity.lab, named) if named else None
+    definition = disk.read_definition() if disk is not None else None
+    if disk is None or definition is None:
+        raise CaaError("this node is not a member of a cluster.")
+    return disk, definition
 
 
 async def connect(root: NodeRoot) -> LocalConnection[Request, Answer]:

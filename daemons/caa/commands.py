@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-import msgspec
-
-from daemons.caa import client, formation, tunables
+from daemons.caa import client, formation
+from daemons.caa.clctrl import clctrl, complain
 from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
 from daemons.caa.formation import make, on_node
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 
+__all__ = ["chcluster", "chrepos", "clctrl", "clras", "clusterconf", "lscluster", "mkcluster", "rmcluster"]
+
 LSCLUSTER_USAGE = "Usage: lscluster { -c | -d | -i | -m | -s } [-n clustername]"
 MKCLUSTER_USAGE = (
     "Usage: mkcluster [-n clustername] [-m node[,...]] -r reposdisk [-d shareddisk[,...]] [-s multicastaddr]"
 )
 RMCLUSTER_USAGE = "Usage: rmcluster { -n clustername | -r reposdisk } [-f] [-v]"
-CHCLUSTER_USAGE = "Usage: chcluster [-n clustername] -m { + | - }node[,...]"
-CLCTRL_USAGE = """\
-Usage: clctrl [-n clustername] {-start | -stop} {-m node[,...] | -a}
-       clctrl -tune -h [tunable]
-       clctrl -tune [-n name | -u uuid] (-a | {-L | -x} [tunable] | {-o tunable})
-       clctrl -tune [-n name | -u uuid] (-D | {-d tunable} | {-o tunable=value})"""
+CHCLUSTER_USAGE = "Usage: chcluster [-n clustername] { -m { + | - }node[,...] | -d { + | - }shareddisk[,...] }"
+CHREPOS_USAGE = "Usage: chrepos [-n clustername] -r { +newdisk[,-olddisk] }"
+CLRAS_USAGE = "Usage: clras { dpcomm_status | sancomm_status | lscluster option }"
 NAME_MAX = 63
 
 
@@ -40,18 +39,13 @@ def lscluster(argv: list[str]) -> int:
     try:
         status = client.status(root)
     except CaaError as error:
-        return _complain("lscluster", str(error))
+        return complain("lscluster", str(error))
     membership = status.membership
     if membership is None or options.value("n", membership.cluster_name) != membership.cluster_name:
-        return _complain("lscluster", client.INACTIVE)
+        return complain("lscluster", client.INACTIVE)
     view = {"c": configuration, "d": disks, "i": interfaces, "m": nodes, "s": statistics}[views[0]]
     sys.stdout.write(view(status, membership, root.identity))
     return 0
-
-
-def _complain(command: str, text: str) -> int:
-    sys.stderr.write(f"{command}: {text}\n")
-    return 1
 
 
 def mkcluster(argv: list[str]) -> int:
@@ -66,13 +60,14 @@ def mkcluster(argv: list[str]) -> int:
     identity = root.identity
     name = options.value("n", "SIRCOL_" + identity.node)
     if not name or len(name) > NAME_MAX or name[0] == "-" or not all(c.isalnum() or c in "-._" for c in name):
-        return _complain("mkcluster", f"{name} is not a valid cluster name.")
+        return complain("mkcluster", f"{name} is not a valid cluster name.")
     try:
-        make(root, name, options.value("m", identity.node).split(","), options.value("r"))
+        shared = options.value("d").split(",") if "d" in options else []
+        make(root, name, options.value("m", identity.node).split(","), options.value("r"), shared)
     except (CaaError, RepositoryError) as error:
-        return _complain("mkcluster", str(error))
+        return complain("mkcluster", str(error))
     except OSError as error:
-        return _complain("mkcluster", f"{options.value('r')}: {error.strerror}.")
+        return complain("mkcluster", f"{options.value('r')}: {error.strerror}.")
     print(
         "mkcluster: Cluster shared disks are automatically renamed to names such as\n"
         "\tcldisk1, [cldisk2, ...] on all cluster nodes."
@@ -81,29 +76,35 @@ def mkcluster(argv: list[str]) -> int:
 
 
 def clusterconf(argv: list[str]) -> int:
-    """``clusterconf [-r disk | -s | -u]``: this node joins a cluster (``-r``), stops CAA (``-s``), leaves for good
-    (``-u``), or reads the definition again (no flag)."""
+    """``clusterconf [-r disk | -R disk | -s | -u]``: this node joins a cluster (``-r``), uses another repository disk
+    (``-R``), stops CAA (``-s``), leaves for good (``-u``), or reads the definition again (no flag)."""
     try:
-        options = parse(argv, "r:su")
+        options = parse(argv, "r:R:su")
         if options.operands:
             raise UsageError("operands")
     except UsageError:
-        return usage("Usage: clusterconf [-r reposdisk | -s | -u]")
+        return usage("Usage: clusterconf [-r reposdisk | -R reposdisk | -s | -u]")
     root = NodeRoot.current()
     try:
         if "r" in options:
             client.join(root, options.value("r"))
+        elif "R" in options:
+            client.move(root, options.value("R"))
         elif "s" in options or "u" in options:
             client.leave(root, forget="u" in options)
         else:
             client.reread(root)
     except CaaError as error:
-        return _complain("clusterconf", str(error))
+        return complain("clusterconf", str(error))
     return 0
 
 
 def rmcluster(argv: list[str]) -> int:
-    """``rmcluster -n name | -r disk``: all nodes leave and the repository is wiped."""
+    """``rmcluster -n name | -r disk``: all nodes leave and the repository is wiped.
+
+    ``-f``, or CAA_FORCE_ENABLED=1 in the environment, goes on where a node cannot be told, and wipes a disk that was
+    left as a repository by another cluster, damaged or old.
+    """
     try:
         options = parse(argv, "n:r:fv")
         if ("n" in options) == ("r" in options) or options.operands:
@@ -118,21 +119,27 @@ def rmcluster(argv: list[str]) -> int:
             raise CaaError(client.INACTIVE if "n" in options else f"{options.value('r')} is not a disk of this node.")
         repository = RepositoryDisk(root.identity.lab, disk)
         definition = repository.read_definition()
+        force = "f" in options or os.environ.get("CAA_FORCE_ENABLED") in ("1", "true")
+        now = client.status(root)
+        left = now.membership is not None and now.disk != disk
         if definition is None or options.value("n", definition.name) != definition.name:
-            raise CaaError(f"{disk} is not the repository of that cluster.")
-        # The local node goes last: with its membership it forgets the key that the others ask for.
-        for node in sorted(definition.nodes, key=lambda member: member.name == root.identity.node):
+            if not (force and "r" in options and repository.is_repository()):
+                raise CaaError(f"{disk} is not the repository of that cluster.")
+        elif left and not force:
+            raise CaaError(f"{disk} is not the repository that this node's cluster uses; use -f to wipe it.")
+        members = [node.name for node in definition.nodes] if definition is not None and not left else []
+        for name in formation.own_last(root, members):
             try:
-                on_node(root, node.name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
+                on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
             except CaaError as error:
-                if "f" not in options:
+                if not force:
                     raise
-                status |= _complain("rmcluster", str(error))
+                status |= complain("rmcluster", str(error))
         repository.erase()
     except CaaError as error:
-        return _complain("rmcluster", str(error))
+        return complain("rmcluster", str(error))
     except OSError as error:
-        return _complain("rmcluster", f"{error.filename or 'disk'}: {error.strerror}.")
+        return complain("rmcluster", f"{error.filename or 'disk'}: {error.strerror}.")
     print(
         "rmcluster: Removed cluster shared disks are automatically renamed to names such\n"
         "\tas hdisk10, [hdisk11, ...] on all cluster nodes."
@@ -141,136 +148,87 @@ def rmcluster(argv: list[str]) -> int:
 
 
 def chcluster(argv: list[str]) -> int:
-    """``chcluster -m +node | -node``: add or remove nodes."""
+    """``chcluster -m +node | -node``, ``-d +disk | -disk``: add or remove nodes and shared disks."""
     try:
-        options = parse(argv, "n:m:")
-        if "m" not in options or options.operands:
-            raise UsageError("-m")
-        changes = options.value("m").split(",")
-        if not all(change[:1] in "+-" and change[1:] for change in changes):
+        options = parse(argv, "n:m:d:")
+        if not ("m" in options or "d" in options) or options.operands:
+            raise UsageError("-m or -d")
+        nodes = options.value("m").split(",") if "m" in options else []
+        disks = options.value("d").split(",") if "d" in options else []
+        if not all(change[:1] in ("+", "-") and change[1:] for change in (*nodes, *disks)):
             raise UsageError("+ or -")
     except UsageError:
         return usage(CHCLUSTER_USAGE)
     root = NodeRoot.current()
     try:
-        for change in changes:
+        _of_this_cluster(root, options.value("n"))
+        for change in nodes:
             (formation.add_node if change[0] == "+" else formation.remove_node)(root, change[1:])
+        if disks:
+            formation.change_disks(
+                root, [d[1:] for d in disks if d[0] == "+"], [d[1:] for d in disks if d[0] == "-"]
+            )  # fmt: skip
     except (CaaError, RepositoryError) as error:
-        return _complain("chcluster", str(error))
+        return complain("chcluster", str(error))
     except OSError as error:
-        return _complain("chcluster", f"the repository disk: {error.strerror}.")
+        return complain("chcluster", f"the repository disk: {error.strerror}.")
     return 0
 
 
-def clctrl(argv: list[str]) -> int:
-    """``clctrl -start | -stop | -tune``."""
-    words = argv[1:]
+def chrepos(argv: list[str]) -> int:
+    """``chrepos [-n name] -r +new[,-old]``: another repository disk for the running cluster."""
+    try:
+        options = parse(argv, "n:r:")
+        words = options.value("r").split(",") if "r" in options else []
+        added = [word[1:] for word in words if word[:1] == "+"]
+        removed = [word[1:] for word in words if word[:1] == "-"]
+        if options.operands or len(added) != 1 or len(removed) > 1 or len(words) != len(added) + len(removed):
+            raise UsageError("-r")
+    except UsageError:
+        return usage(CHREPOS_USAGE)
     root = NodeRoot.current()
     try:
-        if "-tune" in words:
-            return _tune(root, [word for word in words if word != "-tune"])
-        if "-start" in words or "-stop" in words:
-            return _power(root, words)
+        _of_this_cluster(root, options.value("n"))
+        errors = formation.replace_repository(root, added[0], removed[0] if removed else "")
     except CaaError as error:
-        return _complain("clctrl", str(error))
-    except OSError as error:
-        return _complain("clctrl", f"the repository disk: {error.strerror}.")
-    return usage(CLCTRL_USAGE)
+        return complain("chrepos", str(error))
+    for text in errors:
+        complain("chrepos", text)
+    print("chrepos: Successfully modified repository disk or disks.")
+    return 1 if errors else 0
 
 
-def _power(root: NodeRoot, words: list[str]) -> int:
-    start = "-start" in words
-    names = words[words.index("-m") + 1].split(",") if "-m" in words and words[-1] != "-m" else None
-    if names is None and "-a" not in words:
-        return usage(CLCTRL_USAGE)
-    status = 0
-    for node in names or [node.name for node in root.identity.nodes]:
-        command = ["/usr/sbin/clusterconf", "-r", ""] if start else ["/usr/sbin/clusterconf", "-s"]
-        try:
-            on_node(root, node, command, lambda: client.join(root, "") if start else client.leave(root))
-        except CaaError as error:
-            status |= _complain("clctrl", str(error))
-    return status
+def _of_this_cluster(root: NodeRoot, name: str) -> None:
+    """Check the name that a command was given for this node's cluster; "" is any.
 
-
-def _tune(root: NodeRoot, words: list[str]) -> int:
-    if "-h" in words:
-        chosen = words[words.index("-h") + 1 :] or list(tunables.TUNABLES)
-        for name in chosen:
-            tunable = tunables.TUNABLES.get(name)
-            if tunable is None:
-                return _complain("clctrl", f"{name} is not a tunable.")
-            limits = ", ".join(tunable.choices) or f"{tunable.low}-{tunable.high} {tunable.unit}".rstrip()
-            print(f"{name}: default {tunable.default}, {limits}")
-        return 0
-    status = client.status(root)
-    membership = status.membership
+    Raises:
+        CaaError: CAA is not active, or the cluster has another name.
+    """
+    membership = client.status(root).membership
     if membership is None:
         raise CaaError(client.INACTIVE)
-    entity = f"{membership.cluster_name}({membership.cluster_id})"
-    values = dict(status.tunables)
-    if "-L" in words or "-x" in words:
-        flag = "-L" if "-L" in words else "-x"
-        chosen = [word for word in words[words.index(flag) + 1 :] if not word.startswith("-")] or sorted(values)
-        return _long_list(chosen, values, entity, flag == "-x")
-    if "-a" in words:
-        for name, value in sorted(values.items()):
-            print(f"     {entity}.{name} = {value}")
-        return 0
-    changes: dict[str, str] = {}
-    if "-D" in words:
-        changes = {name: tunable.default for name, tunable in tunables.TUNABLES.items()}
-    for flag in ("-d", "-o"):
-        for place, word in enumerate(words[:-1]):
-            if word == flag:
-                name, mark, value = words[place + 1].partition("=")
-                tunable = tunables.TUNABLES.get(name)
-                if tunable is None:
-                    return _complain("clctrl", f"{name} is not a tunable.")
-                if flag == "-o" and not mark:
-                    print(f"     {entity}.{name} = {values[name]}")
-                    return 0
-                changes[name] = tunable.default if flag == "-d" else value
-    if not changes:
-        return usage(CLCTRL_USAGE)
-    for name, value in changes.items():
-        fault = tunables.TUNABLES[name].fault(value)
-        if fault:
-            return _complain("clctrl", f"{value} is not valid for {name}: it {fault}.")
-    repository = client.repository(root)
-    definition = repository.read_definition()
-    if definition is None:
-        raise CaaError(client.INACTIVE)
-    merged = tuple(sorted({**dict(definition.tunables), **changes}.items()))
-    definition = msgspec.structs.replace(definition, tunables=merged)
-    repository.write_definition(definition)
-    failed = 0
-    for node in definition.nodes:
-        if node.number in membership.alive:
-            try:
-                on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
-            except CaaError as error:
-                failed |= _complain("clctrl", str(error))
-    print(f"1 tunable updated on cluster {membership.cluster_name}.")
-    return failed
+    if name not in ("", membership.cluster_name):
+        raise CaaError(f"{name} is not the name of this node's cluster.")
 
 
-def _long_list(chosen: list[str], values: dict[str, str], entity: str, comma: bool) -> int:
-    unknown = [name for name in chosen if name not in tunables.TUNABLES]
-    if unknown:
-        return _complain("clctrl", f"{unknown[0]} is not a tunable.")
-    rule = "-" * 80
-    if comma:
-        print("name,default,minimum,maximum,unit,scope,entity,current")
-    else:
-        print(f"{'NAME':<30}{'DEF':<7}{'MIN':<7}{'MAX':<7}{'UNIT':<16}SCOPE")
-        print(f"     {'ENTITY_NAME(UUID)':<65}CUR\n{rule}")
-    for name in chosen:
-        t = tunables.TUNABLES[name]
-        low, high = ("", "") if t.choices else (str(t.low), str(t.high))
-        if comma:
-            print(f"{name},{t.default},{low},{high},{t.unit},{t.scope},{entity},{values[name]}")
-        else:
-            print(f"{name:<30}{t.default:<7}{low:<7}{high:<7}{t.unit:<16}{t.scope}")
-            print(f"     {entity:<65}{values[name]}\n{rule}")
+def clras(argv: list[str]) -> int:
+    """``clras dpcomm_status | sancomm_status``: the state of the path over the repository disk, and over the SAN.
+
+    The table's columns are those of a published monitor of it; there is no SAN path here, so its table is empty.
+    """
+    if argv[1:] not in (["dpcomm_status"], ["sancomm_status"]):
+        return usage(CLRAS_USAGE)
+    root = NodeRoot.current()
+    try:
+        membership = client.status(root).membership
+    except CaaError as error:
+        return complain("clras", str(error))
+    if membership is None:
+        return complain("clras", client.INACTIVE)
+    rule = "-" * 79
+    print(f"{rule}\n{'NODE_NAME':<20} | {'INTERFACE':<9} | {'UUID':<36} | STATUS\n{rule}")
+    for node in membership.nodes if argv[1] == "dpcomm_status" else ():
+        up = node.number in membership.alive and node.number not in membership.repositories_down
+        print(f"{node.name:<20} | {'dpcom':<9} | {node.uuid:<36} | {'UP' if up else 'DOWN'}")
+    print(rule)
     return 0

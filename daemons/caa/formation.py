@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from daemons.caa import client
+from daemons.caa import client, replacement
 from daemons.caa.client import CaaError, Definition, RepositoryDisk
 from daemons.caa.messages import Node
 from daemons.clcomd import client as clcomd
 from daemons.runtime.trust import key_bytes
+from srcctl.network.liveness import is_alive
 from srcctl.node.root import Identity, NodeRoot
 
+CLUSTERCONF = ("/usr/sbin/clusterconf",)
+BOOT_PATIENCE = 10.0
+"""Seconds for the clcomd of a node that is powered on to listen."""
 
-def make(root: NodeRoot, name: str, members: list[str], wanted: str) -> None:
-    """Create a cluster and have its nodes join it.
+
+def make(root: NodeRoot, name: str, members: list[str], wanted: str, shared: Sequence[str] = ()) -> None:
+    """Create a cluster and have its nodes join it. ``shared``: disks that are clustered beside the repository.
 
     Raises:
-        CaaError: a node or disk is unknown, or a node cannot join (those that could are members then).
-        RepositoryError: the disk is a repository already.
+        CaaError: a node or disk is unknown or used, or a node cannot join; then none is a member.
         OSError: the disk has failed.
     """
     identity = root.identity
@@ -29,13 +33,28 @@ def make(root: NodeRoot, name: str, members: list[str], wanted: str) -> None:
         raise CaaError(f"{wanted} is not a disk of this node.")
     if client.status(root).membership is not None:
         raise CaaError("this node is a member of a cluster already.")
+    if reason := replacement.refusal(root, disk):
+        raise CaaError(reason)
+    shared_disks = tuple(_shared(root, each) for each in shared)
+    if disk in shared_disks:
+        raise CaaError(f"{disk} is the repository disk.")
     known = [(number, member(identity, number, name_of_member)) for number, name_of_member in enumerate(members, 1)]
     definition = Definition(
-        name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known)
-    )
-    RepositoryDisk(identity.lab, disk).create(definition)
-    for node in definition.nodes:
-        join_node(root, node.name, disk)
+        name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known),
+        shared_disks,
+    )  # fmt: skip
+    repository = RepositoryDisk(identity.lab, disk)
+    repository.create(definition)
+    joined: list[str] = []
+    try:
+        for node in definition.nodes:
+            join_node(root, node.name, disk)
+            joined.append(node.name)
+    except CaaError:
+        for name_of_member in own_last(root, joined):
+            on_node(root, name_of_member, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True))
+        repository.erase()
+        raise
 
 
 def member(identity: Identity, number: int, name: str) -> Node:
@@ -57,7 +76,7 @@ def join_node(root: NodeRoot, node: str, disk: str) -> None:
     Raises:
         CaaError: it does not.
     """
-    on_node(root, node, ["/usr/sbin/clusterconf", "-r", disk], lambda: client.join(root, disk))
+    on_node(root, node, [*CLUSTERCONF, "-r", disk], lambda: client.join(root, disk))
 
 
 def on_node(root: NodeRoot, node: str, command: list[str], local: Callable[[], None]) -> None:
@@ -70,11 +89,18 @@ def on_node(root: NodeRoot, node: str, command: list[str], local: Callable[[], N
         local()
         return
     try:
-        result = clcomd.run(root, node, command)
+        # A node that is being booted has no clcomd for a moment.
+        patience = BOOT_PATIENCE if is_alive(root.identity.lab, node) else 0.0
+        result = clcomd.run(root, node, command, patience=patience)
     except clcomd.ClcomdError as error:
         raise CaaError(f"{node}: {error}") from None
     if result.status:
         raise CaaError(f"{node}: {result.err.decode(errors='replace').strip() or f'exit code {result.status}'}")
+
+
+def own_last(root: NodeRoot, names: Sequence[str]) -> list[str]:
+    """Node names with this node's at the end: with the cluster's key it forgets how to talk to the others."""
+    return sorted(names, key=lambda name: name == root.identity.node)
 
 
 def add_node(root: NodeRoot, name: str) -> None:
@@ -108,8 +134,79 @@ def remove_node(root: NodeRoot, name: str) -> None:
     nodes = tuple(node for node in definition.nodes if node.name != name)
     definition = msgspec.structs.replace(definition, nodes=nodes)
     repository.write_definition(definition)
-    on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
+    on_node(root, name, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True))
     tell_all(root, definition)
+
+
+def _shared(root: NodeRoot, wanted: str) -> str:
+    """A disk that may be clustered.
+
+    Raises:
+        CaaError: there is none of that name, or it is used.
+    """
+    disk = client.find_disk(root, wanted)
+    reason = f"{wanted} is not a disk of this node." if disk is None else replacement.refusal(root, disk)
+    if reason or disk is None:
+        raise CaaError(reason)
+    return disk
+
+
+def change_disks(root: NodeRoot, added: Sequence[str], removed: Sequence[str]) -> None:
+    """Add clustered shared disks to this node's cluster, or take them out.
+
+    Raises:
+        CaaError: CAA is not active, or a disk cannot be added or is not there to be removed.
+        OSError: the repository disk has failed.
+    """
+    repository, definition, _ = _definition(root)
+    present = list(definition.shared_disks)
+    for wanted in removed:
+        disk = client.find_disk(root, wanted) or wanted
+        if disk not in present:
+            raise CaaError(f"{wanted} is not a shared disk of the cluster.")
+        present.remove(disk)
+    for wanted in added:
+        disk = _shared(root, wanted)
+        if disk in present:
+            raise CaaError(f"{disk} is a shared disk of the cluster already.")
+        present.append(disk)
+    definition = msgspec.structs.replace(definition, shared_disks=tuple(present))
+    repository.write_definition(definition)
+    tell_all(root, definition)
+
+
+def replace_repository(root: NodeRoot, wanted: str, old: str = "") -> list[str]:
+    """Replace the repository disk of this node's running cluster; returns what nodes that are up could not do.
+
+    Raises:
+        CaaError: CAA is not active, or the disk cannot be used; nothing changed.
+    """
+    status = client.status(root)
+    membership = status.membership
+    if membership is None:
+        raise CaaError(client.INACTIVE)
+    disk = client.find_disk(root, wanted)
+    if disk is None:
+        raise CaaError(f"{wanted} is not a disk of this node.")
+    if old and client.find_disk(root, old) != status.disk:
+        raise CaaError(f"{old} is not the repository disk of the cluster.")
+    client.replace(root, disk)
+    names = {node.number: node.name for node in membership.nodes}
+    errors = [moved(root, names[number], disk) for number in membership.alive if number != membership.own]
+    try:
+        RepositoryDisk(root.identity.lab, status.disk).erase()
+    except OSError:
+        pass  # it has failed: should it come back, its epoch tells that it is old
+    return [error for error in errors if error]
+
+
+def moved(root: NodeRoot, node: str, disk: str) -> str:
+    """Have another node use the repository on a disk; returns what went wrong."""
+    try:
+        on_node(root, node, [*CLUSTERCONF, "-R", disk], lambda: client.move(root, disk))
+    except CaaError as error:
+        return str(error)
+    return ""
 
 
 def tell_all(root: NodeRoot, definition: Definition) -> None:
@@ -119,7 +216,7 @@ def tell_all(root: NodeRoot, definition: Definition) -> None:
         CaaError: one could not be told.
     """
     for node in definition.nodes:
-        on_node(root, node.name, ["/usr/sbin/clusterconf"], lambda: client.reread(root))
+        on_node(root, node.name, [*CLUSTERCONF], lambda: client.reread(root))
 
 
 def _definition(root: NodeRoot) -> tuple[RepositoryDisk, Definition, str]:

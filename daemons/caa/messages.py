@@ -69,6 +69,18 @@ class Reread(msgspec.Struct, frozen=True, tag="reread"):
     """The definition on the repository disk changed (chcluster, clctrl -tune)."""
 
 
+class Replace(msgspec.Struct, frozen=True, tag="replace"):
+    """Write the cluster's repository to another disk and use that one (chrepos)."""
+
+    disk: str
+
+
+class Move(msgspec.Struct, frozen=True, tag="move"):
+    """Use the repository on another disk, which holds this cluster."""
+
+    disk: str
+
+
 class Membership(msgspec.Struct, frozen=True, tag="membership"):
     """Who is alive. ``generation`` grows with every change; ``own`` is this node's number.
 
@@ -84,13 +96,20 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     cluster_name: str
     cluster_id: str
     boots: dict[int, int] = {}
+    interfaces_down: tuple[tuple[int, str], ...] = ()
+    """Pairs of live node and network on which its interface is down, as that node says."""
+    repositories_down: tuple[int, ...] = ()
+    """Live nodes that have lost the repository disk, as they say."""
+    stale: tuple[int, ...] = ()
+    """Live nodes that this one does not hear itself."""
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):
     """An occurrence of an /aha event producer.
 
-    ``kind`` is the producer's EVENT_TYPE (NODE_UP, NODE_DOWN, ADAPTER_UP, ADAPTER_DOWN, REP_UP, REP_DOWN, CONNECT_UP,
-    CONNECT_DOWN); ``subject`` an interface or disk name; ``time_ns`` the wall clock.
+    ``kind`` is the producer's EVENT_TYPE (a key of ``aha.PRODUCERS``); ``node`` whom it concerns; ``subject`` an
+    interface or disk name; ``time_ns`` the wall clock; ``details`` further lines of the event text; ``uuid`` of a node
+    that is no member any more.
     """
 
     serial: int
@@ -98,6 +117,8 @@ class Event(msgspec.Struct, frozen=True, tag="event"):
     node: int
     subject: str
     time_ns: int
+    details: tuple[str, ...] = ()
+    uuid: str = ""
 
 
 class InterfaceState(msgspec.Struct, frozen=True):
@@ -110,14 +131,31 @@ class InterfaceState(msgspec.Struct, frozen=True):
     up: bool
 
 
+class DiskState(msgspec.Struct, frozen=True):
+    """A disk of the cluster beside its repository: ``kind`` is CLUSDISK or BACKUP_DISK."""
+
+    name: str
+    uuid: str
+    kind: str
+    up: bool
+
+
 class Statistics(msgspec.Struct, frozen=True):
-    """Counters of heartbeat packets (lscluster -s)."""
+    """Counters of packets and disk operations (lscluster -s). ``relayed``: datagrams over the repository disk."""
 
     sent: int = 0
     received: int = 0
     disk_writes: int = 0
     disk_reads: int = 0
     dropped: int = 0
+    not_sent: int = 0
+    bad: int = 0
+    duplicate: int = 0
+    relayed_out: int = 0
+    relayed_in: int = 0
+    events_sent: int = 0
+    events_received: int = 0
+    node_downs: int = 0
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
@@ -131,6 +169,7 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     """Node, smoothed round-trip time and mean deviation, in milliseconds."""
     tunables: tuple[tuple[str, str], ...] = ()
     statistics: Statistics = Statistics()
+    disks: tuple[DiskState, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
@@ -142,20 +181,24 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
 class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     """Between nodes: I live, and these are the nodes that I hear myself.
 
-    ``incarnation`` grows with every boot; ``echo`` is the last stamp heard from the receiver and ``held`` how long ago
-    in microseconds, for round-trip times.
+    ``incarnation`` grows with every boot; ``contacts`` are pairs of node and its incarnation; ``echo`` is the last
+    stamp heard from the receiver and ``held`` how long ago in microseconds, for round-trip times and as proof that this
+    is no recording. ``down`` has a bit for every network on which the sender's interface is down, in the order of
+    networks; ``repository``: it can use the repository disk.
     """
 
     sender: int
     incarnation: int
     serial: int
-    contacts: tuple[int, ...]
+    contacts: tuple[tuple[int, int], ...]
     stamp: int = 0
     echo: int = 0
     held: int = 0
+    down: int = 0
+    repository: bool = True
 
 
-Request: TypeAlias = Subscribe | Query | Relay | Join | Leave | Reread
+Request: TypeAlias = Subscribe | Query | Relay | Join | Leave | Reread | Replace | Move
 Answer: TypeAlias = Membership | Event | Relay | Status | Outcome
 
 request_codec: Codec[Request] = Codec(Request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 
-from daemons.caa.messages import DISK_PATH, Membership, Node, Status
+from daemons.caa.messages import DISK_PATH, DiskState, Membership, Node, Status
 from srcctl.node.root import Identity
 
 SITE_UUID = "51735173-5173-5173-5173-517351735173"
@@ -63,27 +63,29 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
 
 
 def _head(title: str, membership: Membership, stale: bool) -> list[str]:
-    total, alive = len(membership.nodes), len(membership.alive)
     lines = [
         title,
         "",
         f"Cluster Name: {membership.cluster_name}",
         f"Cluster uuid: {membership.cluster_id}",
-        f"Number of nodes reporting = {alive}",
+        f"Number of nodes reporting = {len(membership.alive)}",
     ]
     if stale:
-        lines.append("Number of nodes stale = 0")
-    return [*lines, f"Number of nodes expected = {total}"]
+        lines.append(f"Number of nodes stale = {len(membership.stale)}")
+    return [*lines, f"Number of nodes expected = {len(membership.nodes)}"]
 
 
 def interfaces(status: Status, membership: Membership, identity: Identity) -> str:
-    """``lscluster -i``: the interfaces of every node that is up."""
+    """``lscluster -i``: the interfaces of every node that is up, in the state that the node itself tells.
+
+    The states of interfaces are those of links; round-trip times are per node (0 for the local one).
+    """
     lines = _head("Network/Storage Interface Query", membership, stale=True)
+    trips = {node: (smoothed, deviation) for node, smoothed, deviation in status.round_trips}
     for node in membership.nodes:
         if node.number not in membership.alive:
             continue
-        own = node.number == membership.own
-        paths = {path.network: path.up for path in membership.paths if path.node == node.number}
+        smoothed, deviation = trips.get(node.number, (0, 0))
         lines += [
             "",
             f"Node {node.name}",
@@ -94,7 +96,7 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
             local = next((i for i in status.interfaces if i.network == network), None)
             name = local.name if local else f"en{number - 1}"
             mask = local.netmask if local else "255.255.255.0"
-            up = (local.up if local else True) if own else paths.get(network, False)
+            up = (node.number, network) not in membership.interfaces_down
             block = ipaddress.IPv4Network(f"{address}/{mask}", strict=False)
             lines += [
                 f"\tInterface number {number}, {name}",
@@ -102,8 +104,8 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
                 "\t\tNDD type = 7 (NDD_ISO88023)",
                 "\t\tMAC address length = 6",
                 f"\t\tMAC address = {mac(address)}",
-                "\t\tSmoothed RTT across interface = 0",
-                "\t\tMean deviation in network RTT across interface = 0",
+                f"\t\tSmoothed RTT across interface = {smoothed}",
+                f"\t\tMean deviation in network RTT across interface = {deviation}",
                 "\t\tProbe interval for interface = 1000 ms",
                 "\t\tIFNET flags for interface = 0x1E084863",
                 "\t\tNDD flags for interface = 0x0021081B",
@@ -113,13 +115,13 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
                 "\t\tNumber of cluster multicast addresses configured on interface = 1",
                 f"\t\tIPv4 MULTICAST ADDRESS: {multicast(membership)}",
             ]
-        up = membership.repository_up if own else paths.get(DISK_PATH, False)
+        up = node.number not in membership.repositories_down
         lines += [
             f"\tInterface number {len(node.addresses) + 1}, {DISK_PATH}",
             "\t\tIFNET type = 0 (none)",
             "\t\tNDD type = 305 (NDD_PINGCOMM)",
-            "\t\tSmoothed RTT across interface = 0",
-            "\t\tMean deviation in network RTT across interface = 0",
+            f"\t\tSmoothed RTT across interface = {smoothed}",
+            f"\t\tMean deviation in network RTT across interface = {deviation}",
             "\t\tProbe interval for interface = 1000 ms",
             "\t\tIFNET flags for interface = 0x00000000",
             "\t\tNDD flags for interface = 0x00000009",
@@ -129,24 +131,28 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
 
 
 def disks(status: Status, membership: Membership, identity: Identity) -> str:
-    """``lscluster -d``."""
+    """``lscluster -d``: the disks of every node that is up; the repository's state is what the node itself tells."""
     lines = _head("Storage Interface Query", membership, stale=False)
     for node in membership.nodes:
         if node.number not in membership.alive:
             continue
-        up = membership.repository_up if node.number == membership.own else True
+        repository_up = node.number not in membership.repositories_down
+        shown = [*status.disks, DiskState(status.disk, status.disk_uuid, "REPDISK", repository_up)]
         lines += [
             "",
             f"Node {node.name}",
             f"Node UUID = {node.uuid}",
-            "Number of disks discovered = 1",
-            f"\t{status.disk}:",
-            f"\t\tState : {'UP' if up else 'DOWN'}",
-            f"\t\t uDid : {hashlib.blake2b(status.disk_uuid.encode(), digest_size=10).hexdigest().upper()}03IBMfcp",
-            f"\t\t uUid : {status.disk_uuid}",
-            f"\t    Site uUid : {SITE_UUID}",
-            "\t\t Type : REPDISK",
+            f"Number of disks discovered = {len(shown)}",
         ]
+        for disk in shown:
+            lines += [
+                f"\t{disk.name}:",
+                f"\t\tState : {'UP' if disk.up else 'DOWN'}",
+                f"\t\t uDid : {hashlib.blake2b(disk.uuid.encode(), digest_size=10).hexdigest().upper()}03IBMfcp",
+                f"\t\t uUid : {disk.uuid}",
+                f"\t    Site uUid : {SITE_UUID}",
+                f"\t\t Type : {disk.kind}",
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -166,8 +172,12 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
     mode = "unicast" if dict(status.tunables).get("communication_mode", "u") == "u" else "multicast"
     groups = ":".join(f"{int(a) << 8 | int(b):x}" for a, b in (group.split(".")[:2], group.split(".")[2:]))
     lines += [
-        "Number of disks in cluster = 1",
+        f"Number of disks in cluster = {1 + len(status.disks)}",
         f"\tDisk = {status.disk} UUID = {status.disk_uuid} cluster_major = 0 cluster_minor = 1",
+        *(
+            f"\tDisk = {disk.name} UUID = {disk.uuid} cluster_major = 0 cluster_minor = {minor}"
+            for minor, disk in enumerate(status.disks, 2)
+        ),
         f"Multicast for site LOCAL: IPv4 {group} IPv6 ff05::{groups}",
         f"Communication Mode: {mode}",
         f"Local node maximum capabilities: {CAPABILITIES}",
@@ -178,33 +188,48 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
     return "\n".join(lines) + "\n"
 
 
+COUNTERS = (
+    "pkts seen", "passed", "IP pkts", "UDP pkts", "gossip pkts sent", "gossip pkts recv", "cluster address pkts",
+    "CP pkts", "bad transmits", "bad posts", "short pkts", "multicast pkts", "cluster wide errors", "bad pkts",
+    "dup pkts", "pkt fragments", "fragments queued", "fragments freed", "pkts pulled", "no memory",
+    "rxmit requests recv", "requests found", "requests missed", "ooo pkts", "requests reset sent", "reset recv",
+    "remote tcpsock send", "tcpsock recv", "rxmit requests sent", "alive pkts sent", "alive pkts recv",
+    "ahafs pkts sent", "ahafs pkts recv", "nodedown pkts sent", "nodedown pkts recv", "socket pkts sent",
+    "socket pkts recv", "cwide pkts sent", "cwide pkts recv", "socket pkts no space", "pkts recv notforhere",
+    "Pseudo socket pkts sent", "Pseudo socket pkts recv", "Pseudo socket pkts dropped", "arp pkts sent",
+    "arp pkts recv", "stale pkts recv", "other cluster pkts", "storage pkts sent", "storage pkts recv",
+    "disk pkts sent", "disk pkts recv", "unicast pkts sent", "unicast pkts recv", "out-of-range pkts recv",
+    "IPv6 pkts sent", "IPv6 pkts recv", "IPv6 frags sent", "IPv6 frags recv", "Unhandled large pkts",
+)  # fmt: skip
+"""The documented order."""
+
+
 def statistics(status: Status, membership: Membership, identity: Identity) -> str:
-    """``lscluster -s``: the counters that exist here; the others are zero."""
+    """``lscluster -s``: what is counted here; what has no counterpart is zero."""
     counters = status.statistics
-    pairs = [
-        ("pkts seen", counters.received + counters.dropped),
-        ("passed", counters.received),
-        ("IP pkts", counters.received),
-        ("UDP pkts", counters.received),
-        ("gossip pkts sent", counters.sent),
-        ("gossip pkts recv", counters.received),
-        ("cluster address pkts", 0),
-        ("CP pkts", 0),
-        ("bad transmits", 0),
-        ("bad posts", 0),
-        ("short pkts", 0),
-        ("multicast pkts", 0),
-        ("cluster wide errors", 0),
-        ("bad pkts", counters.dropped),
-        ("dup pkts", 0),
-        ("pkt fragments", 0),
-        ("disk packets sent", counters.disk_writes),
-        ("disk packets recv", counters.disk_reads),
-    ]
-    lines = ["Cluster Network Statistics:", ""]
-    for left, right in zip(pairs[::2], pairs[1::2], strict=True):
-        lines.append(f"{left[0] + ': ' + str(left[1]):<40}{right[0]}: {right[1]}")
-    return "\n".join(lines) + "\n"
+    values = {
+        "pkts seen": counters.received + counters.dropped,
+        "passed": counters.received,
+        "IP pkts": counters.received + counters.dropped,
+        "UDP pkts": counters.received + counters.dropped,
+        "gossip pkts sent": counters.sent,
+        "gossip pkts recv": counters.received,
+        "bad transmits": counters.not_sent,
+        "bad pkts": counters.bad,
+        "dup pkts": counters.duplicate,
+        "ahafs pkts sent": counters.events_sent,
+        "ahafs pkts recv": counters.events_received,
+        "nodedown pkts recv": counters.node_downs,
+        "storage pkts sent": counters.relayed_out,
+        "storage pkts recv": counters.relayed_in,
+        "disk pkts sent": counters.disk_writes,
+        "disk pkts recv": counters.disk_reads,
+        "unicast pkts sent": counters.sent,
+        "unicast pkts recv": counters.received,
+    }
+    shown = [f"{name}: {values.get(name, 0)}" for name in COUNTERS]
+    lines = [f"{left:<40}{right}" for left, right in zip(shown[::2], shown[1::2], strict=True)]
+    return "\n".join(["Cluster Network Statistics:", "", *lines]) + "\n"
 
 
 def primary_address(node: Node) -> str:

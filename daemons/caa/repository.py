@@ -44,7 +44,12 @@ class RepositoryError(Exception):
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """A CAA cluster. ``key`` is the cluster's key in hex; ``tunables`` in the units of clctrl."""
+    """A CAA cluster.
+
+    ``key`` is the cluster's key in hex; ``tunables`` are in the units of clctrl; ``shared_disks`` names the disks that
+    are clustered beside the repository; ``epoch`` counts replacements of the repository; ``orders`` are pairs of node
+    name and whether CAA is to be started (or stopped) there at its next boot.
+    """
 
     name: str
     uuid: str
@@ -52,6 +57,9 @@ class Definition(msgspec.Struct, frozen=True):
     nodes: tuple[Node, ...]
     tunables: tuple[tuple[str, str], ...] = ()
     highest_number: int = 0
+    shared_disks: tuple[str, ...] = ()
+    epoch: int = 0
+    orders: tuple[tuple[str, bool], ...] = ()
 
     def node(self, name: str) -> Node | None:
         """The member of that name."""

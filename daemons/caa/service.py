@@ -7,28 +7,31 @@ stopped by hand; then Group Services are started. Without a cluster it waits to 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
+from collections import Counter
 from collections.abc import Callable
 
-from daemons.caa import aha, core, tunables
+from daemons.caa import aha, core, picture, replacement, tunables
+from daemons.caa.device import ClusterDevice
+from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
-    DISK_PATH,
     SOCKET_PATH,
     Answer,
+    DiskState,
     Event,
     Heartbeat,
     InterfaceState,
     Join,
     Leave,
     Membership,
+    Move,
+    Node,
     Outcome,
-    PathState,
     Query,
     Relay,
+    Replace,
     Request,
     Reread,
-    Statistics,
     Status,
     Subscribe,
     answer_codec,
@@ -36,8 +39,9 @@ from daemons.caa.messages import (
     request_codec,
 )
 from daemons.caa.repository import Definition, RepositoryDisk, find_disk
+from daemons.caa.tiebreaker import SplitPolicy
 from daemons.runtime import keys
-from daemons.runtime.daemon import CannotStart, Daemon, run
+from daemons.runtime.daemon import CannotStart, run
 from daemons.runtime.datagrams import DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
 from daemons.runtime.ports import UnknownService, port
@@ -45,10 +49,9 @@ from daemons.runtime.pump import Pump
 from daemons.runtime.seal import Seal, boot_microseconds
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
+from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults
 from srcctl.node.guard import Guard
-from srcctl.node.root import replace_file
-from srcctl.odm import OdmError, Repository
 from srcctl.src import client as src
 from srcctl.src import packets
 from srcctl.storage.disk import uuid_of
@@ -56,16 +59,13 @@ from srcctl.storage.disk import uuid_of
 HEARTBEAT = 1.0
 """Product seconds between heartbeats."""
 SERVICE = "caa"
-STOPPED_FILE = "/etc/cluster/caa_stopped"
-"""Exists while CAA was stopped by hand; a reboot does not start it then."""
-DEVICE = "cluster0"
 SRC_PATIENCE = 30.0
 """Seconds to wait for srcmstr at boot."""
 
 Connection = LocalConnection[Answer, Request]
 
 
-class ClusterAwareAix(Daemon):
+class ClusterAwareAix(RepositoryKeeper):
     """CAA's shell."""
 
     name = "caa"
@@ -73,6 +73,10 @@ class ClusterAwareAix(Daemon):
 
     async def start(self) -> None:
         self.guard = Guard.from_environment()
+        self.device = ClusterDevice(self.root)
+        self.policy = SplitPolicy(self.root)
+        self.acting = False
+        self.producers = aha.EventProducers(self.root)
         self.faults = Faults(self.identity.lab)
         self.definition: Definition | None = None
         self.membership: Membership | None = None
@@ -83,14 +87,20 @@ class ClusterAwareAix(Daemon):
         self.subscribers: dict[Connection, Subscribe] = {}
         self.incarnation = boot_microseconds()
         self.events = 0
-        self.sent = self.received = self.disk_writes = self.disk_reads = 0
+        self.counts: Counter[str] = Counter()
+        self.copy = replacement.RepositoryCopy()
+        self.failed_disks: frozenset[str] = frozenset()
+        self.addresses = AddressRegistry(self.identity.lab)
+        self.addresses_at = 0
+        self.aliases: frozenset[tuple[str, str, str]] = frozenset()
+        self.watch: asyncio.TimerHandle | None = None
         self.posted = self.incarnation
         if self.guard is not None:
             asyncio.get_running_loop().add_reader(self.guard.peer_descriptor, self.guard.peer_died)
             self._turn()
         try:
             self.port = port(self.root, SERVICE, "udp")
-            aha.prepare(self.root)
+            self.producers.clear()
             self.server = LocalServer(self.root.path(SOCKET_PATH), answer_codec, request_codec, self._serve)
             await self.server.start()
         except UnknownService as reason:
@@ -98,7 +108,9 @@ class ClusterAwareAix(Daemon):
         except OSError as error:
             raise CannotStart(f"cannot listen: {error}") from None
         disk = self._own_disk()
-        if disk and not os.path.exists(self.root.path(STOPPED_FILE)):
+        if disk:
+            self._obey_order(disk)
+        if disk and not self.device.stopped:
             refusal = await self._join(disk)
             if refusal:
                 self.log.write(f"cannot join at boot: {refusal}")
@@ -116,14 +128,6 @@ class ClusterAwareAix(Daemon):
 
     # Joining and leaving.
 
-    def _own_disk(self) -> str:
-        """The repository disk that this node's ODM names, "" if the node is no member."""
-        try:
-            found = Repository(self.root, "/etc/objrepos").get("CuAt", f"name={DEVICE} AND attribute=clvdisk")
-        except OdmError:
-            return ""
-        return find_disk(self.root, str(found[0]["value"])) or "" if found else ""
-
     async def _join(self, disk_name: str) -> str:
         """Become a member; returns an error text."""
         if self.definition is not None:
@@ -136,25 +140,30 @@ class ClusterAwareAix(Daemon):
         own = definition.node(self.identity.node) if definition else None
         if definition is None or own is None:
             return f"{disk_name} is not the repository of a cluster with the node {self.identity.node}"
-        self._remember(definition, own.uuid, disk_name)
+        self.device.remember(own.uuid, disk_name)
         keys.store_cluster_key(self.root, bytes.fromhex(definition.key))
         seal = Seal(bytes.fromhex(definition.key), own.number)
-        names = {node.number: node.name for node in definition.nodes}
         try:
             for network, address in own.addresses:
-                endpoint = DatagramEndpoint(
-                    address, self.port, seal, self._receiver(network), self._admission(network, names)
-                )
+                endpoint = DatagramEndpoint(address, self.port, seal, self._receiver(network), self._admission(network))
                 await endpoint.start()
                 self.endpoints[network] = endpoint
         except OSError as error:
             self._close_endpoints()
             return f"cannot listen: {error.strerror}"
         self.disk, self.definition = disk, definition
+        self.copy = replacement.RepositoryCopy()
+        self.copy.definition = definition
+        self._set_ttl()
+        try:
+            self.producers.appear()
+        except OSError as error:
+            self.log.write(f"/aha has no event producers: {error.strerror}")
         self.log.write(f"joined the cluster {definition.name} as node {own.number} on {disk_name}")
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
         self._watch_links()
-        self.spawn(self._group_services(packets.START))
+        if not self.acting:
+            self.log.write("another side of the cluster holds the tie breaker: Group Services wait")
         return ""
 
     async def _leave(self) -> None:
@@ -163,10 +172,17 @@ class ClusterAwareAix(Daemon):
         await self._group_services(packets.STOP)
         self.log.write(f"left the cluster {self.definition.name}")
         self.pump.close()
+        if self.watch is not None:
+            self.watch.cancel()
+        try:
+            self.producers.cease()
+        except OSError as error:
+            self.log.write(f"/aha: {error.strerror}")
         self._close_endpoints()
         if self.disk is not None:
             self.disk.close()
         self.definition = self.disk = self.membership = None
+        self.acting = False
         self.machine = core.Membership()
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         for connection in list(self.subscribers):
@@ -190,33 +206,15 @@ class ClusterAwareAix(Daemon):
             network_fdt_us=schedule(tunables.seconds(values, "network_fdt")),
             deadman=tunables.value_of(values, "deadman_mode") == "a",
             repository_assert=tunables.value_of(values, "repos_mode") == "a",
+            lan=tunables.value_of(values, "hb_src_lan") != "0",
+            disk=tunables.value_of(values, "hb_src_disk") != "0",
+            arbitrate=self.policy.breaker is not None,
         )
 
-    def _remember(self, definition: Definition, node_uuid: str, disk: str) -> None:
-        """The cluster device in the ODM: it makes the node a member after a reboot."""
-        repository = Repository(self.root, "/etc/objrepos")
-        values = {"node_uuid": node_uuid, "clvdisk": uuid_of(self.identity.lab_id, disk)}
-        present = {str(o["attribute"]): str(o["value"]) for o in repository.get("CuAt", f"name={DEVICE}")}
-        if present == values:
-            return
-        repository.delete("CuAt", f"name={DEVICE}")
-        for attribute, value in values.items():
-            repository.add(
-                "CuAt",
-                {
-                    "name": DEVICE,
-                    "attribute": attribute,
-                    "value": value,
-                    "type": "R",
-                    "generic": "DU",
-                    "rep": "s",
-                    "nls_index": 3,
-                },
-            )
-
-    def _forget(self) -> None:
-        Repository(self.root, "/etc/objrepos").delete("CuAt", f"name={DEVICE}")
-        keys.forget_cluster_key(self.root)
+    def _set_ttl(self) -> None:
+        if self.definition is not None:
+            for endpoint in self.endpoints.values():
+                endpoint.set_ttl(int(tunables.value_of(self.definition.tunables, "packet_ttl")))
 
     async def _group_services(self, action: int) -> None:
         """Start or stop cthags through SRC; at boot srcmstr may not be there yet."""
@@ -244,16 +242,18 @@ class ClusterAwareAix(Daemon):
             except RemoteFault:
                 return
             if heartbeat.sender == sender:
-                self.received += 1
+                self.counts["received"] += 1
                 self.pump.feed(core.Received(network, heartbeat))
 
         return received
 
-    def _admission(self, network: str, names: dict[int, str]) -> Callable[[int], bool]:
+    def _admission(self, network: str) -> Callable[[int], bool]:
         own = self.identity.node
 
-        def admit(node: int) -> bool:
-            return node in names and self.faults.reachable(own, names[node], network)
+        def admit(number: int) -> bool:
+            nodes = self.definition.nodes if self.definition is not None else ()
+            name = next((node.name for node in nodes if node.number == number), None)
+            return name is not None and self.faults.reachable(own, name, network)
 
         return admit
 
@@ -264,8 +264,39 @@ class ClusterAwareAix(Daemon):
         up = frozenset(n for n in self.endpoints if self.faults.link_up(self.identity.node, n))
         if up != self.machine.links:
             self.pump.feed(core.Links(up))
+        failed = self.faults.current.disks & set(self.definition.shared_disks)
+        for name in sorted(failed ^ self.failed_disks):
+            own = self.definition.node(self.identity.node)
+            self._publish("DISK_DOWN" if name in failed else "DISK_UP", own.number if own else 0, name)
+        self.failed_disks = failed
+        self._watch_addresses()
+        self._watch_policy()
         delay = self.scale.schedule(HEARTBEAT) / 1_000_000
-        asyncio.get_running_loop().call_later(delay, self._watch_links)
+        self.watch = asyncio.get_running_loop().call_later(delay, self._watch_links)
+
+    def _watch_policy(self) -> None:
+        definition, settings = self.definition, self.machine.settings
+        if definition is None or settings is None:
+            return
+        if not self.acting and self._may_act():
+            self.acting = True
+            self.spawn(self._group_services(packets.START))
+        if settings.arbitrate != (self.policy.breaker is not None):
+            self.pump.feed(core.Configure(self._settings(definition, settings.own)))
+
+    def _watch_addresses(self) -> None:
+        """Addresses that come to this node's interfaces and go: service addresses beside the boot addresses."""
+        own = self.definition.node(self.identity.node) if self.definition is not None else None
+        changed = self.addresses.changed_at()
+        if own is None or changed == self.addresses_at:
+            return
+        self.addresses_at = changed
+        found = frozenset((a.interface, a.address, a.netmask) for a in self.addresses.of_node(self.identity.node))
+        for alias in sorted(found ^ self.aliases):
+            interface, address, netmask = alias
+            kind = "ADDRESS_ADD" if alias in found else "ADDRESS_DELETE"
+            self._publish(kind, own.number, interface, aha.address_details(address, netmask))
+        self.aliases = found
 
     def _execute(self, effect: core.Effect) -> None:
         match effect:
@@ -275,7 +306,7 @@ class ClusterAwareAix(Daemon):
                 if self.disk is not None:
                     try:
                         self.disk.write_heartbeat(heartbeat)
-                        self.disk_writes += 1
+                        self.counts["disk_writes"] += 1
                     except OSError:
                         pass
             case core.ReadDisk():
@@ -284,6 +315,8 @@ class ClusterAwareAix(Daemon):
                 self._announce(effect)
             case core.Publish(kind, node, subject):
                 self._publish(kind, node, subject)
+            case core.Arbitrate(side):
+                self.pump.feed(core.Arbitrated(side, self._arbitrate(side)))
             case core.HaltNode(reason):
                 self._halt(reason)
 
@@ -292,79 +325,38 @@ class ClusterAwareAix(Daemon):
         peer = next((n for n in definition.nodes if n.number == node), None) if definition else None
         address = dict(peer.addresses).get(network) if peer else None
         if endpoint is not None and address and endpoint.send(node, address, heartbeat_codec.encode(heartbeat)):
-            self.sent += 1
+            self.counts["sent"] += 1
 
-    def _read_disk(self) -> tuple[Heartbeat, ...] | None:
-        if self.disk is None or self.definition is None:
-            return None
-        own = self.identity.node
-        visible = frozenset(
-            n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_cut(own, n.name)
-        )
-        try:
-            self.disk_reads += 1
-            self._collect(visible)
-            return self.disk.read_heartbeats(visible)
-        except OSError:
-            return None
-
-    def _collect(self, visible: frozenset[int]) -> None:
-        """Letters of nodes that no network reaches."""
-        membership = self.membership
-        if membership is None or self.disk is None:
+    def _announce(self, found: core.Announce) -> None:
+        if self.definition is None:
             return
-        reached = {path.node for path in membership.paths if path.up and path.network != DISK_PATH}
-        for node in sorted(visible - reached):
-            for payload in self.disk.collect(node, membership.own):
-                for connection, wanted in self.subscribers.items():
-                    if wanted.relay:
-                        connection.send(Relay(node, payload))
-
-    def _announce(self, picture: core.Announce) -> None:
-        definition = self.definition
-        if definition is None:
-            return
-        own = definition.node(self.identity.node)
-        assert own is not None
-        local = dict(own.addresses)
-        self.membership = Membership(
-            picture.generation,
-            own.number,
-            tuple(sorted(picture.alive)),
-            definition.nodes,
-            tuple(
-                PathState(
-                    node.number, network, local.get(network, ""), address, (node.number, network) in picture.paths
-                )
-                for node in definition.nodes
-                if node.number != own.number
-                for network, address in (*node.addresses, (DISK_PATH, ""))
-            ),
-            picture.repository_up,
-            definition.name,
-            definition.uuid,
-            dict(picture.boots),
-        )
+        self.membership = picture.membership_of(self.definition, self.identity.node, found)
+        self._welcome()
         for connection in self.subscribers:
             connection.send(self.membership)
 
-    def _publish(self, kind: str, node: int, subject: str) -> None:
-        definition = self.definition
-        if definition is None:
+    def _publish(self, kind: str, node: int, subject: str, details: tuple[str, ...] = ()) -> None:
+        membership = self.membership
+        if self.definition is None or self.disk is None or membership is None:
             return
-        if kind.startswith("ADAPTER"):
+        own = node == membership.own
+        if kind.startswith(("ADAPTER", "CONNECT")):
             subject = next((i.name for i in self.identity.interfaces if i.network == subject), subject)
-            if kind == "ADAPTER_DOWN":
+            if kind == "ADAPTER_DOWN" and own:
                 log_entry(self.root, "GOENT_LINK_DOWN", subject.replace("en", "ent", 1))
-        elif kind.startswith("REP") and self.disk is not None:
+        elif kind.startswith("REP"):
             subject = self.disk.name
-            if kind == "REP_DOWN":
+            if kind == "REP_DOWN" and own:
                 log_entry(self.root, "CL_REPOS_DISK_DOWN", "CAA (for RSCT)", (("DISK NAME", subject),))
-        self.log.write(f"{kind} node {node} {subject}".rstrip())
-        event = Event(self.events, kind, node, subject, time.time_ns())
+                self.spawn(self._replace_by_itself())
+        uuid = next((member.uuid for member in membership.nodes if member.number == node), "")
+        event = Event(self.events, kind, node, subject, time.time_ns(), details, uuid)
+        seconds, nanoseconds = divmod(event.time_ns, 1_000_000_000)
+        self.log.write(f"{kind} node {node} {subject}".rstrip() + f" {seconds}.{nanoseconds:09}")
         self.events += 1
-        if self.membership is not None:
-            aha.append(self.root, event, self.membership)
+        self.counts["events_sent" if own else "events_received"] += 1
+        self.counts["node_downs"] += kind == "NODE_DOWN"
+        self.producers.deliver(event, membership)
         for connection, wanted in self.subscribers.items():
             if wanted.events:
                 connection.send(event)
@@ -398,6 +390,10 @@ class ClusterAwareAix(Daemon):
                         connection.send(Outcome(await self._asked_to_leave(forget)))
                     case Reread():
                         connection.send(Outcome(self._reread()))
+                    case Replace(disk):
+                        connection.send(Outcome(self._replace(disk)))
+                    case Move(disk):
+                        connection.send(Outcome(self._move(disk)))
                 await connection.drain()
         except Closed:
             pass
@@ -410,19 +406,15 @@ class ClusterAwareAix(Daemon):
             return f"there is no disk {wanted}" if wanted else "this node is not a member of a cluster"
         error = await self._join(disk)
         if not error:
-            try:
-                os.unlink(self.root.path(STOPPED_FILE))
-            except FileNotFoundError:
-                pass
+            self.device.set_stopped(False)
         return error
 
     async def _asked_to_leave(self, forget: bool) -> str:
         await self._leave()
         if forget:
-            self._forget()
+            self.device.forget()
         else:
-            os.makedirs(os.path.dirname(self.root.path(STOPPED_FILE)), exist_ok=True)
-            replace_file(self.root.path(STOPPED_FILE), b"")
+            self.device.set_stopped(True)
         return ""
 
     def _reread(self) -> str:
@@ -435,22 +427,22 @@ class ClusterAwareAix(Daemon):
         own = definition.node(self.identity.node) if definition else None
         if definition is None or own is None:
             return "this node is not in the definition"
-        self.definition = definition
-        self.pump.feed(core.Configure(self._settings(definition, own.number)))
+        self._use(definition, own)
         return ""
 
-    def _relay(self, node: int, payload: bytes) -> None:
-        if self.disk is None or self.membership is None:
-            return
-        self.posted += 1
-        try:
-            self.disk.post(self.membership.own, node, self.posted, payload)
-        except OSError:
-            pass
+    def _use(self, definition: Definition, own: Node) -> None:
+        before, self.definition = self.definition, definition
+        self.copy.definition = definition
+        self._set_ttl()
+        self.pump.feed(core.Configure(self._settings(definition, own.number)))
+        old = set(before.shared_disks) if before is not None else set()
+        for name in sorted(old ^ set(definition.shared_disks)):
+            details = (f"DISK_UID={uuid_of(self.identity.lab_id, name)}",)
+            self._publish("DISK_DELETE" if name in old else "DISK_ADD", own.number, name, details)
 
     def _status(self) -> Status:
         links = self.machine.links
-        dropped = sum(endpoint.dropped.total() for endpoint in self.endpoints.values())
+        drops = sum((endpoint.dropped for endpoint in self.endpoints.values()), Counter[str]())
         return Status(
             self.membership,
             self.disk.name if self.disk else "",
@@ -463,7 +455,11 @@ class ClusterAwareAix(Daemon):
             tuple((name, tunables.value_of(self.definition.tunables, name)) for name in sorted(tunables.TUNABLES))
             if self.definition
             else (),
-            Statistics(self.sent, self.received, self.disk_writes, self.disk_reads, dropped),
+            picture.statistics_of(self.counts, drops),
+            tuple(
+                DiskState(name, uuid_of(self.identity.lab_id, name), "CLUSDISK", not self.faults.disk_failed(name))
+                for name in (self.definition.shared_disks if self.definition is not None else ())
+            ),
         )
 
 

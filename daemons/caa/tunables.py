@@ -25,6 +25,26 @@ class Tunable(NamedTuple):
         return None
 
 
+PURPOSES = {
+    "communication_mode": "How heartbeats travel between nodes: u unicast, m multicast (here both go to each node).",
+    "config_timeout": "Time allowed for a coordinated change of the configuration.",
+    "deadman_mode": "What a node does that can no longer tell the others that it lives: a halts it, e makes an event.",
+    "hb_src_disk": "Heartbeats over the repository disk; 0 switches them off.",
+    "hb_src_lan": "Heartbeats over the networks; 0 switches them off.",
+    "hb_src_san": "Heartbeats over the SAN, of which there is none here.",
+    "link_timeout": "Added to node_timeout for nodes of another site.",
+    "local_merge_policy": "Which part of a cluster stays when parts meet: n none, m majority, h heuristic.",
+    "network_fdt": "Time without a packet after which a path over a network is down.",
+    "no_if_traffic_monitor": "1 ignores the traffic of interfaces; here an interface is in the state of its link.",
+    "node_down_delay": "Further time before a silent node is called down.",
+    "node_timeout": "Time without a heartbeat after which a node is suspected.",
+    "packet_ttl": "Time to live of heartbeats, in hops.",
+    "pvm_watchdog_timer": "What the hypervisor does with a partition that hangs; there is none here.",
+    "remote_hb_factor": "Multiplies the time between heartbeats to another site.",
+    "repos_mode": "What a node does that loses the repository disk: a halts it, e makes an event.",
+    "site_merge_policy": "Which site stays when sites meet: p priority, m manual, h heuristic.",
+}
+
 TUNABLES = {
     t.name: t
     for t in (
@@ -41,6 +61,7 @@ TUNABLES = {
         Tunable("node_down_delay", "10000", 5000, 600000, "milliseconds"),
         Tunable("node_timeout", "30000", 10000, 600000, "milliseconds"),
         Tunable("packet_ttl", "32", 1, 64),
+        Tunable("pvm_watchdog_timer", "disable", choices=("disable", "dump_restart", "hard_reset", "hard_power_off")),
         Tunable("remote_hb_factor", "1", 1, 100),
         Tunable("repos_mode", "e", choices=("a", "e")),
         Tunable("site_merge_policy", "p", choices=("p", "m", "h")),

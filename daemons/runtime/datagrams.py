@@ -74,11 +74,17 @@ class DatagramEndpoint:
             self.dropped["cut"] += 1
             return False
         try:
-            self._socket.sendto(self._seal.seal(payload), socket.MSG_DONTWAIT, (address, self.port))
+            destination = address, self.port
+            self._socket.sendto(self._seal.seal(payload, destination), socket.MSG_DONTWAIT, destination)
         except OSError as error:
             self.dropped[error.strerror or "error"] += 1
             return False
         return True
+
+    def set_ttl(self, hops: int) -> None:
+        """The time to live of what is sent, in hops (ip(7), IP_TTL)."""
+        if self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
 
     def close(self) -> None:
         """Stop and release the address."""
@@ -101,7 +107,7 @@ class DatagramEndpoint:
                     queue.get_nowait()
                     self.dropped["backlog"] += 1
                 try:
-                    sender, payload = self._seal.open(packet)
+                    sender, payload = self._seal.open(packet, (self.address, self.port))
                 except RemoteFault as fault:
                     self.dropped[str(fault)] += 1
                     continue

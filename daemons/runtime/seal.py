@@ -2,8 +2,9 @@
 
 Source addresses prove nothing on a host where anybody may bind any 127.x address: every packet carries a keyed digest
 (BLAKE2b, RFC 7693) and a counter that grows; the receiver keeps a sliding window per sender (the anti-replay window of
-RFC 4303, section 3.4.3). Counters begin at the host's boot-time clock, so a restarted sender is always ahead of itself
-and steps of the wall clock do nothing.
+RFC 4303, section 3.4.3). The digest covers the address and port that the packet is for, though it does not carry them:
+one that was made for another node, network or daemon is worth nothing here. Counters begin at the host's boot-time
+clock, so a restarted sender is always ahead of itself and steps of the wall clock do nothing.
 """
 
 from __future__ import annotations
@@ -48,29 +49,30 @@ class Seal:
         """Use another key from now on; the windows stay, because counters do not depend on the key."""
         self._key = key
 
-    def seal(self, payload: bytes) -> bytes:
-        """A packet for ``payload``."""
+    def seal(self, payload: bytes, destination: tuple[str, int] = ("", 0)) -> bytes:
+        """A packet for ``payload``. ``destination``: the address and port that it is for."""
         self._counter += 1
         header = MAGIC + bytes((self._sender,)) + self._counter.to_bytes(8, "big")
-        return header + self._digest(header, payload) + payload
+        return header + self._digest(header, destination, payload) + payload
 
-    def open(self, packet: bytes) -> tuple[int, bytes]:
-        """The sender's node number and the payload.
+    def open(self, packet: bytes, destination: tuple[str, int] = ("", 0)) -> tuple[int, bytes]:
+        """The sender's node number and the payload. ``destination``: where the packet came in.
 
         Raises:
-            RemoteFault: truncated, made without the key, or seen before.
+            RemoteFault: truncated, made without the key or for another destination, or seen before.
         """
         if len(packet) < OVERHEAD_BYTES or packet[: len(MAGIC)] != MAGIC:
             raise RemoteFault("not a sealed packet")
         header, digest, payload = packet[:HEADER_BYTES], packet[HEADER_BYTES:OVERHEAD_BYTES], packet[OVERHEAD_BYTES:]
-        if not hmac.compare_digest(digest, self._digest(header, payload)):
+        if not hmac.compare_digest(digest, self._digest(header, destination, payload)):
             raise RemoteFault("packet sealed with another key")
         sender = header[len(MAGIC)]
         self._accept(sender, int.from_bytes(header[len(MAGIC) + 1 :], "big"))
         return sender, payload
 
-    def _digest(self, header: bytes, payload: bytes) -> bytes:
+    def _digest(self, header: bytes, destination: tuple[str, int], payload: bytes) -> bytes:
         state = hashlib.blake2b(header, digest_size=DIGEST_BYTES, key=self._key[:64])
+        state.update(f"{destination[0]}:{destination[1]}\n".encode())
         state.update(payload)
         return state.digest()
 

@@ -147,6 +147,7 @@ def cli() -> None:
     srcctl --lab /tmp/mine up --speed 1"""
 )
 @click.option("--nodes", type=click.IntRange(1, 16), help="How many nodes, when the lab is made (2).")
+@click.option("--networks", type=click.IntRange(1, 4), help="How many networks (en0, en1, ...), at the making (1).")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="How much faster than the product (10).")
 @click.option("--bare", is_flag=True, help="Only power the nodes on; define and start no cluster.")
 @click.option(
@@ -158,12 +159,12 @@ def cli() -> None:
 )
 @lab_option
 @click.pass_context
-def up(ctx: click.Context, nodes: int | None, speed: float | None, bare: bool, mode: str) -> None:
+def up(ctx: click.Context, nodes: int | None, networks: int | None, speed: float | None, bare: bool, mode: str) -> None:
     """Make a lab if there is none, power on its nodes, and start the sample cluster."""
     directory = _lab_directory(ctx)
     with Progress("waiting for another srcctl") as progress, locked(directory, create=True):
         progress.step("making the lab" if not lifecycle.exists(directory) else "powering on")
-        lab, booted = lifecycle.up(directory, nodes=nodes, speed=speed, mode=mode)
+        lab, booted = lifecycle.up(directory, nodes=nodes, networks=networks, speed=speed, mode=mode)
         description = lab.description
         why = f" ({description.mode_reason})" if description.mode_reason else ""
         capped = f" (the most for {len(description.nodes)} nodes)" if speed and description.speed < speed else ""

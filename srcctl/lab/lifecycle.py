@@ -95,7 +95,9 @@ def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int
     return lab
 
 
-def up(directory: str, *, nodes: int | None, speed: float | None, mode: str) -> tuple[Lab, list[str]]:
+def up(
+    directory: str, *, nodes: int | None, speed: float | None, mode: str, networks: int | None = None
+) -> tuple[Lab, list[str]]:
     """Make the lab if there is none, and power on the nodes that are off. Call with the lab's lock held.
 
     Returns:
@@ -106,7 +108,13 @@ def up(directory: str, *, nodes: int | None, speed: float | None, mode: str) -> 
     """
     if not exists(directory):
         try:
-            lab = create(directory, nodes=nodes or DEFAULT_NODES, speed=speed or DEFAULT_SPEED, mode=mode)
+            lab = create(
+                directory,
+                nodes=nodes or DEFAULT_NODES,
+                speed=speed or DEFAULT_SPEED,
+                mode=mode,
+                networks=networks or 1,
+            )
         except LabError:
             destroy(directory)
             raise
@@ -115,6 +123,11 @@ def up(directory: str, *, nodes: int | None, speed: float | None, mode: str) -> 
         if nodes is not None and nodes != len(lab.description.nodes):
             raise LabError(
                 f"this lab has {len(lab.description.nodes)} nodes, and that cannot change; "
+                "'srcctl destroy' removes it, --lab DIR names another"
+            )
+        if networks is not None and networks != len(lab.description.networks):
+            raise LabError(
+                f"this lab has {len(lab.description.networks)} networks, and that cannot change; "
                 "'srcctl destroy' removes it, --lab DIR names another"
             )
         if mode not in ("auto", lab.description.mode):

@@ -53,6 +53,13 @@ class AddressRegistry:
             return []
         return [alias for name in names for alias in self.holders(name)]
 
+    def changed_at(self) -> int:
+        """When a record was last written, in nanoseconds, 0 if never; costs one stat(2)."""
+        try:
+            return os.stat(self._directory).st_mtime_ns
+        except OSError:
+            return 0
+
     def of_node(self, node: str) -> list[Alias]:
         """The aliases of a node."""
         return [alias for alias in self.all() if alias.node == node]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from daemons.caa import repository
-from daemons.caa.messages import Heartbeat, Membership, Node, PathState, Status
-from daemons.caa.render import configuration, disks, nodes
+from daemons.caa.messages import Heartbeat, Membership, Node, PathState, Statistics, Status
+from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
 from srcctl.node.root import Identity
 
@@ -74,8 +74,8 @@ def test_the_commit_record_decides(disk: RepositoryDisk) -> None:
 
 def test_heartbeats_and_letters(disk: RepositoryDisk) -> None:
     assert disk.read_heartbeats(frozenset({1, 2})) == ()
-    disk.write_heartbeat(Heartbeat(2, 7, 9, (1,)))
-    assert disk.read_heartbeats(frozenset({1, 2})) == (Heartbeat(2, 7, 9, (1,)),)
+    disk.write_heartbeat(Heartbeat(2, 7, 9, ((1, 5),)))
+    assert disk.read_heartbeats(frozenset({1, 2})) == (Heartbeat(2, 7, 9, ((1, 5),)),)
     for serial in range(1, 21):
         disk.post(1, 2, serial, b"letter %d" % serial)
     disk.post(1, 2, 21, bytes(repository.RELAY_MAX + 1))
@@ -84,14 +84,23 @@ def test_heartbeats_and_letters(disk: RepositoryDisk) -> None:
     assert disk.collect(2, 1) == []
 
 
-def picture(alive: tuple[int, ...], up: bool, repository_up: bool = True) -> Membership:
+def picture(
+    alive: tuple[int, ...],
+    up: bool,
+    repository_lost: tuple[int, ...] = (),
+    interfaces_down: tuple[tuple[int, str], ...] = (),
+) -> Membership:
     paths = (
-        PathState(2, "net_ether_01", "127.3.207.183", "127.3.207.197", up),
-        PathState(2, "dpcom", "", "", repository_up and up),
+        PathState(2, "net_ether_01", "127.3.207.183", "127.3.207.197", up and not interfaces_down),
+        PathState(2, "dpcom", "", "", up and not repository_lost),
     )
-    return Membership(3, 1, alive, NODES, paths, repository_up, "mycluster", DEFINITION.uuid)
+    return Membership(
+        3, 1, alive, NODES, paths, 1 not in repository_lost, "mycluster", DEFINITION.uuid, {}, interfaces_down,
+        repository_lost,
+    )  # fmt: skip
 
 
+COUNTED = Statistics(sent=40, received=39, disk_writes=20, disk_reads=20, dropped=3, bad=2, duplicate=1)
 IDENTITY = Identity("lab", "", "", "", "", "", "nodeA", 1, 1.0, "view", "", (), ())
 
 
@@ -102,11 +111,19 @@ IDENTITY = Identity("lab", "", "", "", "", "", "nodeA", 1, 1.0, "view", "", (), 
         ("m_node_down", nodes, picture((1,), up=False)),
         ("c", configuration, picture((1, 2), up=True)),
         ("d_healthy", disks, picture((1, 2), up=True)),
-        ("d_repository_lost", disks, picture((1, 2), up=True, repository_up=False)),
+        ("d_repository_lost", disks, picture((1, 2), up=True, repository_lost=(1, 2))),
+        ("d_repository_lost_by_the_other", disks, picture((1, 2), up=True, repository_lost=(2,))),
+        ("i_healthy", interfaces, picture((1, 2), up=True)),
+        ("i_interface_down", interfaces, picture((1, 2), up=True, interfaces_down=((2, "net_ether_01"),))),
+        ("i_repository_lost", interfaces, picture((1, 2), up=True, repository_lost=(1,))),
+        ("i_node_down", interfaces, picture((1,), up=False)),
+        ("m_interface_down", nodes, picture((1, 2), up=True, interfaces_down=((2, "net_ether_01"),))),
+        ("m_repository_lost", nodes, picture((1, 2), up=True, repository_lost=(1, 2))),
+        ("s", statistics, picture((1, 2), up=True)),
     ],
 )
 def test_views_of_lscluster(name: str, view, membership: Membership) -> None:  # type: ignore[no-untyped-def]
-    status = Status(membership, "hdisk7", "3e77c6b6-5624-d27a-01d9-9b291c5e8437", (), ((2, 7, 3),))
+    status = Status(membership, "hdisk7", "3e77c6b6-5624-d27a-01d9-9b291c5e8437", (), ((2, 7, 3),), (), COUNTED)
     witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
     assert witness.startswith(("# witness:", "# inferred"))
     assert view(status, membership, IDENTITY) == expected

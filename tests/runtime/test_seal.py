@@ -66,3 +66,11 @@ def test_a_restarted_sender_is_ahead_of_itself() -> None:
     receiver = Seal(KEY, 2, clock=lambda: 0)
     receiver.open(Seal(KEY, 1, clock=lambda: 1000).seal(b"first life"))
     assert receiver.open(Seal(KEY, 1, clock=lambda: 5000).seal(b"second life")) == (1, b"second life")
+
+
+def test_a_packet_for_another_node_network_or_daemon_is_refused() -> None:
+    sender, receiver = pair()
+    for elsewhere in (("127.0.0.3", 12348), ("127.0.0.2", 4098), ("", 0)):
+        with pytest.raises(RemoteFault, match="another key"):
+            receiver.open(sender.seal(b"heartbeat", elsewhere), ("127.0.0.2", 12348))
+    assert receiver.open(sender.seal(b"heartbeat", ("127.0.0.2", 12348)), ("127.0.0.2", 12348)) == (1, b"heartbeat")

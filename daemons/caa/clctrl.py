@@ -1,0 +1,237 @@
+"""``clctrl``: CAA is started and stopped on nodes, and its tunables are shown and set."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+import msgspec
+
+from daemons.caa import client, tunables
+from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
+from daemons.caa.formation import on_node, own_last, tell_all
+from daemons.caa.messages import Status
+from srcctl.commands.options import UsageError, usage
+from srcctl.node.root import NodeRoot
+
+USAGE = """\
+Usage: clctrl [-n clustername] {-start | -stop} {-m node[,...] | -a}
+       clctrl -tune -h [tunable]
+       clctrl -tune [-n name | -u uuid] (-a | {-L | -x} [tunable] | {-o tunable})
+       clctrl -tune [-n name | -u uuid] (-D | {-d tunable} | {-o tunable=value})"""
+RULE = "-" * 80
+
+
+def complain(command: str, text: str) -> int:
+    """Say on standard error what was wrong; the exit code of failure."""
+    sys.stderr.write(f"{command}: {text}\n")
+    return 1
+
+
+def clctrl(argv: list[str]) -> int:
+    """The command."""
+    words = argv[1:]
+    root = NodeRoot.current()
+    try:
+        if "-tune" in words:
+            words.remove("-tune")
+            return _tune(root, parse_tune(words))
+        if "-start" in words or "-stop" in words:
+            return _power(root, words)
+        raise UsageError("what to do")
+    except UsageError:
+        return usage(USAGE)
+    except (CaaError, RepositoryError) as error:
+        return complain("clctrl", str(error))
+    except OSError as error:
+        return complain("clctrl", f"the repository disk: {error.strerror}.")
+
+
+# Start and stop.
+
+
+def _power(root: NodeRoot, words: list[str]) -> int:
+    start, wanted, name = "-start" in words, None, ""
+    if start == ("-stop" in words):
+        raise UsageError("start or stop")
+    rest = iter(word for word in words if word not in ("-start", "-stop"))
+    everybody = False
+    for word in rest:
+        match word:
+            case "-a":
+                everybody = True
+            case "-m":
+                wanted = next(rest, "").split(",")
+            case "-n":
+                name = next(rest, "")
+            case _:
+                raise UsageError(word)
+    if everybody == (wanted is not None) or wanted == [""]:
+        raise UsageError("-m or -a")
+    repository, definition = client.own_repository(root)
+    if name not in ("", definition.name):
+        raise CaaError(f"{name} is not the name of this node's cluster.")
+    members = [node.name for node in definition.nodes]
+    chosen = members if wanted is None else wanted
+    unknown = [node for node in chosen if node not in members]
+    if unknown:
+        raise CaaError(f"{unknown[0]} is not a node of the cluster.")
+    status = 0
+    # This node last: what it asks of the others goes through a cluster that it still knows.
+    for node in own_last(root, chosen):
+        command = ["/usr/sbin/clusterconf", "-r", ""] if start else ["/usr/sbin/clusterconf", "-s"]
+        try:
+            on_node(root, node, command, lambda: client.join(root, "") if start else client.leave(root))
+            _order(repository, node, None)
+        except CaaError as error:
+            if node == root.identity.node:
+                status |= complain("clctrl", str(error))
+            else:
+                # It is off, or cannot be reached: it finds the order when it boots.
+                _order(repository, node, start)
+                complain("clctrl", f"{error}: the order waits until {node} boots.")
+    return status
+
+
+def _order(repository: RepositoryDisk, node: str, start: bool | None) -> None:
+    """Leave an order for a node's next boot in the definition, or take it back."""
+    definition = repository.read_definition()
+    if definition is None:
+        return
+    orders = tuple(order for order in definition.orders if order[0] != node)
+    if start is not None:
+        orders = (*orders, (node, start))
+    if orders != definition.orders:
+        repository.write_definition(msgspec.structs.replace(definition, orders=orders))
+
+
+# Tunables.
+
+
+@dataclass(slots=True)
+class Tune:
+    """A ``clctrl -tune`` command line."""
+
+    view: str = ""
+    """One of a, L, x, h, o (show), or "" for changes."""
+    names: list[str] = field(default_factory=list)
+    changes: dict[str, str | None] = field(default_factory=dict)
+    """New values; None for the default."""
+    all_defaults: bool = False
+    cluster: str = ""
+    uuid: str = ""
+
+
+def parse_tune(words: list[str]) -> Tune:
+    """The command line behind ``-tune``.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    tune, rest = Tune(), list(words)
+    while rest:
+        word = rest.pop(0)
+        match word:
+            case "-n" | "-u" if rest:
+                value = rest.pop(0)
+                if word == "-n":
+                    tune.cluster = value
+                else:
+                    tune.uuid = value
+            case "-a" | "-L" | "-x" | "-h" if not tune.view:
+                tune.view = word[1]
+                while word != "-a" and rest and not rest[0].startswith("-"):
+                    tune.names.append(rest.pop(0))
+            case "-D":
+                tune.all_defaults = True
+            case "-d" if rest:
+                tune.changes[rest.pop(0)] = None
+            case "-o" if rest:
+                name, mark, value = rest.pop(0).partition("=")
+                if mark:
+                    tune.changes[name] = value
+                else:
+                    tune.view = tune.view or "o"
+                    tune.names.append(name)
+            case _:
+                raise UsageError(word)
+    changing = bool(tune.changes) or tune.all_defaults
+    if changing == bool(tune.view) or (tune.cluster and tune.uuid) or (tune.all_defaults and tune.changes):
+        raise UsageError("one thing at a time")
+    return tune
+
+
+def _tune(root: NodeRoot, tune: Tune) -> int:
+    for name in (*tune.names, *tune.changes):
+        if name not in tunables.TUNABLES:
+            return complain("clctrl", f"{name} is not a tunable.")
+    if tune.view == "h":
+        _help(tune.names or sorted(tunables.TUNABLES))
+        return 0
+    status = client.status(root)
+    membership = status.membership
+    if membership is None:
+        raise CaaError(client.INACTIVE)
+    if tune.cluster not in ("", membership.cluster_name) or tune.uuid not in ("", membership.cluster_id):
+        raise CaaError(f"{tune.cluster or tune.uuid} is not this node's cluster.")
+    if tune.view:
+        _show(tune, status, f"{membership.cluster_name}({membership.cluster_id})")
+        return 0
+    changes = {name: t.default for name, t in tunables.TUNABLES.items()} if tune.all_defaults else {}
+    for name, value in tune.changes.items():
+        changes[name] = tunables.TUNABLES[name].default if value is None else value
+        fault = tunables.TUNABLES[name].fault(changes[name])
+        if fault:
+            return complain("clctrl", f"{value} is not valid for {name}: it {fault}.")
+    repository = client.repository(root)
+    definition = repository.read_definition()
+    if definition is None:
+        raise CaaError(client.INACTIVE)
+    merged = tuple(sorted({**dict(definition.tunables), **changes}.items()))
+    definition = msgspec.structs.replace(definition, tunables=merged)
+    repository.write_definition(definition)
+    told = _told(root, definition, membership.alive)
+    count = len(changes)
+    print(f"{count} tunable{'' if count == 1 else 's'} updated on cluster {membership.cluster_name}.")
+    return told
+
+
+def _told(root: NodeRoot, definition: Definition, alive: tuple[int, ...]) -> int:
+    """Tell the nodes that are up; the others read the definition when they boot."""
+    status = 0
+    for node in definition.nodes:
+        if node.number in alive:
+            try:
+                tell_all(root, msgspec.structs.replace(definition, nodes=(node,)))
+            except CaaError as error:
+                status |= complain("clctrl", str(error))
+    return status
+
+
+def _help(names: list[str]) -> None:
+    for name in names:
+        t = tunables.TUNABLES[name]
+        limits = ", ".join(t.choices) or f"{t.low}-{t.high} {t.unit}".rstrip()
+        print(f"Help for tunable {name}:\n     {tunables.PURPOSES[name]}\n     Values: {limits}. Default: {t.default}.")
+
+
+def _show(tune: Tune, status: Status, entity: str) -> None:
+    values = dict(status.tunables)
+    names = tune.names or sorted(values)
+    if tune.view in ("a", "o"):
+        for name in names:
+            print(f"     {entity}.{name} = {values[name]}")
+        return
+    if tune.view == "x":
+        print("name,default,minimum,maximum,unit,scope,entity_name(uuid),current")
+    else:
+        print(f"{'NAME':<30}{'DEF':<7}{'MIN':<7}{'MAX':<7}{'UNIT':<16}SCOPE")
+        print(f"     {'ENTITY_NAME(UUID)':<65}CUR\n{RULE}")
+    for name in names:
+        t = tunables.TUNABLES[name]
+        low, high = ("", "") if t.choices else (str(t.low), str(t.high))
+        if tune.view == "x":
+            print(f"{name},{t.default},{low},{high},{t.unit},{t.scope},{entity},{values[name]}")
+        else:
+            print(f"{name:<30}{t.default:<7}{low:<7}{high:<7}{t.unit:<16}{t.scope}".rstrip())
+            print(f"     {entity:<65}{values[name]}\n{RULE}")

@@ -1,0 +1,139 @@
+"""What goes into CAA's core, and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from daemons.caa.messages import Heartbeat
+from srcctl.machine import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A cluster as the core sees it. Times in microseconds, already scaled.
+
+    ``networks`` names the networks; every node is on every one of them.
+    """
+
+    own: int
+    incarnation: int
+    nodes: frozenset[int]
+    networks: tuple[str, ...]
+    heartbeat_us: int
+    node_timeout_us: int
+    node_down_delay_us: int
+    network_fdt_us: int
+    deadman: bool = True
+    repository_assert: bool = False
+    lan: bool = True
+    disk: bool = True
+    """Whether heartbeats go over the networks (hb_src_lan) and over the repository disk (hb_src_disk)."""
+    arbitrate: bool = False
+    """Whether a side of a split must win the tie breaker before it may call other nodes dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Input: the cluster's definition, at start and when it changed."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Input: a heartbeat came in on a path."""
+
+    path: str
+    heartbeat: Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSeen:
+    """Input: the answer to ``ReadDisk``. ``heartbeats`` are those of all readable sectors, None if the disk is lost."""
+
+    heartbeats: tuple[Heartbeat, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Input: the networks on which this node's own interface works."""
+
+    up: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Arbitrated:
+    """Input: the answer to ``Arbitrate`` for the same side."""
+
+    side: frozenset[int]
+    won: bool
+
+
+Input: TypeAlias = Configure | Received | DiskSeen | Links | Arbitrated | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Effect: send a heartbeat to a node on a network."""
+
+    network: str
+    node: int
+    heartbeat: Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class WriteDisk:
+    """Effect: write this node's sector of the repository disk."""
+
+    heartbeat: Heartbeat
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDisk:
+    """Effect: read all sectors; exactly one ``DiskSeen`` answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Effect: membership or paths changed. ``paths`` holds (node, path) of all that are up.
+
+    ``boots`` holds (node, incarnation) of the live nodes of whose life is known. What live nodes tell of themselves:
+    ``interfaces_down`` holds (node, network), ``repositories_down`` the nodes that have lost the repository, ``stale``
+    those that this node knows by others only, so that what it has may be old.
+    """
+
+    generation: int
+    alive: frozenset[int]
+    paths: frozenset[tuple[int, str]]
+    repository_up: bool
+    boots: frozenset[tuple[int, int]]
+    interfaces_down: frozenset[tuple[int, str]] = frozenset()
+    repositories_down: frozenset[int] = frozenset()
+    stale: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Effect: an /aha event."""
+
+    kind: str
+    node: int
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arbitrate:
+    """Effect: try to win the tie breaker for the nodes of this side; exactly one ``Arbitrated`` answers it."""
+
+    side: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class HaltNode:
+    """Effect: this node must end now."""
+
+    reason: str
+
+
+Effect: TypeAlias = Send | WriteDisk | ReadDisk | Announce | Publish | Arbitrate | HaltNode

@@ -1,0 +1,195 @@
+"""CAA and its repository disk: heartbeats and letters on it, and another disk in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import msgspec
+
+from daemons.caa import formation, replacement
+from daemons.caa.device import ClusterDevice
+from daemons.caa.messages import DISK_PATH, Answer, Heartbeat, Membership, Node, Relay, Request, Subscribe
+from daemons.caa.repository import Definition, RepositoryDisk, RepositoryError, find_disk
+from daemons.caa.tiebreaker import SplitPolicy
+from daemons.runtime.daemon import Daemon
+from daemons.runtime.local import LocalConnection
+from srcctl.errlog import log_entry
+from srcctl.network.faults import Faults
+
+Connection = LocalConnection[Answer, Request]
+
+
+class RepositoryKeeper(Daemon):
+    """The part of CAA's shell that deals with the repository disk."""
+
+    device: ClusterDevice
+    faults: Faults
+    definition: Definition | None
+    membership: Membership | None
+    disk: RepositoryDisk | None
+    copy: replacement.RepositoryCopy
+    subscribers: dict[Connection, Subscribe]
+    counts: Counter[str]
+    posted: int
+
+    policy: SplitPolicy
+    acting: bool
+
+    # The tie breaker.
+
+    def _arbitrate(self, side: frozenset[int]) -> bool:
+        """Whether this node's side of a split wins."""
+        breaker, definition = self.policy.breaker, self.definition
+        if breaker is None or definition is None:
+            return True
+        names = frozenset(node.name for node in definition.nodes if node.number in side)
+        try:
+            won = breaker.reserve(names)
+        except OSError as error:
+            self.log.write(f"tie breaker: {error.strerror}")
+            return False
+        self.log.write(f"split: {' '.join(sorted(names))} {'hold' if won else 'do not get'} the tie breaker")
+        return won
+
+    def _may_act(self) -> bool:
+        """Whether this node, which has just joined, may take part: no other side holds the tie breaker."""
+        breaker, definition, membership = self.policy.breaker, self.definition, self.membership
+        if breaker is None or definition is None or membership is None:
+            return True
+        names = {node.number: node.name for node in definition.nodes}
+        try:
+            if len(membership.alive) == len(names):
+                return breaker.admits()
+            return breaker.reserve(frozenset(names[number] for number in membership.alive))
+        except OSError:
+            return False
+
+    def _welcome(self) -> None:
+        """Nodes are back: the side that holds the tie breaker takes them in."""
+        breaker, definition, membership = self.policy.breaker, self.definition, self.membership
+        if breaker is None or definition is None or membership is None or not self.acting:
+            return
+        names = {node.number: node.name for node in definition.nodes}
+        try:
+            breaker.welcome(frozenset(names[n] for n in membership.alive if n in names), frozenset(names.values()))
+        except OSError as error:
+            self.log.write(f"tie breaker: {error.strerror}")
+
+    def _use(self, definition: Definition, own: Node) -> None:
+        """Take up a definition."""
+        raise NotImplementedError
+
+    def _own_disk(self) -> str:
+        """The repository disk of this node's cluster, "" if the node is no member."""
+        uuid = self.device.node_uuid
+        return replacement.newest_repository(self.root, uuid, self.device.disk) if uuid else ""
+
+    def _obey_order(self, disk_name: str) -> None:
+        """CAA was started or stopped on this node while it was off (clctrl)."""
+        disk = RepositoryDisk(self.identity.lab, disk_name)
+        try:
+            definition = disk.read_definition()
+            orders = dict(definition.orders) if definition is not None else {}
+            if definition is not None and self.identity.node in orders:
+                self.device.set_stopped(not orders.pop(self.identity.node))
+                disk.write_definition(msgspec.structs.replace(definition, orders=tuple(orders.items())))
+        except OSError as error:
+            self.log.write(f"{disk_name}: {error.strerror}")
+
+    def _read_disk(self) -> tuple[Heartbeat, ...] | None:
+        if self.disk is None or self.definition is None:
+            return None
+        own = self.identity.node
+        visible = frozenset(
+            n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_cut(own, n.name)
+        )
+        try:
+            self.counts["disk_reads"] += 1
+            self._collect(visible)
+            self.copy.refresh(self.disk)
+            return self.disk.read_heartbeats(visible)
+        except OSError:
+            return None
+
+    def _collect(self, visible: frozenset[int]) -> None:
+        """Letters of nodes that no network reaches."""
+        membership = self.membership
+        if membership is None or self.disk is None:
+            return
+        reached = {path.node for path in membership.paths if path.up and path.network != DISK_PATH}
+        for node in sorted(visible - reached):
+            for payload in self.disk.collect(node, membership.own):
+                self.counts["relayed_in"] += 1
+                for connection, wanted in self.subscribers.items():
+                    if wanted.relay:
+                        connection.send(Relay(node, payload))
+
+    def _replace(self, wanted: str) -> str:
+        name = find_disk(self.root, wanted)
+        if self.disk is None or name is None:
+            return "CAA is not active on this node" if self.disk is None else f"{wanted} is not a disk of this node"
+        reason = replacement.refusal(self.root, name)
+        if reason:
+            return reason
+        try:
+            self.copy.refresh(self.disk)
+        except OSError:
+            pass  # it is lost: what was read last is what there is
+        try:
+            self.copy.write(RepositoryDisk(self.identity.lab, name))
+        except RepositoryError as error:
+            return str(error)
+        except OSError as error:
+            return f"{name}: {error.strerror}"
+        return self._move(name)
+
+    def _move(self, wanted: str) -> str:
+        name = find_disk(self.root, wanted)
+        if self.disk is None or self.definition is None or name is None:
+            return "CAA is not active on this node" if self.disk is None else f"{wanted} is not a disk of this node"
+        disk = RepositoryDisk(self.identity.lab, name)
+        try:
+            definition = disk.read_definition()
+        except OSError as error:
+            return f"{name}: {error.strerror}"
+        own = definition.node(self.identity.node) if definition else None
+        if definition is None or own is None or definition.uuid != self.definition.uuid:
+            return f"{name} is not a repository of this cluster"
+        if definition.epoch <= self.definition.epoch:
+            return f"{name} is an older repository than {self.disk.name}" if name != self.disk.name else ""
+        self.device.remember(own.uuid, name)
+        old, self.disk = self.disk, disk
+        self.log.write(f"the repository moves from {old.name} to {name}")
+        old.close()
+        self._use(definition, own)
+        return ""
+
+    async def _replace_by_itself(self) -> None:
+        """The repository is lost: the lowest of the nodes that live takes the first backup disk that can be had."""
+        membership = self.membership
+        if membership is None or membership.own != min(membership.alive) or self.disk is None:
+            return
+        lost = self.disk.name
+        for name in await asyncio.to_thread(replacement.backups, self.root):
+            error = self._replace(name)
+            if error:
+                self.log.write(f"automatic repository update: {error}")
+                continue
+            for node in membership.nodes:
+                if node.number in membership.alive and node.number != membership.own:
+                    error = await asyncio.to_thread(formation.moved, self.root, node.name, name)
+                    self.log.write(f"automatic repository update of {node.name}: {error or 'done'}")
+            self.log.write(f"automatic repository update: {lost} is replaced by {name}")
+            log_entry(self.root, "CL_ARU_PASSED", "CAA (for RSCT)", (("DISK NAME", name),))
+            return
+
+    def _relay(self, node: int, payload: bytes) -> None:
+        if self.disk is None or self.membership is None:
+            return
+        self.posted += 1
+        try:
+            self.disk.post(self.membership.own, node, self.posted, payload)
+            self.counts["relayed_out"] += 1
+        except OSError:
+            pass

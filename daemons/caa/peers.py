@@ -1,0 +1,101 @@
+"""What is known of another node: its life, when it was heard on which path, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from daemons.caa.messages import DISK_PATH, Heartbeat
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another node. Times in microseconds.
+
+    A heartbeat counts once only, by its serial number, and as a sign of life only when it is fresh: one from a network
+    must answer a stamp of this node's own life (``proven``), or what was recorded in the peer's former days could be
+    played back to a node that has just been restarted; a sector of the disk must have changed since the first look at
+    it, or it may be what a dead node wrote last.
+    """
+
+    incarnation: int = 0
+    heard: dict[str, int] = field(default_factory=dict)
+    serials: dict[str, int] = field(default_factory=dict)
+    contacts: tuple[tuple[int, int], ...] = ()
+    contacts_at: int = 0
+    proven: bool = False
+    looked: bool = False
+    silent_since: int | None = None
+    last_stamp: int = 0
+    last_stamp_at: int = 0
+    answered_at: int | None = None
+    round_trip: int = 0
+    deviation: int = 0
+    down: int = 0
+    """The networks on which its interface is down, a bit for each in the order of the networks."""
+    repository: bool = True
+
+    def begin(self, incarnation: int) -> bool:
+        """Note a newer life of the node: nothing from the former one counts; True if there was one."""
+        first = self.incarnation == 0
+        self.incarnation = incarnation
+        self.heard.clear()
+        self.serials.clear()
+        self.contacts, self.contacts_at = (), 0
+        self.proven = self.looked = False
+        self.last_stamp = self.last_stamp_at = 0
+        return not first
+
+    def hear(self, now: int, path: str, heartbeat: Heartbeat, began: int) -> bool:
+        """Take a heartbeat of this life; True if it is a sign of life. ``began``: when this node's own life began."""
+        if heartbeat.serial <= self.serials.get(path, -1):
+            return False
+        if path == DISK_PATH:
+            self.serials[path] = heartbeat.serial
+            if not self.looked:
+                self.looked = True
+                return False
+        else:
+            if heartbeat.stamp > self.last_stamp:
+                self.last_stamp, self.last_stamp_at = heartbeat.stamp, now
+            self.proven = self.proven or began <= heartbeat.echo <= now
+            if not self.proven:
+                return False
+            self.serials[path] = heartbeat.serial
+            if heartbeat.echo:
+                sample = max(0, now - heartbeat.echo - heartbeat.held)
+                # The smoothing of RFC 6298.
+                self.deviation += (abs(sample - self.round_trip) - self.deviation) // 4
+                self.round_trip += (sample - self.round_trip) // 8
+        self.heard[path] = now
+        self.contacts, self.contacts_at = heartbeat.contacts, now
+        return True
+
+    def wants_answer(self, now: int, pause: int) -> bool:
+        """Whether to answer it at once: it is not proven, and was not answered within ``pause``."""
+        return not self.proven and (self.answered_at is None or now - self.answered_at >= pause)
+
+    def heard_within(self, now: int, time: int) -> bool:
+        """Whether it was heard on any path within that time."""
+        return any(now - at < time for at in self.heard.values())
+
+
+def reachable(own: int, direct: set[int], peers: Mapping[int, Peer], now: int, timeout: int) -> set[int]:
+    """The closure of direct contacts, this node's and those that live nodes tell of.
+
+    A contact with a former life of a node is none with the node.
+    """
+    found, waiting = {own}, sorted(direct)
+    while waiting:
+        node = waiting.pop()
+        if node in found or node not in peers:
+            continue
+        found.add(node)
+        peer = peers[node]
+        if now - peer.contacts_at < timeout:
+            waiting += [
+                other
+                for other, incarnation in peer.contacts
+                if other not in found and other in peers and peers[other].incarnation == incarnation
+            ]
+    return found

@@ -1,0 +1,115 @@
+"""CAA by hand on two nodes with two networks: made, watched, broken, its repository replaced, stopped, removed."""
+
+from __future__ import annotations
+
+import subprocess
+
+from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
+
+OPTIONS = ("--networks", "2")
+ADAPTERS = "/aha/cluster/networkAdapterState.monFactory/networkAdapterStateEvent.mon"
+WATCH = f"""
+exec 3<>{{}}{ADAPTERS}
+echo "CHANGED=YES;CLUSTER=YES;WAIT_TYPE=WAIT_IN_READ;INFO_LVL=2" >&3
+echo registered
+cat <&3
+"""
+
+
+def states(lab: LabUnderTest, node: str) -> list[str]:
+    """The states of nodes that lscluster -m shows on a node."""
+    shown = lab.run(node, "lscluster -m").stdout
+    return [line.split(":")[1].split()[0] for line in shown.splitlines() if "State of node:" in line]
+
+
+def both_up(lab: LabUnderTest, node: str = "node1") -> None:
+    eventually(lambda: states(lab, node) == ["UP", "UP"], f"{node} sees both nodes UP", 30)
+
+
+def interface_states(lab: LabUnderTest) -> list[str]:
+    shown = lab.output("node1", "lscluster -i").splitlines()
+    return [line.split()[3] for line in shown if "Interface state =" in line]
+
+
+def test_a_cluster_is_made(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    assert lab.run("node1", "lscluster -m").returncode == 1
+    lab.output("node1", "mkcluster -n caatest -m node1,node2 -r hdisk1 -d hdisk4")
+    both_up(lab)
+    both_up(lab, "node2")
+    points = lab.output("node1", "lscluster -m").count("tcpsock->02   UP")
+    assert points == 2, "a point of contact for each network"
+    assert "caavg_private" in lab.output("node2", "lspv hdisk1; lspv")
+    assert lab.output("node1", "lscluster -d").count("CLUSDISK") == 2
+
+
+def test_a_monitor_file_blocks_its_reader_until_the_other_nodes_link_is_down(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    root = "" if lab.status()["mode"] == "view" else str(lab.directory / "nodes/node1/root")
+    words = [*SRCCTL, "--lab", str(lab.directory), "exec", "node1", "--", "bash", "-c", WATCH.format(root)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        try:
+            assert watcher.stdout.readline() == "registered\n"
+            lab.srcctl("link", "node2", "net_ether_02", "down")
+            event, _ = watcher.communicate(timeout=30)
+        finally:
+            watcher.kill()
+    assert event.startswith("BEGIN_EVENT_INFO\n")
+    assert event.endswith("END_EVENT_INFO\n"), "cat ends with the event"
+    assert "EVENT_TYPE=ADAPTER_DOWN\nINTERFACE_NAME=en1\nNODE_NUMBER=2\n" in event
+    assert interface_states(lab) == ["UP", "UP", "UP", "UP", "DOWN", "UP"], "node1 shows what node2 says"
+    assert states(lab, "node1") == ["UP", "UP"], "en0 is left"
+    lab.srcctl("link", "node2", "net_ether_02", "up")
+    eventually(lambda: "DOWN" not in interface_states(lab), "en1 of node2 is up again")
+
+
+def test_the_repository_is_the_last_path(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    for network in ("net_ether_01", "net_ether_02"):
+        lab.srcctl("link", "node2", network, "down")
+    eventually(
+        lambda: "tcpsock->02   UP" not in lab.output("node1", "lscluster -m"), "no network path is left", 30
+    )  # fmt: skip
+    assert states(lab, "node1") == ["UP", "UP"]
+    assert "dpcom         UP" in lab.output("node1", "lscluster -m")
+    lab.srcctl("heal")
+
+
+def test_a_lost_repository_is_replaced(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.srcctl("disk", "hdisk1", "fail")
+    eventually(lambda: lab.output("node1", "lscluster -d").count("State : DOWN") == 2, "both have lost it")
+    lab.output("node1", "chrepos -r +hdisk3,-hdisk1")
+    eventually(lambda: "DOWN" not in lab.output("node1", "lscluster -d"), "the new one is up")
+    lab.srcctl("disk", "hdisk1", "repair")
+    lab.srcctl("halt", "node2")
+    lab.srcctl("boot", "node2")
+    both_up(lab, "node2")
+    assert "hdisk3:" in lab.output("node2", "lscluster -d"), "the older repository has not come back"
+    assert lab.run("node1", "rmcluster -r hdisk1").returncode == 1
+    lab.output("node1", "CAA_FORCE_ENABLED=1 rmcluster -r hdisk1")
+    both_up(lab)
+
+
+def test_caa_stays_stopped_over_a_reboot(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "clctrl -stop -m node2")
+    eventually(lambda: states(lab, "node1") == ["UP", "DOWN"], "node1 sees node2 DOWN", 30)
+    lab.srcctl("halt", "node2")
+    lab.srcctl("boot", "node2")
+    eventually(lambda: "active" in lab.run("node2", "lssrc -s clcomd").stdout, "node2 is there")
+    stopped = lab.run("node2", "lscluster -m")
+    assert (stopped.returncode, stopped.stdout, stopped.stderr) == (
+        1, "", "lscluster: Cluster services are not active.\n",
+    )  # fmt: skip
+    lab.output("node1", "clctrl -start -m node2")
+    both_up(lab)
+
+
+def test_a_cluster_is_removed(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "rmcluster -n caatest")
+    for node in lab.nodes():
+        assert lab.run(node, "lscluster -m").returncode == 1
+        assert "caavg_private" not in lab.output(node, "lspv")
