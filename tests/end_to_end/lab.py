@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -184,9 +185,12 @@ class LabUnderTest:
             OSError: it does not answer.
         """
         url = f"http://{self.description()['block']}.33:8080/"
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            value: dict[str, Any] = json.load(answer)
-            return value
+        try:
+            with urllib.request.urlopen(url, timeout=timeout) as answer:
+                value: dict[str, Any] = json.load(answer)
+                return value
+        except HTTPException as error:
+            raise OSError(f"the answer broke off: {error!r}") from error
 
     def answers(self) -> dict[str, Any] | None:
         """As ``ask``, None when it does not answer."""
