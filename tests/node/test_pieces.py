@@ -11,6 +11,7 @@ import pytest
 
 from srcctl.node import environment, launcher, programs, seed, syscalls, view
 from srcctl.node.bytecode import bring_up_to_date
+from srcctl.node.commands import power as commands_power
 from srcctl.node.commands.processes import filter_rows
 from srcctl.node.processes import descendants, mark_of
 from srcctl.node.root import LabNode, NodeRoot
@@ -177,3 +178,20 @@ def test_a_lab_in_a_folder_with_an_awkward_name(mode: str) -> None:
     finally:
         machine.halt()
         shutil.rmtree(directory)
+
+
+def test_a_halt_during_shutdown_r_boots_again(tmp_path: Path) -> None:
+    root = NodeRoot(str(tmp_path))
+    mark = tmp_path / "var/run/shutdown"
+    mark.parent.mkdir(parents=True)
+    assert not commands_power.shutdown_reboots(root)
+    mark.write_text(f"{os.getpid()} reboot\n")
+    assert commands_power.shutdown_reboots(root)
+    mark.write_text(f"{os.getpid()} halt\n")
+    assert not commands_power.shutdown_reboots(root)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    mark.write_text(f"{ended.pid} reboot\n")
+    assert not commands_power.shutdown_reboots(root), "the mark of an earlier shutdown counts for nothing"
+    mark.write_text("rubbish")
+    assert not commands_power.shutdown_reboots(root)

@@ -12,13 +12,15 @@ from typing import Final
 
 from srcctl.node import control
 from srcctl.node.processes import Membership, kill_all
-from srcctl.node.root import IdentityError, NodeRoot
+from srcctl.node.root import IdentityError, NodeRoot, replace_file
 
 LPAR_PATIENCE: Final = 0.5
 """Seconds until a lpar that does not answer is killed together with the node."""
 STOP_PATIENCE: Final = 20.0
 """Seconds that ``shutdown`` gives the subsystems to end."""
 END_MARKER: Final = "/var/adm/ras/.lastend"
+SHUTDOWN_MARK: Final = "/var/run/shutdown"
+"""Which process shuts the node down, and whether it is to boot again."""
 
 _HALT_USAGE: Final = "Usage: {name} [-l] [-n] [-p] [-q] [-y]"
 _SHUTDOWN_USAGE: Final = (
@@ -87,7 +89,24 @@ def _halt(argv: list[str], request: dict[str, str]) -> int:
     if parsed is None or parsed[1]:
         _complain(_HALT_USAGE.format(name=name))
         return 1
-    return _end_node(NodeRoot.current(), request, name)
+    root = NodeRoot.current()
+    if shutdown_reboots(root):
+        # A subsystem that does not survive the shutdown halts the node (clexit.rc): what was asked for stays asked for.
+        request = _request("reboot", "q", f"{request['reason']} during shutdown -r")
+    return _end_node(root, request, name)
+
+
+def shutdown_reboots(root: NodeRoot) -> bool:
+    """Whether a shutdown that is under way is to boot the node again."""
+    try:
+        with open(root.path(SHUTDOWN_MARK), encoding="ascii") as file:
+            pid, kind = file.read().split()
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return kind == "reboot"
+    except (OSError, ValueError):
+        return False
+    return kind == "reboot"
 
 
 def systemctl(argv: list[str]) -> int:
@@ -132,6 +151,10 @@ def shutdown(argv: list[str]) -> int:
         return 1
     if "m" in options:
         return _to_level("S", "shutdown")
+    try:
+        replace_file(root.path(SHUTDOWN_MARK), f"{os.getpid()} {'reboot' if again else 'halt'}\n".encode())
+    except OSError:
+        pass  # a full disk keeps no node from being shut down
     _stop_subsystems(root)
     _stop_error_logging(root)
     print("Rebooting . . ." if again else "....Halt completed....", flush=True)
