@@ -161,7 +161,8 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
     if group and (c is None or c.group(group) is None):
         raise does_not_exist(group)
     major = request.attribute("MAJOR_NUMBER")
-    run_here(["mkvg", *(["-V", major] if major else []), "-y", name, *disks])
+    # Not at boot: who varies it on is the cluster manager's to say.
+    run_here(["mkvg", "-n", *(["-V", major] if major else []), "-y", name, *disks])
     run_here(["varyoffvg", name])
     on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
     _settings(root, request, name, c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGr
 from srcctl.storage.disk import Disk
 from srcctl.storage.reservations import ReservationRegistry
 from srcctl.storage.volume_groups import VolumeGroups
-from tests.storage.machine import Node, Run
+from tests.storage.machine import ETC, Node, Run
 
 
 def test_a_volume_group_belongs_to_one_live_node(nodes: tuple[Node, Node], run: Run) -> None:
@@ -211,3 +212,35 @@ def test_faults_are_seen_by_everybody_at_once(tmp_path: Path) -> None:
     assert reader.current == FaultSet(disks=frozenset({"hdisk1"}))
     (tmp_path / "faults.json").write_text("rubbish")
     assert Faults(str(tmp_path)).current == FaultSet()
+
+
+def test_volume_groups_with_auto_on_are_varied_on_at_boot(nodes: tuple[Node, Node], run: Run, tmp_path: Path) -> None:
+    """/etc/rc, with commands that write down how they are called."""
+    node, calls = nodes[0], tmp_path / "calls"
+    for name in ("varyonvg", "mount"):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {name} $* >>{calls}\n")
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HAES_ROOT": node.root.directory}
+    run(node, "mkvg", "-n", "-y", "clustervg", "hdisk3")
+    done = subprocess.run(["sh", str(ETC / "rc")], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "Multi-user initialization completed\n"
+    assert not calls.exists(), "neither rootvg nor a volume group that was made with -n"
+    run(node, "mkvg", "-y", "datavg", "hdisk2")
+    subprocess.run(["sh", str(ETC / "rc")], env=environment, capture_output=True, check=True)
+    assert calls.read_text() == "varyonvg datavg\nmount all\n"
+
+
+def test_mount_all_mounts_what_is_to_be_mounted(nodes: tuple[Node, Node], run: Run) -> None:
+    node = nodes[0]
+    run(node, "mkvg", "-y", "datavg", "hdisk2")
+    run(node, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/always", "-a", "size=16M", "-A", "yes")
+    run(node, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sometimes", "-a", "size=16M", "-A", "no")
+    assert run(node, "mount", "all") == (0, "", "")
+    assert list(filesystems.mounted(node.root)) == ["/always"]
+    assert run(node, "mount", "all") == (0, "", ""), "once more is no error"
+    run(node, "chfs", "-A", "yes", "/sometimes")
+    assert run(node, "mount", "-a")[0] == 0
+    assert sorted(filesystems.mounted(node.root)) == ["/always", "/sometimes"]
+    assert run(node, "umount", "all")[0] == 0
+    assert not filesystems.mounted(node.root)
