@@ -15,6 +15,7 @@ from daemons.cluster import configuration as model
 from daemons.cluster.configuration import Configuration, ConfigurationFault
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
+from srcctl.odm.directories import replace_directory
 
 EVENTS: Final = "/usr/es/sbin/cluster/events"
 
@@ -87,27 +88,21 @@ class ObjectClasses:
         return self._stamp != self._stamp_of(model.DCD)
 
     def activate(self, source: str) -> None:
-        """Copy a directory's object classes to the active directory.
+        """Copy a directory's object classes to the active directory, which changes in one step.
 
         Raises:
             OSError: the active directory cannot be written.
         """
         active = self._root.path(model.ACD)
-        fresh, old = f"{active}.new", f"{active}.old"
-        for directory in (fresh, old):
-            shutil.rmtree(directory, ignore_errors=True)
+        fresh = f"{active}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
         os.makedirs(fresh)
         for name in model.CLASSES:
             try:
                 shutil.copy2(f"{self._root.path(source)}/{name}", f"{fresh}/{name}")
             except FileNotFoundError:
                 continue
-        try:
-            os.rename(active, old)
-        except FileNotFoundError:
-            pass
-        os.rename(fresh, active)
-        shutil.rmtree(old, ignore_errors=True)
+        replace_directory(fresh, active)
         self.note()
 
     def _stamp_of(self, directory: str) -> object:
