@@ -185,6 +185,8 @@ def _valued_flag(request: Request, letter: str, value: str) -> None:
     match letter:
         case "a":
             request.only += [name.strip().upper() for name in value.split(",") if name.strip()]
+        case "d" if not value:
+            raise ClmgrError('the "-d" flag needs an argument.', INCORRECT_INPUT)
         case "d":
             request.delimiter = value
         case "T":

@@ -78,6 +78,7 @@ def test_flags_and_attributes() -> None:
         ("query", "user"),
         ("-y", "q", "cl"),
         ("-a",),
+        ("-d", "", "q", "no"),
         ("-l", "loud", "q", "cl"),
         ("add", "rg", "x", "NODES=a", "nodes=b"),
     ],
