@@ -225,9 +225,17 @@ def test_a_failed_reconfiguration_leaves_the_locks() -> None:
 
 
 def test_services_elsewhere_only_stop_a_synchronization() -> None:
-    seen, _ = play({}, active=frozenset({"node2"}))
+    seen, session = play({}, active=frozenset({"node2"}))
     assert isinstance(seen[0], s.Fail)
+    assert not session.committed
     assert "active on other nodes" in seen[0].text
+
+
+def test_a_node_is_removed_only_when_its_services_are_down() -> None:
+    seen, session = play({}, active=frozenset({"node1", "node9"}), removed=("node9",))
+    assert isinstance(seen[0], s.Fail)
+    assert "(node9)" in seen[0].text
+    assert not session.committed
 
 
 def test_what_a_node_does_by_itself() -> None:

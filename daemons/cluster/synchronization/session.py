@@ -152,6 +152,8 @@ ELSEWHERE = (
     "Synchronize from a node where they are active."
 )
 
+LEAVING = "cldare: Cluster services are active on a node that is to be removed ({nodes}). Stop them there first."
+
 
 @dataclass(slots=True)
 class Session:
@@ -207,10 +209,16 @@ class Session:
     def _begun(self, begin: Begin) -> list[Effect]:
         self._begin, self.generation = begin, begin.committed + 1
         if begin.active and begin.local not in begin.active:
-            self.phase = Phase.DONE
-            return [Fail(ELSEWHERE.format(nodes=" ".join(sorted(begin.active))))]
+            return self._refuse(ELSEWHERE.format(nodes=" ".join(sorted(begin.active))))
+        if leaving := begin.active & set(begin.removed):
+            return self._refuse(LEAVING.format(nodes=" ".join(sorted(leaving))))
         self.phase = Phase.LOCK
         return [Request("lock", begin.nodes, self.generation)]
+
+    def _refuse(self, why: str) -> list[Effect]:
+        """Nothing has begun: there is nothing to give back."""
+        self._failure, self.phase = why, Phase.DONE
+        return [Fail(why)]
 
     def _enter(self, phase: Phase) -> list[Effect]:
         self.phase = phase
