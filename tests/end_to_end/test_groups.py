@@ -19,7 +19,7 @@ SCRIPTS = {
 COMMANDS = (
     "clmgr add application_controller web STARTSCRIPT=/usr/local/web/start STOPSCRIPT=/usr/local/web/stop "
     "STARTUP_MODE=foreground",
-    f"clmgr add resource_group {CHILD} NODES=node1,node2 STARTUP=OFAN FALLOVER=FNPN FALLBACK=NFB APPLICATIONS=web",
+    f"clmgr add resource_group {CHILD} NODES=node1,node2 STARTUP=OHN FALLOVER=FNPN FALLBACK=NFB APPLICATIONS=web",
     "clmgr add application_monitor web_mon TYPE=Custom APPLICATIONS=web MODE=both MONITORMETHOD=/usr/local/web/check "
     "MONITORINTERVAL=5 STABILIZATION=10 RESTARTCOUNT=1 RESTARTINTERVAL=3600 FAILUREACTION=fallover "
     "NOTIFYMETHOD=/usr/local/web/tell",
