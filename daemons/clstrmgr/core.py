@@ -269,6 +269,10 @@ class ClusterManager(OperatorDesk):
             for provider, reason in zip(rejected.changing, rejected.reasons, strict=False):
                 self.members = tuple(node for node in self.members if node != provider.node)
                 self._member_left(provider.node, reason)
+        elif rejected.protocol == "join" and self.cluster is not None:
+            # A cluster manager that wants to join lives on a node that has booted since its last one failed.
+            for provider in rejected.changing:
+                self.cluster.node_gone(provider.node)
         elif rejected.protocol == "join" and rejected.self_provider in rejected.changing:
             self._join_sent = False
             self._fail_join("failed", "The cluster refused this node. See clstrmgr.debug on the active nodes.")

@@ -21,7 +21,6 @@ from daemons.clstrmgr.inputs import (
 from daemons.clstrmgr.jobs import NONE as NO_JOB
 from daemons.clstrmgr.jobs import JobList
 from daemons.clstrmgr.recovery_program import Program, Statement
-from daemons.clstrmgr.replicated import configuration_digest
 from daemons.clstrmgr.wire import GroupOutcome, Report, RunEvent, codec
 from daemons.cthags import messages as cthags
 from srcctl.machine import SECOND, LocalFault, RemoteFault
@@ -70,7 +69,7 @@ class EventEngine(Foundation):
         self.run = run
         if event.name in events.RECONFIGURATIONS:
             self._cancelled = ""
-            if cluster.staged is None or configuration_digest(cluster.staged) != event.digest:
+            if not cluster.prepare(event.digest):
                 run.report = Report(event.serial, phase.phase, self.node_id, unprepared=True)
         self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "start"))
         for entry in self._requests_of(event):
@@ -173,8 +172,8 @@ class EventEngine(Foundation):
         assert cluster is not None
         if cluster.digest_of_configuration == event.digest:
             return  # a run that was broken off has done it
-        assert cluster.staged is not None
-        cluster.reconfigure(cluster.staged)
+        assert cluster.pending is not None
+        cluster.reconfigure(cluster.pending)
         self.configuration = cluster.configuration
         self._monitor_definitions = {}
         self._log("dynamic reconfiguration: the new configuration is active")
@@ -225,7 +224,7 @@ class EventEngine(Foundation):
             plan.begin(cluster, event, self.members)
         follow = plan.finish(cluster, event, self.members)
         if event.name in events.RECONFIGURATIONS and not run.cancelled:
-            cluster.former = cluster.staged = None
+            cluster.reconfigured(event.digest)
             self._effects.append(ReconfigurationEnded())
         self._end_run()
         self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "complete"))

@@ -77,7 +77,7 @@ def objection(cluster: ClusterState, new: Configuration) -> str:
 
 def items(cluster: ClusterState) -> tuple[PlanItem, ...]:
     """What the event does to each group."""
-    old, new = cluster.configuration, cluster.staged
+    old, new = cluster.configuration, cluster.pending
     assert new is not None
     preview = cluster.preview(new)
     found: list[PlanItem] = []
@@ -121,7 +121,7 @@ def _started(preview: ClusterState, name: str) -> PlanItem | None:
 def job_configuration(cluster: ClusterState, stage: Stage) -> Configuration:
     """The configuration that the jobs of a stage are made from: changed groups have only what goes, or what comes."""
     former = cluster.former or cluster.configuration
-    new = cluster.staged or cluster.configuration
+    new = cluster.pending or cluster.configuration
     here, there = (former, new) if stage is Stage.RELEASE else (new, former)
     changed = {item.group for item in cluster.plan if item.change}
     groups = tuple(

@@ -144,6 +144,8 @@ class ClusterState:
         """How many protocols of the group have ended since it was founded."""
         self.staged: Configuration | None = None
         """What this node has for the next dynamic reconfiguration; not replicated, the event's digest names it."""
+        self.pending: Configuration | None = None
+        """What was staged when the dynamic reconfiguration that runs was voted on: it is what becomes active."""
         self.former: Configuration | None = None
         """What counted before the dynamic reconfiguration that runs."""
         self._use(configuration)
@@ -180,6 +182,20 @@ class ClusterState:
             group.name: frozenset(networks[label] for label in group.resource("SERVICE_LABEL") if label in networks)
             for group in configuration.groups
         }
+
+    def prepare(self, digest: int) -> bool:
+        """Pin the staged configuration for the event of that digest; False if this node does not have it."""
+        for found in (self.pending, self.staged):
+            if found is not None and configuration_digest(found) == digest:
+                self.pending = found
+                return True
+        return False
+
+    def reconfigured(self, digest: int) -> None:
+        """The event of that digest is over."""
+        self.former = self.pending = None
+        if self.staged is not None and configuration_digest(self.staged) == digest:
+            self.staged = None
 
     def reconfigure(self, configuration: Configuration) -> None:
         """Another configuration counts from now on (dynamic reconfiguration)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from daemons.cluster.configuration import Configuration
 from daemons.sim.configuration import sample, shipped_programs, varied
 from daemons.sim.invariants import Checker
 from daemons.sim.node import SimulatedNode
@@ -40,6 +41,14 @@ class Cluster:
         self.local_faults: list[str] = []
         self.checker = Checker(self)
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}
+
+    def commit(self, configuration: Configuration, by: int) -> None:
+        """A synchronization from one node: those that are on and reachable have it at once, others get it later."""
+        self.configuration = configuration
+        apart = {pair for pair in self.topology.separated() if by in pair}
+        for node in self.nodes.values():
+            if node.live and not any(node.number in pair and node.number != by for pair in apart):
+                node.install(configuration)
 
     def topology_changed(self) -> None:
         """Interfaces and paths went or came."""

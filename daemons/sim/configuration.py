@@ -51,6 +51,39 @@ def shipped_programs() -> dict[str, Program]:
     }
 
 
+def changed(configuration: Configuration, change: str) -> Configuration:
+    """The configuration with another group, a resource of the first group or a second network more; or without it."""
+    match change:
+        case "group":
+            last = configuration.groups[-1]
+            groups = (
+                configuration.groups[:-1]
+                if last.name == "rg_more"
+                else (*configuration.groups, _another(configuration))
+            )
+        case "resource":
+            first, *rest = configuration.groups
+            extra = ("DISK", "hdisk9")
+            had = extra in first.resources
+            resources = tuple(pair for pair in first.resources if pair != extra) + (() if had else (extra,))
+            groups = (msgspec.structs.replace(first, resources=resources), *rest)
+        case _:
+            one, *more = configuration.networks
+            networks = (one,) if more else (one, Network(name="net_ether_99", id=99))
+            return msgspec.structs.replace(configuration, networks=networks)
+    return msgspec.structs.replace(configuration, groups=groups)
+
+
+def _another(configuration: Configuration) -> ResourceGroup:
+    return msgspec.structs.replace(
+        configuration.groups[0],
+        name="rg_more",
+        nodes=tuple(reversed(configuration.groups[0].nodes)),
+        startup="OFAN",
+        resources=(("VOLUME_GROUP", "rg_more_vg"), ("FILESYSTEM", "/rg_more"), ("APPLICATIONS", "rg_more_app")),
+    )
+
+
 @cache
 def sample(nodes: int) -> Configuration:
     """A cluster of ``nodes`` nodes; each group prefers another node."""

@@ -59,7 +59,7 @@ class Fault:
         try:
             at = round(float(parts[1]) * SECOND)
             words = tuple((name, value) for name, _, value in (part.partition("=") for part in parts[3:]))
-            if parts[0] != "at" or parts[2] not in KINDS or not all(value for _, value in words):
+            if parts[0] != "at" or parts[2] not in (*KINDS, *REQUESTS) or not all(value for _, value in words):
                 raise FaultSyntax(line)
         except (IndexError, ValueError):
             raise FaultSyntax(f"no fault: {line!r}") from None
@@ -88,6 +88,18 @@ def draw(seed: int, numbers: Numbers, networks: tuple[str, ...], begin: int, unt
         # As a file says it, so that a seed and its scenario are the same run.
         faults.append(Fault.parse(str(Fault(now, kind, tuple(words.items())))))
         now += int(pace * (0.1 + 1.5 * chance.random()))
+    return faults
+
+
+def draw_reconfigurations(seed: int, numbers: Numbers, begin: int, until: int) -> list[Fault]:
+    """Dynamic reconfigurations, to be mixed with the faults of a seed, whose draws they leave as they are."""
+    chance = Random(f"{seed}/reconfigurations")
+    faults = []
+    now = begin + int(20 * SECOND * chance.random())
+    while now < until:
+        words = tuple(REQUESTS["reconfigure"](chance, numbers, ()).items())
+        faults.append(Fault.parse(str(Fault(now, "reconfigure", words))))
+        now += int(SECOND * (5 + 50 * chance.random()))
     return faults
 
 
@@ -220,3 +232,11 @@ KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]
     "operator": (2, _operator),
 }
 """How often each kind comes, and how its particulars are drawn."""
+
+
+def _reconfigured(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    return {"node": _node(chance, numbers), "change": chance.choice(("group", "resource", "network"))}
+
+
+REQUESTS: dict[str, Callable[[Random, Numbers, tuple[str, ...]], Words]] = {"reconfigure": _reconfigured}
+"""What only a scenario asks for: no seed draws it."""

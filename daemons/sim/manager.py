@@ -48,11 +48,21 @@ class ManagerProcess(Process):
 
     def start(self) -> None:
         """Read the configuration, find Group Services."""
-        self.feed(inputs.Configured(self.node.cluster.configuration, self.node.cluster.programs))
+        self._read_configuration()
         self._connect()
+
+    def _read_configuration(self) -> None:
+        self.feed(inputs.Configured(self.node.configuration, self.node.cluster.programs))
+
+    def reconfigure(self) -> None:
+        """Have the installed configuration become the active one."""
+        self.feed(inputs.Staged(self.node.configuration, {}))
+        self.ask(messages.Reconfigure(1))
 
     def ask(self, what: inputs.OperatorRequest) -> int:
         """An operator's request."""
+        if isinstance(what, messages.StartServices) and not self.core.in_group and self.core.joining is None:
+            self._read_configuration()
         self._request += 1
         self.feed(inputs.Asked(self._request, what))
         return self._request
@@ -127,7 +137,7 @@ class ManagerProcess(Process):
             ):
                 pass
             case inputs.ReadStaged():
-                self.feed(inputs.Staged(None, {}))
+                self.feed(inputs.Staged(self.node.configuration, {}))
             case inputs.Send(request):
                 self._send(request)
             case inputs.RunMonitor(run):

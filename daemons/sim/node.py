@@ -12,6 +12,7 @@ from daemons.sim.supervisor import Supervisor
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from daemons.cluster.configuration import Configuration
     from daemons.sim.cluster import Cluster
     from daemons.sim.process import Process
     from daemons.sim.states import StatesProcess
@@ -35,6 +36,8 @@ class SimulatedNode:
         self.world = cluster.world
         self.number = number
         self.name = f"node{number}"
+        self.configuration = cluster.configuration
+        """What the last synchronization brought: the default and the staging directory at once."""
         self.on = False
         self.boot_number = 0
         self.paused_until = 0
@@ -124,6 +127,12 @@ class SimulatedNode:
         if self._backlog:
             self.world.after(self.step_cost, self._work_off, boot)
         action(*arguments)
+
+    def install(self, configuration: Configuration) -> None:
+        """A synchronization, or later clconfd, brings the committed configuration."""
+        if configuration != self.configuration:
+            self.trace("installs the committed configuration")
+            self.configuration = configuration
 
     # Power.
 

@@ -62,6 +62,9 @@ class Operator:
     def _manage(self, node: SimulatedNode, process: ManagerProcess) -> None:
         core = process.core
         self._repair(node, process)
+        node.install(self.cluster.configuration)
+        if core.cluster is not None and core.state == "ST_STABLE" and core.configuration != self.cluster.configuration:
+            process.reconfigure()
         if core.state == "ST_RP_FAILED":
             process.ask(messages.RecoverFromScriptFailure())
         elif not core.services and core.joining is None and process.connected and core.state in SETTLED:

@@ -26,6 +26,8 @@ def unrecovered(cluster: Cluster) -> str:
             return f"{node.name} has no cluster manager"
         if manager.core.state != "ST_STABLE" or not manager.core.services:
             return f"the cluster manager of {node.name} is {manager.core.state}"
+        if manager.core.configuration != cluster.configuration:
+            return f"{node.name} does not have the committed configuration"
     return _unplaced(cluster)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from daemons.caa.messages import DISK_PATH
 from daemons.clstrmgr import messages
+from daemons.sim.configuration import changed
 from daemons.sim.faults import Fault
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
@@ -137,6 +138,11 @@ class Strikes:
                 node.wall_offset += fault.time("by")
             case "operator":
                 self._operate(fault, node)
+            case "reconfigure":
+                self.cluster.commit(changed(self.cluster.configuration, fault.word("change")), node.number)
+                process = node.process("clstrmgrES")
+                if isinstance(process, ManagerProcess) and node.live:
+                    process.reconfigure()
 
     # Networks and disks.
 

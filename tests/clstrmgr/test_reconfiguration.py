@@ -266,3 +266,32 @@ def test_resource_group_order_is_no_change() -> None:
     turned: tuple[ResourceGroup, ...] = tuple(reversed(made.groups))
     assert change(ring, msgspec.structs.replace(made, groups=turned)).error == ""
     assert ring.jobs == []
+
+
+def test_what_was_voted_on_becomes_active_whatever_is_staged_meanwhile() -> None:
+    """Found by the simulator: another synchronization came between the vote and the switch on one node only."""
+    ring = started()
+    first = with_resources(base(), ("FILESYSTEM", "/more"))
+    second = with_resources(base(), ("FILESYSTEM", "/other"))
+    stage(ring, first)
+
+    def before(protocol: object) -> None:
+        if getattr(protocol, "phase", 0) == 2:
+            ring.feed(2, Staged(second, {}))
+
+    ring.services.before_phase = before
+    assert ring.request(1, messages.Reconfigure(2)).error == ""
+    assert {machine.configuration for machine in ring.nodes.values()} == {first}
+    assert ring.request(1, messages.MoveGroup("rg1", 2)).error == ""
+
+
+def test_node_that_asks_to_join_has_booted_since_its_cluster_manager_failed() -> None:
+    """Found by the simulator: the join was refused (another configuration), and the failure waited for ever."""
+    ring = started()
+    ring.kill_manager(3)
+    ring.settle()
+    assert ring.nodes[1].state == "ST_UNSTABLE"
+    ring.boot(3)
+    ring.feed(3, Configured(with_resources(base(), ("FILESYSTEM", "/more")), programs()))
+    assert ring.request(3, messages.StartServices()).error == "failed"
+    assert {ring.nodes[1].state, ring.nodes[2].state} == {"ST_STABLE"}
