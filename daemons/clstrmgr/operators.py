@@ -79,10 +79,10 @@ class OperatorDesk(ScheduleDesk):
         if isinstance(what, messages.RecoverFromScriptFailure):
             return None if self.rp_failed else messages.Done("already", "No event script has failed on this node.")
         cluster = self.cluster
+        if isinstance(what, messages.Reconfigure) and cluster is not None:
+            return self._reconfiguration_refusal(cluster)
         if cluster is None or cluster.nodes.get(self.node_id) != "up":
             return messages.Done("not_active", NOT_ACTIVE)
-        if isinstance(what, messages.Reconfigure):
-            return self._reconfiguration_refusal(cluster)
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup):
             return self._group_refusal(cluster, what)
         if isinstance(what, messages.SuspendMonitoring | messages.ResumeMonitoring):

@@ -217,6 +217,7 @@ def test_refusals() -> None:
     ring.request(1, messages.StopServices("unmanage"))
     stage(ring, with_resources(base(), ("FILESYSTEM", "/more")))
     assert ring.request(2, messages.Reconfigure(2)).error == "denied"
+    assert "unmanaged" in ring.request(1, messages.Reconfigure(2)).message
 
 
 def test_what_fails_puts_the_group_into_error() -> None:

@@ -296,3 +296,15 @@ def test_process_monitor_at_startup_counts_processes(node: Node) -> None:
         process.kill()
         process.wait()
     assert not node.calls.exists(), "it runs already"
+
+
+def test_what_is_active_already_is_acquired(node: Node) -> None:
+    """Services start again on a node whose group was unmanaged: everything of it is still there."""
+    node.fake("varyonvg", "mount", status=1)
+    (node.bin / "mount").write_text(
+        f'#!/bin/bash\n(( $# )) && {{ echo "mount $*" >>{node.calls}; exit 1; }}\necho "  /dev/lv /rg1 jfs2 rw"\n'
+    )
+    (node.bin / "lsvg").write_text("#!/bin/bash\necho rg1vg\n")
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    assert "resource_error" not in [update.state for update in node.updates]
+    assert "varyonvg -O rg1vg" not in node.calls.read_text()

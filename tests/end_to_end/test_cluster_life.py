@@ -125,6 +125,19 @@ def test_offline_and_online(lab: LabUnderTest) -> None:
     assert lab.answers() is not None
 
 
+def test_unmanaged_group_is_managed_again_where_it_runs(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    owner = lab.owner()
+    counter = lab.ask()["counter"]
+    lab.output(owner, f"clmgr offline node {owner} MANAGE=unmanage", 60)
+    assert lab.output(owner, f"clmgr -a raw_state query node {owner}") == 'RAW_STATE="UNMANAGED"\n'
+    assert lab.ask() == {"node": owner, "counter": counter + 1}, "the application runs on"
+    lab.output(owner, f"clmgr online node {owner}", 60)
+    lab.wait_for_owner(owner)
+    assert lab.wait_for_answer(owner)["counter"] == counter + 2
+    assert "ERROR" not in lab.group_states().values()
+
+
 def test_services_by_c_spoc_and_at_system_restart(lab: LabUnderTest) -> None:
     lab.make_whole()
     said = lab.output("node1", 'cl_clstop -cspoc "-n node2" -yg', 60)
