@@ -78,6 +78,13 @@ class OperatorDesk(ScheduleDesk):
             return None
         if isinstance(what, messages.RecoverFromScriptFailure):
             return None if self.rp_failed else messages.Done("already", "No event script has failed on this node.")
+        if self.run is not None and self.error_seen:
+            # Nothing runs before the recovery: a request would wait for ever.
+            return messages.Done(
+                "failed",
+                f"An event script has failed in {self.run.event.name}.  The cluster is unstable and requires manual "
+                "intervention to continue processing.",
+            )
         cluster = self.cluster
         if isinstance(what, messages.Reconfigure) and cluster is not None:
             return self._reconfiguration_refusal(cluster)

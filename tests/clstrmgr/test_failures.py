@@ -144,6 +144,9 @@ def test_script_failure_stops_the_program_until_recovery() -> None:
         f"[{node}] event_error node2 TE_RG_MOVE rg_move_fence" for node in (1, 2, 3)
     ]
     assert not any("rg_move_acquire" in line for line in ring.trace)
+    # Nobody is left waiting: whatever is asked meanwhile is refused, on every node.
+    for node, what in ((1, messages.StopServices("offline")), (3, messages.MoveGroup("rg1", 3))):
+        assert ring.request(node, what).error == "failed"
     assert ring.request(2, messages.RecoverFromScriptFailure()).error == ""
     assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
     assert {machine.state for machine in ring.nodes.values()} == {"ST_STABLE"}
