@@ -1,0 +1,52 @@
+"""Changes of the configuration while cluster services are active: what changes happens at once, the rest runs on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.lab import LabUnderTest, eventually
+
+pytestmark = pytest.mark.end_to_end
+
+HACMP_OUT = "/var/hacmp/log/hacmp.out"
+
+
+def addresses(lab: LabUnderTest, node: str) -> str:
+    return lab.output(node, "ifconfig -a")
+
+
+def test_service_address_and_group_come_and_go(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    block = lab.description()["block"]
+    counter = lab.ask()["counter"]
+    lab.output(owner, "clmgr add service_ip app2_svc NETWORK=net_ether_01")
+    lab.output(owner, "clmgr modify resource_group app_rg SERVICE_LABEL=app_svc,app2_svc")
+    lab.output(owner, "clmgr sync cluster", 120)
+    assert f"{block}.34" in addresses(lab, owner)
+    assert lab.ask() == {"node": owner, "counter": counter + 1}, "the application was not touched"
+    trace = lab.file(owner, HACMP_OUT)
+    for event in ("reconfig_resource_release", "reconfig_resource_acquire", "reconfig_resource_complete"):
+        assert f"EVENT COMPLETED: {event} 0" in trace
+        eventually(
+            lambda event=event: f"EVENT COMPLETED: {event} 0" in lab.file(other, HACMP_OUT), f"{event} on {other}"
+        )  # type: ignore[misc]
+    assert "Last event run was DA_RES_CO" in lab.output(other, "lssrc -ls clstrmgrES")
+    active = "ODMDIR=/usr/es/sbin/cluster/etc/objrepos/active odmget -q name=SERVICE_LABEL HACMPresource"
+    assert "app2_svc" in lab.output(other, active)
+    # A new group comes online where its policy says; the address goes again.
+    lab.output(other, "clmgr modify resource_group app_rg SERVICE_LABEL=app_svc")
+    lab.output(other, f"clmgr add resource_group two_rg NODES={other},{owner} STARTUP=OHN SERVICE_LABEL=app2_svc")
+    lab.output(other, "clmgr sync cluster", 120)
+    assert lab.owner("two_rg") == other
+    assert f"{block}.34" in addresses(lab, other)
+    assert f"{block}.34" not in addresses(lab, owner)
+    assert lab.ask() == {"node": owner, "counter": counter + 2}
+    lab.output(other, "clmgr delete resource_group two_rg")
+    lab.output(other, "clmgr delete service_ip app2_svc")
+    lab.output(other, "clmgr sync cluster", 120)
+    assert "two_rg" not in lab.output(owner, "clRGinfo -s")
+    assert f"{block}.34" not in addresses(lab, other)
+    assert "stage" not in lab.output(owner, "ls $HAES_ROOT/usr/es/sbin/cluster/etc/objrepos").split()
+    assert lab.owner() == owner
