@@ -117,7 +117,7 @@ class ServiceAddresses:
         persistent = {label.interface for label in self.persistent(configuration, network) if label.interface}
         with_persistent = [boot for boot in usable if boot.interface in persistent]
         without = [boot for boot in usable if boot.interface not in persistent]
-        preference = configuration.setting(f"RESOURCE_DIST_PREF_{network}", ANTI_COLLOCATION).removesuffix("S")
+        preference = configuration.setting(f"NETWORK.{network}.RESOURCE_DIST_PREF", ANTI_COLLOCATION).removesuffix("S")
         if preference == WITH_PERSISTENT and with_persistent:
             usable = with_persistent
         elif preference == AWAY_FROM_PERSISTENT and without:

@@ -107,7 +107,7 @@ def test_both_interfaces_at_once() -> None:
     [("AC", ["en0", "en1"]), ("C", ["en0", "en0"]), ("CPL", ["en1", "en1"]), ("ACPLS", ["en0", "en0"])],
 )
 def test_distribution_preferences(preference: str, interfaces: list[str]) -> None:
-    made = doubled("svc1", "svc2", RESOURCE_DIST_PREF_net_ether_01=preference)
+    made = doubled("svc1", "svc2", **{"NETWORK.net_ether_01.RESOURCE_DIST_PREF": preference})
     persistent = Label(
         label="node1_per", function="persistent", address="127.0.0.99", network="net_ether_01", node="node1",
         interface="en1",
