@@ -91,3 +91,27 @@ def test_node_whose_ctrmc_stays_down_fails(lab: LabUnderTest) -> None:
     assert "ctrmc) was not restarted within 60 seconds: the node fails" in log
     assert "Traceback" not in log
     lab.rejoin("node2")
+
+
+def test_node_that_cannot_release_its_group_stays(lab: LabUnderTest) -> None:
+    """A stop whose release fails: the group is in ERROR on the node and nobody acquires it before it is released."""
+    lab.make_whole()
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    stop = "$HAES_ROOT/usr/local/counter_app/stop"
+    lab.output(owner, f"cp -p {stop} $HAES_ROOT/tmp/stop && printf '#!/bin/sh\nexit 1\n' >{stop}")
+    try:
+        said = lab.run(owner, f"clmgr offline node {owner} MANAGE=move", 60)
+        assert said.returncode == 1
+        assert f"app_rg could not be released on node {owner}" in said.stderr
+        assert lab.group_states() == {owner: "ERROR", other: "OFFLINE"}
+        assert lab.cluster_state(owner) == "ST_STABLE"
+        assert lab.run(other, f"clmgr online resource_group app_rg NODE={other}", 60).returncode != 0
+        assert lab.group_states() == {owner: "ERROR", other: "OFFLINE"}
+    finally:
+        lab.output(owner, f"cp -p $HAES_ROOT/tmp/stop {stop}")
+    lab.output(owner, f"clmgr offline node {owner} MANAGE=move", 60)
+    assert lab.cluster_state(owner) == "ST_INIT"
+    lab.output(other, f"clmgr online resource_group app_rg NODE={other}", 60)
+    assert lab.wait_for_answer(other)
+    lab.output(other, f"clmgr online node {owner}", 60)
