@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import msgspec
 
-from daemons.clstrmgr import events, messages, plan
+from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     Asked,
@@ -33,23 +33,19 @@ from daemons.clstrmgr.inputs import (
     Notified,
     ProcessesCounted,
     Publish,
-    ReadStaged,
     Reported,
     ResourceMonitoring,
     ResourceUpdated,
     ScriptEnded,
     Staged,
-    Subsystems,
 )
-from daemons.clstrmgr.operators import NOT_ACTIVE, OperatorDesk
-from daemons.clstrmgr.replicated import ClusterState, StateRecord, record_codec
+from daemons.clstrmgr.members import Members
 from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, PriorityValues, RunEvent, codec
-from daemons.cluster.placement import HELD
 from daemons.cthags import messages as cthags
 from srcctl.machine import RemoteFault, Tick
 
 
-class ClusterManager(OperatorDesk):
+class ClusterManager(Members):
     """clstrmgrES of one node, as a machine: inputs in, effects out."""
 
     def step(self, now: int, value: Input) -> list[Effect]:
@@ -204,36 +200,6 @@ class ClusterManager(OperatorDesk):
         else:
             self._vote(phase.group, phase.token, "approve")
 
-    def _join_phase(self, phase: cthags.NPhase) -> None:
-        if phase.self_provider not in phase.changing:
-            assert self.cluster is not None, "a provider without the cluster's state"
-            if phase.message:
-                self._vote(phase.group, phase.token, "approve")
-            else:
-                record = record_codec.encode(self.cluster.record())
-                self._vote(phase.group, phase.token, "continue", record)
-            return
-        if not set(phase.providers) - set(phase.changing):
-            self._vote(phase.group, phase.token, "approve")
-        elif not phase.message:
-            # Whoever lives has given the state by the second phase: all providers have failed meanwhile.
-            self._vote(phase.group, phase.token, "continue" if phase.phase == 1 else "reject")
-        else:
-            self._offered = self._decode_record(phase.message)
-            self._vote(phase.group, phase.token, "approve" if self._offered is not None else "reject")
-
-    def _decode_record(self, data: bytes) -> StateRecord | None:
-        assert self.configuration is not None
-        try:
-            record = record_codec.decode(data)
-        except RemoteFault as fault:
-            self._log(f"the cluster's state cannot be read: {fault}")
-            return None
-        if record.configuration != ClusterState(self.configuration).digest_of_configuration:
-            self._log("the active nodes have another configuration: synchronize the cluster, then start this node")
-            return None
-        return record
-
     def _approved(self, approved: cthags.Approved) -> None:
         if self.cluster is not None:
             self.cluster.version += 1
@@ -321,111 +287,6 @@ class ClusterManager(OperatorDesk):
             self._in_flight = ""
             if error.request != "vote":
                 self._retry_at = self._now + self.settings.retry
-
-    def _host_membership(self, boots: dict[int, int]) -> None:
-        before, self._boots = self._boots, {**self._boots, **boots}
-        reborn = {node for node, boot in boots.items() if before.get(node) and boot > before[node]}
-        self._alive = frozenset(boots)
-        nodes = self._alive - reborn
-        if self.cluster is not None:
-            # A member whose node leaves the view has failed, even if its failure is dealt with much later, when the
-            # node may have booted anew.
-            for node in (*self.members, *self._awaited()):
-                if node not in nodes:
-                    self._gone.setdefault(node, self._now)
-
-    def _awaited(self) -> list[int]:
-        """The nodes whose end the queue waits for."""
-        assert self.cluster is not None
-        return [event.node for event in self.cluster.queue if self._held_back(event)]
-
-    def _say_who_is_gone(self) -> None:
-        """The oldest member says it at once, another one that knows it a while later."""
-        if self.cluster is None:
-            return
-        for node in self._awaited():
-            time = self._gone.get(node)
-            if time is None:
-                continue
-            oldest = bool(self.members) and self.members[0] == self.node_id
-            if (oldest or self._now >= time + self.settings.gone_patience) and NodeGone(node) not in self.outbox:
-                self.outbox.append(NodeGone(node))
-
-    def _joined(self, approved: cthags.Approved) -> None:
-        assert self.configuration is not None
-        others = set(approved.providers) - set(approved.changing)
-        self.cluster = ClusterState(self.configuration, self.serial)
-        if others and self._offered is not None:
-            self.cluster.install(self._offered)
-            self.cluster.version += 1
-        self._offered = None
-        self.self_provider = approved.self_provider
-        self._join_sent = False
-        self._gone = {node: self._now for node in self._awaited() if self._alive and node not in self._alive}
-        self._request_number = max(self._request_number, self.cluster.requests.get(self.node_id, 0))
-        if any(event.name in events.RECONFIGURATIONS for event in self.cluster.queue):
-            self._effects.append(ReadStaged())
-        if not self.cluster.settled:
-            seconds = self.configuration.cluster.settling_time
-            self._settle_at = self._now + seconds * self.settings.settling_scale
-        assert self.joining is not None
-        what = self.joining.what
-        assert isinstance(what, messages.StartServices)
-        for address, network in self.addresses.down.items():
-            self._want(Event(events.FAIL_INTERFACE, self.node_id, network=network, address=address))
-        for (thing, name), detail in self._lost_here.items():
-            if thing == "repository":
-                self._want(Event(events.REP_DISK_NOTIFY, self.node_id, network=detail, address=name))
-        self.joining.number = self._want(Event(events.JOIN_NODE, self.node_id, mode=what.manage))
-        self.pending.append(self.joining)
-        self.joining = None
-
-    def _left(self, protocol: str) -> None:
-        if protocol != "leave":
-            self._die("this node was expelled from the cluster manager's group")
-            return
-        self.cluster = None
-        self.members = ()
-        self.self_provider = None
-        self._leaving = False
-        self._rmc_lost_at = None
-        self.outbox.clear()
-        self._settle_at = None
-        self._effects.append(Subsystems(start=False, clinfo=True))
-        for entry in self.pending:
-            if isinstance(entry.what, messages.StopServices):
-                self._answer(entry.request, messages.Done())
-            else:
-                self._answer(entry.request, messages.Done("lost", NOT_ACTIVE))
-        self.pending.clear()
-
-    def _member_left(self, node: int, reason: str) -> None:
-        cluster = self.cluster
-        assert cluster is not None
-        self._log(f"node {node} left the group ({reason}), members {list(self.members)}")
-        if cluster.nodes.get(node) == "unmanaged" or reason == "voluntary_leave":
-            # Stopped before it left, or stopped with unmanage: nothing of it is taken over.
-            cluster.nodes[node] = "down"
-            self._drop_events_of(node)
-            return
-        holding = any(group.state(node) in HELD for group in cluster.groups.values())
-        began = cluster.nodes.get(node) in ("up", "leaving")
-        self._drop_events_of(node)
-        if began or holding:
-            cluster.nodes[node] = "leaving"
-            self._enqueue(Event(events.FAIL_NODE, node, mode=events.CRASH, left=reason == "host_failure"))
-            if self._alive and node not in self._alive:
-                self._gone.setdefault(node, self._now)
-        else:
-            cluster.nodes[node] = "down"
-
-    def _drop_events_of(self, node: int) -> None:
-        cluster = self.cluster
-        assert cluster is not None
-        cluster.drop_events_of(node)
-        if cluster.plan_serial and cluster.find(cluster.plan_serial) is None:
-            for event in plan.abandon(cluster):
-                self._enqueue(event)
 
     def _propose(self) -> None:
         cluster = self.cluster
