@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
-from srcctl.node import power, seed
+from srcctl.node import power, processes, seed
 from srcctl.node.environment import node_environment, with_caller
 from srcctl.node.root import NodeRoot
 
@@ -65,7 +65,10 @@ def command(lab: str, node: str, argv: Sequence[str], caller: Mapping[str, str] 
     root_user = os.geteuid() == 0
     drop = ["setpriv", "--bounding-set=" + ",".join(f"-{name}" for name in DROPPED)] if _may_drop() else []
     if identity.mode != "view":
-        return [*drop, *clean, *_real_program(lab, node, argv)]
+        # Root's node in folder mode has a mount namespace that lacks the doors to the host's init.
+        own = root_user and processes.mount_namespace(pid) not in ("", processes.mount_namespace("self"))
+        inside = ["nsenter", f"--target={pid}", "--mount", "--"] if own else []
+        return [*inside, *drop, *clean, *_real_program(lab, node, argv)]
     user = [] if root_user else ["--user", "--preserve-credentials"]
     return ["nsenter", f"--target={pid}", *user, "--mount", "--uts", "--", *drop, *clean, *argv]
 

@@ -13,7 +13,7 @@ import uuid
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
-from srcctl.node import powerlock, syscalls, view
+from srcctl.node import doors, powerlock, syscalls, view
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IDENTITY_FILE, NodeRoot, replace_file
 
@@ -78,9 +78,13 @@ def _start(config: dict[str, Any], ready: int) -> None:
     if config["plan"] is not None:
         own_user = view.enter_namespaces()
         view.build(view.ViewPlan(**config["plan"]), own_user)
+        if not own_user:
+            doors.close()
     else:
         environment["HAES_ROOT"] = config["root"]
         own_user = os.geteuid() != 0
+        if not own_user:
+            doors.close_in_own_namespace()
     if not own_user:
         try:
             syscalls.spare_the_host()

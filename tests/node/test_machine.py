@@ -354,6 +354,39 @@ def test_no_command_of_a_node_reaches_the_host(machine: Machine, command: str) -
     assert b"srcctl.node.commands" in Path(own).read_bytes()
 
 
+def test_the_doors_to_the_host_s_init_are_closed(tmp_path: Path) -> None:
+    """A node as root does not see init's sockets, and the host still does."""
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user stops no host")
+    door = str(tmp_path / "private")
+    with socket.socket(socket.AF_UNIX) as init:
+        init.bind(door)
+        init.listen()
+        code = (
+            "import socket; from srcctl.node import doors\n"
+            f"if not doors.close_in_own_namespace([{door!r}, '/no/such/door']): raise SystemExit('no namespaces')\n"
+            f"try: socket.socket(socket.AF_UNIX).connect({door!r})\n"
+            "except ConnectionRefusedError: print('closed')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+        )
+        if "no namespaces" in done.stderr:
+            pytest.skip("this host lets nobody mount")
+        assert done.stdout == "closed\n"
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(door)
+
+
+def test_a_node_of_root_has_mounts_of_its_own(machine: Machine) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user stops no host")
+    lpar = processes.mount_namespace(power.status(machine.lab, machine.name)["lpar"])
+    if machine.mode == "folder" and lpar == processes.mount_namespace("self"):
+        pytest.skip("this host lets nobody mount")
+    assert machine.run("readlink", "/proc/self/ns/mnt").stdout.strip() == lpar
+
+
 def test_capabilities_to_stop_the_host_are_gone(machine: Machine) -> None:
     if os.geteuid() != 0:
         pytest.skip("the lab's owner has no such capabilities")
