@@ -7,30 +7,37 @@ A lab may lie deep in a home directory. Such a socket is bound and reached throu
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
 
 SUN_PATH_MAX = 107
 """Bytes of a socket path, without the closing null (unix(7))."""
 
 
-@contextmanager
-def short_path(path: str) -> Iterator[str]:
+class short_path:  # noqa: N801 - used like a function
     """A path of the same file that fits into ``sun_path`` while the context lasts.
 
     Raises:
         OSError: the directory of ``path`` cannot be opened.
     """
-    if len(os.fsencode(path)) <= SUN_PATH_MAX:
-        yield path
-        return
-    directory, name = os.path.split(path)
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{name}"
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._path)) <= SUN_PATH_MAX:
+            return self._path
+        directory, name = os.path.split(self._path)
+        self._descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return f"/proc/self/fd/{self._descriptor}/{name}"
+
+    def __exit__(self, *raised: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket:
@@ -39,6 +46,8 @@ def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket
     Raises:
         OSError: the directory cannot be written.
     """
+    import socket  # takes longer than most commands work
+
     sock = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     directory, name = os.path.split(path)
     # Bound beside and renamed: whoever looks for the socket finds the old one or the new one.
@@ -69,6 +78,8 @@ def connect(path: str, kind: socket.SocketKind, timeout: float | None = None) ->
     Raises:
         OSError: nobody listens there.
     """
+    import socket  # takes longer than most commands work
+
     sock = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         sock.settimeout(timeout)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import time
+from _socket import AF_UNIX, SO_RCVBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET
+from _socket import socket as Socket  # noqa: N812 - socket itself takes longer to import than most commands run
 
 from srcctl.node.root import NodeRoot
-from srcctl.node.sockets import bind, short_path
+from srcctl.node.sockets import short_path
 from srcctl.src.packets import (
     END,
     ERROR,
@@ -153,12 +154,18 @@ class Asker:
         self._number += 1
         address = f"SRC{os.getpid()}.{self._number & 0xFFFFFFFFFF:x}"
         path = self._root.path(f"{SRC_DIRECTORY}/{address}")
+        own = Socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+        previous = os.umask(0o177)
         try:
-            own = bind(path, socket.SOCK_DGRAM)
+            with short_path(path) as short:
+                own.bind(short)
         except OSError as error:
+            own.close()
             raise NotActive(str(error)) from None
+        finally:
+            os.umask(previous)
         try:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            own.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
             return self._exchange(own, address, request, time_limit() if limit is None else limit)
         finally:
             own.close()
@@ -167,7 +174,7 @@ class Asker:
             except OSError:
                 pass
 
-    def _exchange(self, own: socket.socket, address: str, request: Request, limit: float) -> list[Answer]:
+    def _exchange(self, own: Socket, address: str, request: Request, limit: float) -> list[Answer]:
         packet = encode_request(request._replace(retaddr=address))
         deadline = time.monotonic() + limit
         exchange = Exchange(request)
@@ -192,7 +199,7 @@ class Asker:
             return None
         return status.st_ino, status.st_ctime_ns
 
-    def _send(self, own: socket.socket, packet: bytes, deadline: float) -> tuple[int, int] | None:
+    def _send(self, own: Socket, packet: bytes, deadline: float) -> tuple[int, int] | None:
         """Send to srcmstr; one that is being restarted is waited for."""
         path = self._root.path(SRC_SOCKET)
         known = self._identity()

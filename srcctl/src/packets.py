@@ -22,9 +22,9 @@ is 0 in what srcmstr says itself; where it passes a request on it puts the numbe
 
 from __future__ import annotations
 
-import socket
 import struct
-from typing import NamedTuple
+
+from srcctl.commands.record import Record
 
 SRC_SOCKET = "/dev/SRC"
 SRC_DIRECTORY = "/dev/.SRC-unix"
@@ -99,7 +99,7 @@ class PacketError(Exception):
     """Bytes that are no SRC packet."""
 
 
-class Request(NamedTuple):
+class Request(Record):
     """A request (srcreq, scrreq). ``pid`` 0 means any instance; ``body`` holds the strings of startsrc."""
 
     action: int
@@ -115,7 +115,7 @@ class Request(NamedTuple):
     cont: int = NEWREQUEST
 
 
-class Reply(NamedTuple):
+class Reply(Record):
     """An answer to START, STOP, TRACE or REFRESH (srcrep)."""
 
     rtncode: int
@@ -128,7 +128,7 @@ class Reply(NamedTuple):
     tag: int = 0
 
 
-class StatusCode(NamedTuple):
+class StatusCode(Record):
     """One line of a status (statcode)."""
 
     status: int = 0
@@ -137,7 +137,7 @@ class StatusCode(NamedTuple):
     objtype: int = SUBSYSTEM
 
 
-class StatusReply(NamedTuple):
+class StatusReply(Record):
     """An answer to STATUS (statrep). ``text`` is a part of a long status; it has one statcode in front."""
 
     codes: tuple[StatusCode, ...] = ()
@@ -276,7 +276,9 @@ def _header(retaddr: str, tag: int, cont: int) -> bytes:
     family, name = UNIX, _name(retaddr, 62)
     address = internet_address(retaddr)
     if address is not None:
-        family, name = INTERNET, socket.inet_aton(address[0]) + address[1].to_bytes(2, "big")
+        from _socket import inet_aton  # socket itself takes longer to import than most commands work
+
+        family, name = INTERNET, inet_aton(address[0]) + address[1].to_bytes(2, "big")
     return _HEADER.pack(family, name, tag, VERSION, cont)
 
 
@@ -287,7 +289,9 @@ def _read_header(packet: bytes, least: int) -> tuple[str, int, int]:
     if family not in (UNIX, INTERNET) or version != VERSION or not 0 <= cont <= STATCONTINUED:
         raise PacketError("not an SRC packet")
     if family == INTERNET:
-        return f"{socket.inet_ntoa(name[:4])}:{int.from_bytes(name[4:6], 'big')}", tag, cont
+        from _socket import inet_ntoa
+
+        return f"{inet_ntoa(name[:4])}:{int.from_bytes(name[4:6], 'big')}", tag, cont
     address = _text(name)
     if "/" in address or ":" in address or address in (".", ".."):
         raise PacketError("the return address lies outside of its directory")

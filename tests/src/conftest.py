@@ -19,7 +19,7 @@ from tests.src.node import ETC, Run, SrcNode
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SrcNode]:
     with SrcNode(tmp_path) as node:
         monkeypatch.setenv("HAES_ROOT", node.root.directory)
-        monkeypatch.setenv("SRC_TIME_LIMIT", "0.3")
+        monkeypatch.setenv("SRC_TIME_LIMIT", "20")
         yield node
 
 
