@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from daemons.cthags.messages import Init, Provider
+from daemons.cthags.messages import Init, Provider, SubscriptionKind
 
 LIMIT_TICKS = 5
 """Into how many ticks the time limit of a probe is divided."""
@@ -24,10 +24,16 @@ class Client:
     init: Init
     providers: dict[str, Provider] = field(default_factory=dict)
     joining: dict[str, Provider] = field(default_factory=dict)
-    subscriptions: dict[str, None] = field(default_factory=dict)
+    subscriptions: dict[str, SubscriptionKind] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """The local names of its providers, by group."""
     probe: int = 0
     waiting_ticks: int | None = None
     deadline: int | None = None
+
+    def provider_name(self, group: str) -> str:
+        """What its provider of a group is called: its local name, else its id."""
+        return self.names.get(group) or str(self.identity(group))
 
     def identity(self, group: str) -> Provider | None:
         """Who the client is, or is about to be, in a group."""

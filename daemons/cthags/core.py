@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import ClassVar
 
+from daemons.cthags import wire
 from daemons.cthags.clients import Clients
 from daemons.cthags.detector import Settings
 from daemons.cthags.groups import GroupTable
@@ -17,6 +18,7 @@ from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
     ClientRequest,
+    Deactivated,
     Dissolved,
     Effect,
     Input,
@@ -94,7 +96,13 @@ class Core:
             replica=self,
         )
         self._notifier = Notifier(
-            node, self._table, self.clients, self._emit, self._to_leader, lambda: self._membership.hosts()
+            node,
+            self._table,
+            self.clients,
+            self._emit,
+            self._to_leader,
+            lambda: self._membership.hosts(),
+            lambda group, serial, provider: self._requests.deactivated(group, serial, provider, False),
         )
         instance = durable.get("instance", 0)
         self._requests = Requests(
@@ -114,11 +122,14 @@ class Core:
                 self._received(now, value)
             case AliveNodes():
                 self._membership.set_alive(now, value.alive, value.configured, value.boots)
+                self._notifier.tell_adapters(value.adapters)
                 self._notifier.tell_hosts()
             case ClientRequest(client, QueryStatus()):
                 self._out.append(Notify(client, self.status()))
             case ClientRequest(client, request):
                 self._requests.take(now, client, request)
+            case Deactivated(group, serial, provider, success):
+                self._requests.deactivated(group, serial, provider, success)
             case ClientGone(client):
                 self._requests.client_gone(client)
             case Tick():
@@ -185,6 +196,12 @@ class Core:
                     protocol=running.begin.kind if running else "",
                     phase=running.phase if running else 0,
                     not_voted=self._sequencer.not_voted(name),
+                    ballots=self._sequencer.ballots(name),
+                    default_vote=group.attributes.default_vote,
+                    subscribers=tuple(
+                        f"[{client.number}/{self.node}]" for client in self.clients if name in client.subscriptions
+                    ),
+                    source_group=group.attributes.source_group,
                 )
             )
         return DomainStatus(
@@ -197,6 +214,10 @@ class Core:
                 ClientStatus(client.init.pid, client.init.name, client.init.critical) for client in self.clients
             ),
             groups=tuple(entries),
+            incarnation=self._membership.incarnation,
+            leader_incarnation=view.members[0].incarnation if view else 0,
+            proposing=self._membership.blocked,
+            alive=tuple(sorted(self._membership.alive)),
         )
 
     # The replica, as membership needs it.
@@ -234,7 +255,7 @@ class Core:
         self._notifier.tell_hosts()
         self._sequencer.clear()
         if self._membership.leads:
-            self._sequencer.restart(self._now)
+            self._sequencer.restart(self._now, frozenset(view.nodes))
         self._requests.repeat()
 
     def dissolved(self) -> None:
@@ -315,6 +336,8 @@ class Core:
                 self._sequencer.ballot(self._now, message)
             case Failure():
                 self._sequencer.failure(self._now, message)
+            case wire.Deactivated():
+                self._sequencer.deactivated(self._now, message)
             case _:
                 raise RemoteFault(f"{type(message).__name__} to the leader")
 

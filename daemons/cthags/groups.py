@@ -13,11 +13,13 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from daemons.cthags.messages import DefaultVote, LeaveReason, Provider, Summary
+from daemons.cthags.messages import DefaultVote, GroupAttributes, LeaveReason, Provider, Summary
 from daemons.cthags.wire import Begin, End, Fail, GroupRecord, NextPhase, Operation, Running, Snapshot
 from srcctl.machine import LocalFault
 
-LEAVING_KINDS = ("leave", "failure_leave", "expel")
+LEAVING_KINDS = ("leave", "failure_leave", "expel", "cast_out")
+UNSTOPPABLE_KINDS = ("failure_leave", "cast_out")
+"""What these remove is removed, however the vote ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Changed:
     """Subscribers are to be told."""
 
     group: str
+    membership: bool
+    state: bool
 
 
 Delivery: TypeAlias = PhaseBegan | Ended | Announced | Changed
@@ -70,7 +74,7 @@ def voters(group: GroupRecord, running: Running) -> tuple[Provider, ...]:
     changing = running.begin.changing
     if running.begin.kind == "join":
         return group.providers + changing
-    if running.begin.kind in ("failure_leave", "expel"):
+    if running.begin.kind in ("failure_leave", "expel", "cast_out"):
         return tuple(provider for provider in group.providers if provider not in changing)
     return group.providers
 
@@ -118,6 +122,11 @@ class GroupTable:
                     group = _doom(group, provider, known[provider])
             self.groups[name] = msgspec.structs.replace(group, failed=tuple(known.items()))
 
+    def source_state(self, attributes: GroupAttributes) -> bytes:
+        """The state value of a group's source group."""
+        source = self.groups.get(attributes.source_group)
+        return source.state if source is not None else b""
+
     def apply(self, operation: Operation) -> list[Delivery]:
         """Apply the next operation of the log; what the local clients are to be told.
 
@@ -140,11 +149,13 @@ class GroupTable:
             raise LocalFault(f"operation {operation!r} for a protocol that does not run")
         state = operation.state if operation.state is not None else running.state
         if isinstance(operation, NextPhase):
-            following = Running(running.begin, operation.phase, operation.message, state, operation.defaults)
+            following = Running(
+                running.begin, operation.phase, operation.message, state, operation.defaults, operation.deactivated
+            )
             group = msgspec.structs.replace(group, running=following)
             self.groups[group.name] = group
             return [self._phase_began(group, following)]
-        ended = Running(running.begin, running.phase, operation.message, state, running.defaults)
+        ended = Running(running.begin, running.phase, operation.message, state, running.defaults, operation.deactivated)
         return self._end(group, ended, operation)
 
     def _begin(self, begin: Begin) -> list[Delivery]:
@@ -152,7 +163,7 @@ class GroupTable:
         if group is None:
             if begin.kind != "join" or begin.attributes is None:
                 raise LocalFault(f"{begin!r} for a group that does not exist")
-            group = GroupRecord(begin.group, begin.attributes)
+            group = GroupRecord(begin.group, begin.attributes, reflected=self.source_state(begin.attributes))
         if group.running is not None:
             raise LocalFault(f"{begin!r} while another protocol runs")
         self.serial = max(self.serial, begin.serial)
@@ -182,16 +193,23 @@ class GroupTable:
                 state = running.state
         elif kind == "join":
             gone = changing
-        if kind == "failure_leave" or (end.approved and kind in LEAVING_KINDS):
+        if kind in UNSTOPPABLE_KINDS or (end.approved and kind in LEAVING_KINDS):
             providers = tuple(provider for provider in before if provider not in changing)
             gone = changing
         failed: tuple[tuple[Provider, LeaveReason], ...] = tuple(
             (provider, reason) for provider, reason in group.failed if provider in providers
         )
         if kind == "join" and end.approved and running.begin.critical:
-            group = msgspec.structs.replace(group, critical=group.critical + changing)
+            group = msgspec.structs.replace(group, critical=group.critical + running.begin.critical)
+        if kind == "attribute_change" and end.approved and running.begin.attributes is not None:
+            group = msgspec.structs.replace(group, attributes=running.begin.attributes)
+        if kind == "source_reflection":
+            group = msgspec.structs.replace(group, reflected=running.begin.source_state)
         critical = tuple(provider for provider in group.critical if provider in providers)
-        group = GroupRecord(group.name, group.attributes, providers, state, failed, None, critical, group.doomed)
+        membership_changed, state_changed = providers != before, state != group.state
+        group = msgspec.structs.replace(
+            group, providers=providers, state=state, failed=failed, running=None, critical=critical
+        )
         if providers or group.doomed:
             self.groups[group.name] = group
         else:
@@ -211,7 +229,8 @@ class GroupTable:
         ]
         if end.summary:
             deliveries.append(Announced(group.name, end.summary, end.announced, providers))
-        deliveries.append(Changed(group.name))
+        if membership_changed or state_changed:
+            deliveries.append(Changed(group.name, membership_changed, state_changed))
         return deliveries
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from daemons.cthags.messages import Notification, Request
+from daemons.cthags.messages import Notification, Provider, Request
 from daemons.cthags.wire import Packet, View, ViewId
 from srcctl.machine import Tick
 
@@ -21,6 +21,8 @@ class AliveNodes:
     alive: frozenset[int]
     configured: tuple[int, ...]
     boots: Mapping[int, int] = field(default_factory=dict)
+    adapters: tuple[tuple[int, int], ...] = ()
+    """Node and place of each network interface that is up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,17 @@ class ClientGone:
     client: int
 
 
-Input: TypeAlias = AliveNodes | Received | ClientRequest | ClientGone | Tick
+@dataclass(frozen=True, slots=True)
+class Deactivated:
+    """The deactivate script of a provider has ended."""
+
+    group: str
+    serial: int
+    provider: Provider
+    success: bool
+
+
+Input: TypeAlias = AliveNodes | Received | ClientRequest | ClientGone | Deactivated | Tick
 
 
 # Effects -------------------------------------------------------------------------------------------------------------
@@ -87,6 +99,23 @@ class CloseClient:
 
 
 @dataclass(frozen=True, slots=True)
+class Deactivate:
+    """Run a provider's deactivate script; ``Deactivated`` answers it, unless ``serial`` is 0.
+
+    ``limit_us`` is the time that it has; 0: what the shell finds patient.
+    """
+
+    group: str
+    serial: int
+    provider: Provider
+    name: str
+    script: str
+    pid: int
+    limit_us: int
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """A line for the daemon's log."""
 
@@ -107,4 +136,4 @@ class Dissolved:
     """This node gave up its view in a merge."""
 
 
-Effect: TypeAlias = Store | Send | Notify | CloseClient | Log | ViewInstalled | Dissolved
+Effect: TypeAlias = Store | Send | Notify | CloseClient | Deactivate | Log | ViewInstalled | Dissolved

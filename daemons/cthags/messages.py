@@ -40,10 +40,27 @@ Phases: TypeAlias = Literal[1, "n"]
 
 VoteValue: TypeAlias = Literal["approve", "continue", "reject"]
 DefaultVote: TypeAlias = Literal["approve", "reject"]
-ProtocolKind: TypeAlias = Literal["join", "leave", "failure_leave", "expel", "state_change", "message"]
-LeaveReason: TypeAlias = Literal[
-    "voluntary_leave", "said_goodbye", "provider_failure", "host_failure", "provider_expelled"
+ProtocolKind: TypeAlias = Literal[
+    "join",
+    "leave",
+    "failure_leave",
+    "expel",
+    "cast_out",
+    "state_change",
+    "message",
+    "attribute_change",
+    "source_reflection",
 ]
+LeaveReason: TypeAlias = Literal[
+    "voluntary_leave",
+    "said_goodbye",
+    "provider_failure",
+    "host_failure",
+    "provider_expelled",
+    "source_provider_leave",
+]
+Batching: TypeAlias = Literal["none", "joins", "leaves", "both"]
+SubscriptionKind: TypeAlias = Literal["state", "membership", "both"]
 Summary: TypeAlias = Literal[
     "default_approve",
     "default_reject",
@@ -51,6 +68,7 @@ Summary: TypeAlias = Literal[
     "provider_failed",
     "explicit_reject",
     "group_dissolved",
+    "deactivate_unsuccessful",
 ]
 ErrorCode: TypeAlias = Literal[
     "HA_GS_COLLIDE",
@@ -58,14 +76,25 @@ ErrorCode: TypeAlias = Literal[
     "HA_GS_BAD_PARAMETER",
     "HA_GS_DUPLICATE_INSTANCE_NUMBER",
     "HA_GS_EXISTS",
+    "HA_GS_INVALID_DEACTIVATE_PHASE",
+    "HA_GS_INVALID_GROUP",
+    "HA_GS_INVALID_SOURCE_GROUP",
     "HA_GS_NAME_TOO_LONG",
     "HA_GS_NOT_A_MEMBER",
     "HA_GS_NO_INIT",
+    "HA_GS_NO_SOURCE_GROUP_PROVIDER",
+    "HA_GS_PROVIDER_APPEARS_TWICE",
     "HA_GS_UNKNOWN_GROUP",
     "HA_GS_UNKNOWN_PROVIDER",
     "HA_GS_VOTE_NOT_EXPECTED",
     "HA_GS_WRONG_OLD_STATE",
 ]
+
+
+ENET_MEMBERSHIP = "enMembership"
+"""The system group of the network interfaces that are up (instance: the interface's place on its node, from 0)."""
+
+SYSTEM_GROUPS = (HOST_MEMBERSHIP, ENET_MEMBERSHIP)
 
 
 class Provider(msgspec.Struct, frozen=True, order=True, array_like=True):
@@ -86,11 +115,25 @@ class GroupAttributes(msgspec.Struct, frozen=True):
         phases: of join and failure-leave protocols.
         time_limit_us: of each phase of those.
         default_vote: cast for a provider that fails or is late in a phase.
+        batch: whether joins, or failures, that wait together are one protocol; the two are never mixed.
+        deactivate_on_failure: a provider that fails is deactivated by its script, too.
+        merge: what becomes of the group when two halves of the domain meet. Ours always dissolves the smaller half.
+        source_group: a provider needs a provider of this group on its node, is cast out with it, and is told of that
+            group's state value; "" for none.
+        source_reflection_phases, source_reflection_time_limit_us: of the protocols that tell it.
+        client_version: of the application.
     """
 
     phases: Phases = 1
     time_limit_us: int = 0
     default_vote: DefaultVote = "reject"
+    batch: Batching = "leaves"
+    deactivate_on_failure: bool = False
+    merge: Literal["dissolve", "dontcare"] = "dissolve"
+    source_group: str = ""
+    source_reflection_phases: Phases = 1
+    source_reflection_time_limit_us: int = 0
+    client_version: int = 1
 
 
 # Requests ------------------------------------------------------------------------------------------------------------
@@ -105,6 +148,8 @@ class Init(msgspec.Struct, frozen=True, tag="init"):
         responsiveness_interval_us: how often cthags probes the client; 0: never (HA_GS_NO_RESPONSIVENESS).
         responsiveness_limit_us: the time within which it must answer a probe.
         critical: the client is killed if it does not answer (else it is only announced and its providers fail).
+        deactivate_script: absolute path of the program that is run on this node for a provider of this client that is
+            expelled; "" for none.
     """
 
     name: str
@@ -112,6 +157,7 @@ class Init(msgspec.Struct, frozen=True, tag="init"):
     responsiveness_interval_us: int = 0
     responsiveness_limit_us: int = 0
     critical: bool = False
+    deactivate_script: str = ""
 
 
 class Join(msgspec.Struct, frozen=True, tag="join"):
@@ -121,6 +167,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     group: str
     attributes: GroupAttributes = GroupAttributes()
     instance: int = 0
+    local_name: str = ""
 
 
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
@@ -139,9 +186,11 @@ class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe"):
-    """``ha_gs_subscribe``: watch a group. Answered by a ``Subscription`` now and after every change."""
+    """``ha_gs_subscribe``: watch a group. Answered by a ``Subscription`` now and after every change of what ``kind``
+    names; by DelayedError HA_GS_UNKNOWN_GROUP if there is no such group."""
 
     group: str
+    kind: SubscriptionKind = "both"
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe"):
@@ -170,13 +219,29 @@ class ChangeStateValue(msgspec.Struct, frozen=True, tag="change_state"):
     old: bytes | None = None
 
 
+class ChangeAttributes(msgspec.Struct, frozen=True, tag="change_attributes"):
+    """``ha_gs_change_attributes``: propose other attributes for the group. The source group cannot be changed."""
+
+    group: str
+    attributes: GroupAttributes
+    phases: Phases = 1
+    time_limit_us: int = 0
+
+
 class Expel(msgspec.Struct, frozen=True, tag="expel"):
-    """``ha_gs_expel``: propose to throw providers out. They get no vote."""
+    """``ha_gs_expel``: propose to throw providers out. They get no vote.
+
+    In phase ``deactivate_phase`` (0: never; it needs an n-phase protocol) the deactivate script of each of them runs
+    on its node, with its pid, the time limit in seconds, its name, the group and ``deactivate_flag`` as arguments. What
+    has not succeeded within the time limit has failed; the next notification tells.
+    """
 
     group: str
     providers: tuple[Provider, ...]
     phases: Phases = 1
     time_limit_us: int = 0
+    deactivate_phase: int = 0
+    deactivate_flag: str = ""
 
 
 class Vote(msgspec.Struct, frozen=True, tag="vote"):
@@ -231,6 +296,10 @@ class _ProtocolNotification(msgspec.Struct, frozen=True):
         state: in NPhase the proposed state value (the current one if no change is proposed), else the current one.
         time_limit_us: within which the vote is expected; 0: no limit.
         self_provider: who the receiver is in this group.
+        attributes: that are proposed, in an attribute change.
+        source_state: of the source group, in its reflection.
+        leave_code: of a provider that leaves.
+        deactivated: the providers whose deactivate scripts have run, and whether those succeeded.
     """
 
     group: str
@@ -245,6 +314,10 @@ class _ProtocolNotification(msgspec.Struct, frozen=True):
     state: bytes
     time_limit_us: int
     self_provider: Provider
+    attributes: GroupAttributes | None = None
+    source_state: bytes = b""
+    leave_code: int = 0
+    deactivated: tuple[tuple[Provider, bool], ...] = ()
 
 
 class NPhase(_ProtocolNotification, frozen=True, tag="n_phase"):
@@ -297,6 +370,14 @@ class Died(msgspec.Struct, frozen=True, tag="died"):
     reason: str = "Group Services died"
 
 
+class Ballots(msgspec.Struct, frozen=True, array_like=True):
+    """A voter of the running phase: what it voted ("" if it has not yet), and whether it has failed."""
+
+    provider: Provider
+    vote: str
+    failed: bool
+
+
 class GroupStatus(msgspec.Struct, frozen=True):
     """A group as ``lssrc -ls cthags`` and ``hagsgr`` show it; ``leader`` is the node that sequences its protocols."""
 
@@ -308,6 +389,10 @@ class GroupStatus(msgspec.Struct, frozen=True):
     protocol: str = ""
     phase: int = 0
     not_voted: tuple[Provider, ...] = ()
+    ballots: tuple[Ballots, ...] = ()
+    default_vote: DefaultVote = "reject"
+    subscribers: tuple[str, ...] = ()
+    source_group: str = ""
 
 
 class ClientStatus(msgspec.Struct, frozen=True):
@@ -319,7 +404,10 @@ class ClientStatus(msgspec.Struct, frozen=True):
 
 
 class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
-    """What the status commands print. ``established`` is False while no view is agreed on."""
+    """What the status commands print. ``established`` is False while no view is agreed on.
+
+    The process and the times (seconds since 1970; ``connected_after`` is how long CAA took) are filled in by the shell.
+    """
 
     node: int
     established: bool
@@ -328,6 +416,15 @@ class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
     members: tuple[int, ...]
     clients: tuple[ClientStatus, ...]
     groups: tuple[GroupStatus, ...]
+    incarnation: int = 0
+    leader_incarnation: int = 0
+    proposing: bool = False
+    alive: tuple[int, ...] = ()
+    pid: int = 0
+    started_at: float = 0.0
+    connected_after: float = 0.0
+    certain_at: float = 0.0
+    first_certain_at: float = 0.0
 
 
 Request: TypeAlias = (
@@ -339,6 +436,7 @@ Request: TypeAlias = (
     | Unsubscribe
     | ProviderMessage
     | ChangeStateValue
+    | ChangeAttributes
     | Expel
     | Vote
     | Alive

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from daemons.cthags import groups
 from daemons.cthags.clients import Client, Clients
 from daemons.cthags.groups import GroupTable
-from daemons.cthags.inputs import Effect, Notify
+from daemons.cthags.inputs import Deactivate, Effect, Notify
 from daemons.cthags.messages import (
+    ENET_MEMBERSHIP,
     HOST_MEMBERSHIP,
     Announcement,
     Approved,
+    GroupAttributes,
     LeaveReason,
     Notification,
     NPhase,
@@ -36,6 +38,7 @@ class Notifier:
         emit: takes an effect.
         to_leader: hands a message to the leader of the view.
         hosts: the nodes that are up.
+        no_script: told of a provider that is to be deactivated and has no script (group, protocol, provider).
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Notifier:
         emit: Callable[[Effect], None],
         to_leader: Callable[[PeerMessage], None],
         hosts: Callable[[], tuple[Provider, ...]],
+        no_script: Callable[[str, int, Provider], None],
     ) -> None:
         self._node = node
         self._table = table
@@ -53,7 +57,9 @@ class Notifier:
         self._emit = emit
         self._to_leader = to_leader
         self._view_hosts = hosts
+        self._no_script = no_script
         self._hosts: tuple[Provider, ...] = ()
+        self._adapters: tuple[Provider, ...] = ()
 
     def notify(self, client: Client, notification: Notification) -> None:
         """Tell a client."""
@@ -74,13 +80,16 @@ class Notifier:
     def _subscription(self, name: str) -> Subscription:
         if name == HOST_MEMBERSHIP:
             return Subscription(name, self._view_hosts(), b"")
+        if name == ENET_MEMBERSHIP:
+            return Subscription(name, self._adapters, b"")
         group = self._table.groups.get(name)
         return Subscription(name, group.providers if group else (), group.state if group else b"")
 
-    def tell_subscribers(self, name: str) -> None:
-        """The subscribers of a group get their new picture of it."""
+    def tell_subscribers(self, name: str, membership: bool = True, state: bool = True) -> None:
+        """The subscribers of a group get their new picture of it if what they want to know of has changed."""
         for client in self._clients:
-            if name in client.subscriptions:
+            kind = client.subscriptions.get(name)
+            if kind is not None and ((membership and kind != "state") or (state and kind != "membership")):
                 self.notify(client, self._subscription(name))
 
     def tell_hosts(self) -> None:
@@ -90,16 +99,24 @@ class Notifier:
             self._hosts = hosts
             self.tell_subscribers(HOST_MEMBERSHIP)
 
+    def tell_adapters(self, adapters: tuple[tuple[int, int], ...]) -> None:
+        """Which network interfaces are up may have changed."""
+        providers = tuple(Provider(node, place) for node, place in adapters)
+        if providers != self._adapters:
+            self._adapters = providers
+            self.tell_subscribers(ENET_MEMBERSHIP)
+
     def deliver(self, delivery: groups.Delivery) -> None:
         """An operation was applied: the local providers and subscribers learn what it means for them."""
         match delivery:
-            case groups.Changed():
-                self.tell_subscribers(delivery.group)
+            case groups.Changed(name, membership, state):
+                self.tell_subscribers(name, membership, state)
             case groups.PhaseBegan():
                 for provider, client in self._local(delivery.group, delivery.recipients):
                     fields = _fields(delivery.running, delivery.running.message, delivery, provider)
                     self.notify(client, NPhase(*fields))
                 self._fail_orphans(delivery.group, delivery.running)
+                self._deactivate(delivery.group, delivery.running)
             case groups.Announced():
                 for _, client in self._local(delivery.group, delivery.recipients):
                     self.notify(client, Announcement(delivery.group, delivery.summary, delivery.providers))
@@ -113,6 +130,22 @@ class Notifier:
         for provider in running.begin.changing:
             if provider.node == self._node and self._clients.owner(name, provider) is None:
                 self._to_leader(Failure(name, provider, "provider_failure"))
+
+    def _deactivate(self, name: str, running: Running) -> None:
+        """Run the scripts of the providers of this node that are being expelled, if it is the phase for that."""
+        begin = running.begin
+        if not begin.deactivate_phase or begin.deactivate_phase != running.phase:
+            return
+        for provider in begin.changing:
+            client = self._clients.owner(name, provider)
+            if provider.node != self._node:
+                continue
+            if client is not None and client.init.deactivate_script:
+                self._emit(
+                    deactivation(client, name, begin.serial, provider, begin.time_limit_us, begin.deactivate_flag)
+                )
+            else:
+                self._no_script(name, begin.serial, provider)
 
     def _ended(self, ended: groups.Ended) -> None:
         approved = ended.outcome == "approved"
@@ -139,6 +172,12 @@ class Notifier:
         ]
 
 
+def deactivation(client: Client, group: str, serial: int, provider: Provider, limit_us: int, flag: str) -> Deactivate:
+    """The run of a client's deactivate script for one of its providers."""
+    name = client.provider_name(group)
+    return Deactivate(group, serial, provider, name, client.init.deactivate_script, client.init.pid, limit_us, flag)
+
+
 def notification_token(running: Running) -> int:
     """Names a phase of a protocol; a vote gives it back."""
     return running.begin.serial << PHASE_BITS | running.phase
@@ -159,6 +198,10 @@ def _fields(
     bytes,
     int,
     Provider,
+    GroupAttributes | None,
+    bytes,
+    int,
+    tuple[tuple[Provider, bool], ...],
 ]:
     begin = running.begin
     return (
@@ -174,4 +217,8 @@ def _fields(
         source.state,
         begin.time_limit_us,
         provider,
+        begin.attributes if begin.kind == "attribute_change" else None,
+        begin.source_state,
+        begin.leave_code,
+        running.deactivated,
     )

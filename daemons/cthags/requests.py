@@ -13,15 +13,17 @@ from daemons.cthags.groups import GroupTable
 from daemons.cthags.inputs import CloseClient, Effect, Log, Notify, Store
 from daemons.cthags.messages import (
     GROUP_NAME_MAX,
-    HOST_MEMBERSHIP,
     MESSAGE_MAX,
     STATE_MAX,
+    SYSTEM_GROUPS,
     Alive,
+    ChangeAttributes,
     ChangeStateValue,
     DelayedError,
     ErrorCode,
     Expel,
     Goodbye,
+    GroupAttributes,
     Init,
     Initialized,
     Join,
@@ -36,8 +38,8 @@ from daemons.cthags.messages import (
     Unsubscribe,
     Vote,
 )
-from daemons.cthags.notifier import Notifier, notification_token
-from daemons.cthags.wire import Ballot, Begin, Failure, Operation, PeerMessage, Proposal, Refusal
+from daemons.cthags.notifier import Notifier, deactivation, notification_token
+from daemons.cthags.wire import Ballot, Begin, Deactivated, Failure, Operation, PeerMessage, Proposal, Refusal
 
 CLIENTS_MAX = 1024
 
@@ -75,6 +77,7 @@ class Requests:
         self._next_request = 1
         self._outstanding: dict[int, tuple[int, Proposal, str]] = {}
         self._ballots: dict[tuple[str, Provider], Ballot] = {}
+        self._reports: dict[tuple[str, Provider], Deactivated] = {}
 
     @property
     def outstanding(self) -> int:
@@ -89,6 +92,8 @@ class Requests:
             self._to_leader(proposal)
         for ballot in self._ballots.values():
             self._to_leader(ballot)
+        for report in self._reports.values():
+            self._to_leader(report)
         for name, group in sorted(self._table.groups.items()):
             known = dict(group.failed)
             joining = group.running.begin.changing if group.running and group.running.begin.kind == "join" else ()
@@ -100,17 +105,27 @@ class Requests:
         """The view was given up: nothing is open any more."""
         self._outstanding.clear()
         self._ballots.clear()
+        self._reports.clear()
 
     def applied(self, operation: Operation) -> None:
         """The leader has ordered an operation."""
-        if isinstance(operation, Begin) and operation.origin == self._node:
-            self._outstanding.pop(operation.request, None)
+        if isinstance(operation, Begin):
+            for node, request in operation.requests:
+                if node == self._node:
+                    self._outstanding.pop(request, None)
 
     def delivered(self, delivery: groups.Delivery) -> None:
         """A phase or a protocol ended: the votes cast in it are of no more use."""
         if isinstance(delivery, groups.PhaseBegan | groups.Ended):
             for provider in delivery.recipients:
                 self._ballots.pop((delivery.group, provider), None)
+        if isinstance(delivery, groups.Ended):
+            self._reports = {key: report for key, report in self._reports.items() if key[0] != delivery.group}
+
+    def deactivated(self, group: str, serial: int, provider: Provider, success: bool) -> None:
+        """The deactivate script of a provider of this node has ended, or there is none."""
+        report = self._reports[group, provider] = Deactivated(group, serial, provider, success)
+        self._to_leader(report)
 
     def refused(self, refusal: Refusal) -> None:
         """The leader does not take a proposal up."""
@@ -157,16 +172,18 @@ class Requests:
             case Join():
                 return self._join(client, request)
             case Subscribe():
-                client.subscriptions[request.group] = None
+                if request.group not in SYSTEM_GROUPS and request.group not in self._table.groups:
+                    return "HA_GS_UNKNOWN_GROUP"
+                client.subscriptions[request.group] = request.kind
                 self._notifier.introduce(client, request.group)
                 return None
             case Unsubscribe():
-                return None if client.subscriptions.pop(request.group, True) is None else "HA_GS_UNKNOWN_GROUP"
+                return None if client.subscriptions.pop(request.group, None) is not None else "HA_GS_UNKNOWN_GROUP"
             case Goodbye():
                 return self._goodbye(client, request)
             case Vote():
                 return self._vote(client, request)
-            case Leave() | ProviderMessage() | ChangeStateValue() | Expel():
+            case Leave() | ProviderMessage() | ChangeStateValue() | ChangeAttributes() | Expel():
                 return self._propose(client, request)
         return "HA_GS_BAD_PARAMETER"
 
@@ -174,8 +191,12 @@ class Requests:
         name, length = request.group, len(request.group.encode())
         if length > GROUP_NAME_MAX:
             return "HA_GS_NAME_TOO_LONG"
-        if not length or name == HOST_MEMBERSHIP or request.attributes.time_limit_us < 0 or request.instance < 0:
+        if not length or request.instance < 0 or not _sound(request.attributes):
             return "HA_GS_BAD_PARAMETER"
+        if name in SYSTEM_GROUPS:
+            return "HA_GS_INVALID_GROUP"
+        if request.attributes.source_group in (name, *SYSTEM_GROUPS):
+            return "HA_GS_INVALID_SOURCE_GROUP"
         if client.identity(name) is not None:
             return "HA_GS_EXISTS"
         used = {entry.instance for other in self._clients if (entry := other.identity(name)) is not None}
@@ -192,6 +213,7 @@ class Requests:
             self._emit(Store("instance", instance))
         provider = Provider(self._node, instance)
         client.joining[name] = provider
+        client.names[name] = request.local_name
         critical = client.init.critical
         self._submit(
             client,
@@ -200,7 +222,9 @@ class Requests:
         )
         return None
 
-    def _propose(self, client: Client, request: Leave | ProviderMessage | ChangeStateValue | Expel) -> ErrorCode | None:
+    def _propose(
+        self, client: Client, request: Leave | ProviderMessage | ChangeStateValue | ChangeAttributes | Expel
+    ) -> ErrorCode | None:
         provider = client.providers.get(request.group)
         if provider is None:
             return "HA_GS_NOT_A_MEMBER"
@@ -209,7 +233,9 @@ class Requests:
         number, group, phases, limit = self._next_request, request.group, request.phases, request.time_limit_us
         match request:
             case Leave():
-                proposal = Proposal(number, group, "leave", provider, phases=phases, time_limit_us=limit)
+                proposal = Proposal(
+                    number, group, "leave", provider, phases=phases, time_limit_us=limit, leave_code=request.code
+                )
             case ProviderMessage():
                 if len(request.message) > MESSAGE_MAX:
                     return "HA_GS_BAD_PARAMETER"
@@ -229,11 +255,31 @@ class Requests:
                     state=request.state,
                     old_state=request.old,
                 )
-            case Expel():
-                if not request.providers:
+            case ChangeAttributes():
+                if not _sound(request.attributes):
                     return "HA_GS_BAD_PARAMETER"
                 proposal = Proposal(
-                    number, group, "expel", provider, request.providers, phases=phases, time_limit_us=limit
+                    number,
+                    group,
+                    "attribute_change",
+                    provider,
+                    phases=phases,
+                    time_limit_us=limit,
+                    attributes=request.attributes,
+                )
+            case Expel():
+                if (error := _expel_error(request)) is not None:
+                    return error
+                proposal = Proposal(
+                    number,
+                    group,
+                    "expel",
+                    provider,
+                    request.providers,
+                    phases=phases,
+                    time_limit_us=limit,
+                    deactivate_phase=request.deactivate_phase,
+                    deactivate_flag=request.deactivate_flag,
                 )
         self._submit(client, _tag(request), proposal)
         return None
@@ -287,6 +333,9 @@ class Requests:
         if client is None:
             return
         for name, provider in sorted(client.providers.items()):
+            group = self._table.groups.get(name)
+            if group is not None and group.attributes.deactivate_on_failure and client.init.deactivate_script:
+                self._emit(deactivation(client, name, 0, provider, group.attributes.time_limit_us, ""))
             self._provider_ended(name, provider, "provider_failure")
         for name, provider in sorted(client.joining.items()):
             for request in [
@@ -311,6 +360,22 @@ class Requests:
                 self.client_gone(client.number)
             else:
                 self._notifier.notify(client, ResponsivenessProbe(client.probe))
+
+
+def _sound(attributes: GroupAttributes) -> bool:
+    """The values of a group's attributes are possible ones."""
+    limits = (attributes.time_limit_us, attributes.source_reflection_time_limit_us)
+    return min(limits) >= 0 and len(attributes.source_group.encode()) <= GROUP_NAME_MAX
+
+
+def _expel_error(request: Expel) -> ErrorCode | None:
+    if not request.providers or len(request.deactivate_flag.encode()) > STATE_MAX:
+        return "HA_GS_BAD_PARAMETER"
+    if len(set(request.providers)) < len(request.providers):
+        return "HA_GS_PROVIDER_APPEARS_TWICE"
+    if request.deactivate_phase < 0 or (request.deactivate_phase and request.phases == 1):
+        return "HA_GS_INVALID_DEACTIVATE_PHASE"
+    return None
 
 
 def _tag(request: Request) -> str:

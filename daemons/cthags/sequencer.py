@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemons.cthags.groups import GroupTable, default_vote, voters
-from daemons.cthags.messages import ErrorCode, LeaveReason, Phases, Provider, Summary
+from daemons.cthags.messages import Ballots, ErrorCode, LeaveReason, Phases, ProtocolKind, Provider, Summary
 from daemons.cthags.wire import (
     Ballot,
     Begin,
+    Deactivated,
     End,
     Fail,
     Failure,
@@ -42,6 +43,8 @@ class _Round:
     phase: int
     deadline: int | None
     ballots: dict[Provider, Ballot] = field(default_factory=dict)
+    deactivating: tuple[Provider, ...] = ()
+    deactivated: dict[Provider, bool] = field(default_factory=dict)
 
 
 class Sequencer:
@@ -65,6 +68,7 @@ class Sequencer:
         self._joins: dict[str, list[tuple[int, Proposal]]] = {}
         self._rounds: dict[str, _Round] = {}
         self._mourning: dict[str, int] = {}
+        self._nodes: frozenset[int] = frozenset()
 
     def clear(self) -> None:
         """Forget everything: another leads, or a new view begins."""
@@ -72,9 +76,10 @@ class Sequencer:
         self._rounds.clear()
         self._mourning.clear()
 
-    def restart(self, now: int) -> None:
-        """Begin to lead a view: take up every group where it is."""
+    def restart(self, now: int, nodes: frozenset[int]) -> None:
+        """Begin to lead a view of these nodes: take up every group where it is."""
         self.clear()
+        self._nodes = nodes
         for name in sorted(self._table.groups):
             self._advance(now, name)
 
@@ -102,6 +107,17 @@ class Sequencer:
             return ()
         return self._awaited(group, group.running, entry)
 
+    def ballots(self, name: str) -> tuple[Ballots, ...]:
+        """The voters of the running phase and their votes."""
+        group, entry = self._table.groups.get(name), self._rounds.get(name)
+        if group is None or group.running is None:
+            return ()
+        failed, cast = dict(group.failed), entry.ballots if entry is not None else {}
+        return tuple(
+            Ballots(provider, cast[provider].vote if provider in cast else "", provider in failed)
+            for provider in voters(group, group.running)
+        )
+
     # Inputs.
 
     def propose(self, now: int, node: int, proposal: Proposal) -> None:
@@ -117,12 +133,16 @@ class Sequencer:
             error = "HA_GS_COLLIDE"
         elif proposal.kind == "expel" and not set(proposal.changing) <= set(group.providers):
             error = "HA_GS_UNKNOWN_PROVIDER"
+        elif proposal.kind == "attribute_change" and (
+            proposal.attributes is None or proposal.attributes.source_group != group.attributes.source_group
+        ):
+            error = "HA_GS_BAD_GROUP_ATTRIBUTES"
         elif proposal.old_state is not None and proposal.old_state != group.state:
             error = "HA_GS_WRONG_OLD_STATE"
         if error is not None:
             self._refuse(node, proposal.request, error)
             return
-        self._begin(now, node, proposal)
+        self._begin(now, [(node, proposal)])
         self._advance(now, proposal.group)
 
     def ballot(self, now: int, ballot: Ballot) -> None:
@@ -135,6 +155,13 @@ class Sequencer:
         if ballot.provider in voters(group, group.running):
             entry.ballots[ballot.provider] = ballot
             self._tally(now, ballot.group, late=False)
+
+    def deactivated(self, now: int, report: Deactivated) -> None:
+        """The deactivate script of a provider has ended."""
+        entry = self._rounds.get(report.group)
+        if entry is not None and entry.serial == report.serial and report.provider in entry.deactivating:
+            entry.deactivated.setdefault(report.provider, report.success)
+            self._tally(now, report.group, late=False)
 
     def failure(self, now: int, failure: Failure) -> None:
         """A provider has ended."""
@@ -162,6 +189,8 @@ class Sequencer:
             entry.proposer == proposal.proposer for _, entry in waiting
         ):
             error = "HA_GS_DUPLICATE_INSTANCE_NUMBER"
+        elif attributes.source_group and self._sourceless(attributes.source_group, proposal.proposer):
+            error = "HA_GS_NO_SOURCE_GROUP_PROVIDER"
         elif len(waiting) >= PENDING_MAX:
             error = "HA_GS_COLLIDE"
         if error is not None:
@@ -170,74 +199,146 @@ class Sequencer:
         waiting.append((node, proposal))
         self._advance(now, proposal.group)
 
+    def _sourceless(self, source: str, provider: Provider) -> bool:
+        """The provider's node has no provider of the source group."""
+        group = self._table.groups.get(source)
+        return group is None or all(other.node != provider.node for other in group.providers)
+
     def _advance(self, now: int, name: str) -> None:
-        """Start what is due in an idle group: failures first, then joins."""
+        """Start what is due in an idle group: failures first, then cast-outs, joins, and news of the source group."""
         while True:
             group = self._table.groups.get(name)
             if group is not None and group.running is not None:
                 if name not in self._rounds:
-                    self._open_round(now, group.running)
+                    self._open_round(now, group, group.running)
                     self._tally(now, name, late=False)
                 return
-            failed = dict(group.failed) if group is not None else {}
-            if group is not None and failed:
-                leaving = tuple(provider for provider in group.providers if provider in failed)
-                survivors = len(group.providers) > len(leaving)
-                attributes = group.attributes
-                phases: Phases = attributes.phases if survivors else 1
-                self._sequence(
-                    Begin(
-                        group=name,
-                        serial=self._table.serial + 1,
-                        kind="failure_leave",
-                        proposer=None,
-                        changing=leaving,
-                        reasons=tuple(failed[provider] for provider in leaving),
-                        phases=phases,
-                        time_limit_us=attributes.time_limit_us,
-                        message=b"",
-                        state=None,
-                        attributes=None,
-                        origin=0,
-                        request=0,
-                    )
-                )
+            if group is not None and (begin := self._due(group)) is not None:
+                self._sequence(begin)
                 continue
-            waiting = self._joins.get(name)
-            if not waiting:
-                self._joins.pop(name, None)
+            if not self._next_join(now, name, group):
+                break
+        if group is not None and group.providers and group.attributes.source_group:
+            news = self._table.source_state(group.attributes)
+            if news != group.reflected:
+                self._sequence(self._reflection(group, news))
+                self._advance(now, name)
                 return
-            if group is not None and not group.providers and now < self._mourning.setdefault(name, now + MOURNING_US):
-                return
-            self._mourning.pop(name, None)
-            self._begin(now, *waiting.pop(0))
+        for target in sorted(
+            other.name for other in self._table.groups.values() if other.attributes.source_group == name
+        ):
+            self._advance(now, target)
 
-    def _begin(self, now: int, node: int, proposal: Proposal) -> None:
+    def _due(self, group: GroupRecord) -> Begin | None:
+        """The protocol that the failures of a group's providers, or of its source's, call for."""
+        failed = dict(group.failed)
+        attributes = group.attributes
+        leaving = tuple(provider for provider in group.providers if provider in failed)
+        if leaving:
+            if attributes.batch in ("none", "joins"):
+                leaving = leaving[:1]
+            return self._removal(group, "failure_leave", leaving, tuple(failed[provider] for provider in leaving))
+        if not attributes.source_group:
+            return None
+        bereft = tuple(provider for provider in group.providers if self._sourceless(attributes.source_group, provider))
+        if not bereft:
+            return None
+        reasons: tuple[LeaveReason, ...] = tuple("source_provider_leave" for _ in bereft)
+        return self._removal(group, "cast_out", bereft, reasons)
+
+    def _removal(
+        self,
+        group: GroupRecord,
+        kind: ProtocolKind,
+        leaving: tuple[Provider, ...],
+        reasons: tuple[LeaveReason, ...],
+    ) -> Begin:
+        phases: Phases = group.attributes.phases if len(group.providers) > len(leaving) else 1
+        return Begin(
+            group=group.name,
+            serial=self._table.serial + 1,
+            kind=kind,
+            proposer=None,
+            changing=leaving,
+            reasons=reasons,
+            phases=phases,
+            time_limit_us=group.attributes.time_limit_us,
+            message=b"",
+            state=None,
+            attributes=None,
+        )
+
+    def _reflection(self, group: GroupRecord, news: bytes) -> Begin:
+        return Begin(
+            group=group.name,
+            serial=self._table.serial + 1,
+            kind="source_reflection",
+            proposer=None,
+            changing=(),
+            reasons=(),
+            phases=group.attributes.source_reflection_phases,
+            time_limit_us=group.attributes.source_reflection_time_limit_us,
+            message=b"",
+            state=None,
+            attributes=None,
+            source_state=news,
+        )
+
+    def _next_join(self, now: int, name: str, group: GroupRecord | None) -> bool:
+        """Begin the joins that wait; False if there is none, or they must wait on."""
+        waiting = self._joins.get(name)
+        if not waiting:
+            self._joins.pop(name, None)
+            return False
+        if group is not None and not group.providers and now < self._mourning.setdefault(name, now + MOURNING_US):
+            return False
+        self._mourning.pop(name, None)
+        attributes = group.attributes if group is not None else waiting[0][1].attributes
+        assert attributes is not None
+        batch = waiting[:] if attributes.batch in ("joins", "both") else waiting[:1]
+        del waiting[: len(batch)]
+        accepted = []
+        for node, proposal in batch:
+            if attributes.source_group and self._sourceless(attributes.source_group, proposal.proposer):
+                self._refuse(node, proposal.request, "HA_GS_NO_SOURCE_GROUP_PROVIDER")
+            else:
+                accepted.append((node, proposal))
+        if accepted:
+            self._begin(now, accepted)
+        return True
+
+    def _begin(self, now: int, proposals: list[tuple[int, Proposal]]) -> None:
+        """Begin the protocol of a proposal, or of several joins together."""
+        proposal = proposals[0][1]
         join = proposal.kind == "join"
         attributes = proposal.attributes
+        joining = tuple(entry.proposer for _, entry in proposals)
         self._sequence(
             Begin(
                 group=proposal.group,
                 serial=self._table.serial + 1,
                 kind=proposal.kind,
                 proposer=None if join else proposal.proposer,
-                changing=(proposal.proposer,) if proposal.kind in ("join", "leave") else proposal.changing,
+                changing=joining if proposal.kind in ("join", "leave") else proposal.changing,
                 reasons=_reasons(proposal),
                 phases=attributes.phases if join and attributes is not None else proposal.phases,
                 time_limit_us=attributes.time_limit_us if join and attributes is not None else proposal.time_limit_us,
                 message=proposal.message,
                 state=proposal.state,
                 attributes=attributes,
-                origin=node,
-                request=proposal.request,
-                critical=proposal.critical,
+                requests=tuple((node, entry.request) for node, entry in proposals),
+                critical=tuple(entry.proposer for _, entry in proposals if entry.critical),
+                leave_code=proposal.leave_code,
+                deactivate_phase=proposal.deactivate_phase,
+                deactivate_flag=proposal.deactivate_flag,
             )
         )
 
-    def _open_round(self, now: int, running: Running) -> None:
-        limit = running.begin.time_limit_us
-        self._rounds[running.begin.group] = _Round(
-            running.begin.serial, running.phase, now + limit if limit > 0 else None
+    def _open_round(self, now: int, group: GroupRecord, running: Running) -> None:
+        begin, limit = running.begin, running.begin.time_limit_us
+        deactivating = begin.changing if begin.deactivate_phase == running.phase else ()
+        self._rounds[begin.group] = _Round(
+            begin.serial, running.phase, now + limit if limit > 0 else None, deactivating=deactivating
         )
 
     def _awaited(self, group: GroupRecord, running: Running, entry: _Round) -> tuple[Provider, ...]:
@@ -256,7 +357,10 @@ class Sequencer:
         if entry is None or entry.serial != running.begin.serial:
             return
         awaited = self._awaited(group, running, entry)
-        if awaited and not late:
+        scripts = any(
+            provider.node in self._nodes and provider not in entry.deactivated for provider in entry.deactivating
+        )
+        if (awaited or scripts) and not late:
             return
         self._close(now, group, running, entry, awaited)
 
@@ -279,17 +383,30 @@ class Sequencer:
             message = message or ballot.message or b""
             state = ballot.state if state is None else state
         absent = tuple(provider for provider in everybody if provider not in entry.ballots)
+        deactivated = (
+            *running.deactivated,
+            *((provider, entry.deactivated.get(provider, False)) for provider in entry.deactivating),
+        )
         del self._rounds[name]
         if "reject" not in votes and "continue" in votes:
             self._sequence(
                 NextPhase(
-                    name, running.begin.serial, running.phase + 1, message, state, tuple(sorted(defaults.items()))
+                    name,
+                    running.begin.serial,
+                    running.phase + 1,
+                    message,
+                    state,
+                    tuple(sorted(defaults.items())),
+                    deactivated,
                 )
             )
         else:
             summary = _summary(group, running, entry, absent, awaited)
+            if not all(success for _, success in deactivated):
+                summary += ("deactivate_unsuccessful",)
+                absent += tuple(provider for provider, success in deactivated if not success)
             approved = "reject" not in votes
-            self._sequence(End(name, running.begin.serial, approved, message, state, summary, absent))
+            self._sequence(End(name, running.begin.serial, approved, message, state, summary, absent, deactivated))
         self._advance(now, name)
 
 

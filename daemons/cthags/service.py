@@ -6,8 +6,11 @@ ends at once with status 0, as a subsystem that is ``inoperative``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
+import time
 from typing import Literal
 
 import msgspec
@@ -20,6 +23,8 @@ from daemons.cthags.inputs import (
     ClientGone,
     ClientRequest,
     CloseClient,
+    Deactivate,
+    Deactivated,
     Dissolved,
     Effect,
     Input,
@@ -32,6 +37,7 @@ from daemons.cthags.inputs import (
 )
 from daemons.cthags.messages import (
     SOCKET_PATH,
+    DomainStatus,
     Init,
     Notification,
     QueryStatus,
@@ -47,12 +53,14 @@ from daemons.runtime.local import Closed, LocalConnection, LocalServer
 from daemons.runtime.ports import UnknownService
 from daemons.runtime.pump import Pump
 from srcctl.errlog import log_entry
-from srcctl.machine import RemoteFault
+from srcctl.machine import SECOND, RemoteFault
 from srcctl.node.root import replace_file
 
 STATE_FILE = "/var/ct/cfg/cthags.json"
 BEAT = 5.0
 HELLO = 0.5
+SCRIPT_PATIENCE = 60.0
+"""Seconds that a deactivate script has where the expel has no time limit."""
 FORMATION = 45.0
 """Product seconds; see ``membership.Settings``."""
 
@@ -67,12 +75,15 @@ class GroupServicesDaemon(Daemon):
     log_file = "/var/ct/IW/log/cthags/cthags.default"
 
     async def start(self) -> None:
+        self._started_at = time.time()
+        self._certain_at = self._first_certain_at = 0.0
         self._connections: dict[int, Connection] = {}
         self._last_connection = 0
         self._durable = self._load()
         self._paths = Paths(self.root, self._packet, self._alive, self._caa_lost)
         if not await self._paths.connect():
             raise CannotStart("CAA is not active on this node: there is no domain to serve", 0)
+        self._connected_after = time.time() - self._started_at
         schedule = self.scale.schedule
         settings = Settings(
             beat_us=schedule(BEAT), hello_us=schedule(HELLO), formation_us=schedule(FORMATION), merge=self._merge()
@@ -101,7 +112,17 @@ class GroupServicesDaemon(Daemon):
         return 0
 
     def long_status(self) -> str:
-        return "\n".join(long_status(self.core.status()))
+        return "\n".join(long_status(self._status()))
+
+    def _status(self) -> DomainStatus:
+        return msgspec.structs.replace(
+            self.core.status(),
+            pid=os.getpid(),
+            started_at=self._started_at,
+            connected_after=self._connected_after,
+            certain_at=self._certain_at,
+            first_certain_at=self._first_certain_at,
+        )
 
     def _merge(self) -> Merge:
         return "manual" if "--merge-manual" in self.arguments else "majority"
@@ -119,7 +140,8 @@ class GroupServicesDaemon(Daemon):
     def _alive(self, membership: caa.Membership) -> None:
         configured = tuple(node.number for node in membership.nodes)
         alive = frozenset(membership.alive)
-        self.pump.feed(AliveNodes(membership.generation, alive, configured, membership.boots))
+        adapters = adapters_up(membership)
+        self.pump.feed(AliveNodes(membership.generation, alive, configured, membership.boots, adapters))
 
     def _caa_lost(self, reason: str) -> None:
         self.fail(f"CAA has ended: {reason}")
@@ -134,7 +156,7 @@ class GroupServicesDaemon(Daemon):
                 if isinstance(request, Init):
                     request = msgspec.structs.replace(request, pid=connection.peer_pid)
                 elif isinstance(request, QueryStatus):
-                    connection.send(self.core.status())
+                    connection.send(self._status())
                     continue
                 self.pump.feed(ClientRequest(number, request))
                 await connection.drain()
@@ -161,6 +183,8 @@ class GroupServicesDaemon(Daemon):
                     connection.send(effect.notification)
             case Store():
                 self._store(effect)
+            case Deactivate():
+                self.spawn(self._deactivate(effect))
             case CloseClient():
                 self._close_client(effect)
             case Log():
@@ -168,7 +192,33 @@ class GroupServicesDaemon(Daemon):
             case Dissolved():
                 log_entry(self.root, "GS_DOM_MERGE_ER", "cthags")
             case ViewInstalled():
-                pass
+                self._certain_at = time.time()
+                self._first_certain_at = self._first_certain_at or self._certain_at
+
+    async def _deactivate(self, effect: Deactivate) -> None:
+        """Run a deactivate script: pid, time limit in seconds, provider, group and flag are its arguments."""
+        limit = effect.limit_us / SECOND or SCRIPT_PATIENCE
+        words = (str(effect.pid), f"{effect.limit_us // SECOND}", effect.name, effect.group, effect.flag)
+        status: int | None = None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.root.path(effect.script), *words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self.log.write(f"deactivate script {effect.script}: {error.strerror}")
+        else:
+            try:
+                async with asyncio.timeout(limit):
+                    status = await process.wait()
+            except TimeoutError:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if status != 0:
+            self.log.write(f"deactivate script {effect.script} of provider {effect.name}: status {status}")
+            log_entry(self.root, "GS_DEACT_FAIL_ST", "cthags")
+        if effect.serial:
+            self.pump.feed(Deactivated(effect.group, effect.serial, effect.provider, status == 0))
 
     def _close_client(self, effect: CloseClient) -> None:
         connection = self._connections.pop(effect.client, None)
@@ -199,6 +249,22 @@ class GroupServicesDaemon(Daemon):
         except OSError as error:
             # What is promised next would not be durable: a node that cannot write must not take part.
             raise CannotStart(f"{STATE_FILE}: {error.strerror}") from error
+
+
+def adapters_up(membership: caa.Membership) -> tuple[tuple[int, int], ...]:
+    """Node and place of every network interface that is up, as far as this node can see: one of its own is up if it
+    reaches anybody, or if nobody else lives who could be reached."""
+    own = membership.own
+    places = {
+        network: place
+        for node in membership.nodes
+        if node.number == own
+        for place, (network, _) in enumerate(node.addresses)
+    }
+    up = {(path.node, places[path.network]) for path in membership.paths if path.up and path.network in places}
+    alone = set(membership.alive) <= {own}
+    up |= {(own, place) for place in places.values() if alone or any(place == other for _, other in up)}
+    return tuple(sorted(up))
 
 
 def main(argv: list[str]) -> int:

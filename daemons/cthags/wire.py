@@ -63,7 +63,8 @@ class View(msgspec.Struct, frozen=True, array_like=True):
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
     """A protocol begins in a group; a one-phase protocol is approved with it.
 
-    ``serial`` grows in the log. ``origin`` and ``request`` name the proposal that it comes from (0: none).
+    ``serial`` grows in the log. ``requests`` name the proposals that it comes from (node, number). ``critical`` are the
+    joiners whose end is the end of their node.
     """
 
     group: str
@@ -77,9 +78,12 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     message: bytes
     state: bytes | None
     attributes: GroupAttributes | None
-    origin: int
-    request: int
-    critical: bool = False
+    requests: tuple[tuple[int, int], ...] = ()
+    critical: tuple[Provider, ...] = ()
+    leave_code: int = 0
+    deactivate_phase: int = 0
+    deactivate_flag: str = ""
+    source_state: bytes = b""
 
 
 class NextPhase(msgspec.Struct, frozen=True, tag="phase"):
@@ -91,6 +95,7 @@ class NextPhase(msgspec.Struct, frozen=True, tag="phase"):
     message: bytes
     state: bytes | None
     defaults: tuple[tuple[Provider, DefaultVote], ...]
+    deactivated: tuple[tuple[Provider, bool], ...] = ()
 
 
 class End(msgspec.Struct, frozen=True, tag="end"):
@@ -103,6 +108,7 @@ class End(msgspec.Struct, frozen=True, tag="end"):
     state: bytes | None
     summary: tuple[Summary, ...]
     announced: tuple[Provider, ...]
+    deactivated: tuple[tuple[Provider, bool], ...] = ()
 
 
 class Fail(msgspec.Struct, frozen=True, tag="fail"):
@@ -127,6 +133,7 @@ class Running(msgspec.Struct, frozen=True):
     message: bytes
     state: bytes | None
     defaults: tuple[tuple[Provider, DefaultVote], ...] = ()
+    deactivated: tuple[tuple[Provider, bool], ...] = ()
 
 
 class GroupRecord(msgspec.Struct, frozen=True):
@@ -134,6 +141,7 @@ class GroupRecord(msgspec.Struct, frozen=True):
 
     ``critical`` are the providers whose process must not fail: with it their node goes down. ``doomed`` are the nodes
     of those that have failed, until they have left the view. A group without providers exists as long as it has such.
+    ``reflected`` is the state value of the source group that the providers know.
     """
 
     name: str
@@ -144,6 +152,7 @@ class GroupRecord(msgspec.Struct, frozen=True):
     running: Running | None = None
     critical: tuple[Provider, ...] = ()
     doomed: tuple[int, ...] = ()
+    reflected: bytes = b""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -218,6 +227,9 @@ class Proposal(msgspec.Struct, frozen=True, tag="proposal"):
     old_state: bytes | None = None
     attributes: GroupAttributes | None = None
     critical: bool = False
+    leave_code: int = 0
+    deactivate_phase: int = 0
+    deactivate_flag: str = ""
 
 
 class Ballot(msgspec.Struct, frozen=True, tag="ballot"):
@@ -241,6 +253,15 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     reason: LeaveReason
 
 
+class Deactivated(msgspec.Struct, frozen=True, tag="deactivated"):
+    """The deactivate script of a provider of the sender's node has ended, to the leader."""
+
+    group: str
+    serial: int
+    provider: Provider
+    success: bool
+
+
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     """A proposal cannot be taken up, from the leader."""
 
@@ -248,7 +269,7 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     code: ErrorCode
 
 
-PeerMessage: TypeAlias = Prepare | Prepared | Commit | Entries | Proposal | Ballot | Failure | Refusal
+PeerMessage: TypeAlias = Prepare | Prepared | Commit | Entries | Proposal | Ballot | Failure | Deactivated | Refusal
 
 
 # Packets -------------------------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ TEMPLATES: dict[str, Template] = {
     "GS_STOP_ST": Template("C8E1C2B4", "O", "INFO", "Group Services daemon stopped"),
     "GS_DOM_MERGE_ER": Template("9DEC29E1", "O", "PERM", "Group Services daemon exit to merge domains"),
     "GS_ERROR_ER": Template("463A893D", "O", "PERM", "Group Services daemon logic error"),
+    "GS_DEACT_FAIL_ST": Template("972EA1F1", "O", "INFO", "Group Services deactivate script failed"),
     "RMCD_INFO_0_ST": Template("A6DF45AA", "O", "INFO", "The daemon is started."),
     "CONFIGRM_STARTED_ST": Template("DE84C4DB", "O", "INFO", "IBM.ConfigRM daemon has started."),
     "CONFIGRM_ONLINE_ST": Template(
@@ -96,4 +97,4 @@ TEMPLATES: dict[str, Template] = {
     "CL_NODE_UP": Template("E1F7B2D5", "S", "INFO", "Cluster node is up"),
     "TS_LOC_DOWN_ST": Template("173C787F", "S", "INFO", "Possible malfunction on local adapter"),
 }
-"""Templates by label. GS_STOP_ST, GS_ERROR_ER, CL_REPOS_DISK_DOWN, CL_NODE_*: identifiers inferred."""
+"""Templates by label. Ids of GS_STOP_ST, GS_ERROR_ER, GS_DEACT_FAIL_ST, CL_REPOS_DISK_DOWN, CL_NODE_*: inferred."""
