@@ -61,6 +61,7 @@ class GroupServices:
         interval_us: int = 0,
         limit_us: int = 0,
         critical: bool = False,
+        deactivate_script: str = "",
     ) -> GroupServices:
         """``ha_gs_init``: connect and register.
 
@@ -69,6 +70,7 @@ class GroupServices:
             name: the program's name as status commands show it.
             interval_us, limit_us: responsiveness probes (0: none), which are a vigil over Group Services, too.
             critical: to be killed when it does not answer.
+            deactivate_script: path of the program that is run when a provider of this client is expelled.
 
         Raises:
             Unreachable: cthags does not run or does not answer.
@@ -79,7 +81,9 @@ class GroupServices:
             raise Unreachable(f"Group Services cannot be reached: {error}") from None
         try:
             async with asyncio.timeout(INIT_PATIENCE):
-                answer = await connection.request(Init(name, os.getpid(), interval_us, limit_us, critical))
+                answer = await connection.request(
+                    Init(name, os.getpid(), interval_us, limit_us, critical, deactivate_script)
+                )
         except (Closed, RemoteFault, TimeoutError) as error:
             connection.close()
             raise Unreachable(f"Group Services do not answer: {error}") from None

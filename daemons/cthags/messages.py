@@ -69,10 +69,12 @@ Summary: TypeAlias = Literal[
     "explicit_reject",
     "group_dissolved",
     "deactivate_unsuccessful",
+    "group_services_has_died_horribly",
 ]
 ErrorCode: TypeAlias = Literal[
     "HA_GS_COLLIDE",
     "HA_GS_BAD_GROUP_ATTRIBUTES",
+    "HA_GS_BAD_MEMBER_TOKEN",
     "HA_GS_BAD_PARAMETER",
     "HA_GS_DUPLICATE_INSTANCE_NUMBER",
     "HA_GS_EXISTS",
