@@ -32,11 +32,13 @@ from daemons.cthags.inputs import (
 from daemons.cthags.log import ViewLog
 from daemons.cthags.membership import Membership
 from daemons.cthags.messages import (
+    HOST_MEMBERSHIP,
     ClientStatus,
     DomainStatus,
     ErrorCode,
     GroupStatus,
     LeaveReason,
+    LinkStatus,
     QueryStatus,
 )
 from daemons.cthags.notifier import Notifier
@@ -196,11 +198,9 @@ class Core:
                     protocol=running.begin.kind if running else "",
                     phase=running.phase if running else 0,
                     not_voted=self._sequencer.not_voted(name),
-                    ballots=self._sequencer.ballots(name),
+                    ballots=self._sequencer.ballots(name, self._requests.cast(name)),
                     default_vote=group.attributes.default_vote,
-                    subscribers=tuple(
-                        f"[{client.number}/{self.node}]" for client in self.clients if name in client.subscriptions
-                    ),
+                    subscribers=self._subscribers(name),
                     source_group=group.attributes.source_group,
                 )
             )
@@ -218,7 +218,19 @@ class Core:
             leader_incarnation=view.members[0].incarnation if view else 0,
             proposing=self._membership.blocked,
             alive=tuple(sorted(self._membership.alive)),
+            host_subscribers=self._subscribers(HOST_MEMBERSHIP),
+            adapters=self._notifier.adapters,
+            position=self._log.position,
+            stable=self._log.stable,
+            links=tuple(self._link(node) for node in view.nodes if node != self.node) if view else (),
         )
+
+    def _subscribers(self, name: str) -> tuple[str, ...]:
+        return tuple(f"[{client.number}/{self.node}]" for client in self.clients if name in client.subscriptions)
+
+    def _link(self, node: int) -> LinkStatus:
+        acknowledged, following = self._membership.acknowledged(node)
+        return LinkStatus(node, following, acknowledged)
 
     # The replica, as membership needs it.
 

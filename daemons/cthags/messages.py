@@ -405,6 +405,19 @@ class ClientStatus(msgspec.Struct, frozen=True):
     critical: bool = False
 
 
+class LinkStatus(msgspec.Struct, frozen=True, array_like=True):
+    """The reliable link to another member: packets numbered so far, acknowledged, and on their way or waiting."""
+
+    node: int
+    sent: int
+    acknowledged: int
+
+    @property
+    def waiting(self) -> int:
+        """Packets that the peer has not acknowledged."""
+        return self.sent - self.acknowledged
+
+
 class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
     """What the status commands print. ``established`` is False while no view is agreed on.
 
@@ -422,6 +435,11 @@ class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
     leader_incarnation: int = 0
     proposing: bool = False
     alive: tuple[int, ...] = ()
+    host_subscribers: tuple[str, ...] = ()
+    adapters: tuple[Provider, ...] = ()
+    position: int = 0
+    stable: int = 0
+    links: tuple[LinkStatus, ...] = ()
     pid: int = 0
     started_at: float = 0.0
     connected_after: float = 0.0

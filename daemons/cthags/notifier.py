@@ -59,7 +59,7 @@ class Notifier:
         self._view_hosts = hosts
         self._no_script = no_script
         self._hosts: tuple[Provider, ...] = ()
-        self._adapters: tuple[Provider, ...] = ()
+        self.adapters: tuple[Provider, ...] = ()
 
     def notify(self, client: Client, notification: Notification) -> None:
         """Tell a client."""
@@ -81,7 +81,7 @@ class Notifier:
         if name == HOST_MEMBERSHIP:
             return Subscription(name, self._view_hosts(), b"")
         if name == ENET_MEMBERSHIP:
-            return Subscription(name, self._adapters, b"")
+            return Subscription(name, self.adapters, b"")
         group = self._table.groups.get(name)
         return Subscription(name, group.providers if group else (), group.state if group else b"")
 
@@ -102,8 +102,8 @@ class Notifier:
     def tell_adapters(self, adapters: tuple[tuple[int, int], ...]) -> None:
         """Which network interfaces are up may have changed."""
         providers = tuple(Provider(node, place) for node, place in adapters)
-        if providers != self._adapters:
-            self._adapters = providers
+        if providers != self.adapters:
+            self.adapters = providers
             self.tell_subscribers(ENET_MEMBERSHIP)
 
     def deliver(self, delivery: groups.Delivery) -> None:

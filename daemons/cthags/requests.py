@@ -84,6 +84,10 @@ class Requests:
         """Proposals that no leader has taken up yet."""
         return len(self._outstanding)
 
+    def cast(self, name: str) -> dict[Provider, Ballot]:
+        """The votes of local providers in the running phase of a group."""
+        return {provider: ballot for (group, provider), ballot in self._ballots.items() if group == name}
+
     # The domain.
 
     def repeat(self) -> None:

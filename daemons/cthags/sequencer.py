@@ -107,12 +107,12 @@ class Sequencer:
             return ()
         return self._awaited(group, group.running, entry)
 
-    def ballots(self, name: str) -> tuple[Ballots, ...]:
-        """The voters of the running phase and their votes."""
+    def ballots(self, name: str, own: dict[Provider, Ballot]) -> tuple[Ballots, ...]:
+        """The voters of the running phase and their votes; a node that does not lead knows those of its ``own``."""
         group, entry = self._table.groups.get(name), self._rounds.get(name)
         if group is None or group.running is None:
             return ()
-        failed, cast = dict(group.failed), entry.ballots if entry is not None else {}
+        failed, cast = dict(group.failed), entry.ballots if entry is not None else own
         return tuple(
             Ballots(provider, cast[provider].vote if provider in cast else "", provider in failed)
             for provider in voters(group, group.running)

@@ -1,0 +1,164 @@
+"""The commands that make, change and end a peer domain, as far as they have a meaning under CAA.
+
+There the domain is the cluster: it is created, started and changed with it, PowerHA and CAA do that. ``stoprpdomain``
+does nothing, ``rmrpdomain`` removes the CAA cluster, too (RSCT manual pages of both). The others end with the family's
+exit codes; the words of their refusals are inferred.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from daemons.cthags.client import Unreachable
+from daemons.cthags.commands.domain import (
+    BAD_FLAG,
+    BAD_PARAMETER,
+    OK,
+    RMC_ERROR,
+    Domain,
+    ask,
+    node_id,
+    operational_state,
+)
+from srcctl.commands.options import Options, UsageError, parse
+from srcctl.node.root import IdentityError, NodeRoot
+
+SCRIPT_ERROR, INPUT_ERROR = 2, 5
+
+USAGES = {
+    "preprpnode": "preprpnode [-k] [-h] [-TV] node_name1 [node_name2 ...]",
+    "mkrpdomain": "mkrpdomain [-t TS_port] [-g GS_port] [-Q quorum_type] [-c] [-m fanout] [-C cluster_type] [-R disk] "
+    "[-h] [-TV] peer_domain node_name1 [node_name2 ...]",
+    "startrpdomain": "startrpdomain [-A | -L] [-t timeout] [-Q quorum_type] [-m fanout] [-h] [-w [-s Seconds]] [-TV] "
+    "peer_domain",
+    "stoprpdomain": "stoprpdomain [-f] [-h] [-w [-s Seconds]] [-TV] peer_domain",
+    "rmrpdomain": "rmrpdomain [-f] [-q] [-h] [-TV] peer_domain",
+    "addrpnode": "addrpnode [-c] [-h] [-TV] node_name1 [node_name2 ...]",
+    "startrpnode": "startrpnode [-h] [-w [-s Seconds]] [-TV] node_name1 [node_name2 ...]",
+    "stoprpnode": "stoprpnode [-f] [-h] [-TV] node_name1 [node_name2 ...]",
+    "rmrpnode": "rmrpnode [-f] [-h] [-TV] node_name1 [node_name2 ...]",
+}
+FLAGS = {
+    "preprpnode": "khTV",
+    "mkrpdomain": "t:g:Q:cm:C:R:f:hTV",
+    "startrpdomain": "ALt:Q:m:hws:TV",
+    "stoprpdomain": "fhws:TV",
+    "rmrpdomain": "fqhTV",
+    "addrpnode": "cf:F:M:hTV",
+    "startrpnode": "f:F:hws:TV",
+    "stoprpnode": "fhTV",
+    "rmrpnode": "fhTV",
+}
+_DOMAINS = ("startrpdomain", "stoprpdomain", "rmrpdomain")
+
+RECFGCT_REFUSAL = """\
+Cannot run if an online Peer Domain exists (see output of lsrpdomain).
+For assistance with removing domains, refer to the rmrpnode and rmrpdomain commands.
+"""
+
+
+def lifecycle(argv: list[str]) -> int:
+    """All commands of ``USAGES``, by the name they are called with."""
+    command = os.path.basename(argv[0])
+    try:
+        options = parse(argv, FLAGS[command])
+        if "h" not in options and (not options.operands or (command in _DOMAINS and len(options.operands) > 1)):
+            raise UsageError("a name must be given" if not options.operands else "too many operands")
+        if "A" in options and "L" in options:
+            raise UsageError("only one of -A and -L may be given")
+        if not options.value("s", "0").isdigit():
+            raise UsageError(f"{options.value('s')} is no number of seconds")
+    except UsageError as error:
+        sys.stderr.write(f"{command}: {error}\nUsage: {USAGES[command]}\n")
+        return BAD_FLAG
+    if "h" in options:
+        sys.stdout.write(f"Usage: {USAGES[command]}\n")
+        return OK
+    try:
+        domain = ask(NodeRoot.current())
+    except (OSError, Unreachable, IdentityError) as error:
+        sys.stderr.write(f"{command}: 2612-022 A session could not be established with the RMC daemon: {error}\n")
+        return RMC_ERROR
+    return _run(command, options, domain)
+
+
+def _run(command: str, options: Options, domain: Domain | None) -> int:
+    if command == "preprpnode":
+        return OK  # nodes of a CAA cluster trust each other by its key
+    if command == "mkrpdomain":
+        if domain is not None:
+            return _refuse(command, f"This node is already in the peer domain {domain.cluster.cluster_name}.")
+        return _refuse(command, "A peer domain of a CAA cluster is created with the cluster: use clmgr add cluster.")
+    name = options.operands[0]
+    if command in _DOMAINS:
+        if domain is None or name != domain.cluster.cluster_name:
+            sys.stderr.write(f"{command}: 2632-020 The peer domain {name} is not defined.\n")
+            return BAD_PARAMETER
+        if command == "startrpdomain" and operational_state(domain) == "Offline":
+            return _ran(command, ["/usr/bin/startsrc", "-s", "cthags"])
+        if command == "rmrpdomain":
+            return _ran(command, ["/usr/sbin/rmcluster", "-n", name, *(["-f"] if "f" in options else [])])
+        return OK
+    if domain is None:
+        return _refuse(command, "This node is not online in a peer domain.")
+    known = {node.name for node in domain.cluster.nodes}
+    for node in options.operands:
+        if command == "addrpnode" and node in known:
+            return _refuse(command, f"The node {node} is already defined in the peer domain.")
+        if command != "addrpnode" and node not in known:
+            sys.stderr.write(f"{command}: 2632-021 The node {node} is not defined in the peer domain.\n")
+            return BAD_PARAMETER
+    if command in ("addrpnode", "rmrpnode"):
+        return _refuse(command, "The nodes of a CAA cluster are changed with the cluster: use clmgr or chcluster.")
+    return _refuse(command, "A node of a CAA cluster is started and stopped with CAA: use clctrl -start or -stop.")
+
+
+def _refuse(command: str, text: str) -> int:
+    sys.stderr.write(f"{command}: {text}\n")
+    return INPUT_ERROR
+
+
+def _ran(command: str, words: list[str]) -> int:
+    """Run another command of the node; its complaints are shown, its success is silent."""
+    root = NodeRoot.current()
+    try:
+        done = subprocess.run(
+            [root.path(words[0]), *words[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        sys.stderr.write(f"{command}: {words[0]}: {error.strerror}\n")
+        return SCRIPT_ERROR
+    if done.returncode:
+        sys.stderr.write(done.stderr or done.stdout)
+        return SCRIPT_ERROR
+    return OK
+
+
+def lsnodeid(argv: list[str]) -> int:
+    """``lsnodeid``: the node's RSCT id."""
+    domain = _own("lsnodeid")
+    if isinstance(domain, int):
+        return domain
+    own = next(node for node in domain.cluster.nodes if node.number == domain.cluster.own)
+    sys.stdout.write(node_id(own.uuid) + "\n")
+    return OK
+
+
+def recfgct(argv: list[str]) -> int:
+    """``recfgct``: refused while the node is in a domain; without one there is nothing to do."""
+    domain = _own("recfgct")
+    if isinstance(domain, int):
+        return OK if domain == BAD_PARAMETER else domain
+    sys.stderr.write(RECFGCT_REFUSAL)
+    return 1
+
+
+def _own(command: str) -> Domain | int:
+    try:
+        domain = ask(NodeRoot.current())
+    except (OSError, Unreachable, IdentityError) as error:
+        sys.stderr.write(f"{command}: {error}\n")
+        return RMC_ERROR
+    return BAD_PARAMETER if domain is None else domain

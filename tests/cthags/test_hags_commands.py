@@ -1,0 +1,158 @@
+"""hagsns, hagsvote, hagsgr, hagspbs and the life-cycle commands of the peer domain, byte for byte."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from daemons.caa import messages as caa
+from daemons.cthags.client import Unreachable
+from daemons.cthags.commands import hags, lifecycle
+from daemons.cthags.commands.domain import BAD_FLAG, BAD_PARAMETER, Domain
+from daemons.cthags.messages import Ballots, DomainStatus, GroupStatus, LinkStatus, Provider
+from srcctl.node.root import NodeRoot
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+JOINER, OLDER = Provider(26, 101), Provider(11, 3)
+STATUS = DomainStatus(
+    node=26,
+    established=True,
+    leader=26,
+    view=7,
+    members=(26, 11),
+    clients=(),
+    groups=(
+        GroupStatus(
+            "theSourceGroup", 26, (OLDER,), 0, 1, "join", 1, (JOINER,),
+            (Ballots(OLDER, "approve", False), Ballots(JOINER, "", False)), "reject", ("[10/26]",),
+        ),
+        GroupStatus("idle", 26, (OLDER, JOINER), 1, 0, subscribers=(), source_group="theSourceGroup"),
+    ),
+    incarnation=2,
+    leader_incarnation=2,
+    alive=(11, 26),
+    host_subscribers=("[10/26]",),
+    adapters=(Provider(11, 0), Provider(26, 0)),
+    position=41,
+    stable=40,
+    links=(LinkStatus(11, 120, 118),),
+    pid=14460,
+    started_at=1_000_000.0,
+    connected_after=5.0,
+    certain_at=1_090_000.0,
+    first_certain_at=1_000_015.0,
+)  # fmt: skip
+CLUSTER = caa.Membership(
+    3, 1, (1,),
+    (
+        caa.Node(1, "node1", "14d2851c-ae61-463f-0000-000000000000", ()),
+        caa.Node(2, "node2", "77572edc-66a9-4fdf-0000-000000000000", ()),
+    ),
+    (), True, "haes_cluster", "",
+)  # fmt: skip
+
+
+def golden(name: str) -> str:
+    return (GOLDEN / name).read_text(encoding="utf-8").split("\n", 1)[1]
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
+    monkeypatch.setattr(hags, "query_status", lambda root: STATUS)
+    monkeypatch.setattr(time, "time", lambda: 1_180_075.0)
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize(
+    ("command", "arguments", "name"),
+    [
+        ("hagsns", ["-s", "cthags"], "hagsns/established.txt"),
+        ("hagsvote", ["-s", "cthags"], "hagsvote/short.txt"),
+        ("hagsvote", ["-l", "-a", "theSourceGroup", "-g", "cthags"], "hagsvote/long.txt"),
+        ("hagsgr", ["-c", "-p", "14460"], "hagsgr/all.txt"),
+        ("hagspbs", ["-s", "cthags"], "hagspbs/links.txt"),
+    ],
+)
+def test_status_of_group_services(
+    command: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert getattr(hags, command)([command, *arguments]) == 0
+    assert capsys.readouterr().out == golden(name)
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "Usage: hagsvote [-h host] [-l] [-a group] [-c] { -g group_name | -s subsystem | -p subsystem_pid }\n"),
+        (["-s", "nonsense"], "0513-085 The nonsense Subsystem is not on file.\n"),
+        (["-g", "nonsense"], "0513-086 The nonsense Group is not on file.\n"),
+        (["-p", "1"], "0513-084 There were no records that matched your request.\n"),
+        (["-h", "far", "-s", "cthags"], "hagsvote: remote requests (-h) are not supported by this node's srcmstr.\n"),
+        (["-a", "none", "-s", "cthags"], "hagsvote: the group none is not known on this node.\n"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hags.hagsvote(["hagsvote", *arguments]) == 1
+    assert capsys.readouterr() == ("", complaint)
+
+
+@pytest.mark.usefixtures("answering")
+def test_without_a_daemon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def nobody(root: NodeRoot) -> DomainStatus:
+        raise Unreachable("nobody")
+
+    monkeypatch.setattr(hags, "query_status", nobody)
+    assert hags.hagsns(["hagsns", "-s", "cthags"]) == 1
+    assert capsys.readouterr().err.startswith("0513-036 The request could not be passed to the cthags subsystem.")
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
+    monkeypatch.setattr(lifecycle, "ask", lambda root: Domain(CLUSTER, STATUS))
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(
+    ("words", "status", "complaint"),
+    [
+        ("stoprpdomain haes_cluster", 0, ""),
+        ("stoprpdomain -f -w -s 0 haes_cluster", 0, ""),
+        ("startrpdomain haes_cluster", 0, ""),
+        ("preprpnode node1 node2", 0, ""),
+        ("stoprpdomain other", BAD_PARAMETER, "stoprpdomain: 2632-020 The peer domain other is not defined."),
+        ("mkrpdomain new node1", 5, "mkrpdomain: This node is already in the peer domain haes_cluster."),
+        ("startrpnode node9", BAD_PARAMETER, "startrpnode: 2632-021 The node node9 is not defined in the peer domain."),
+        ("rmrpnode node2", 5, "rmrpnode: The nodes of a CAA cluster are changed with the cluster:"),
+        ("addrpnode node2", 5, "addrpnode: The node node2 is already defined in the peer domain."),
+        ("stoprpnode node2", 5, "stoprpnode: A node of a CAA cluster is started and stopped with CAA:"),
+        ("stoprpdomain", BAD_FLAG, "stoprpdomain: a name must be given"),
+        ("stoprpdomain -Z x", BAD_FLAG, "stoprpdomain: "),
+        ("stoprpdomain -s soon haes_cluster", BAD_FLAG, "stoprpdomain: soon is no number of seconds"),
+        ("startrpdomain -A -L haes_cluster", BAD_FLAG, "startrpdomain: only one of -A and -L may be given"),
+    ],
+)
+def test_life_cycle_commands(words: str, status: int, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lifecycle.lifecycle(words.split()) == status
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(complaint)
+    assert bool(output.err) == bool(status)
+
+
+@pytest.mark.usefixtures("online")
+def test_node_id_and_recfgct(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lifecycle.lsnodeid(["lsnodeid"]) == 0
+    assert capsys.readouterr().out == "14d2851cae61463f\n"
+    assert lifecycle.recfgct(["recfgct"]) == 1
+    assert capsys.readouterr().err == lifecycle.RECFGCT_REFUSAL
+    monkeypatch.setattr(lifecycle, "ask", lambda root: None)
+    assert lifecycle.recfgct(["recfgct"]) == 0
+    assert lifecycle.lifecycle(["addrpnode", "node3"]) == 5
+    assert lifecycle.lifecycle(["mkrpdomain", "new", "node1"]) == 5
