@@ -1,0 +1,137 @@
+"""The leader dies at every moment of every kind of protocol: the survivors go on together, and the protocol ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import msgspec
+import pytest
+from ring import Ring
+
+from daemons.cthags.inputs import Deactivate, Deactivated
+from daemons.cthags.messages import (
+    Approved,
+    ChangeAttributes,
+    ChangeStateValue,
+    DelayedError,
+    Expel,
+    GroupAttributes,
+    Init,
+    Join,
+    Leave,
+    Notification,
+    NPhase,
+    Provider,
+    ProviderMessage,
+    Rejected,
+    Request,
+    Vote,
+)
+
+VOTED = GroupAttributes(phases="n", default_vote="approve")
+TARGET = msgspec.structs.replace(VOTED, source_group="S")
+OTHER = msgspec.structs.replace(TARGET, time_limit_us=9_000_000)
+
+
+def vote(node: int, client: int, notification: Notification) -> Request | None:
+    """Two phases each."""
+    if not isinstance(notification, NPhase):
+        return None
+    return Vote(notification.group, notification.token, "continue" if notification.phase == 1 else "approve")
+
+
+def prepared() -> Ring:
+    """Nodes 1 to 3 (1 leads), on each a provider of S (client 1) and one of its target T (client 2)."""
+    ring = Ring(3, seed=5)
+    carry_out = ring.carry_out
+
+    def run_scripts(node: int, effects: list[object]) -> None:
+        for effect in effects:
+            if isinstance(effect, Deactivate) and effect.serial:
+                ring.push(2000, node, Deactivated(effect.group, effect.serial, effect.provider, True))
+        carry_out(node, effects)  # type: ignore[arg-type]
+
+    ring.carry_out = run_scripts  # type: ignore[assignment,method-assign]
+    ring.start(1, 2, 3)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3))
+    ring.automatic = vote
+    for node in ring.numbers:
+        for client, join in ((1, Join("S", VOTED)), (2, Join("T", TARGET))):
+            ring.request(node, client, Init(f"client{client}", 10 * node + client, deactivate_script="/bin/true"))
+            ring.request(node, client, join)
+            assert ring.run_until(lambda node=node, client=client: isinstance(ring.last(node, client), Approved))
+    ring.run(0.5)
+    return ring
+
+
+def provider(ring: Ring, node: int, group: str) -> Provider:
+    found = next(entry for entry in ring.cores[node].status().groups if entry.name == group)
+    return next(entry for entry in found.providers if entry.node == node)
+
+
+def new_client(ring: Ring) -> None:
+    ring.request(2, 9, Init("client9", 29))
+    ring.request(2, 9, Join("S", VOTED))
+
+
+PROTOCOLS: dict[str, Callable[[Ring], None]] = {
+    "join": new_client,
+    "leave": lambda ring: ring.request(2, 2, Leave("T", "n")),
+    "cast_out": lambda ring: ring.request(2, 1, Leave("S")),
+    "failure_leave": lambda ring: ring.gone(2, 2),
+    "expel": lambda ring: ring.request(2, 2, Expel("T", (provider(ring, 3, "T"),), "n", 0, 1, "now")),
+    "state_change": lambda ring: ring.request(2, 2, ChangeStateValue("T", b"new", "n")),
+    "source_reflection": lambda ring: ring.request(2, 1, ChangeStateValue("S", b"new")),
+    "message": lambda ring: ring.request(2, 2, ProviderMessage("T", b"text", "n")),
+    "attribute_change": lambda ring: ring.request(2, 2, ChangeAttributes("T", OTHER, "n")),
+}
+
+
+def ends(ring: Ring, node: int, client: int, protocol: str) -> int:
+    return sum(
+        isinstance(entry, Approved | Rejected) and entry.protocol == protocol
+        for entry in ring.seen.get((node, client), [])
+    )
+
+
+def collided(ring: Ring) -> bool:
+    """The failure of the leader's providers came first: the proposal is to be made again, says the manual."""
+    return any(
+        isinstance(entry, DelayedError) and entry.code == "HA_GS_COLLIDE"
+        for client in (1, 2)
+        for entry in ring.seen[2, client]
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_leader_dies_after_any_number_of_steps(protocol: str) -> None:
+    witness = 1 if protocol == "join" else 2
+    for steps in range(1, 46, 3):
+        ring = prepared()
+        before = ends(ring, 3, witness, protocol)
+        PROTOCOLS[protocol](ring)
+        counted = iter(range(steps))
+        ring.run_until(lambda counted=counted: next(counted, None) is None, 1.0)
+        ring.crash(1)
+        assert ring.run_until(lambda ring=ring: ring.agreed(2, 3)), f"{steps} steps: no view"
+        ring.run(2)
+        if collided(ring):
+            PROTOCOLS[protocol](ring)
+            ring.run(2)
+        states = [
+            {
+                name: (group["providers"], group["state"], group["protocol"], group["failed"])
+                for name, group in core.describe()["groups"].items()  # type: ignore[attr-defined]
+            }
+            for core in ring.cores.values()
+        ]
+        assert states[0] == states[1], f"{steps} steps"
+        assert all(not running and not failed for _, _, running, failed in states[0].values()), f"{steps}: {states[0]}"
+        assert all(not name.endswith("/1]") for providers, *_ in states[0].values() for name in providers)
+        ended = ends(ring, 3, witness, protocol) - before
+        assert ended == 1 or (protocol == "failure_leave" and ended == 2), f"{steps} steps: {ended} ends"
+        assert all(core.describe()["outstanding"] == 0 for core in ring.cores.values())
