@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from daemons.cthags.due import due, reflection, sourceless
 from daemons.cthags.groups import GroupTable, default_vote, voters
-from daemons.cthags.messages import Ballots, ErrorCode, LeaveReason, Phases, ProtocolKind, Provider, Summary
+from daemons.cthags.messages import Ballots, ErrorCode, LeaveReason, Provider, Summary
 from daemons.cthags.wire import (
     Ballot,
     Begin,
@@ -189,7 +190,7 @@ class Sequencer:
             entry.proposer == proposal.proposer for _, entry in waiting
         ):
             error = "HA_GS_DUPLICATE_INSTANCE_NUMBER"
-        elif attributes.source_group and self._sourceless(attributes.source_group, proposal.proposer):
+        elif attributes.source_group and sourceless(self._table, attributes.source_group, proposal.proposer):
             error = "HA_GS_NO_SOURCE_GROUP_PROVIDER"
         elif len(waiting) >= PENDING_MAX:
             error = "HA_GS_COLLIDE"
@@ -198,11 +199,6 @@ class Sequencer:
             return
         waiting.append((node, proposal))
         self._advance(now, proposal.group)
-
-    def _sourceless(self, source: str, provider: Provider) -> bool:
-        """The provider's node has no provider of the source group."""
-        group = self._table.groups.get(source)
-        return group is None or all(other.node != provider.node for other in group.providers)
 
     def _advance(self, now: int, name: str) -> None:
         """Start what is due in an idle group: failures first, then cast-outs, joins, and news of the source group."""
@@ -213,76 +209,19 @@ class Sequencer:
                     self._open_round(now, group, group.running)
                     self._tally(now, name, late=False)
                 return
-            if group is not None and (begin := self._due(group)) is not None:
+            if group is not None and (begin := due(self._table, group)) is not None:
                 self._sequence(begin)
                 continue
             if not self._next_join(now, name, group):
                 break
-        if group is not None and group.providers and group.attributes.source_group:
-            news = self._table.source_state(group.attributes)
-            if news != group.reflected:
-                self._sequence(self._reflection(group, news))
-                self._advance(now, name)
-                return
+        if group is not None and (begin := reflection(self._table, group)) is not None:
+            self._sequence(begin)
+            self._advance(now, name)
+            return
         for target in sorted(
             other.name for other in self._table.groups.values() if other.attributes.source_group == name
         ):
             self._advance(now, target)
-
-    def _due(self, group: GroupRecord) -> Begin | None:
-        """The protocol that the failures of a group's providers, or of its source's, call for."""
-        failed = dict(group.failed)
-        attributes = group.attributes
-        leaving = tuple(provider for provider in group.providers if provider in failed)
-        if leaving:
-            if attributes.batch in ("none", "joins"):
-                leaving = leaving[:1]
-            return self._removal(group, "failure_leave", leaving, tuple(failed[provider] for provider in leaving))
-        if not attributes.source_group:
-            return None
-        bereft = tuple(provider for provider in group.providers if self._sourceless(attributes.source_group, provider))
-        if not bereft:
-            return None
-        reasons: tuple[LeaveReason, ...] = tuple("source_provider_leave" for _ in bereft)
-        return self._removal(group, "cast_out", bereft, reasons)
-
-    def _removal(
-        self,
-        group: GroupRecord,
-        kind: ProtocolKind,
-        leaving: tuple[Provider, ...],
-        reasons: tuple[LeaveReason, ...],
-    ) -> Begin:
-        phases: Phases = group.attributes.phases if len(group.providers) > len(leaving) else 1
-        return Begin(
-            group=group.name,
-            serial=self._table.serial + 1,
-            kind=kind,
-            proposer=None,
-            changing=leaving,
-            reasons=reasons,
-            phases=phases,
-            time_limit_us=group.attributes.time_limit_us,
-            message=b"",
-            state=None,
-            attributes=None,
-        )
-
-    def _reflection(self, group: GroupRecord, news: bytes) -> Begin:
-        return Begin(
-            group=group.name,
-            serial=self._table.serial + 1,
-            kind="source_reflection",
-            proposer=None,
-            changing=(),
-            reasons=(),
-            phases=group.attributes.source_reflection_phases,
-            time_limit_us=group.attributes.source_reflection_time_limit_us,
-            message=b"",
-            state=None,
-            attributes=None,
-            source_state=news,
-        )
 
     def _next_join(self, now: int, name: str, group: GroupRecord | None) -> bool:
         """Begin the joins that wait; False if there is none, or they must wait on."""
@@ -299,7 +238,7 @@ class Sequencer:
         del waiting[: len(batch)]
         accepted = []
         for node, proposal in batch:
-            if attributes.source_group and self._sourceless(attributes.source_group, proposal.proposer):
+            if attributes.source_group and sourceless(self._table, attributes.source_group, proposal.proposer):
                 self._refuse(node, proposal.request, "HA_GS_NO_SOURCE_GROUP_PROVIDER")
             else:
                 accepted.append((node, proposal))
