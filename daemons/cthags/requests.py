@@ -39,7 +39,17 @@ from daemons.cthags.messages import (
     Vote,
 )
 from daemons.cthags.notifier import Notifier, deactivation, notification_token
-from daemons.cthags.wire import Ballot, Begin, Deactivated, Failure, Operation, PeerMessage, Proposal, Refusal
+from daemons.cthags.wire import (
+    Ballot,
+    Begin,
+    Deactivated,
+    Failure,
+    GroupRecord,
+    Operation,
+    PeerMessage,
+    Proposal,
+    Refusal,
+)
 
 CLIENTS_MAX = 1024
 
@@ -78,6 +88,8 @@ class Requests:
         self._outstanding: dict[int, tuple[int, Proposal, str]] = {}
         self._ballots: dict[tuple[str, Provider], Ballot] = {}
         self._reports: dict[tuple[str, Provider], Deactivated] = {}
+        self._deactivating: dict[str, int] = {}
+        """Expels whose deactivate phase began in this life, by group."""
 
     @property
     def outstanding(self) -> int:
@@ -99,17 +111,30 @@ class Requests:
         for report in self._reports.values():
             self._to_leader(report)
         for name, group in sorted(self._table.groups.items()):
+            self._miss_scripts(name, group)
             known = dict(group.failed)
             joining = group.running.begin.changing if group.running and group.running.begin.kind == "join" else ()
             for provider in group.providers + joining:
                 if provider.node == self._node and provider not in known and not self._clients.owner(name, provider):
                     self._to_leader(Failure(name, provider, "provider_failure"))
 
+    def _miss_scripts(self, name: str, group: GroupRecord) -> None:
+        """Deactivate scripts that an earlier life of this daemon was to run: nobody else will tell of their end."""
+        running = group.running
+        if running is None or not running.begin.deactivate_phase:
+            return
+        begin = running.begin
+        if begin.deactivate_phase == running.phase and self._deactivating.get(name) != begin.serial:
+            for provider in begin.changing:
+                if provider.node == self._node:
+                    self.deactivated(name, begin.serial, provider, False)
+
     def forget(self) -> None:
         """The view was given up: nothing is open any more."""
         self._outstanding.clear()
         self._ballots.clear()
         self._reports.clear()
+        self._deactivating.clear()
 
     def applied(self, operation: Operation) -> None:
         """The leader has ordered an operation."""
@@ -123,7 +148,12 @@ class Requests:
         if isinstance(delivery, groups.PhaseBegan | groups.Ended):
             for provider in delivery.recipients:
                 self._ballots.pop((delivery.group, provider), None)
+        if isinstance(delivery, groups.PhaseBegan):
+            begin = delivery.running.begin
+            if begin.deactivate_phase and begin.deactivate_phase == delivery.running.phase:
+                self._deactivating[begin.group] = begin.serial
         if isinstance(delivery, groups.Ended):
+            self._deactivating.pop(delivery.group, None)
             self._reports = {key: report for key, report in self._reports.items() if key[0] != delivery.group}
 
     def deactivated(self, group: str, serial: int, provider: Provider, success: bool) -> None:

@@ -23,12 +23,16 @@ class Cluster:
         count: nodes.
         networks: how many.
         groups: how many resource groups are drawn from the seed; 0: the two of the sample.
+        members: a program on every node uses all of Group Services.
         parts: makes the processes.
     """
 
-    def __init__(self, world: World, count: int, parts: Parts, networks: int = 1, groups: int = 0) -> None:
+    def __init__(
+        self, world: World, count: int, parts: Parts, networks: int = 1, groups: int = 0, members: bool = False
+    ) -> None:
         self.world = world
         self.parts = parts
+        self.members = members
         self.numbers = tuple(range(1, count + 1))
         self.configuration = varied(world.seed, count, groups) if groups else sample(count)
         self.programs = shipped_programs()

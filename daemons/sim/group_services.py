@@ -10,6 +10,8 @@ from daemons.cthags.inputs import (
     ClientGone,
     ClientRequest,
     CloseClient,
+    Deactivate,
+    Deactivated,
     Dissolved,
     Log,
     Notify,
@@ -21,6 +23,7 @@ from daemons.cthags.inputs import (
 from daemons.cthags.messages import Died, Notification, Request, notification_codec, request_codec
 from daemons.cthags.wire import Data, packet_codec
 from daemons.sim.process import Process
+from srcctl.machine import MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 EXIT_FAULT = 1
 """The exit status of a daemon that gives up."""
+
+SCRIPT_US = 30 * MILLISECOND
+"""Time of a deactivate script."""
 
 LOCAL_US = 60
 """Time of a message over a Unix socket."""
@@ -120,6 +126,9 @@ class GroupServicesProcess(Process):
                 client = self._clients.pop(number, None)
                 if client is not None and kill:
                     client.end(9)
+            case Deactivate(group, serial, provider):
+                if serial:
+                    self.later(SCRIPT_US, self.feed, Deactivated(group, serial, provider, True))
             case Log():
                 pass
 

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from daemons.cluster.dependencies import Dependencies
 from daemons.cthags.inputs import ViewInstalled
-from daemons.cthags.messages import Approved, Notification, NPhase, Provider, Rejected, Request, Vote
+from daemons.cthags.messages import Approved, Goodbye, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
+from daemons.sim.member import PREFIX
 from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.world import InvariantBroken
 
@@ -132,7 +133,11 @@ class Checker:
     def requested(self, node: SimulatedNode, client: int, request: Request) -> None:
         """A client of cthags asks something."""
         known = self._nodes[node.number]
-        if isinstance(request, Vote) and request.group in known.identities | known.phase:
+        if isinstance(request, Goodbye):
+            # It is told nothing more.
+            for of_group in (known.phase, known.identities, known.joined):
+                of_group.pop(request.group, None)
+        elif isinstance(request, Vote) and request.group in known.identities | known.phase:
             phase = known.phase.get(request.group)
             if phase is not None:
                 known.voted[request.group, request.token, phase.self_provider] = None
@@ -148,6 +153,10 @@ class Checker:
         first = notification.phase == (1 if isinstance(notification, NPhase) else 0)
         if notification.protocol == "join" and mine in notification.changing and first:
             known.joined[group] = len(told)
+        if isinstance(notification, NPhase) and notification.protocol in ("expel", "cast_out"):
+            # Whom it is about has no vote and hears of the end only.
+            known.phase[group] = notification
+            return
         told.append(
             (
                 type(notification).__name__,
@@ -185,11 +194,17 @@ class Checker:
                 and phase.token == token
                 and (phase.protocol, phase.changing) == (notification.protocol, notification.changing)
                 and (notification.group, token, phase.self_provider) not in known.voted
-                and other.process("clstrmgrES") is not None
+                and not notification.time_limit_us
+                and self._client_lives(other, notification.group)
             ):
                 raise InvariantBroken(
                     3, f"{node.name} passed the barrier of phase {last} before {other.name} had voted in it"
                 )
+
+    @staticmethod
+    def _client_lives(node: SimulatedNode, group: str) -> bool:
+        process = node.member if group.startswith(PREFIX) else node.process("clstrmgrES")
+        return process is not None and process.running
 
     # Groups.
 
@@ -300,11 +315,10 @@ class Checker:
         known = self._nodes[node.number]
         if process.name == "cthags":
             known.view = None
-        if process.name in ("cthags", "clstrmgrES"):
-            known.phase.clear()
-            known.identities.clear()
-            known.told.clear()
-            known.joined.clear()
+        for of_group in (known.phase, known.identities, known.told, known.joined):
+            for group in list(of_group):
+                if process.name == "cthags" or (process.name == "clstrmgrES" and not group.startswith(PREFIX)):
+                    del of_group[group]
 
 
 def _agree(one: tuple[bool, list[Told]], other: tuple[bool, list[Told]]) -> bool:

@@ -45,6 +45,7 @@ class SimulatedNode:
         self.disk: dict[str, dict[str, int]] = {}
         self.supervisor: Supervisor | None = None
         self.states: StatesProcess | None = None
+        self.member: Process | None = None
         self.clock_offset = 0
         """Of the monotonic clock, which begins anew with every boot: no two nodes may compare theirs."""
         self.wall_offset = 0
@@ -162,6 +163,9 @@ class SimulatedNode:
 
     def _booted(self) -> None:
         self.started = True
+        if self.cluster.members:
+            self.member = self.cluster.parts.member(self)
+            self.member.start()
 
     def crash(self, why: str) -> None:
         """Power off, at once."""
@@ -171,9 +175,10 @@ class SimulatedNode:
         self.on = False
         self.boot_number += 1
         self.supervisor = None
-        if self.states is not None:
-            self.states.running = False
-            self.states = None
+        for process in (self.states, self.member):
+            if process is not None:
+                process.running = False
+        self.states = self.member = None
         self.cluster.holdings.lose(self.number)
         self.cluster.checker.powered_off(self)
 

@@ -10,6 +10,7 @@ from daemons.cthags.core import Core
 from daemons.cthags.detector import Settings
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
+from daemons.sim.member import MemberProcess
 from daemons.sim.process import Process
 from daemons.sim.states import StatesProcess
 
@@ -41,6 +42,10 @@ class Parts:
         if name == "clstrmgrES":
             return ManagerProcess(node, self.manager)
         raise KeyError(name)
+
+    def member(self, node: SimulatedNode) -> Process:
+        """The program that uses all of Group Services."""
+        return MemberProcess(node)
 
     def group_services(self, node: int, durable: dict[str, int]) -> Core:
         """cthags's core."""

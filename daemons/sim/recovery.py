@@ -28,7 +28,22 @@ def unrecovered(cluster: Cluster) -> str:
             return f"the cluster manager of {node.name} is {manager.core.state}"
         if manager.core.configuration != cluster.configuration:
             return f"{node.name} does not have the committed configuration"
-    return _unplaced(cluster)
+    return _unplaced(cluster) or _unfinished(cluster)
+
+
+def _unfinished(cluster: Cluster) -> str:
+    """The groups of Group Services are the same everywhere, and idle."""
+    pictures = [
+        daemon.core.describe()["groups"]
+        for node in cluster.nodes.values()
+        if isinstance(daemon := node.process("cthags"), GroupServicesProcess)
+    ]
+    if any(picture != pictures[0] for picture in pictures):
+        return f"Group Services of the nodes know different groups: {pictures}"
+    first = pictures[0]
+    assert isinstance(first, dict)
+    busy = [name for name, group in first.items() if group["protocol"] or group["failed"]]
+    return f"protocols of {' '.join(busy)} do not end: {first}" if busy else ""
 
 
 def _unplaced(cluster: Cluster) -> str:

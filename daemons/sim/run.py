@@ -65,7 +65,7 @@ def play(scenario: Scenario, parts: Parts | None = None, keep_trace: bool = Fals
 def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
     world = World(scenario.seed, keep_trace)
     world.steps_max = STEPS_MAX + STEPS_MAX_PER_PAIR * scenario.nodes * scenario.nodes
-    cluster = Cluster(world, scenario.nodes, parts, scenario.networks, scenario.groups)
+    cluster = Cluster(world, scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members)
     strikes = Strikes(cluster)
     strikes.schedule(scenario.faults)
     Operator(cluster).begin()

@@ -6,6 +6,7 @@ A scenario file is text: comments after ``#``, one setting or fault a line, then
     networks 2
     groups 4                     drawn from the seed with policies, dependencies, monitors; without it two plain ones
     seed 4711                    of the weather, the scripts, and all other chance that is no fault
+    members                      a program on every node uses all of Group Services
     plant flush-forgotten        only if a planted bug is to be found
     at 35.250 crash node=2 for=12.500
     expect invariant 3           or: expect pass, expect assertion, expect no recovery
@@ -26,6 +27,9 @@ BOOTED_US = 20 * SECOND
 SAFETY_US = 420 * SECOND
 LENGTH_US = 600 * SECOND
 """Virtual time of a run; after the safety phase nothing goes wrong any more."""
+
+MEMBERS_SHARE = 0.35
+"""Of the seeds, that have a program on every node which uses all of Group Services."""
 
 PASS = "pass"
 OUTCOMES = {
@@ -57,6 +61,7 @@ class Scenario:
         plant: the name of a planted bug; "" for none.
         expect: how it ends (a value of ``OUTCOMES``).
         trace: lines that its trace must contain in this order, without their times.
+        members: a program on every node uses all of Group Services.
     """
 
     seed: int
@@ -67,14 +72,17 @@ class Scenario:
     expect: str = PASS
     trace: tuple[str, ...] = ()
     groups: int = 0
+    members: bool = False
 
     @classmethod
     def of_seed(cls, seed: int, nodes: int = 3, plant: str = "", groups: int = 0) -> Scenario:
         """What a seed stands for."""
-        networks = Random(f"{seed}/networks").choice((1, 2, 2))
+        chance = Random(f"{seed}/networks")
+        networks = chance.choice((1, 2, 2))
+        members = chance.random() < MEMBERS_SHARE
         names = network_names(networks)
         faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US)
-        return cls(seed, nodes, networks, tuple(faults), plant, groups=groups)
+        return cls(seed, nodes, networks, tuple(faults), plant, groups=groups, members=members)
 
     @classmethod
     def parse(cls, text: str) -> Scenario:
@@ -84,7 +92,7 @@ class Scenario:
             ScenarioSyntax: it cannot be read.
         """
         numbers = {"seed": 1, "nodes": 3, "networks": 1, "groups": 0}
-        plant, expect = "", PASS
+        plant, expect, members = "", PASS, False
         faults: list[Fault] = []
         trace: list[str] = []
         for count, raw in enumerate(text.splitlines(), 1):
@@ -96,6 +104,8 @@ class Scenario:
                         pass
                     case "seed" | "nodes" | "networks" | "groups":
                         numbers[word] = int(rest)
+                    case "members" if not rest:
+                        members = True
                     case "plant":
                         plant = rest
                     case "at":
@@ -113,11 +123,12 @@ class Scenario:
         if not 0 <= numbers["groups"] <= GROUPS_MAX:
             raise ScenarioSyntax("groups out of range")
         size = (numbers["seed"], numbers["nodes"], numbers["networks"])
-        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"])
+        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"], members)
 
     def __str__(self) -> str:
         lines = [f"nodes {self.nodes}", f"networks {self.networks}", f"seed {self.seed}"]
         lines += [f"groups {self.groups}"] if self.groups else []
+        lines += ["members"] if self.members else []
         lines += [f"plant {self.plant}"] if self.plant else []
         lines += [str(fault) for fault in self.faults]
         lines += [f"expect {self.expect}"]

@@ -365,3 +365,13 @@ def test_the_adapters_are_a_group() -> None:
         (Provider(1, 0), Provider(2, 0), Provider(2, 1)),
         (Provider(1, 0), Provider(2, 1)),
     ]
+
+
+def test_a_daemon_that_comes_back_knows_that_its_script_is_lost() -> None:
+    ring, scripts = expelling()
+    assert scripts.runs
+    del ring.cores[2]
+    ring.start(2)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3))
+    assert ring.run_until(lambda: bool(told(ring, 3, 1, Approved, "expel")))
+    assert [p.node for p in providers(ring, 3, "G")] == [1, 3]
