@@ -23,7 +23,6 @@ from daemons.cthags.messages import (
     ErrorCode,
     Expel,
     Goodbye,
-    GroupAttributes,
     Init,
     Initialized,
     Join,
@@ -39,6 +38,7 @@ from daemons.cthags.messages import (
     Vote,
 )
 from daemons.cthags.notifier import Notifier, deactivation, notification_token
+from daemons.cthags.proposals import Proposing, proposal_of, sound
 from daemons.cthags.wire import (
     Ballot,
     Begin,
@@ -225,7 +225,7 @@ class Requests:
         name, length = request.group, len(request.group.encode())
         if length > GROUP_NAME_MAX:
             return "HA_GS_NAME_TOO_LONG"
-        if not length or request.instance < 0 or not _sound(request.attributes):
+        if not length or request.instance < 0 or not sound(request.attributes):
             return "HA_GS_BAD_PARAMETER"
         if name in SYSTEM_GROUPS:
             return "HA_GS_INVALID_GROUP"
@@ -256,65 +256,13 @@ class Requests:
         )
         return None
 
-    def _propose(
-        self, client: Client, request: Leave | ProviderMessage | ChangeStateValue | ChangeAttributes | Expel
-    ) -> ErrorCode | None:
+    def _propose(self, client: Client, request: Proposing) -> ErrorCode | None:
         provider = client.providers.get(request.group)
         if provider is None:
             return "HA_GS_NOT_A_MEMBER"
-        if request.time_limit_us < 0:
-            return "HA_GS_BAD_PARAMETER"
-        number, group, phases, limit = self._next_request, request.group, request.phases, request.time_limit_us
-        match request:
-            case Leave():
-                proposal = Proposal(
-                    number, group, "leave", provider, phases=phases, time_limit_us=limit, leave_code=request.code
-                )
-            case ProviderMessage():
-                if len(request.message) > MESSAGE_MAX:
-                    return "HA_GS_BAD_PARAMETER"
-                proposal = Proposal(
-                    number, group, "message", provider, phases=phases, time_limit_us=limit, message=request.message
-                )
-            case ChangeStateValue():
-                if len(request.state) > STATE_MAX:
-                    return "HA_GS_BAD_PARAMETER"
-                proposal = Proposal(
-                    number,
-                    group,
-                    "state_change",
-                    provider,
-                    phases=phases,
-                    time_limit_us=limit,
-                    state=request.state,
-                    old_state=request.old,
-                )
-            case ChangeAttributes():
-                if not _sound(request.attributes):
-                    return "HA_GS_BAD_PARAMETER"
-                proposal = Proposal(
-                    number,
-                    group,
-                    "attribute_change",
-                    provider,
-                    phases=phases,
-                    time_limit_us=limit,
-                    attributes=request.attributes,
-                )
-            case Expel():
-                if (error := _expel_error(request)) is not None:
-                    return error
-                proposal = Proposal(
-                    number,
-                    group,
-                    "expel",
-                    provider,
-                    request.providers,
-                    phases=phases,
-                    time_limit_us=limit,
-                    deactivate_phase=request.deactivate_phase,
-                    deactivate_flag=request.deactivate_flag,
-                )
+        proposal = proposal_of(self._next_request, provider, request)
+        if not isinstance(proposal, Proposal):
+            return proposal
         self._submit(client, _tag(request), proposal)
         return None
 
@@ -394,22 +342,6 @@ class Requests:
                 self.client_gone(client.number)
             else:
                 self._notifier.notify(client, ResponsivenessProbe(client.probe))
-
-
-def _sound(attributes: GroupAttributes) -> bool:
-    """The values of a group's attributes are possible ones."""
-    limits = (attributes.time_limit_us, attributes.source_reflection_time_limit_us)
-    return min(limits) >= 0 and len(attributes.source_group.encode()) <= GROUP_NAME_MAX
-
-
-def _expel_error(request: Expel) -> ErrorCode | None:
-    if not request.providers or len(request.deactivate_flag.encode()) > STATE_MAX:
-        return "HA_GS_BAD_PARAMETER"
-    if len(set(request.providers)) < len(request.providers):
-        return "HA_GS_PROVIDER_APPEARS_TWICE"
-    if request.deactivate_phase < 0 or (request.deactivate_phase and request.phases == 1):
-        return "HA_GS_INVALID_DEACTIVATE_PHASE"
-    return None
 
 
 def _tag(request: Request) -> str:
