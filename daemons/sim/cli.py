@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemons.sim.plants import PLANTS, parts
+from daemons.sim.plants import PLANTS, parts, provokes
 from daemons.sim.run import ASSERTION, NO_RECOVERY, Result, play
 from daemons.sim.scenario import GROUPS_MAX, LENGTH_US, NODES_MAX, NODES_MIN, Scenario, ScenarioSyntax, missing
 from daemons.sim.shrink import shrink, witnessed
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.shrink is not None:
         return _shrink(arguments)
     if arguments.replay is not None:
-        return _replay(Scenario.of_seed(arguments.replay, arguments.nodes, arguments.plant or "", arguments.groups))
+        return _replay(_of_seed(arguments.replay, arguments))
     return _campaign(arguments)
 
 
@@ -93,6 +93,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _of_seed(seed: int, arguments: argparse.Namespace) -> Scenario:
+    plant = arguments.plant or ""
+    return Scenario.of_seed(seed, arguments.nodes, plant, arguments.groups, provokes(plant))
+
+
 def _complaint(arguments: argparse.Namespace) -> str | None:
     if not NODES_MIN <= arguments.nodes <= NODES_MAX:
         return f"--nodes must be between {NODES_MIN} and {NODES_MAX}"
@@ -109,7 +114,7 @@ def _complaint(arguments: argparse.Namespace) -> str | None:
 
 def _play(task: tuple[int, int, str, int]) -> Result:
     seed, nodes, plant, groups = task
-    return play(Scenario.of_seed(seed, nodes, plant, groups), parts(plant))
+    return play(Scenario.of_seed(seed, nodes, plant, groups, provokes(plant)), parts(plant))
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[Result]:
@@ -168,7 +173,7 @@ def _replay(scenario: Scenario) -> int:
 
 
 def _shrink(arguments: argparse.Namespace) -> int:
-    scenario = Scenario.of_seed(arguments.shrink, arguments.nodes, arguments.plant or "", arguments.groups)
+    scenario = _of_seed(arguments.shrink, arguments)
     found = shrink(scenario, lambda text: print(text, file=sys.stderr))
     if found is None:
         print(f"sim: seed {arguments.shrink} passes: there is nothing to shrink", file=sys.stderr)

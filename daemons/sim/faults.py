@@ -66,7 +66,9 @@ class Fault:
         return cls(at, parts[2], words)
 
 
-def draw(seed: int, numbers: Numbers, networks: tuple[str, ...], begin: int, until: int) -> list[Fault]:
+def draw(
+    seed: int, numbers: Numbers, networks: tuple[str, ...], begin: int, until: int, only: tuple[str, ...] = ()
+) -> list[Fault]:
     """The faults of a seed. Every seed knows only some kinds and has a pace of its own ("swarm testing": Groce and
     others, 2012).
 
@@ -75,9 +77,10 @@ def draw(seed: int, numbers: Numbers, networks: tuple[str, ...], begin: int, unt
         numbers: the nodes.
         networks: the networks.
         begin, until: when the first one may come and the last one must have begun (microseconds).
+        only: the kinds to draw from, instead of the seed's choice.
     """
     chance = Random(f"{seed}/faults")
-    kinds = [kind for kind in sorted(KINDS) if chance.random() < 0.6] or ["crash"]
+    kinds = sorted(only) or [kind for kind in sorted(KINDS) if chance.random() < 0.6] or ["crash"]
     weights = [KINDS[kind][0] for kind in kinds]
     pace = chance.choice((8, 15, 30)) * SECOND
     faults = []

@@ -31,6 +31,8 @@ class Plant:
     name: str
     breaks: tuple[int, ...]
     parts: type[Parts]
+    provokes: tuple[str, ...] = ()
+    """The kinds of faults that bring it to light; all of the seed's if none is named."""
 
 
 # Invariant 1 ----------------------------------------------------------------------------------------------------------
@@ -191,8 +193,8 @@ PLANTS = {
     for plant in (
         Plant("dead-man-asleep", (1,), _DeadManAsleep),
         Plant("view-number-forgotten", (2,), _ViewNumberForgotten),
-        Plant("own-member-list", (2,), _OwnMemberList),
-        Plant("flush-forgotten", (3,), _FlushForgotten),
+        Plant("own-member-list", (2,), _OwnMemberList, ("pause", "kill")),
+        Plant("flush-forgotten", (3,), _FlushForgotten, ("crash-in-broadcast",)),
         Plant("hasty-barrier", (3,), _HastyBarrier),
         Plant("takeover-before-halt", (4, 1), _TakeoverBeforeHalt),
         Plant("release-reported-early", (4, 1), _ReleaseReportedEarly),
@@ -201,6 +203,11 @@ PLANTS = {
     )
 }
 """All planted bugs, by name."""
+
+
+def provokes(plant: str) -> tuple[str, ...]:
+    """The kinds of faults of a run with a planted bug."""
+    return PLANTS[plant].provokes if plant else ()
 
 
 def parts(plant: str) -> Parts:

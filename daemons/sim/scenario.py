@@ -75,13 +75,15 @@ class Scenario:
     members: bool = False
 
     @classmethod
-    def of_seed(cls, seed: int, nodes: int = 3, plant: str = "", groups: int = 0) -> Scenario:
-        """What a seed stands for."""
+    def of_seed(
+        cls, seed: int, nodes: int = 3, plant: str = "", groups: int = 0, only: tuple[str, ...] = ()
+    ) -> Scenario:
+        """What a seed stands for; ``only`` names the kinds of faults to draw from."""
         chance = Random(f"{seed}/networks")
         networks = chance.choice((1, 2, 2))
         members = chance.random() < MEMBERS_SHARE
         names = network_names(networks)
-        faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US)
+        faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US, only)
         return cls(seed, nodes, networks, tuple(faults), plant, groups=groups, members=members)
 
     @classmethod

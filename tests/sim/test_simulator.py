@@ -25,8 +25,8 @@ TOP = Path(__file__).parents[2]
 FOUND_BY = {
     "dead-man-asleep": (1, 100),
     "view-number-forgotten": (1, 20),
-    "own-member-list": (25, 100),
-    "flush-forgotten": (60, 400),
+    "own-member-list": (15, 100),
+    "flush-forgotten": (1, 100),
     "hasty-barrier": (1, 20),
     "takeover-before-halt": (1, 40),
     "release-reported-early": (1, 20),
