@@ -93,7 +93,7 @@ def test_status_of_group_services(
         (["-s", "nonsense"], "0513-085 The nonsense Subsystem is not on file.\n"),
         (["-g", "nonsense"], "0513-086 The nonsense Group is not on file.\n"),
         (["-p", "1"], "0513-084 There were no records that matched your request.\n"),
-        (["-h", "far", "-s", "cthags"], "hagsvote: remote requests (-h) are not supported by this node's srcmstr.\n"),
+        (["-h", "far", "-s", "cthags"], "hagsvote: -h is not supported: run it on that node.\n"),
         (["-a", "none", "-s", "cthags"], "hagsvote: the group none is not known on this node.\n"),
     ],
 )

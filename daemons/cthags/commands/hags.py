@@ -68,7 +68,7 @@ def _command(name: str, argv: list[str], flags: str, render: Render) -> int:
         sys.stderr.write(f"Usage: {name} [-h host]{extra} [-c] {{ -g group_name | -s subsystem | -p subsystem_pid }}\n")
         return 1
     if "h" in options:
-        sys.stderr.write(f"{name}: remote requests (-h) are not supported by this node's srcmstr.\n")
+        sys.stderr.write(f"{name}: -h is not supported: run it on that node.\n")
         return 1
     for flag, number in (("s", 85), ("g", 86)):
         if options.value(flag, SUBSYSTEM) != SUBSYSTEM:
