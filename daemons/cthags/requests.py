@@ -198,6 +198,10 @@ class Requests:
         if client is not None or sum(1 for _ in self._clients) >= CLIENTS_MAX:
             self._emit(Notify(number, DelayedError("", "HA_GS_EXISTS", "init")))
             return
+        script = init.deactivate_script
+        if (script and not script.startswith("/")) or "\0" in script:
+            self._emit(Notify(number, DelayedError("", "HA_GS_BAD_PARAMETER", "init")))
+            return
         self._clients.add(now, number, init)
         self._emit(Notify(number, Initialized(self._node)))
 

@@ -205,8 +205,8 @@ class GroupServicesDaemon(Daemon):
                 self.root.path(effect.script), *words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        except OSError as error:
-            self.log.write(f"deactivate script {effect.script}: {error.strerror}")
+        except (OSError, ValueError) as error:  # ValueError: a name that is no argument of a program
+            self.log.write(f"deactivate script {effect.script}: {error}")
         else:
             try:
                 async with asyncio.timeout(limit):

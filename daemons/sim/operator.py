@@ -24,10 +24,12 @@ class Operator:
 
     Args:
         cluster: the cluster.
+        patient: leaves nodes that have gone off as they are.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, patient: bool = False) -> None:
         self.cluster = cluster
+        self._patient = patient
         self._away: dict[int, int] = {}
 
     def begin(self) -> None:
@@ -40,7 +42,7 @@ class Operator:
         self.cluster.checker.forgive()
         if not node.on:
             self._away[node.number] = self._away.get(node.number, 0) + 1
-            if self._away[node.number] > PATIENCE_LOOKS:
+            if self._away[node.number] > PATIENCE_LOOKS and not self._patient:
                 node.boot()
         else:
             self._away[node.number] = 0

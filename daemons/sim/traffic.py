@@ -40,7 +40,7 @@ def measure(nodes: int) -> Traffic:
     world = World(1)
     world.steps_max = 1 << 40
     cluster = Cluster(world, nodes, Parts())
-    Operator(cluster).begin()
+    Operator(cluster, patient=True).begin()
     world.run(BOOTED_US)
     world.sent.clear()
     world.octets.clear()

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pytest
 from test_service import Pair
 
+from daemons.cthags.client import GroupServices, Unreachable
 from daemons.cthags.gsapi import Callbacks, GroupServicesError, GroupServicesInterface
 from daemons.cthags.messages import (
     ENET_MEMBERSHIP,
@@ -174,6 +175,8 @@ async def test_a_deactivate_script_really_runs(pair: Pair, tmp_path: Path) -> No
     script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\n')
     script.chmod(0o755)
     one = await Program().init(pair, 1)
+    with pytest.raises(Unreachable):
+        await GroupServices.init(pair.roots[1], "program", deactivate_script="no/such/path")
     two = await Program().init(pair, 2, deactivate_script="/usr/local/bin/deactivate")
     first = one.gs.join("G", VOTED, one.callbacks)
     await one.approved("join")
@@ -186,6 +189,11 @@ async def test_a_deactivate_script_really_runs(pair: Pair, tmp_path: Path) -> No
     words = (tmp_path / "called").read_text().split()
     assert words[1:] == ["10", "victim", "G", "gently"]
     assert (await two.approved("expel")).changing == (victim,)
+    two.gs.join("G", VOTED, two.callbacks, local_name="a name\0with more")
+    victim = (await two.approved("join")).self_provider
+    await one.approved("join")
+    one.gs.expel(first, (victim,), "n", 10_000_000, 1, "gently")
+    assert (await one.approved("expel")).deactivated == ((victim, False),)
     one.gs.quit()
     two.gs.quit()
 
