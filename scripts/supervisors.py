@@ -266,8 +266,8 @@ def _idle(pids: list[int]) -> float:
 
 def measure(supervisor: Supervisor) -> dict[str, float]:
     """Medians in milliseconds, MB and percent."""
-    supervisor.up()
     try:
+        supervisor.up()
         service = supervisor.services[-1]
         restarts, starts, stops, cold = [], [], [], 0.0
         for number in range(ROUNDS):
