@@ -230,7 +230,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="draws the same faults again")
     parser.add_argument("--speed", type=float, default=10.0)
     parser.add_argument("--mode", default="auto", choices=("auto", "view", "folder"))
-    parser.add_argument("--split", default="none", help="the split policy: none, tiebreaker")
+    parser.add_argument("--split", default="none", choices=("none", "tiebreaker"), help="the split policy")
     parser.add_argument("--keep", action="store_true", help="keep the lab of a failed run")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
@@ -239,6 +239,11 @@ def main() -> int:
     failed = ""
     try:
         lab.up("--nodes", str(options.nodes), "--speed", f"{options.speed:g}", "--mode", options.mode)
+        if options.split == "tiebreaker":
+            lab.output(
+                "node1", "clmgr modify cluster SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker TIEBREAKER=hdisk4"
+            )
+            lab.output("node1", "clmgr sync cluster", timeout=MEND_SECONDS)
         soak = Soak(lab, random.Random(seed), options.split != "none")
         soak.say(f"seed {seed}, {options.nodes} nodes, split policy {options.split}")
         with observed(soak) as observer:
