@@ -101,12 +101,12 @@ def test_suspended_monitor_does_not_see_a_failure_until_it_is_resumed(lab: LabUn
     assert monitored(lab) == "ONLINE MONITOR SUSPENDED"
     before = events(lab, "node2").count("server_restart node2 web")
     lab.output("node2", f"kill -9 {pid(lab, 'node2')}")
-    asked = lab.output("node2", "wc -l <$HAES_ROOT/var/hacmp/log/clappmond.web_mon.web_rg.log")
     lab.output("node1", f"clmgr manage application_controller resume web RESOURCE_GROUP={CHILD}")
     assert events(lab, "node2").count("server_restart node2 web") == before
     eventually(
-        lambda: events(lab, "node2").count("server_restart node2 web") == before + 1, "a restart", 30, lambda: asked
-    )
+        lambda: events(lab, "node2").count("server_restart node2 web") == before + 1, "a restart", 30,
+        lambda: lab.file("node2", "/var/hacmp/log/clappmond.web_mon.web_rg.log"),
+    )  # fmt: skip
     lab.wait_for_state("node2", "ST_STABLE")
 
 

@@ -213,7 +213,7 @@ def test_double_forked_children_are_adopted_and_reaped(machine: Machine) -> None
     script = Path(machine.root.path("/usr/local/bin/daemonize"))
     where = machine.inside("/var/orphan")
     script.write_text(
-        f"#!/bin/sh\n(setsid sh -c 'echo $$ >{where}.new; mv {where}.new {where}; exec sleep 999' &)\nexit 0\n"
+        f"#!/bin/sh\n(setsid sh -c 'echo $$ >{where}.new; mv {where}.new {where}; exec sleep 999' &)\nexec sleep 999\n"
     )
     script.chmod(0o755)
     machine.start(1, "/usr/local/bin/daemonize")
