@@ -16,7 +16,8 @@ def hour(lab: LabUnderTest, node: str) -> str:
 
 
 def installed(lab: LabUnderTest, node: str) -> str:
-    return re.findall(r"installed generation (\d+)", lab.file(node, "/var/adm/ras/clconfd.log"))[-1]
+    found = re.findall(r"installed generation (\d+)", lab.file(node, "/var/adm/ras/clconfd.log"))
+    return found[-1] if found else ""
 
 
 def committed(lab: LabUnderTest, node: str) -> str:

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 
 from srcctl.node import messages, sockets
@@ -55,9 +54,10 @@ def daemon(argv: list[str]) -> int:
     if argv[1:2] == ["environment"]:
         print(os.environ.get(argv[2], ""), flush=True)
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    while True:
-        time.sleep(60)
+    # A handler would leave a moment before each sleep in which the signal is taken and nothing wakes up.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.sigwait({signal.SIGTERM})
+    return 0
 
 
 def tree(pids: str) -> int:
