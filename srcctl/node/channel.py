@@ -76,6 +76,9 @@ class SrcmstrChannel:
                 data, descriptors, _, _ = socket.recv_fds(channel, messages.PACKET_MAX, DESCRIPTORS_MAX)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                # Said once, ahead of what is still queued, if srcmstr died with unread messages of ours (af_unix).
+                continue
             except OSError:
                 data, descriptors = b"", []
             if not data:
