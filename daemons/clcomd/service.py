@@ -46,6 +46,7 @@ from daemons.runtime.trust import Refused, challenge_server
 from srcctl.machine import RemoteFault
 from srcctl.network.faults import Faults
 from srcctl.node.processes import outlived_by_children
+from srcctl.node.spawn import own_user_namespace
 
 SESSIONS_MAX = 256
 KNOCKING_MAX = 256
@@ -95,7 +96,7 @@ class Clcomd(Daemon):
         self.context_stamp: object = None
         self._read_access()
         self.setpriv = shutil.which("setpriv") if os.geteuid() == 0 else None
-        self.separate_user = reachable_by_others(self.root.path("/"))
+        self.separate_user = not own_user_namespace() and reachable_by_others(self.root.path("/"))
         try:
             number = port(self.root, SERVICE, "tcp")
             self.servers = [

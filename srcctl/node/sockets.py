@@ -7,11 +7,15 @@ A lab may lie deep in a home directory. Such a socket is bound and reached throu
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     import socket
 
+_umask = allocate_lock()
+"""The umask belongs to the whole process: two threads that bind must not restore each other's."""
 SUN_PATH_MAX = 107
 """Bytes of a socket path, without the closing null (unix(7))."""
 
@@ -40,6 +44,20 @@ class short_path:  # noqa: N801 - used like a function
             self._descriptor = -1
 
 
+def bind_private(sock: socket.socket | _socket.socket, path: str) -> None:
+    """Bind a Unix socket that only its owner may use, from its first moment on.
+
+    Raises:
+        OSError: as of bind(2).
+    """
+    with _umask:
+        previous = os.umask(0o177)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(previous)
+
+
 def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket:
     """A Unix socket bound to ``path``; a socket left there by a dead process is replaced.
 
@@ -58,11 +76,7 @@ def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket
                 os.unlink(beside)
             except FileNotFoundError:
                 pass
-            previous = os.umask(0o177)
-            try:
-                sock.bind(short)
-            finally:
-                os.umask(previous)
+            bind_private(sock, short)
         if mode != 0o600:
             os.chmod(beside, mode)
         os.rename(beside, path)

@@ -80,7 +80,8 @@ def _arrange_descriptors(root: NodeRoot, request: Request) -> None:
     os.closerange(last, 1 << 20)
 
 
-def _own_user_namespace() -> bool:
+def own_user_namespace() -> bool:
+    """Whether this process sees no user but its own (user_namespaces(7)): the host gives us no other."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split()[2:] == ["1"]
 
@@ -89,7 +90,7 @@ def _set_user(uid: int) -> None:
     """Become another user. An owner who is not root has no other users: the program then runs as the owner."""
     if uid == 0 or uid == os.geteuid() or os.geteuid() != 0:
         return
-    if _own_user_namespace():
+    if own_user_namespace():
         # This host gives us no other user: the owner without any privilege comes nearest.
         from srcctl.node.syscalls import CAP_LAST, drop_capabilities
 

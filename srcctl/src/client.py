@@ -14,7 +14,7 @@ from _socket import AF_UNIX, SO_RCVBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET
 from _socket import socket as Socket  # noqa: N812 - socket itself takes longer to import than most commands run
 
 from srcctl.node.root import NodeRoot
-from srcctl.node.sockets import short_path
+from srcctl.node.sockets import bind_private, short_path
 from srcctl.src.packets import (
     END,
     ERROR,
@@ -155,15 +155,12 @@ class Asker:
         address = f"SRC{os.getpid()}.{self._number & 0xFFFFFFFFFF:x}"
         path = self._root.path(f"{SRC_DIRECTORY}/{address}")
         own = Socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
-        previous = os.umask(0o177)
         try:
             with short_path(path) as short:
-                own.bind(short)
+                bind_private(own, short)
         except OSError as error:
             own.close()
             raise NotActive(str(error)) from None
-        finally:
-            os.umask(previous)
         try:
             own.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)
             return self._exchange(own, address, request, time_limit() if limit is None else limit)

@@ -57,7 +57,7 @@ print("done")
 def throw_locally(lab: LabUnderTest, kind: str, path: str) -> None:
     payloads = [*PAYLOADS, LONG] if kind == "SOCK_STREAM" else [p for p in PAYLOADS if len(p) < 60_000]
     answer = enter.run(
-        str(lab.directory), "node1", [sys.executable, "-c", IN_NODE, kind, path],
+        str(lab.directory), "node1", ["python3", "-c", IN_NODE, kind, path],
         input=b"\n".join(base64.b64encode(payload) for payload in payloads), capture_output=True, timeout=60,
     )  # fmt: skip
     assert answer.stdout == b"done\n", answer.stderr.decode()

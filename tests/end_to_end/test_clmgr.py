@@ -137,24 +137,24 @@ def test_several_operations_in_one_call(bare_lab: LabUnderTest) -> None:
 
 def test_a_file_collection_reaches_the_other_nodes(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
-    lab.output("node1", "echo one > $HAES_ROOT/etc/motd; : > $HAES_ROOT/etc/empty")
-    lab.output("node2", "echo two > $HAES_ROOT/etc/motd")
-    lab.output("node1", "clmgr add file_collection notes FILES=/etc/motd,/etc/empty")
+    lab.output("node1", "echo one > $HAES_ROOT/etc/notes; : > $HAES_ROOT/etc/empty")
+    lab.output("node2", "echo two > $HAES_ROOT/etc/notes")
+    lab.output("node1", "clmgr add file_collection notes FILES=/etc/notes,/etc/empty")
     answer = lab.run("node1", "clmgr sync file_collection notes")
     assert answer.returncode == 0
     assert "WARNING: the file /etc/empty is not propagated: it is empty." in answer.stderr
-    assert lab.file("node2", "/etc/motd") == "one\n"
-    assert lab.file("node2", "/var/hacmp/filebackup/etc/motd") == "two\n"
+    assert lab.file("node2", "/etc/notes") == "one\n"
+    assert lab.file("node2", "/var/hacmp/filebackup/etc/notes") == "two\n"
     log = lab.file("node1", "/var/hacmp/log/clutils.log")
     assert "clfileprop: Manual file collection propagation called." in log
     assert "clfileprop: Total number of files propagated to node node2: 1" in log
     lab.output("node1", "clmgr delete file_collection notes")
     # The newest copy in the cluster wins where a collection is propagated when it changes.
-    lab.output("node1", "clmgr add file_collection notes FILES=/etc/motd SYNC_WHEN_CHANGED=yes")
+    lab.output("node1", "clmgr add file_collection notes FILES=/etc/notes SYNC_WHEN_CHANGED=yes")
     lab.output("node1", "clmgr sync cluster", timeout=120)
-    lab.output("node1", "echo three > $HAES_ROOT/etc/motd")
+    lab.output("node1", "echo three > $HAES_ROOT/etc/notes")
     lab.output("node2", "refresh -s clconfd")
-    eventually(lambda: lab.file("node2", "/etc/motd") == "three\n", "the newer file comes to node2")
+    eventually(lambda: lab.file("node2", "/etc/notes") == "three\n", "the newer file comes to node2")
     lab.output("node1", "clmgr delete file_collection notes; clmgr sync cluster", timeout=120)
 
 

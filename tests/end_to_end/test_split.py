@@ -27,5 +27,6 @@ def test_one_side_of_a_split_acts(lab: LabUnderTest) -> None:
 
     lab.srcctl("heal")
     eventually(lambda: " active" in lab.run(loser, "lssrc -s cthags").stdout, "Group Services start", 30)
-    assert not list(lab.directory.glob("shared/reservations/*.tiebreaker")), "it is released when all are back"
+    reservations = lab.directory / "shared" / "reservations"
+    eventually(lambda: not list(reservations.glob("*.tiebreaker")), "it is released when all are back", 30)
     assert lab.owner() == winner
