@@ -106,6 +106,7 @@ class Operator:
         """Status and pid of the one row that a name has."""
         (answer,) = self.asker.ask(Request(packets.STATUS, name, parm1=packets.SHORTSTAT), PATIENCE)
         assert isinstance(answer, StatusReply)
+        assert len(answer.codes) == 2, f"not one row: {answer}"
         (row,) = answer.codes[1:]
         words = row.objtext.split()
         return row.status, int(words[-1]) if words else 0
@@ -152,7 +153,7 @@ def test_srcmstr_killed_a_hundred_times_under_load(node: Machine) -> None:
     # Whatever came to its end while there was no srcmstr was seen: one entry for each, none twice.
     failures = sum(operator.failures for operator in operators)
     entries = [entry for entry in read(node.root) if entry.label == "SRC_SVKO"]
-    assert len(entries) == failures
+    assert len(entries) == failures, [(dict(entry.details)["FAILING MODULE"], entry.time) for entry in entries]
     assert {dict(entry.details)["SYMPTOM CODE"].strip() for entry in entries} == {str(3 << 8)}
     left = [name for name in power.status(node.lab, node.name) if name not in ("lpar", "caa", "srcmstr")]
     assert left == []
