@@ -172,7 +172,8 @@ class SystemResourceController:
         if asker:
             name = instance.definition.subsysname
             result = Result(asker, instance.number, name, instance.pid, code)
-            self.results = (*self.results, result)[-ANSWERS_MAX:]
+            if result not in self.results:  # a request that is repeated twice has still one answer
+                self.results = (*self.results, result)[-ANSWERS_MAX:]
 
     def _start_failed(self, number: int, error: int) -> list[Effect]:
         instance = self.instances.pop(number, None)

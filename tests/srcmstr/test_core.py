@@ -235,6 +235,16 @@ def test_a_restarted_srcmstr_goes_on_where_the_dead_one_was() -> None:
     assert 59 in successor.codes(effects)
 
 
+def test_a_stop_that_was_repeated_twice_has_one_answer() -> None:
+    machine = Machine()
+    instance = machine.start("sig")
+    stop = Request(packets.STOP, "sig", retaddr="asker.stop")
+    for _ in range(2):
+        assert machine.codes(machine.core.step(0, core.Asked(stop))) == [44]
+    machine.end(instance.number, 0)
+    assert machine.codes(machine.core.step(0, core.Asked(stop))) == [44]
+
+
 class AgainstModel(RuleBasedStateMachine):
     """Whatever is asked and whatever dies: never two instances of a subsystem that allows one, no row that lies."""
 
