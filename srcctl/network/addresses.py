@@ -6,15 +6,11 @@ contenders and hides nothing. A record counts only while its node is alive in th
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from srcctl.network.liveness import is_alive
-from srcctl.node.root import Identity, replace_file
+from srcctl.network.registry import Registry
+from srcctl.node.root import Identity
 
 DIRECTORY = "addresses"
 
@@ -30,7 +26,7 @@ class Alias:
     netmask: str
 
 
-class AddressRegistry:
+class AddressRegistry(Registry[Alias]):
     """The registry of a lab.
 
     Args:
@@ -38,20 +34,15 @@ class AddressRegistry:
     """
 
     def __init__(self, lab: str) -> None:
-        self._lab = lab
-        self._directory = os.path.join(lab, DIRECTORY)
+        super().__init__(lab, DIRECTORY, Alias)
 
     def holders(self, address: str) -> list[Alias]:
         """The live nodes that have the address configured, in the order in which they took it."""
-        return [alias for alias in self._read(address) if is_alive(self._lab, alias.node, alias.boot_id)]
+        return self._live(address)
 
     def all(self) -> list[Alias]:
         """Every alias of every live node, sorted by address."""
-        try:
-            names = sorted(name for name in os.listdir(self._directory) if not name.startswith("."))
-        except OSError:
-            return []
-        return [alias for name in names for alias in self.holders(name)]
+        return [alias for name in self._names() for alias in self.holders(name)]
 
     def changed_at(self) -> int:
         """When a record was last written, in nanoseconds, 0 if never; costs one stat(2)."""
@@ -87,27 +78,3 @@ class AddressRegistry:
             kept = [alias for alias in held if alias.node != identity.node]
             self._write(address, kept)
         return len(kept) < len(held)
-
-    def _read(self, address: str) -> list[Alias]:
-        try:
-            with open(os.path.join(self._directory, address), encoding="utf-8") as file:
-                return [Alias(**value) for value in json.load(file)]
-        except (OSError, ValueError, TypeError):
-            return []
-
-    def _write(self, address: str, aliases: list[Alias]) -> None:
-        path = os.path.join(self._directory, address)
-        if aliases:
-            replace_file(path, json.dumps([asdict(alias) for alias in aliases]).encode())
-        elif os.path.exists(path):
-            os.unlink(path)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        os.makedirs(self._directory, exist_ok=True)
-        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)

@@ -16,16 +16,12 @@ else is let in meanwhile.
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from srcctl.network.faults import Faults
-from srcctl.network.liveness import is_alive
-from srcctl.node.root import Identity, replace_file
+from srcctl.network.registry import Registry
+from srcctl.node.root import Identity
 
 DIRECTORY = "reservations"
 
@@ -40,7 +36,7 @@ class Reservation:
     shared: bool = False
 
 
-class ReservationRegistry:
+class ReservationRegistry(Registry[Reservation]):
     """The registry of a lab.
 
     Args:
@@ -48,8 +44,7 @@ class ReservationRegistry:
     """
 
     def __init__(self, lab: str) -> None:
-        self._lab = lab
-        self._directory = os.path.join(lab, DIRECTORY)
+        super().__init__(lab, DIRECTORY, Reservation)
 
     def holders(self, disk: str) -> list[str]:
         """The live nodes that have the disk reserved, in the order in which they took it; two are a split brain."""
@@ -61,11 +56,7 @@ class ReservationRegistry:
 
     def all(self) -> dict[str, list[str]]:
         """The holders of every reserved disk."""
-        try:
-            names = sorted(name for name in os.listdir(self._directory) if not name.startswith("."))
-        except OSError:
-            return {}
-        return {name: holders for name in names if (holders := self.holders(name))}
+        return {name: holders for name in self._names() if (holders := self.holders(name))}
 
     def reserve(
         self, identity: Identity, disks: Iterable[str], *, force: bool = False, shared: bool = False
@@ -112,30 +103,3 @@ class ReservationRegistry:
                 kept = [reservation for reservation in held if reservation.node != identity.node]
                 if len(kept) < len(held):
                     self._write(disk, kept)
-
-    def _live(self, disk: str) -> list[Reservation]:
-        return [held for held in self._read(disk) if is_alive(self._lab, held.node, held.boot_id)]
-
-    def _read(self, disk: str) -> list[Reservation]:
-        try:
-            with open(os.path.join(self._directory, disk), encoding="utf-8") as file:
-                return [Reservation(**value) for value in json.load(file)]
-        except (OSError, ValueError, TypeError):
-            return []
-
-    def _write(self, disk: str, reservations: list[Reservation]) -> None:
-        path = os.path.join(self._directory, disk)
-        if reservations:
-            replace_file(path, json.dumps([asdict(held) for held in reservations]).encode())
-        elif os.path.exists(path):
-            os.unlink(path)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        os.makedirs(self._directory, exist_ok=True)
-        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)

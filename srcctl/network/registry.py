@@ -1,0 +1,79 @@
+"""What the nodes of a lab hold, each in one of its lives: a file a thing, a record a holder.
+
+A record counts only while its node is alive in the life in which it was made, so a crash gives back what it held.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Generic, Protocol, TypeVar
+
+from srcctl.network.liveness import is_alive
+from srcctl.node.root import replace_file
+
+
+class Held(Protocol):
+    """A record: a dataclass of plain values that names a node and its boot."""
+
+    @property
+    def node(self) -> str: ...
+
+    @property
+    def boot_id(self) -> str: ...
+
+
+HeldT = TypeVar("HeldT", bound=Held)
+
+
+class Registry(Generic[HeldT]):
+    """The records of one kind in a lab.
+
+    Args:
+        lab: the lab's shared folder.
+        directory: the registry's folder in it.
+        record: the class of the records.
+    """
+
+    def __init__(self, lab: str, directory: str, record: type[HeldT]) -> None:
+        self._lab = lab
+        self._directory = os.path.join(lab, directory)
+        self._record = record
+
+    def _names(self) -> list[str]:
+        """The things that have a file, sorted."""
+        try:
+            return sorted(name for name in os.listdir(self._directory) if not name.startswith("."))
+        except OSError:
+            return []
+
+    def _live(self, name: str) -> list[HeldT]:
+        """The records of a thing whose nodes are alive, in the order in which they were made."""
+        try:
+            with open(os.path.join(self._directory, name), encoding="utf-8") as file:
+                records = [self._record(**value) for value in json.load(file)]
+        except (OSError, ValueError, TypeError):
+            return []
+        return [held for held in records if is_alive(self._lab, held.node, held.boot_id)]
+
+    def _write(self, name: str, records: list[HeldT]) -> None:
+        path = os.path.join(self._directory, name)
+        if records:
+            values: list[Any] = list(records)
+            replace_file(path, json.dumps([asdict(held) for held in values]).encode())
+        elif os.path.exists(path):
+            os.unlink(path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        os.makedirs(self._directory, exist_ok=True)
+        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
