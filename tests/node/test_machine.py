@@ -105,7 +105,8 @@ def test_daemon_is_forked_with_title_environment_and_streams(machine: Machine) -
     wait_for(lambda: b"-i 10" in Path(f"/proc/{pid}/cmdline").read_bytes(), "the title is set")
     title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
     assert title == b"/usr/sbin/standd -t 80 -i 10"
-    assert Path(f"/proc/{pid}/comm").read_text() == "standd\n"
+    # The title comes first, the short name right after it.
+    wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "standd\n", "the short name is set")
     assert processes.mark_of(pid) == machine.mark
     lpar = power.status(machine.lab, machine.name)["lpar"]
     assert os.readlink(f"/proc/{pid}/exe") == os.readlink(f"/proc/{lpar}/exe")
