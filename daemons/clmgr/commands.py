@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from daemons.clmgr import grammar, journal
+from daemons.clmgr import journal
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.grammar import Request
+from daemons.clmgr.syntax import grammar
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import ConfigurationFault
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError
@@ -83,28 +84,28 @@ def _several(root: NodeRoot, texts: list[str], transaction: str) -> int:
 def _carry_out(root: NodeRoot, request: Request) -> int:
     match request.action:
         case "query":
-            from daemons.clmgr import inquiry
+            from daemons.clmgr.queries import inquiry
 
             inquiry.query(root, request)
         case "add" | "modify" | "delete" | "replace":
-            from daemons.clmgr import changes
+            from daemons.clmgr.transactions import changes
 
             changes.change(root, request)
         case "online" | "offline" | "move":
-            from daemons.clmgr import changes
+            from daemons.clmgr.transactions import changes
 
             request.attributes = changes.checked(request)
             if request.class_name == "resource_group":
-                from daemons.clmgr import operate
+                from daemons.clmgr.operations import resource_groups as operate
 
                 operate.group(root, changes.defined(root), request)
             else:
-                from daemons.clmgr import cluster_services
+                from daemons.clmgr.operations import cluster_services
 
                 c = changes.defined(root)
                 cluster_services.services(root, c, changes.of_nodes(request, c))
         case _:
-            from daemons.clmgr import doings
+            from daemons.clmgr.operations import dispatch as doings
 
             return doings.carry_out(root, request)
     return 0

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from daemons.clmgr import edits, grammar, queries
+from daemons.clmgr import edits, queries
 from daemons.clmgr.edits import Surroundings
 from daemons.clmgr.queries import Facts
-from daemons.clmgr.shapes import render
+from daemons.clmgr.queries.shapes import render
+from daemons.clmgr.syntax import grammar
 from daemons.clstrmgr.messages import ClusterSnapshot, GroupNodeView, GroupView, NodeView
 from daemons.cluster.configuration import Cluster, Configuration, EventCustomization, FileCollection, LogFile
 from srcctl.node.root import Identity, Interface, LabNode

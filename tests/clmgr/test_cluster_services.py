@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from daemons.clmgr import grammar
-from daemons.clmgr.cluster_services import Options
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError
+from daemons.clmgr.operations.cluster_services import Options
+from daemons.clmgr.syntax import grammar
 from daemons.clstrmgr.commands.services import stop_flags_agree
 
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.clmgr import edits
-from daemons.clmgr.attributes import TABLES
-from daemons.clmgr.catalogue import CLASSES
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.grammar import Request
+from daemons.clmgr.syntax.attributes import TABLES
+from daemons.clmgr.syntax.catalogue import CLASSES
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.configuration.policies import DIFFERENT_NODES, PARENT_CHILD, SAME_NODE

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemons.clmgr import attributes, catalogue, edits, grammar, queries
+from daemons.clmgr import edits, queries
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.inquiry import ELSEWHERE
-from daemons.clmgr.mirror_pools import CHANGES as POOL_CHANGES
-from daemons.clmgr.shared_file_systems import CHANGES as FILE_SYSTEM_CHANGES
-from daemons.clmgr.shared_storage import CHANGES as STORAGE_CHANGES
+from daemons.clmgr.queries.inquiry import ELSEWHERE
+from daemons.clmgr.storage.file_systems import CHANGES as FILE_SYSTEM_CHANGES
+from daemons.clmgr.storage.mirror_pools import CHANGES as POOL_CHANGES
+from daemons.clmgr.storage.volume_groups import CHANGES as STORAGE_CHANGES
+from daemons.clmgr.syntax import attributes, catalogue, grammar
 from tests.clmgr.sample import asked, golden
 
 

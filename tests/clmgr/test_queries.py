@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from daemons.clmgr import inquiry, queries
+from daemons.clmgr import queries
 from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.queries import inquiry
 from daemons.clmgr.queries.cluster import cluster_state, sections
 from tests.clmgr.sample import asked, done, facts, golden, picture, rich, sample, shown
 

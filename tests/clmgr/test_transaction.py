@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.clmgr import transaction as transactions
+from daemons.clmgr.transactions import transaction as transactions
 from daemons.cluster.configuration import DCD
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import OdmError, Repository, seed

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from daemons.clmgr import attributes
-from daemons.clmgr.catalogue import refusal
 from daemons.clmgr.edits.parts import Surroundings, required_names
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError
-from daemons.clmgr.grammar import Request
+from daemons.clmgr.syntax import attributes
+from daemons.clmgr.syntax.catalogue import refusal
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 
 __all__ = ["Surroundings", "add", "delete", "modify", "modules"]

@@ -17,8 +17,8 @@ from daemons.clmgr.edits.parts import (
     without,
 )
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, missing
-from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import CONTROLLER_SETTINGS, MONITOR_ATTRIBUTES, controller_key
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import ApplicationController, ApplicationMonitor, Configuration, Tape
 
 PROCESS_ONLY, CUSTOM_ONLY = ("PROCESSES", "OWNER", "INSTANCECOUNT"), ("MONITORMETHOD", "MONITORINTERVAL", "HUNGSIGNAL")

@@ -6,12 +6,12 @@ import time
 
 from msgspec.structs import replace
 
-from daemons.clmgr.attributes import is_name
 from daemons.clmgr.edits.parts import Surroundings, named
 from daemons.clmgr.edits.topology import with_node
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, invalid, invalid_characters, missing
-from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import SETTINGS, TUNABLES
+from daemons.clmgr.syntax.attributes import is_name
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Cluster, Configuration
 
 SPLIT_WORDS = {"none": "None", "tiebreaker": "TieBreaker", "manual": "Manual", "nfs": "NFS", "majority": "Majority",

@@ -17,8 +17,8 @@ from daemons.clmgr.edits.parts import (
     without,
 )
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, does_not_exist, exists_already, invalid, missing
-from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import PROGRAM_COLLECTION
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, CustomMethod, FileCollection, NotifyMethod
 
 SHIPPED_COLLECTIONS = ("Configuration_Files", "HACMP_Files")

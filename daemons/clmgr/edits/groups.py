@@ -13,7 +13,7 @@ from daemons.clmgr.errors import (
     invalid,
     missing,
 )
-from daemons.clmgr.grammar import Request
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, LocationDependency, ResourceGroup
 
 LISTS = (

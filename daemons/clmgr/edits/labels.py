@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from daemons.clmgr.attributes import is_address, is_name
 from daemons.clmgr.edits.parts import Surroundings, named, netmask_of, unused, users_of, with_renamed_resource
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
@@ -16,8 +15,9 @@ from daemons.clmgr.errors import (
     invalid_characters,
     missing,
 )
-from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import label_key, network_key
+from daemons.clmgr.syntax.attributes import is_address, is_name
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, Label
 
 FUNCTIONS = {"interface": "boot", "persistent_ip": "persistent", "service_ip": "service"}

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from daemons.clmgr.attributes import is_name
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
@@ -18,7 +17,8 @@ from daemons.clmgr.errors import (
     exists_already,
     invalid_characters,
 )
-from daemons.clmgr.grammar import Request
+from daemons.clmgr.syntax.attributes import is_name
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import (
     ApplicationController,
     ApplicationMonitor,

@@ -21,8 +21,8 @@ from daemons.clmgr.errors import (
     invalid,
     missing,
 )
-from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import DEPENDENCY_TYPES
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.policies import (
     DIFFERENT_NODES,

@@ -17,8 +17,8 @@ from daemons.clmgr.edits.parts import (
     without,
 )
 from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, ClmgrError, exists_already, missing
-from daemons.clmgr.grammar import Request
 from daemons.clmgr.settings import NETWORK_SETTINGS, network_key, site_key
+from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, Label, Network, Node, Site
 from srcctl.node.root import Identity
 

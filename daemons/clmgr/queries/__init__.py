@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from daemons.clmgr.queries.facts import Facts
-from daemons.clmgr.shapes import Block
+from daemons.clmgr.queries.shapes import Block
 from daemons.cluster.configuration import Configuration
 
 __all__ = ["EVERY_NODE", "LIVE", "Facts", "Query", "of", "query"]

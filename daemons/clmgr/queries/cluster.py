@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import SETTINGS, TUNABLES
-from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration
 
 VERSION = "7.2.7.0"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import PROGRAM_COLLECTION
-from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration
 
 

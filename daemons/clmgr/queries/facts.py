@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daemons.clmgr.shapes import Block
+from daemons.clmgr.queries.shapes import Block
 
 if TYPE_CHECKING:
     from daemons.clstrmgr.messages import ClusterSnapshot

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import DEPENDENCY_TYPES, MONITOR_ATTRIBUTES, controller_key
-from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.configuration.policies import DIFFERENT_NODES, HIGH, INTERMEDIATE, LOW, PARENT_CHILD
 

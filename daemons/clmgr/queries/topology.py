@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daemons.clmgr.queries.cluster import VERSION
 from daemons.clmgr.queries.facts import Facts
+from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import label_key, network_key, site_key
-from daemons.clmgr.shapes import Block
 from daemons.cluster.configuration import Configuration, Label
 from daemons.cluster.configuration.topology import prefix_length
 

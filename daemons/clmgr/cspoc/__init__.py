@@ -1,0 +1,1 @@
+"""C-SPOC: AIX commands on many nodes at the same time."""

@@ -1,0 +1,152 @@
+"""sync, verify, discover, view, manage and recover: who does each."""
+
+from __future__ import annotations
+
+import os
+
+from daemons.clmgr.edits.parts import named, required_names
+from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, does_not_exist, missing
+from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.changes import checked, defined, of_nodes
+from daemons.cluster.configuration import Configuration
+from srcctl.node.root import NodeRoot
+
+
+def carry_out(root: NodeRoot, request: Request) -> int:
+    """Carry out a request; returns the exit code.
+
+    Raises:
+        ClmgrError: it cannot be done.
+    """
+    request.attributes = checked(request)
+    match request.action, request.class_name:
+        case "sync", "file_collection":
+            from daemons.clmgr.synchronization import propagation
+
+            propagation.synchronize(root, defined(root), request.names)
+        case "sync", _:
+            from daemons.clmgr.synchronization import after_synchronization
+
+            after_synchronization.requested(root, defined(root), request)
+        case "verify", "method":
+            _verify_methods(root, request, defined(root))
+        case "verify", _:
+            from daemons.clmgr.synchronization import synchronize
+            from daemons.clmgr.verification import verify
+
+            if verify.run(root, defined(root), synchronize.options_of(request)).errors:
+                return 1
+            if request.truth("SYNC", False):
+                from daemons.clmgr.synchronization import after_synchronization
+
+                request.attributes["VERIFY"] = "no"
+                after_synchronization.requested(root, defined(root), request)
+        case "discover", _:
+            _discover(root)
+        case "view", "log":
+            from daemons.clmgr.views import logs
+
+            logs.view(root, request, defined(root))
+        case "view", "snapshot":
+            from daemons.clmgr.snapshots import snapshots
+
+            snapshots.view(root, request)
+        case "view", _:
+            from daemons.clmgr.views import reports
+
+            reports.view(root, request, defined(root))
+        case "recover", _:
+            from daemons.clmgr.operations import cluster_services
+
+            c = defined(root)
+            cluster_services.recover(root, c, of_nodes(request, c))
+        case "manage", _:
+            _manage(root, request)
+    return 0
+
+
+def _discover(root: NodeRoot) -> None:
+    from daemons.clmgr.storage import discovery
+    from daemons.clmgr.transactions.transaction import read
+    from daemons.cluster.configuration import Cluster
+
+    discovery.discover(root, read(root) or Configuration(cluster=Cluster(id=0, name="")))
+
+
+def _verify_methods(root: NodeRoot, request: Request, c: Configuration) -> None:
+    """``verify method``: its program must be there and executable."""
+    programs = {method.name: method.program for method in c.methods}
+    programs |= {method.name: method.program for method in c.notify_methods}
+    for name in request.names or list(programs):
+        if name not in programs:
+            raise does_not_exist(name)
+        if not os.access(root.path(programs[name].split()[0]), os.X_OK):
+            raise ClmgrError(f'the program "{programs[name]}" of "{name}" is not executable.', MISSING_DEPENDENCY)
+
+
+def _manage(root: NodeRoot, request: Request) -> None:
+    match request.class_name, request.operation:
+        case "cluster", "unlock":
+            from daemons.clmgr.synchronization import dare
+
+            lost = dare.release_locks(root, tuple(node.name for node in defined(root).nodes))
+            if lost:
+                raise ClmgrError(f"Comm error found on node: {lost[0]}")
+        case "cluster", "reset":
+            from daemons.clmgr.transactions import changes
+
+            defined(root)
+            changes.change(root, Request(action="delete", class_name="cluster", attributes={"NODES": "ALL"}))
+        case "node", _:
+            _undo_changes(root)
+        case "application_controller", operation:
+            _monitoring(root, request, defined(root), operation)
+        case "snapshot", _:
+            from daemons.clmgr.snapshots import snapshots
+
+            snapshots.restore(root, request)
+        case "log", _:
+            from daemons.clmgr.views import logs
+
+            logs.collect(root, request, defined(root))
+
+
+def _undo_changes(root: NodeRoot) -> None:
+    """The configuration of this node becomes again the one that was synchronized last."""
+    from daemons.caa import client as caa
+    from daemons.clmgr.transactions.transaction import change
+    from daemons.cluster import synchronization
+
+    try:
+        repository = caa.repository(root)
+        commit = repository.read_commit()
+        archive = repository.read_archive(commit) if commit is not None else None
+    except (caa.CaaError, OSError):
+        archive = None
+    if archive is None:
+        raise ClmgrError("there is no synchronized configuration to go back to.", MISSING_DEPENDENCY)
+    with change(root) as transaction:
+        transaction.replace(synchronization.localize(synchronization.unpack(archive), root.identity.node))
+
+
+def _monitoring(root: NodeRoot, request: Request, c: Configuration, operation: str) -> None:
+    """``manage application_controller {suspend|resume} <app> RESOURCE_GROUP=<rg>``."""
+    from daemons.clstrmgr import client as manager
+    from daemons.clstrmgr import messages
+
+    names = required_names(request)
+    group = request.attribute("RESOURCE_GROUP")
+    if not group:
+        raise missing("RESOURCE_GROUP")
+    holder = named(group, c.groups)
+    for name in names:
+        named(name, c.controllers)
+        if name not in holder.resource("APPLICATIONS"):
+            raise ClmgrError(f'"{name}" is no application of the resource group "{group}".', MISSING_DEPENDENCY)
+        kind = messages.SuspendMonitoring if operation == "suspend" else messages.ResumeMonitoring
+        try:
+            answer = manager.ask(kind(group, name), root)
+        except manager.ManagerUnreachable as error:
+            raise ClmgrError(str(error)) from None
+        if isinstance(answer, messages.Done) and answer.error:
+            raise ClmgrError(str(manager.Refused(answer)))

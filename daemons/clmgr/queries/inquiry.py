@@ -1,0 +1,189 @@
+"""query: what a request asks for is gathered, no more than that, and printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemons.clmgr import queries
+from daemons.clmgr.errors import NOT_FOUND, SEARCH_FAILED, ClmgrError, does_not_exist
+from daemons.clmgr.queries import Facts
+from daemons.clmgr.queries.shapes import Block, render
+from daemons.clmgr.syntax.catalogue import SINGLE, WITHOUT_CLUSTER
+from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.transaction import read
+from daemons.cluster.configuration import Cluster, Configuration
+from srcctl.node.root import NodeRoot
+from srcctl.storage.disk import disk_names, pvid, uuid_of
+
+if TYPE_CHECKING:
+    from daemons.clstrmgr.messages import ClusterSnapshot
+
+NO_CLUSTER = "no cluster is defined on this node."
+ELSEWHERE = {
+    "volume_group": "storage", "logical_volume": "storage", "file_system": "storage", "physical_volume": "storage",
+    "mirror_pool": "storage", "hosts": "storage", "snapshot": "snapshots",
+}  # fmt: skip
+"""Classes whose objects are not in the configuration: the module that makes their blocks."""
+
+
+def query(root: NodeRoot, request: Request) -> None:
+    """``query CLASS [NAME,...] [ATTRIBUTE=VALUE ...]``.
+
+    Raises:
+        ClmgrError: no cluster, no such object, no such attribute, or nothing that matches.
+    """
+    c = read(root)
+    if c is None:
+        if request.class_name not in WITHOUT_CLUSTER:
+            raise ClmgrError(NO_CLUSTER, NOT_FOUND)
+        c = Configuration(cluster=Cluster(id=0, name=""))
+    blocks = _named(request, _blocks(root, request, c))
+    names_only = not request.names and request.class_name not in SINGLE
+    if request.attributes:
+        searched = len(blocks)
+        blocks = [block for block in blocks if _selected(request, block)]
+        if searched and not blocks:
+            raise ClmgrError("nothing matches the search.", SEARCH_FAILED)
+    lines = render(request, blocks, names_only)
+    if lines:
+        print("\n".join(lines))
+
+
+def _blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
+    module = ELSEWHERE.get(request.class_name, "")
+    if module == "storage":
+        from daemons.clmgr.storage import blocks as storage
+
+        return storage.blocks(root, request, c)
+    if module == "snapshots":
+        from daemons.clmgr.snapshots import snapshots
+
+        return snapshots.blocks(root, request.names)
+    return queries.query(request.class_name, c, facts(root, request, c))
+
+
+def _named(request: Request, blocks: list[Block]) -> list[Block]:
+    if request.class_name == "cluster":
+        return _sections(request, blocks)
+    if not request.names:
+        return blocks
+    if request.names == ["ALL"]:
+        return blocks
+    chosen: list[Block] = []
+    for name in request.names:
+        found = [block for block in blocks if block[0][1] == name]
+        if not found and request.class_name in ("physical_volume", "repository"):
+            found = [block for block in blocks if name.lower() in (value.lower() for _, value in block[1:4])]
+        if not found:
+            raise does_not_exist(name)
+        chosen += found
+    return chosen
+
+
+def _sections(request: Request, blocks: list[Block]) -> list[Block]:
+    """``query cluster`` takes the cluster's name, ALL, or names of sections."""
+    if not request.names or request.names in (["ALL"], [blocks[0][0][1]]):
+        return blocks
+    from daemons.clmgr.queries.cluster import sections
+
+    try:
+        return [sections(request.names, blocks[0])]
+    except KeyError as error:
+        raise does_not_exist(str(error.args[0]) if len(request.names) > 1 else request.names[0]) from None
+
+
+def _selected(request: Request, block: Block) -> bool:
+    """ATTRIBUTE=VALUE after a query chooses objects; a list is matched by each of its members.
+
+    Raises:
+        ClmgrError: the class has no such attribute.
+    """
+    from daemons.clmgr.syntax.attributes import resolve
+
+    values = dict(block)
+    for name, wanted in request.attributes.items():
+        value = values[resolve(name, tuple(values))]
+        if wanted != value and wanted not in value.split():
+            return False
+    return True
+
+
+def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
+    """The running cluster and the disks, as far as the request needs them."""
+    identity = root.identity
+    views, picture = _running(root, request, c)
+    names = disk_names(identity.lab)
+    disks = {pvid(identity.lab_id, name): name for name in names}
+    unsynchronized, synchronized, tunables, up = False, True, dict[str, str](), True
+    if request.class_name in ("cluster", "repository"):
+        from daemons.caa import client as caa
+        from daemons.clmgr.synchronization import unsynchronized as synchronization
+
+        unsynchronized, synchronized = synchronization.state(root)
+        tunables = configured_tunables(c)
+        try:
+            status = caa.status(root)
+            if status.membership is not None:
+                tunables = dict(status.tunables)
+                up = status.membership.repository_up
+        except caa.CaaError:
+            pass
+    return Facts(
+        local=identity.node,
+        views=views,
+        picture=picture,
+        disks=disks,
+        uuids={name: uuid_of(identity.lab_id, name) for name in names} if request.class_name == "repository" else None,
+        repository_up=up,
+        unsynchronized=unsynchronized,
+        ever_synchronized=synchronized,
+        tunables=tunables,
+    )
+
+
+def _running(
+    root: NodeRoot, request: Request, c: Configuration
+) -> tuple[dict[str, ClusterSnapshot | None], ClusterSnapshot | None]:
+    """The running cluster as its nodes see it: all of them, the local one, or nobody, as the request needs it."""
+    if request.class_name not in queries.LIVE or not _needs_states(request):
+        return {}, None
+    from daemons.clmgr.operations import live
+
+    own = root.identity.node
+    views: dict[str, ClusterSnapshot | None] = {}
+    if request.class_name not in queries.EVERY_NODE:
+        views = {own: live.picture_of(root, own)}
+    if not getattr(views.get(own), "members", ()):
+        views = live.pictures(root, c)
+    return views, live.best(views, own)
+
+
+def configured_tunables(c: Configuration) -> dict[str, str]:
+    """CAA's tunables as the configuration wants them, before there is a CAA cluster."""
+    from daemons.clmgr.settings import TUNABLES, tunable_value
+
+    found = {}
+    for attribute, (tunable, _) in TUNABLES.items():
+        if value := c.setting(attribute):
+            found[tunable] = tunable_value(attribute, value)
+    return found
+
+
+STATEFUL = {
+    "cluster": ("STATE",), "node": ("STATE", "RAW_STATE"), "site": ("STATE",), "service_ip": ("NODE",),
+    "resource_group": ("STATE", "CURRENT_NODE"),
+}  # fmt: skip
+"""The attributes that depend on the running cluster; asking its nodes is by far the dearest part of a query."""
+
+
+def _needs_states(request: Request) -> bool:
+    """Whether the attributes that are asked for depend on the running cluster."""
+    wanted = [*request.only, *request.attributes]
+    if wanted:
+        stateful = STATEFUL[request.class_name]
+        # Selections may be abbreviated, patterns may match anything.
+        return any(
+            "*" in name or "?" in name or "[" in name or any(s.startswith(name) for s in stateful) for name in wanted
+        )
+    names_only = request.class_name != "cluster" and not request.names
+    return not names_only or bool(request.verbose or request.delimiter or request.xml)

@@ -1,0 +1,1 @@
+"""Snapshots of the configuration: clmgr's class, and clsnapshot."""

@@ -1,0 +1,1 @@
+"""Shared storage: disks, volume groups, logical volumes, file systems, mirror pools, repository disks."""

@@ -1,0 +1,69 @@
+"""What follows a synchronization: CAA gets the tunables of the configuration, file collections go to the nodes."""
+
+from __future__ import annotations
+
+import sys
+
+from daemons.caa import client as caa
+from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.queries.inquiry import configured_tunables
+from daemons.clmgr.synchronization import propagation
+from daemons.clmgr.synchronization import synchronize as synchronization
+from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.transaction import read
+from daemons.cluster.configuration import Configuration
+from srcctl.node.root import NodeRoot
+
+
+def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
+    """``sync cluster``.
+
+    Raises:
+        ClmgrError: the synchronization failed. A file or tunable that could not be set is a warning.
+    """
+    synchronization.requested(root, c, request)
+    follow(root, c)
+
+
+def follow(root: NodeRoot, c: Configuration) -> None:
+    """What goes with a synchronization that succeeded."""
+    c = read(root) or c
+    for step in (tune, propagation.at_synchronization, _keep_snapshot):
+        try:
+            step(root, c)
+        except (ClmgrError, OSError) as error:
+            sys.stdout.flush()
+            sys.stderr.write(f"WARNING: {error}\n")
+
+
+def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:
+    """``active.0`` after a dynamic reconfiguration, ``clver_pass_snapshot`` on an inactive cluster."""
+    from daemons.clmgr.operations.live import picture_of
+    from daemons.clmgr.snapshots import snapshots
+
+    picture = picture_of(root, root.identity.node)
+    if picture is not None and picture.services:
+        print()
+        snapshots.automatic(root)
+    else:
+        snapshots.create(root, "clver_pass_snapshot", "Snapshot of the configuration that passed verification",
+                         quiet=True, with_information=False)  # fmt: skip
+
+
+def tune(root: NodeRoot, c: Configuration) -> None:
+    """Set the tunables that the configuration has otherwise than CAA: those that were given before it had a cluster.
+
+    Raises:
+        ClmgrError: CAA refuses.
+    """
+    try:
+        present = dict(caa.status(root).tunables)
+    except caa.CaaError:
+        return
+    wanted = {name: value for name, value in configured_tunables(c).items() if present.get(name) != value}
+    if not wanted:
+        return
+    from daemons.caa.commands import clctrl
+
+    if clctrl(["clctrl", "-tune", *(word for name, value in wanted.items() for word in ("-o", f"{name}={value}"))]):
+        raise ClmgrError("CAA refused a tunable.")

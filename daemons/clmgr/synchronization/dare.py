@@ -1,0 +1,282 @@
+"""The shell of a synchronization: carries out what ``synchronization.session`` decides."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from daemons.caa import client as caa
+from daemons.caa import formation
+from daemons.clcomd import client as clcomd
+from daemons.clcomd import security
+from daemons.clconfd import agent
+from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.verification.verify import CL_CONFIG, NODE_LIMIT
+from daemons.clstrmgr import client as manager
+from daemons.cluster import synchronization
+from daemons.cluster.configuration import DCD, Configuration
+from daemons.cluster.synchronization import session as core
+from daemons.cluster.synchronization import staging
+from srcctl.node.root import NodeRoot
+from srcctl.odm import OdmError, Repository
+
+INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
+RUN_FILE = "/var/hacmp/.cldare"
+RUNNING = "another synchronization runs on this node."
+FAULTS = (
+    caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, synchronization.Locked, OdmError,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def alone(root: NodeRoot) -> Iterator[None]:
+    """One synchronization at a time on this node; the lock is the kernel's and ends with the process.
+
+    Raises:
+        ClmgrError: another one runs.
+    """
+    path = root.path(RUN_FILE)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ClmgrError(RUNNING) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Dare:
+    """One run.
+
+    Args:
+        root: this node, where the change was made; its default object classes hold the configuration.
+        configuration: the same, as a value.
+        disk: the repository disk.
+    """
+
+    def __init__(self, root: NodeRoot, configuration: Configuration, disk: str) -> None:
+        self._root = root
+        self._own = root.identity.node
+        self._configuration = configuration
+        self._disk_name = disk
+        self._disk = caa.RepositoryDisk(root.identity.lab, disk)
+        self._archive = b""
+        self._checksum = 0
+        self._session = core.Session()
+
+    def run(self) -> None:
+        """Synchronize.
+
+        Raises:
+            ClmgrError: it failed; before the commit nothing was changed.
+            caa.RepositoryError, OdmError, OSError: this node's object classes or the repository disk cannot be read.
+        """
+        try:
+            self._run()
+        finally:
+            self._disk.close()
+
+    def _run(self) -> None:
+        before = self._disk.read_commit()
+        self._archive = synchronization.pack(Repository(self._root, DCD), self._certificate())
+        old = self._disk.read_archive(before) if before is not None else None
+        changed = old is None or synchronization.unpack(old) != synchronization.unpack(self._archive)
+        if not changed:
+            print("\ncldare: No changes detected in Cluster Topology or Resources.")
+        elif before is not None:
+            print("\ncldare: Detected changes to Cluster Topology or Resources.")
+        print("\nCommitting any changes, as required, to all available nodes...", flush=True)
+        effects = self._session.step(0, self._begin(before.generation if before else 0, changed))
+        while effects:
+            answer: core.Input | None = None
+            for effect in effects:
+                answer = self._execute(effect)
+            effects = self._session.step(0, answer) if answer is not None else []
+
+    def _certificate(self) -> dict[str, str]:
+        """The certificate that goes with a security level which encrypts: the one that is named, had, or made now."""
+        c = self._configuration
+        if not security.encrypts(c.cluster.message_authentication):
+            return {}
+        named = c.setting("CERTIFICATE"), c.setting("PRIVATE_KEY")
+        try:
+            if all(named):
+                pair = security.read(self._root, *named)
+            else:
+                pair = security.installed(self._root) or security.make(c.cluster.name)
+        except security.SecurityFault as fault:
+            raise ClmgrError(str(fault)) from None
+        return dict(zip(("certificate", "private_key"), pair, strict=True))
+
+    def _begin(self, committed: int, changed: bool) -> core.Begin:
+        nodes = tuple(node.name for node in self._configuration.nodes)
+        membership = caa.status(self._root).membership
+        members = [node.name for node in membership.nodes] if membership is not None else []
+        removed = tuple(name for name in members if name not in nodes)
+        # What did not change is nothing that a running cluster would have to take.
+        active = active_nodes(self._root, nodes) if changed else frozenset[str]()
+        return core.Begin(self._own, nodes, removed, committed, active)
+
+    def _execute(self, effect: core.Effect) -> core.Input | None:
+        match effect:
+            case core.Request(what, nodes, generation):
+                return core.Answered(self._ask(what, nodes, generation))
+            case core.StoreArchive(generation, after):
+                return self._finished(lambda: self._store(generation, after))
+            case core.ChangeMembers():
+                return self._finished(self._change_members)
+            case core.Commit(generation):
+                return self._finished(lambda: self._commit(generation))
+            case core.Forget(nodes):
+                self._forget(nodes)
+            case core.Activate(generation):
+                return core.Finished(self._activate(generation))
+            case core.Warn(text):
+                print(f"WARNING: {text}", flush=True)
+            case core.Fail(text, _):
+                sys.stdout.flush()
+                raise ClmgrError(text)
+        return None
+
+    def _finished(self, work: Callable[[], None]) -> core.Finished:
+        try:
+            work()
+        except FAULTS as error:
+            return core.Finished(str(error))
+        except OSError as error:
+            return core.Finished(f"{error.filename or 'the repository disk'}: {error.strerror}.")
+        return core.Finished()
+
+    # Requests to nodes.
+
+    def _ask(self, what: str, nodes: tuple[str, ...], generation: int) -> tuple[tuple[str, core.Answer, str], ...]:
+        words = {
+            "lock": ["lock", self._own, str(generation)],
+            "stage": ["stage", str(generation), self._disk_name],
+        }.get(what, [what])
+
+        def one(node: str) -> tuple[str, core.Answer, str]:
+            answer, complaint = self._here(what, generation) if node == self._own else self._there(node, words)
+            if what == "install" and answer is core.Answer.DONE:
+                print(INSTALLED % node, flush=True)
+            return node, answer, complaint
+
+        # This node last: with the configuration the certificate may change, under which the others are asked.
+        others = [node for node in nodes if node != self._own]
+        with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
+            answers = list(pool.map(one, others))
+        return (*answers, *(one(node) for node in nodes if node == self._own))
+
+    def _there(self, node: str, words: list[str]) -> tuple[core.Answer, str]:
+        try:
+            result = clcomd.run(self._root, node, [CL_CONFIG, *words], limit=NODE_LIMIT)
+        except clcomd.ClcomdError as error:
+            return core.Answer.UNREACHABLE, str(error)
+        if result.status == 0:
+            return core.Answer.DONE, ""
+        complaint = result.err.decode(errors="replace").strip().removeprefix("cl_config: ")
+        return core.Answer.LOCKED if result.status == agent.LOCKED else core.Answer.REFUSED, complaint
+
+    def _here(self, what: str, generation: int) -> tuple[core.Answer, str]:
+        try:
+            match what:
+                case "lock":
+                    staging.lock(self._root, self._own, generation)
+                case "stage":
+                    agent.stage(self._root, generation, self._disk_name)
+                case "install":
+                    agent.install_committed(self._root)
+                    agent.tell_manager(self._root)
+                case _:
+                    staging.release(self._root)
+        except synchronization.Locked as error:
+            return core.Answer.LOCKED, str(error)
+        except FAULTS as error:
+            return core.Answer.REFUSED, str(error)
+        except OSError as error:
+            return core.Answer.REFUSED, f"{error.filename or 'disk'}: {error.strerror}"
+        return core.Answer.DONE, ""
+
+    # The repository disk and the CAA cluster.
+
+    def _store(self, generation: int, after: int) -> None:
+        if not self._disk.lock():
+            raise caa.RepositoryError(core.OVERTAKEN)
+        now = self._disk.read_commit()
+        if (now.generation if now else 0) != after:
+            raise caa.RepositoryError(core.OVERTAKEN)
+        self._checksum = self._disk.store_archive(generation, self._archive)
+
+    def _commit(self, generation: int) -> None:
+        self._disk.commit(caa.Commit(generation, self._checksum, self._own, int(time.time())))
+
+    def _change_members(self) -> None:
+        membership = caa.status(self._root).membership
+        members = {node.name: node.number for node in membership.nodes} if membership is not None else {}
+        alive = membership.alive if membership is not None else ()
+        for node in self._configuration.nodes:
+            if node.name not in members:
+                formation.add_node(self._root, node.name)
+            elif members[node.name] not in alive and node.name in self._session.reached:
+                # It could not be told when the cluster was made, or its CAA was stopped: joining twice does no harm.
+                formation.join_node(self._root, node.name, self._disk_name)
+
+    def _forget(self, nodes: tuple[str, ...]) -> None:
+        for node in nodes:
+            answer, _ = self._there(node, ["forget"])
+            try:
+                formation.remove_node(self._root, node)
+            except caa.CaaError as error:
+                print(f"WARNING: node {node} was taken out of the cluster, but cannot be told: {error}")
+            if answer is core.Answer.DONE:
+                print(f"Removing the PowerHA SystemMirror configuration from node {node}.")
+
+    # The running cluster.
+
+    def _activate(self, generation: int) -> str:
+        try:
+            manager.reconfigure(generation, root=self._root)
+        except manager.Refused as refused:
+            if refused.done.error != "restart":
+                return str(refused)
+            print(f"WARNING: {refused}", flush=True)
+        except (manager.ManagerUnreachable, TimeoutError) as error:
+            return str(error)
+        return ""
+
+
+def active_nodes(root: NodeRoot, nodes: tuple[str, ...]) -> frozenset[str]:
+    """The nodes on which cluster services run: as this node's cluster manager knows, or else as the others say."""
+    from daemons.clmgr.operations import live
+
+    own = root.identity.node
+    views = [live.picture_of(root, own)]
+    others = [node for node in nodes if node != own]
+    if others and (views[0] is None or not views[0].members):
+        with ThreadPoolExecutor(max_workers=len(others)) as pool:
+            views += pool.map(lambda node: live.picture_of(root, node), others)
+    return frozenset(
+        node.name for view in views if view is not None for node in view.nodes if node.number in view.members
+    )
+
+
+def release_locks(root: NodeRoot, nodes: tuple[str, ...]) -> list[str]:
+    """Release Locks Set By Dynamic Reconfiguration (``cldare -u``); returns the nodes that could not be reached."""
+    staging.release(root)
+    lost = []
+    for node in nodes:
+        if node != root.identity.node:
+            try:
+                clcomd.run(root, node, [CL_CONFIG, "unlock"], limit=NODE_LIMIT)
+            except clcomd.ClcomdError:
+                lost.append(node)
+    return lost

@@ -1,0 +1,120 @@
+"""verify and sync: what the administrator sees of a synchronization, and the steps that it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+from daemons.caa import client as caa
+from daemons.caa import formation
+from daemons.clcomd import client as clcomd
+from daemons.clmgr.errors import ClmgrError, invalid
+from daemons.clmgr.synchronization import dare
+from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.verification import verify
+from daemons.cluster import configuration as configurations
+from daemons.cluster import synchronization
+from daemons.cluster.configuration import DCD, Configuration
+from srcctl.node.root import NodeRoot
+from srcctl.odm import Repository
+
+FAILED = "cldare: Failures detected during verification. Please correct the errors and retry this command."
+
+
+def options_of(request: Request) -> verify.Options:
+    """Verification as the attributes of ``verify cluster`` and ``sync cluster`` want it.
+
+    Raises:
+        ClmgrError: an attribute has a value that it cannot have.
+    """
+    fix = request.attribute("FIX", default="no").lower()
+    fix = {"true": "yes", "false": "no", "interactive": "interactively"}.get(fix, fix)
+    logging = request.attribute("LOGGING", default="standard").lower()
+    errors_max = request.attribute("MAX_ERRORS", default="0")
+    log_file = request.attribute("LOGFILE")
+    for name, value, valid in (
+        ("FIX", fix, fix in ("no", "yes", "interactively")),
+        ("LOGGING", logging, logging in ("standard", "verbose")),
+        ("MAX_ERRORS", errors_max, errors_max.isdigit()),
+        ("LOGFILE", log_file, not log_file or log_file.startswith("/")),
+    ):
+        if not valid:
+            raise invalid(name, value)
+    methods = request.attribute("METHODS").replace(",", " ").split()
+    chosen = None if not methods or methods == ["ALL"] else () if methods[0].lower() == "none" else tuple(methods)
+    return verify.Options(
+        fix=fix,
+        verbose=logging == "verbose",
+        log_file=log_file,
+        errors_max=int(errors_max),
+        default_tests=request.truth("DEFAULT_TESTS", True),
+        methods=chosen,
+    )
+
+
+def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
+    """``sync cluster``.
+
+    Raises:
+        ClmgrError: see ``synchronize`` and ``options_of``.
+    """
+    options = dataclasses.replace(options_of(request), changing=True)
+    force = request.force or request.truth("FORCE", False)
+    synchronize(root, c, force, options if request.truth("VERIFY", True) else None)
+
+
+def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None) -> None:
+    """Verify the configuration, assign ids, form the CAA cluster if there is none, and commit everywhere.
+
+    ``force`` goes on after errors; without ``verification`` nothing is verified (VERIFY=no).
+
+    Raises:
+        ClmgrError: verification failed, a node or the repository cannot be used; before the commit nothing changed.
+    """
+    own = root.identity.node
+    if c.node(own) is None:
+        raise ClmgrError(f'this node ("{own}") is not a part of the cluster.')
+    with dare.alone(root):
+        _synchronize(root, c, force, verification)
+    print("\nVerification has completed normally.")
+
+
+def _synchronize(root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None) -> None:
+    own = root.identity.node
+    if verification is not None and verify.run(root, c, verification).errors and not force:
+        sys.stdout.flush()
+        raise ClmgrError(FAILED)
+    assigned = synchronization.assign_ids(c)
+    if assigned != c:
+        configurations.store(Repository(root, DCD), assigned, own)
+    try:
+        dare.Dare(root, assigned, _repository(root, assigned)).run()
+    except (caa.CaaError, caa.RepositoryError) as error:
+        raise ClmgrError(str(error)) from None
+    except OSError as error:
+        raise ClmgrError(f"{error.filename or 'the repository disk'}: {error.strerror}.") from None
+
+
+def _everybody_listens(root: NodeRoot, c: Configuration) -> None:
+    """A CAA cluster is made of all its nodes or not at all.
+
+    Raises:
+        ClmgrError: clcomd on a node cannot be reached or refuses this one (/etc/cluster/rhosts).
+    """
+    for node in c.nodes:
+        try:
+            clcomd.Session(root, node.name, clcomd.BOOT_PATIENCE).close()
+        except clcomd.ClcomdError:
+            raise ClmgrError(f"Comm error found on node: {node.name}") from None
+
+
+def _repository(root: NodeRoot, c: Configuration) -> str:
+    """The repository disk of the CAA cluster, which is made by the first synchronization."""
+    status = caa.status(root)
+    if status.membership is None:
+        _everybody_listens(root, c)
+        count = len(c.nodes)
+        print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.", flush=True)
+        formation.make(root, c.cluster.name, [node.name for node in c.nodes], c.repository)
+        return caa.status(root).disk
+    return status.disk

@@ -1,0 +1,125 @@
+"""The attributes that actions take, under their full names, with values as they are stored. Pure."""
+
+from __future__ import annotations
+
+from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, invalid, invalid_characters
+from daemons.clmgr.syntax.attribute_tables import TABLES
+
+SYNONYMS = {
+    "REPOSITORY": "REPOSITORIES",
+    "DISKS": "PHYSICAL_VOLUMES",
+    "LIMIT": "TAIL",
+    "SECURITY": "SECURITY_LEVEL",
+    "ACTIVATE_ON_START": "ACTIVATE_ON_RESTART",
+}
+TRUE, FALSE = ("yes", "true", "1", "on", "enabled"), ("no", "false", "0", "off", "disabled")
+NAME_MAX = 63
+
+
+def accepted(action: str, class_name: str) -> dict[str, str]:
+    """The attributes of an action on a class, with their domains."""
+    return {name: domain for name, (actions, domain) in TABLES.get(class_name, {}).items() if action in actions}
+
+
+def resolve(name: str, known: tuple[str, ...] | dict[str, str]) -> str:
+    """An attribute by its name in any case, a synonym, or an abbreviation that means no other one.
+
+    Raises:
+        ClmgrError: none, or several.
+    """
+    upper = name.upper()
+    if upper not in known and SYNONYMS.get(upper) in known:
+        return SYNONYMS[upper]
+    if upper in known:
+        return upper
+    found = [candidate for candidate in known if candidate.startswith(upper)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ClmgrError(f'the attribute "{name}" is ambiguous: {", ".join(found)}', INCORRECT_INPUT)
+    raise ClmgrError(f'an invalid attribute was specified: "{upper}"', INCORRECT_INPUT)
+
+
+def checked(action: str, class_name: str, given: dict[str, str]) -> dict[str, str]:
+    """The attributes under their full names with values as they are stored; empty values pass, they clear.
+
+    Raises:
+        ClmgrError: one that the action does not take, or whose value it cannot have.
+    """
+    known = accepted(action, class_name)
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        full = resolve(name, known)
+        if full in found:
+            raise ClmgrError(f'the attribute "{full}" was specified twice.', INCORRECT_INPUT)
+        found[full] = value_of(known[full], full, value) if value else ""
+    return found
+
+
+def value_of(domain: str, attribute: str, value: str) -> str:
+    """The value as it is stored: booleans true or false, words as the domain spells them.
+
+    Raises:
+        ClmgrError: it is not in the domain.
+    """
+    if any(ord(character) < 32 or character == "\x7f" for character in value):
+        raise invalid_characters(attribute, value.encode("unicode_escape").decode())
+    match domain:
+        case "text":
+            return value
+        case "name":
+            if not is_name(value):
+                raise invalid_characters(attribute, value)
+        case "names" | "paths":
+            for word in value.replace(",", " ").split():
+                if any(character in "\"'`$&|<>(){}" for character in word) or (domain == "paths" and word[0] != "/"):
+                    raise invalid(attribute, word)
+        case "path":
+            if not value.startswith("/"):
+                raise invalid(attribute, value)
+        case "address":
+            if not is_address(value):
+                raise invalid(attribute, value)
+        case "truth":
+            if value.lower() not in TRUE + FALSE:
+                raise invalid(attribute, value)
+            return "true" if value.lower() in TRUE else "false"
+        case _ if ".." in domain:
+            if not value.isascii() or not value.isdigit() or not _in_range(domain, int(value[:18])):
+                raise invalid(attribute, value)
+            return str(int(value))
+        case _:
+            words = domain.split("|")
+            found = next((word for word in words if word.lower() == value.lower()), None)
+            if found is None:
+                raise invalid(attribute, value)
+            return found
+    return value
+
+
+def is_name(value: str) -> bool:
+    """Letters, digits, underscores, hyphens, dots; not too long, and not beginning with a hyphen."""
+    return len(value) <= NAME_MAX and value.isascii() and value[:1] != "-" and not value.strip(_NAME_CHARACTERS)
+
+
+_NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+
+
+def is_address(value: str) -> bool:
+    """A dotted IPv4 address."""
+    parts = value.split(".")
+    return len(parts) == 4 and all(p.isascii() and p.isdigit() and len(p) <= 3 and int(p) < 256 for p in parts)
+
+
+def _in_range(domain: str, number: int) -> bool:
+    for part in domain.split(","):
+        low, dots, high = part.partition("..")
+        if int(low) <= number <= int(high if dots else low):
+            return True
+    return False
+
+
+def truth(attributes: dict[str, str], name: str, default: bool) -> bool:
+    """A boolean among checked attributes."""
+    value = attributes.get(name, "").lower()
+    return value in TRUE if value else default

@@ -1,0 +1,239 @@
+"""clmgr's command line: actions, classes, their aliases and abbreviations, attributes, flags. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError
+from daemons.clmgr.syntax.catalogue import ACTIONS, CLASSES, LOG_LEVELS, OPERATIONS, refusal
+
+
+@dataclass(slots=True)
+class Request:
+    """What one invocation asks for. ``attributes`` have upper-case names; ``operation`` is what manage does."""
+
+    action: str = ""
+    class_name: str = ""
+    operation: str = ""
+    names: list[str] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    only: list[str] = field(default_factory=list)
+    delimiter: str = ""
+    header: bool = True
+    xml: bool = False
+    verbose: bool = False
+    force: bool = False
+    resolve_dependencies: bool = True
+    multiple: list[str] | None = None
+    transaction: str = ""
+    help: bool = False
+
+    def attribute(self, *names: str, default: str = "") -> str:
+        """The value of an attribute, by any of its names."""
+        for name in names:
+            if name in self.attributes:
+                return self.attributes[name]
+        return default
+
+    def words(self, name: str) -> list[str]:
+        """A list value: separated by commas or blanks."""
+        return [word for word in self.attributes.get(name, "").replace(",", " ").split() if word]
+
+    def truth(self, name: str, default: bool) -> bool:
+        """A yes/no attribute.
+
+        Raises:
+            ClmgrError: neither.
+        """
+        value = self.attributes.get(name, "").lower()
+        if not value:
+            return default
+        if value in ("yes", "true", "1", "on"):
+            return True
+        if value in ("no", "false", "0", "off"):
+            return False
+        raise ClmgrError(f'an invalid value was specified for "{name}" ("{value}").', INCORRECT_INPUT)
+
+
+def parse(words: list[str]) -> Request:
+    """The request in a command line without the program's name.
+
+    Raises:
+        ClmgrError: unknown flags, actions, classes, or an action that a class does not have.
+    """
+    request = Request()
+    rest = _flags(words, request)
+    if request.multiple is not None:
+        request.multiple = rest[1:] if rest[:1] == ["-"] else rest
+        return request
+    if not rest:
+        return request
+    request.action = _resolve(rest[0], ACTIONS, "operation")
+    if request.action == "help":
+        request.help = True
+        return request
+    if len(rest) < 2 or rest[1] in ("-h", "-?"):
+        request.help = len(rest) > 1
+        return request
+    operands = rest[1:]
+    if request.action == "manage" and "-h" not in operands and "-?" not in operands:
+        operands = _operation(request, operands)
+    request.class_name = resolve_class(operands[0])
+    if complaint := refusal(request.action, request.class_name):
+        raise ClmgrError(complaint, INCORRECT_INPUT)
+    _operands(request, operands[1:])
+    return request
+
+
+def _operands(request: Request, words: list[str]) -> None:
+    for word in words:
+        name, mark, value = word.partition("=")
+        if mark and name.replace("_", "a").isalnum():
+            if name.upper() in request.attributes:
+                raise ClmgrError(f'the attribute "{name.upper()}" was specified twice.', INCORRECT_INPUT)
+            request.attributes[name.upper()] = value.strip("\"'")
+        elif word in ("-h", "-?"):
+            request.help = True
+        else:
+            request.names += [part for part in word.split(",") if part]
+
+
+def _operation(request: Request, operands: list[str]) -> list[str]:
+    """Take the word that says what ``manage`` is to do: ``manage snapshot restore NAME``, ``manage logs collect``."""
+    class_name = resolve_class(operands[0])
+    known = OPERATIONS.get(class_name, ())
+    if not known:
+        raise ClmgrError(refusal("manage", class_name), INCORRECT_INPUT)
+    if len(operands) < 2:
+        raise ClmgrError(f"one of these is needed: {', '.join(known)}.", MISSING_INPUT)
+    request.operation = _resolve(operands[1], dict.fromkeys(known, ()), "operation")
+    return [class_name, *operands[2:]]
+
+
+def resolve_class(word: str) -> str:
+    """A class by name, alias, plural, unambiguous abbreviation, in any case, with or without underscores.
+
+    Raises:
+        ClmgrError: none, or several.
+    """
+    table = {name: entry.aliases for name, entry in CLASSES.items()}
+    lower = word.lower()
+    forms = [lower]
+    if lower.endswith("ies"):
+        forms.append(lower[:-3] + "y")
+    if lower.endswith("s"):
+        forms.append(lower[:-1])
+    for form in forms:
+        for name in table:
+            if form in (name, name.replace("_", "")):
+                return name
+    return _resolve(word, table, "class")
+
+
+def _resolve(word: str, table: dict[str, tuple[str, ...]], what: str) -> str:
+    lower = word.lower()
+    for name, aliases in table.items():
+        if lower == name or lower in aliases:
+            return name
+    found = [name for name in table if name.startswith(lower) or name.replace("_", "").startswith(lower)]
+    if len(found) == 1:
+        return found[0]
+    if not found or not lower:
+        raise ClmgrError(f'an invalid {what} was requested: "{word}"', INCORRECT_INPUT)
+    raise ClmgrError(f'the {what} "{word}" is ambiguous: {", ".join(found)}', INCORRECT_INPUT)
+
+
+def _flags(words: list[str], request: Request) -> list[str]:
+    rest, place = list(words), 0
+    while place < len(rest) and rest[place].startswith("-") and len(rest[place]) > 1:
+        letters, place = rest[place][1:], place + 1
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter in "adlTtg":
+                value = letters
+                if not value:
+                    if place == len(rest):
+                        raise ClmgrError(f'the "-{letter}" flag needs an argument.', INCORRECT_INPUT)
+                    value, place = rest[place], place + 1
+                letters = ""
+                _valued_flag(request, letter, value)
+            elif letter in _PLAIN:
+                name, setting = _PLAIN[letter]
+                setattr(request, name, setting)
+            elif letter == "M":
+                request.multiple = []
+            elif letter != "D":
+                raise ClmgrError(f'an invalid flag was specified: "-{letter}"', INCORRECT_INPUT)
+            else:
+                request.resolve_dependencies = False
+    return rest[place:]
+
+
+_PLAIN: dict[str, tuple[str, object]] = {
+    "c": ("delimiter", ":"),
+    "S": ("header", False),
+    "x": ("xml", True),
+    "v": ("verbose", True),
+    "f": ("force", True),
+    "h": ("help", True),
+    "?": ("help", True),
+}
+
+
+def _valued_flag(request: Request, letter: str, value: str) -> None:
+    match letter:
+        case "a":
+            request.only += [name.strip().upper() for name in value.split(",") if name.strip()]
+        case "d" if not value:
+            raise ClmgrError('the "-d" flag needs an argument.', INCORRECT_INPUT)
+        case "d":
+            request.delimiter = value
+        case "T":
+            request.transaction = value
+        case "l" if value.lower() not in LOG_LEVELS:
+            raise ClmgrError(f'an invalid log level was specified: "{value}"', INCORRECT_INPUT)
+
+
+def usage_lines(request: Request) -> list[str]:
+    """Help at each level: the actions; the classes of an action; the syntax and the aliases of both."""
+    if not request.action or request.action == "help":
+        title = ["The following operations (ACTIONs) are available:", ""]
+        if not request.verbose:
+            return [*title, *(f"    {name}" for name in ACTIONS)]
+        return title + [
+            f"    {name:<10}{' '.join(c for c in CLASSES if not refusal(name, c))}".rstrip() for name in ACTIONS
+        ]
+    if not request.class_name:
+        classes = [name for name in CLASSES if not refusal(request.action, name)]
+        return [f"The following classes are available for the {request.action} operation:", ""] + [
+            f"    {name}" for name in classes
+        ]
+    from daemons.clmgr.syntax.attributes import accepted
+
+    action, class_name = request.action, request.class_name
+    operations = OPERATIONS.get(class_name, ()) if action == "manage" else ()
+    head = f"clmgr {action} {class_name}" + (f" {{{'|'.join(operations)}}}" if operations else "")
+    attributes = [f"    [ {name}={_placeholder(domain)} ]" for name, domain in accepted(action, class_name).items()]
+    name = [] if class_name == "dependency" and action == "add" else ["    [ <name>[,...] ]"]
+    return [
+        " \\\n".join([head, *name, *attributes]),
+        "",
+        *_aliases(action, ACTIONS[action]),
+        *_aliases(class_name, CLASSES[class_name].aliases),
+    ]
+
+
+def _aliases(name: str, aliases: Iterable[str]) -> list[str]:
+    listed = ", ".join(aliases)
+    return [f"    {name} => {listed}"] if listed else []
+
+
+def _placeholder(domain: str) -> str:
+    known = {
+        "text": "<text>", "name": "<name>", "names": "<name>[,...]", "path": "<path>", "paths": "<path>[,...]",
+        "address": "<IP_address>", "truth": "{true|false}",
+    }  # fmt: skip
+    if domain in known:
+        return known[domain]
+    return f"<{domain}>" if domain[0].isdigit() and "|" not in domain else f"{{{domain}}}"

@@ -1,0 +1,226 @@
+"""add, modify, delete and replace: the pure edits within one transaction, and what goes beyond the configuration."""
+
+from __future__ import annotations
+
+import sys
+
+from daemons.clmgr import edits
+from daemons.clmgr.edits import Surroundings
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, ClmgrError, does_not_exist, exists_already
+from daemons.clmgr.queries.inquiry import NO_CLUSTER
+from daemons.clmgr.syntax import attributes
+from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.transaction import change as begin
+from daemons.clmgr.transactions.transaction import read
+from daemons.cluster.configuration import CLASSES, SEEDED_CLASSES, Configuration
+from srcctl.node.root import NodeRoot
+from srcctl.storage.disk import disk_names, pvid
+
+MUST_SYNC = "The configuration must be synchronized to make this change known across the cluster."
+STORAGE = ("volume_group", "logical_volume", "file_system", "mirror_pool")
+
+
+def checked(request: Request) -> dict[str, str]:
+    """The request's attributes under their full names.
+
+    Raises:
+        ClmgrError: one that the action does not take, or whose value it cannot have.
+    """
+    return attributes.checked(request.action, request.class_name, request.attributes)
+
+
+def defined(root: NodeRoot) -> Configuration:
+    """The configuration of this node.
+
+    Raises:
+        ClmgrError: no cluster is defined.
+    """
+    c = read(root)
+    if c is None:
+        raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
+    return c
+
+
+def of_nodes(request: Request, c: Configuration) -> Request:
+    """A request for sites as one for the nodes of them.
+
+    Raises:
+        ClmgrError: no site was named, or it does not exist.
+    """
+    if request.class_name != "site":
+        return request
+    from dataclasses import replace
+
+    from daemons.clmgr.edits.parts import named, required_names
+
+    nodes = [node for name in required_names(request) for node in named(name, c.sites).nodes]
+    return replace(request, class_name="node", names=nodes)
+
+
+def surroundings(root: NodeRoot) -> Surroundings:
+    """What edits may know: who this node is, /etc/hosts, the disks."""
+    identity = root.identity
+    disks = {name: pvid(identity.lab_id, name) for name in disk_names(identity.lab)}
+    return Surroundings(identity, host_addresses(root), disks)
+
+
+def host_addresses(root: NodeRoot) -> dict[str, str]:
+    """IP labels of /etc/hosts."""
+    found: dict[str, str] = {}
+    try:
+        with open(root.path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                address, *names = line.partition("#")[0].split() or [""]
+                for name in names:
+                    found.setdefault(name, address)
+    except OSError:
+        pass
+    return found
+
+
+def change(root: NodeRoot, request: Request) -> None:
+    """Carry out an add, modify, delete or replace.
+
+    Raises:
+        ClmgrError: it cannot be done; nothing was changed.
+    """
+    if request.class_name in STORAGE:
+        from daemons.clmgr.storage import blocks as storage
+
+        request.attributes = checked(request)
+        storage.change(root, request, read(root))
+    elif request.class_name == "snapshot":
+        from daemons.clmgr.snapshots import snapshots
+
+        request.attributes = checked(request)
+        snapshots.change(root, request)
+    elif request.class_name == "repository":
+        from daemons.clmgr.storage import repositories
+
+        request.attributes = checked(request)
+        repositories.change(root, request)
+    elif request.class_name == "cluster" and request.action == "add":
+        _add_cluster(root, request)
+    elif request.class_name == "cluster" and request.action == "delete":
+        _delete_cluster(root, request)
+    elif request.class_name == "log":
+        from daemons.clmgr.views import logs
+
+        request.attributes = checked(request)
+        logs.modify(root, request)
+    else:
+        _edit(root, request)
+
+
+def _edit(root: NodeRoot, request: Request) -> None:
+    with begin(root) as transaction:
+        c = transaction.configuration
+        if c is None:
+            raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
+        if request.action == "delete":
+            changed = edits.delete(request, c)
+        else:
+            changed = (edits.add if request.action == "add" else edits.modify)(request, c, surroundings(root))
+        if request.class_name == "cluster":
+            if changed.cluster.name != c.cluster.name and _in_caa(root):
+                raise ClmgrError("the name of a cluster cannot be changed once it is synchronized.", INCORRECT_INPUT)
+            if changed.repository != c.repository or changed.backup_repositories != c.backup_repositories:
+                from daemons.clmgr.storage import repositories
+
+                repositories.usable(root, changed, c)
+            _tune(root, request, changed)
+        transaction.commit(changed)
+
+
+def _tune(root: NodeRoot, request: Request, c: Configuration) -> None:
+    """Heartbeat settings are CAA's: where its cluster runs they take effect at once, at its formation otherwise."""
+    from daemons.clmgr.settings import TUNABLES, tunable_value
+
+    wanted = {TUNABLES[name][0]: tunable_value(name, value) for name, value in request.attributes.items()
+              if name in TUNABLES and value}  # fmt: skip
+    if not wanted:
+        return
+    if not _in_caa(root):
+        return
+    from daemons.caa.commands import clctrl
+
+    words = [word for name, value in wanted.items() for word in ("-o", f"{name}={value}")]
+    if clctrl(["clctrl", "-tune", *words]):
+        raise ClmgrError("CAA refused the change.", INCORRECT_INPUT)
+
+
+def _in_caa(root: NodeRoot) -> bool:
+    """Whether this node is in a CAA cluster: the first synchronization made it."""
+    from daemons.caa import client as caa
+
+    try:
+        return caa.status(root).membership is not None
+    except caa.CaaError:
+        return False
+
+
+def _add_cluster(root: NodeRoot, request: Request) -> None:
+    from daemons.clmgr.storage import repositories
+
+    with begin(root) as transaction:
+        if transaction.configuration is not None:
+            raise exists_already(transaction.configuration.cluster.name)
+        base = transaction.base()
+        added = edits.add(request, base, surroundings(root))
+        repositories.usable(root, added, base)
+        if not added.repository:
+            print("Warning: to complete this configuration, a repository disk must be defined.\n")
+        transaction.commit(added)
+    from daemons.clmgr.storage import discovery
+    from daemons.cluster.listing import topology
+
+    disks = {pvid(root.identity.lab_id, name): name for name in disk_names(root.identity.lab)}
+    print("\n".join(topology.summary(added, disks)))
+    discovery.discover(root, added)
+
+
+def _delete_cluster(root: NodeRoot, request: Request) -> None:
+    """Remove the definition here, and with NODES=ALL everywhere, and the CAA cluster; services must be down."""
+    from daemons.caa import client as caa
+    from daemons.clmgr.operations import live
+
+    given, c = checked(request), defined(root)
+    if request.names and request.names != [c.cluster.name]:
+        raise does_not_exist(request.names[0])
+    named = [word for word in given.get("NODES", "").replace(",", " ").split() if word]
+    names = [node.name for node in c.nodes] if named == ["ALL"] else named
+    for name in names:
+        if c.node(name) is None:
+            raise does_not_exist(name)
+    views = live.pictures(root, c)
+    if any(view is not None and view.services for view in views.values()):
+        raise ClmgrError("cluster services are active; stop them before deleting the cluster.")
+    try:
+        if caa.status(root).membership is not None:
+            print(f'Attempting to remove the CAA cluster from "{root.identity.node}"...')
+            from daemons.caa.commands import rmcluster
+
+            if rmcluster(["rmcluster", "-f", "-n", c.cluster.name]):
+                raise ClmgrError("the CAA cluster cannot be removed.")
+    except caa.CaaError:
+        pass
+    for name in names:
+        if name != root.identity.node:
+            print(f'Attempting to delete node "{name}" from the cluster...')
+            sys.stdout.flush()
+            _delete_on(root, name)
+    print(f'Attempting to delete node "{root.identity.node}" from the cluster...')
+    with begin(root) as transaction:
+        transaction.replace({name: [] for name in CLASSES if name not in SEEDED_CLASSES})
+
+
+def _delete_on(root: NodeRoot, node: str) -> None:
+    from daemons.clcomd import client as clcomd
+
+    try:
+        result = clcomd.run(root, node, ["/usr/es/sbin/cluster/utilities/clmgr", "delete", "cluster"])
+    except clcomd.ClcomdError as error:
+        raise ClmgrError(f'unable to communicate with "{node}": {error}') from None
+    complaint = result.err.decode(errors="replace").strip().removeprefix("ERROR: ")
+    if result.status and NO_CLUSTER not in complaint:
+        raise ClmgrError(f'"{node}": {complaint}')

@@ -1,0 +1,1 @@
+"""A run of verification and what is kept of it."""

@@ -1,0 +1,308 @@
+"""A run of verification: data of all nodes, the checks, corrective actions, custom methods, and what is kept of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+import msgspec
+
+from daemons.caa import client as caa
+from daemons.clcomd import client as clcomd
+from daemons.clconfd import agent, collector
+from daemons.clmgr.verification.record import Record
+from daemons.clstrmgr import client as manager
+from daemons.clstrmgr.messages import SystemEvent
+from daemons.cluster.configuration import Configuration
+from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps
+from daemons.cluster.verification.applications import program
+from daemons.runtime.log import DaemonLog
+from srcctl.node.root import NodeRoot
+
+CL_CONFIG = "/usr/es/sbin/cluster/utilities/cl_config"
+PATIENCE = 15.0
+"""Seconds between two lines that say for which nodes verification still waits."""
+AUTOVERIFY_LOG = "/var/hacmp/log/autoverify.log"
+NODE_LIMIT = 120.0
+"""Seconds within which a node does what verification and synchronization ask of it."""
+METHOD_LIMIT = 600.0
+"""Seconds that a custom method may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How verification is run.
+
+    Attributes:
+        fix: no, yes or interactively: whether corrective actions are taken, and whether they are asked for.
+        verbose: name every check (LOGGING=verbose).
+        log_file: a product path that gets a copy of the output, "" for none.
+        errors_max: end after so many errors, 0 for never.
+        default_tests: run the product's own checks.
+        methods: names of custom methods; None runs all that are defined.
+        changing: a synchronization or start follows, which prints the closing line itself.
+        quiet: print nothing (the log has it all).
+        awaited: nodes that may be booting, whose clcomd is waited for within a bound.
+    """
+
+    fix: str = "no"
+    verbose: bool = False
+    log_file: str = ""
+    errors_max: int = 0
+    default_tests: bool = True
+    methods: tuple[str, ...] | None = None
+    changing: bool = False
+    quiet: bool = False
+    awaited: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run found; ``active`` says that cluster services run somewhere."""
+
+    findings: list[Finding] = field(default_factory=list)
+    active: bool = False
+
+    @property
+    def errors(self) -> int:
+        return sum(finding.error for finding in self.findings)
+
+
+def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
+    """Verify a configuration: print what the product prints, keep logs and data, return what was found."""
+    record = Record(root, options.log_file, options.quiet)
+    outcome = Outcome()
+    try:
+        if collector.services_state(root)[0]:
+            record.say("Verifying additional prerequisites for Dynamic Reconfiguration...\n...completed.\n")
+        record.say("Verification to be performed on the following:\n\tCluster Topology\n\tCluster Resources\n")
+        corrected: set[Correction] = set()
+        while True:
+            facts = _gather(root, c, record, options.awaited)
+            case = Case(c, facts)
+            outcome.active = case.active
+            outcome.findings = _check(case, options, record) if options.default_tests else []
+            if not _corrective(root, case, outcome.findings, options, corrected, record):
+                break
+            record.block("Verification is run again after corrective actions.")
+        outcome.findings += _custom(root, c, options, record)
+        if outcome.errors:
+            record.say(f"\nVerification exiting with error count: {outcome.errors}")
+        else:
+            record.say("\nRemember to redo automatic error notification if configuration has changed.")
+            if not options.changing:
+                record.say("\nVerification has completed normally.")
+    finally:
+        record.close(passed=not outcome.errors)
+    return outcome
+
+
+def note_automatic_run(root: NodeRoot, findings: list[Finding]) -> None:
+    """Warnings and errors of a run that nobody watched (at a start, once a day) stand in autoverify.log."""
+    log = DaemonLog(root.path(AUTOVERIFY_LOG), stamp="")
+    log.write(f"{time.ctime()}: automatic verification on node {root.identity.node}")
+    for finding in findings:
+        log.write(finding.line())
+
+
+def tell_all_nodes(root: NodeRoot, c: Configuration, outcome: Outcome) -> None:
+    """The result of the daily run goes into clutils.log of every node.
+
+    Errors are broadcast, and a running cluster runs a cluster_notify event.
+    """
+    own = root.identity.node
+    result = f"found {outcome.errors} error(s)" if outcome.errors else "completed normally"
+    line = f"{time.ctime()}: clver: Automatic cluster configuration verification on node {own} {result}"
+    for node in c.nodes:
+        if node.name == own:
+            agent.note(root, line, outcome.errors > 0)
+            continue
+        try:
+            clcomd.run(
+                root, node.name, [CL_CONFIG, "note", "error" if outcome.errors else "passed", line], limit=NODE_LIMIT
+            )
+        except clcomd.ClcomdError:
+            continue
+    if outcome.errors:
+        try:
+            manager.ask(SystemEvent("verification_errors", f"{outcome.errors} error(s)"), root)
+        except (manager.ManagerUnreachable, manager.Refused, TimeoutError):
+            pass  # services are down: there is nobody to run an event
+
+
+# Data of the nodes.
+
+
+def files_of(c: Configuration) -> list[str]:
+    """Programs and files that the configuration names, whose presence on the nodes counts."""
+    commands = [command for controller in c.controllers for command in (controller.start, controller.stop)]
+    commands += [monitor.method for monitor in c.monitors]
+    commands += [
+        part for event in c.events for value in (event.pre, event.post, event.notify) for part in value.split(",")
+    ]
+    commands += [method.program for method in c.methods]
+    collected = [path for collection in c.collections for path in collection.files]
+    return sorted({program(command) for command in commands if program(command)} | set(collected))
+
+
+def _gather(root: NodeRoot, c: Configuration, record: Record, awaited: frozenset[str]) -> dict[str, NodeFacts]:
+    """What every node says of itself, all asked at the same time."""
+    files, own = files_of(c), root.identity.node
+    down = nodes_down(root)
+    record.say("Retrieving data from available cluster nodes.  This could take a few minutes.\n")
+    facts: dict[str, NodeFacts] = {}
+
+    def ask(node: str) -> NodeFacts:
+        if node == own:
+            # Changes that were not synchronized yet are the reason for this run, no finding.
+            return msgspec.structs.replace(collector.collect(root, files), drift=())
+        patience = clcomd.BOOT_PATIENCE if node in awaited else 0.0
+        try:
+            result = clcomd.run(root, node, [CL_CONFIG, "facts", *files], patience=patience, limit=NODE_LIMIT)
+            if result.status == 0:
+                return msgspec.json.decode(result.out, type=NodeFacts)
+        except (clcomd.ClcomdError, msgspec.DecodeError):
+            pass
+        return NodeFacts(False, down=node in down)
+
+    names = [node.name for node in c.nodes]
+    for name in names:
+        record.say(f"\tStart data collection on node {name}")
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        waiting = {pool.submit(ask, name): name for name in names}
+        elapsed = 0
+        while waiting:
+            try:
+                for future in as_completed(list(waiting), timeout=PATIENCE):
+                    name = waiting.pop(future)
+                    facts[name] = future.result()
+                    if facts[name].reachable:
+                        record.say(f"\tCollector on node {name} completed")
+                    record.data(name, facts[name])
+            except TimeoutError:
+                elapsed += int(PATIENCE)
+                for name in waiting.values():
+                    record.say(f"\tWaiting on node {name} data collection, {elapsed} seconds elapsed")
+    record.say("\tData collection complete")
+    return facts
+
+
+def nodes_down(root: NodeRoot) -> frozenset[str]:
+    """The members of the CAA cluster that are down; none while there is no cluster."""
+    try:
+        membership = caa.status(root).membership
+    except caa.CaaError:
+        membership = None
+    if membership is None:
+        return frozenset()
+    return frozenset(node.name for node in membership.nodes if node.number not in membership.alive)
+
+
+# Checks.
+
+
+def _check(case: Case, options: Options, record: Record) -> list[Finding]:
+    found: list[Finding] = []
+    area, told = "", 0
+    for step in steps(case, options.errors_max):
+        if step.area != area:
+            area = step.area
+            record.block(f"Verifying {area}...")
+        (record.say if options.verbose else record.note)(f"\tRunning check {step.name}")
+        for finding in step.findings:
+            record.block(finding.line())
+        found += step.findings
+        while told + 10 <= step.percent:
+            told += 10
+            record.say(f"\tCompleted {told} percent of the verification checks")
+    return found
+
+
+def _custom(root: NodeRoot, c: Configuration, options: Options, record: Record) -> list[Finding]:
+    """Custom verification methods: programs on this node; exit code 0 is good (HACMPcustom, type verify)."""
+    defined = {method.name: method.program for method in c.methods if method.kind == "verify"}
+    found = []
+    for name in options.methods if options.methods is not None else tuple(defined):
+        if name not in defined:
+            found.append(Finding(True, f"The custom verification method '{name}' is not defined."))
+            record.block(found[-1].line())
+            continue
+        record.say(f"\nRunning the custom verification method {name}...")
+        words = defined[name].split()
+        try:
+            done = subprocess.run(
+                [root.path(words[0]), *words[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, timeout=METHOD_LIMIT, check=False,
+            )  # fmt: skip
+            said, status = done.stdout.decode(errors="replace").rstrip(), done.returncode
+        except subprocess.TimeoutExpired:
+            said, status = f"no end within {METHOD_LIMIT:g} seconds", 124
+        except (OSError, IndexError) as error:
+            said, status = getattr(error, "strerror", "") or "no program", 127
+        if said:
+            record.say(said)
+        if status:
+            found.append(Finding(True, f"The custom verification method '{name}' failed with exit code {status}."))
+            record.block(found[-1].line())
+    return found
+
+
+# Corrective actions.
+
+
+def _corrective(
+    root: NodeRoot, case: Case, findings: list[Finding], options: Options, done: set[Correction], record: Record
+) -> bool:
+    """Correct what can be corrected, once a condition; returns whether anything was."""
+    if options.fix == "no":
+        return False
+    wanted = [f.correction for f in findings if f.correction is not None and f.correction not in done]
+    if wanted and case.active:
+        record.block("Corrective actions are not taken while cluster services are active.")
+        return False
+    corrected = False
+    for number, correction in enumerate(wanted, 1):
+        done.add(correction)
+        record.say(f"Starting Corrective Action: {correction.function}.")
+        if options.fix == "interactively" and not _confirmed(correction, record):
+            continue
+        complaint = _carry_out(root, correction)
+        record.say(f"<{number:02}> {correction.text}: {'FAIL' if complaint else 'PASS'}")
+        if complaint:
+            record.say(complaint)
+        corrected = corrected or not complaint
+    return corrected
+
+
+def _confirmed(correction: Correction, record: Record) -> bool:
+    record.say(f"Do you want to do this: {correction.text} [Yes / No]: ", end="")
+    answer = sys.stdin.readline()
+    record.note(answer.rstrip())
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _carry_out(root: NodeRoot, correction: Correction) -> str:
+    """Have a node correct itself; returns a complaint."""
+    command = [CL_CONFIG, "correct", correction.kind, *correction.arguments]
+    try:
+        result = clcomd.run(root, correction.node, command, limit=NODE_LIMIT)
+    except clcomd.ClcomdError as error:
+        return f"{correction.node}: {error}"
+    return result.err.decode(errors="replace").strip() or f"exit code {result.status}" if result.status else ""
+
+
+__all__ = [
+    "AUTOVERIFY_LOG",
+    "CL_CONFIG",
+    "NODE_LIMIT",
+    "Options",
+    "Outcome",
+    "files_of",
+    "nodes_down",
+    "note_automatic_run",
+    "run",
+    "tell_all_nodes",
+]

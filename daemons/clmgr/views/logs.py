@@ -1,0 +1,142 @@
+"""Logs: where they are kept, what of them is shown, and their collection from all nodes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from msgspec.structs import replace
+
+from daemons.clmgr.edits.parts import named, required_names
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, NOT_FOUND, ClmgrError, does_not_exist, missing
+from daemons.clmgr.queries.inquiry import NO_CLUSTER
+from daemons.clmgr.syntax.attributes import FALSE
+from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.transaction import change as begin
+from daemons.cluster.configuration import Configuration, LogFile
+from srcctl.node.root import NodeRoot
+
+EVENT_WORDS = ("EVENT START", "EVENT COMPLETED", "EVENT FAILED")
+
+
+def modify(root: NodeRoot, request: Request) -> None:
+    """``modify log {<log>|ALL}``.
+
+    Raises:
+        ClmgrError: no such log or directory.
+    """
+    names = required_names(request)
+    directory = request.attribute("DIRECTORY")
+    if not request.attributes:
+        raise missing("DIRECTORY")
+    if directory and not os.path.isdir(root.path(directory)):
+        raise ClmgrError(f'"{directory}" is not a directory.', INCORRECT_INPUT)
+    with begin(root) as transaction:
+        c = transaction.configuration
+        if c is None:
+            raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
+        if names == ["ALL"]:
+            names = [log.name for log in c.logs]
+        for name in names:
+            if all(log.name != name for log in c.logs):
+                raise does_not_exist(name)
+        logs = tuple(_changed(request, log) if log.name in names else log for log in c.logs)
+        transaction.commit(_node_settings(request, replace(c, logs=logs), names))
+
+
+def _changed(request: Request, log: LogFile) -> LogFile:
+    return replace(
+        log,
+        directory=request.attribute("DIRECTORY") or log.directory,
+        remote_file_system=request.truth("REMOTE_FS", log.remote_file_system),
+    )
+
+
+def _node_settings(request: Request, c: Configuration, names: list[str]) -> Configuration:
+    """hacmp.out's format and debug level are run time parameters of the nodes (HACMPnode)."""
+    settings = {}
+    if "hacmp.out" in names and request.attribute("TRACE_LEVEL"):
+        settings["VERBOSE_LOGGING"] = request.attribute("TRACE_LEVEL")
+    if "hacmp.out" in names and request.attribute("FORMATTING"):
+        settings["LOG_FORMATTING"] = request.attribute("FORMATTING").capitalize()
+    if not settings:
+        return c
+    return replace(
+        c,
+        nodes=tuple(replace(node, settings=tuple({**dict(node.settings), **settings}.items())) for node in c.nodes),
+    )
+
+
+def view(root: NodeRoot, request: Request, c: Configuration) -> None:
+    """``view log [<log>|EVENTS] [TAIL= HEAD= FILTER= DELIMITER= CASE=]``; without a name the logs are listed.
+
+    Raises:
+        ClmgrError: no such log, or it cannot be read.
+    """
+    if not request.names:
+        print("\n".join(log.name for log in c.logs))
+        return
+    wanted = request.names[0]
+    name = "hacmp.out" if wanted.upper() == "EVENTS" else wanted
+    directory = dict(c.log_directories).get(name)
+    if directory is None:
+        raise does_not_exist(name)
+    try:
+        with open(root.path(f"{directory}/{name}"), encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()
+    except OSError as error:
+        raise ClmgrError(f"{directory}/{name}: {error.strerror}.", NOT_FOUND) from None
+    if wanted.upper() == "EVENTS":
+        lines = [line for line in lines if any(word in line for word in EVENT_WORDS)]
+    lines = _filtered(request, lines)
+    if head := request.attribute("HEAD"):
+        lines = lines[: int(head)]
+    if tail := request.attribute("TAIL"):
+        lines = lines[-int(tail) :]
+    sys.stdout.writelines(lines)
+
+
+def _filtered(request: Request, lines: list[str]) -> list[str]:
+    """FILTER: the lines with one of its texts; DELIMITER separates them, a comma by default."""
+    text = request.attribute("FILTER")
+    if not text:
+        return lines
+    parts = [part for part in text.split(request.attribute("DELIMITER") or ",") if part]
+    if request.attribute("CASE").lower() in ("insensitive", *FALSE):
+        parts = [part.lower() for part in parts]
+        return [line for line in lines if any(part in line.lower() for part in parts)]
+    return [line for line in lines if any(part in line for part in parts)]
+
+
+def collect(root: NodeRoot, request: Request, c: Configuration) -> None:
+    """``manage logs collect [DIRECTORY= NODES= RSCT_LOGS=]``: every node's logs, in a folder a node.
+
+    Raises:
+        ClmgrError: a node is unknown, or the directory is none.
+    """
+    from daemons.clcomd import client as clcomd
+
+    directory = request.attribute("DIRECTORY") or "/tmp/ibmsupt/hacmp"
+    nodes = request.words("NODES") or [node.name for node in c.nodes]
+    for node in nodes:
+        named(node, c.nodes)
+    failed = []
+    for node in nodes:
+        folder = root.path(f"{directory}/{node}")
+        os.makedirs(folder, exist_ok=True)
+        count = 0
+        try:
+            for log in c.logs:
+                # A session for each: a file that is not there ends its own only.
+                with clcomd.Session(root, node) as session:
+                    try:
+                        session.get(f"{log.directory}/{log.name}", os.path.join(folder, log.name))
+                        count += 1
+                    except clcomd.ClcomdError:
+                        continue
+        except clcomd.ClcomdError as error:
+            failed.append(f'unable to communicate with "{node}": {error}')
+            continue
+        print(f"{node}: {count} logs collected in {directory}/{node}")
+    if failed:
+        raise ClmgrError(failed[0])
