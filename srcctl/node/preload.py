@@ -7,12 +7,14 @@ an object is counted inside of it. Found by comparing the pages of running daemo
 - The cache of type attributes holds a reference to each name in it. What an import left there is replaced bit by bit in
   every child, and each time the page of the old name is copied. An empty cache has no old names.
 - Blocks that imports freed again lie in pages full of objects. A child's first objects would go there, page by page a
-  copy for a few bytes. Filled blocks send them to new pages, where they lie close together.
+  copy for a few bytes. Filled blocks send them to new pages, where they lie close together. The same holds for the
+  holes in the C library's heap.
 """
 
 from __future__ import annotations
 
 import codecs
+import ctypes
 import gc
 import importlib
 import sys
@@ -30,6 +32,10 @@ BLOCK_STEP: Final = 16
 BLOCK_MAX: Final = 512
 BLOCKS_MAX: Final = 1 << 16
 """Blocks of one size to fill at most, should the allocator work otherwise than described."""
+HOLE_MAX: Final = 4096
+HOLE_STEP: Final = 16
+HOLES_BYTES_MAX: Final = 1 << 20
+"""What is spent on holes of the heap at most, should the C library put new memory elsewhere than above all old."""
 
 _fillers: list[bytes] = []
 
@@ -56,6 +62,7 @@ def settle() -> None:
     gc.collect()
     sys._clear_type_cache()  # before the free blocks are filled: it frees names
     _fill_blocks()
+    _fill_heap()
     gc.freeze()
 
 
@@ -74,3 +81,15 @@ def _fill_blocks() -> None:
             if run >= fresh:
                 break
         del _fillers[-(run + 1) :]
+
+
+def _fill_heap() -> None:
+    """Use up the free pieces of malloc(3) that lie among pieces in use, the larger ones first."""
+    allocate = ctypes.CDLL(None).malloc
+    allocate.argtypes, allocate.restype = [ctypes.c_size_t], ctypes.c_void_p
+    # Larger than any hole and smaller than what is mapped by itself: it comes from the untouched top of the heap.
+    top = allocate(1 << 16) or 0
+    spent = 0
+    for size in range(HOLE_MAX, HOLE_STEP, -HOLE_STEP):
+        while spent < HOLES_BYTES_MAX and (allocate(size) or top) < top:
+            spent += size

@@ -25,6 +25,22 @@ fresh = [bytes(size - 33) for _ in range(500) for size in (64, 128, 336)]
 print(sum(id(one) // PAGE in old for one in fresh))
 """
 
+PIECES_BESIDE_OLD = """
+import ctypes, sys
+from srcctl.node import preload
+PAGE = 4096
+libc = ctypes.CDLL(None)
+libc.malloc.argtypes, libc.malloc.restype, libc.free.argtypes = [ctypes.c_size_t], ctypes.c_void_p, [ctypes.c_void_p]
+kept = [libc.malloc(size) for _ in range(300) for size in (600, 1500, 3000)]
+old = {one // PAGE for one in kept}
+for one in kept[::2]:
+    libc.free(one)
+if "settled" in sys.argv:
+    preload.settle()
+fresh = [libc.malloc(size) for _ in range(100) for size in (600, 1500, 3000)]
+print(sum(one // PAGE in old for one in fresh))
+"""
+
 LATE_IMPORT = """
 import sys
 from srcctl.node import preload
@@ -33,17 +49,22 @@ print("stringprep" in sys.modules)
 """
 
 
-def beside_old(*words: str) -> int:
+def beside_old(program: str, *words: str) -> int:
     answer = subprocess.run(
-        [sys.executable, "-c", NEW_BESIDE_OLD, *words], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, *words], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     return int(answer.stdout)
 
 
 def test_new_objects_of_a_child_lie_in_pages_of_their_own() -> None:
-    assert beside_old() > 1000
+    assert beside_old(NEW_BESIDE_OLD) > 1000
     # A few of 1500 meet pages that the interpreter took for itself; how many hangs on the environment's size.
-    assert beside_old("settled") < 50
+    assert beside_old(NEW_BESIDE_OLD, "settled") < 50
+
+
+def test_new_pieces_of_the_heap_lie_in_pages_of_their_own() -> None:
+    assert beside_old(PIECES_BESIDE_OLD) > 200
+    assert beside_old(PIECES_BESIDE_OLD, "settled") < 10
 
 
 def test_a_program_that_cannot_be_loaded_is_told_and_the_others_are_there() -> None:
