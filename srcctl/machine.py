@@ -39,6 +39,15 @@ class Tick:
 TICK: Final = Tick()
 
 
+def earliest(*times: int | None) -> int | None:
+    """The first of some deadlines, None if there is none."""
+    first: int | None = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first
+
+
 class Machine(Protocol[InputT, EffectT]):
     """A pure core."""
 

@@ -59,6 +59,10 @@ __all__ = [
 ]
 
 
+Contacts = tuple[tuple[int, int], ...]
+"""Nodes that are heard, with their lives."""
+
+
 class Membership:
     """The machine."""
 
@@ -79,6 +83,8 @@ class Membership:
         self._asked: frozenset[int] | None = None
         self._granted: frozenset[int] = frozenset()
         """The nodes that this side may call dead since it has won the tie breaker."""
+        self._settled_until: int | None = None
+        """Until then time alone changes no decision; None: something that decisions rest on has changed."""
         self._halted = False
 
     def describe(self) -> dict[str, object]:
@@ -143,6 +149,7 @@ class Membership:
 
     def _configure(self, now: int, settings: Settings) -> list[Effect]:
         before, self.settings = self.settings, settings
+        self._settled_until = None
         self.links = self.links & set(settings.networks) if before is not None else frozenset(settings.networks)
         others = settings.nodes - {settings.own}
         self.peers = {node: self.peers.get(node, Peer()) for node in sorted(others)}
@@ -162,6 +169,7 @@ class Membership:
         effects: list[Effect] = [Publish("ADAPTER_DOWN", settings.own, n) for n in sorted(self.links - up)]
         effects += [Publish("ADAPTER_UP", settings.own, n) for n in sorted(up - self.links)]
         self.links = up
+        self._settled_until = None
         return effects + self._evaluate(now, frozenset())
 
     def _received(self, now: int, path: str, heartbeat: Heartbeat) -> list[Effect]:
@@ -184,6 +192,7 @@ class Membership:
         up = heartbeats is not None
         if up != self.repository_up:
             self.repository_up = up
+            self._settled_until = None
             effects.append(Publish("REP_UP" if up else "REP_DOWN", settings.own))
             if not up and settings.repository_assert:
                 return [*effects, *self._halt("the repository disk is lost (repos_mode a)")]
@@ -200,14 +209,24 @@ class Membership:
         if settings is None or peer is None or heartbeat.incarnation < peer.incarnation:
             return frozenset(), []
         reborn: set[int] = set()
-        if heartbeat.incarnation > peer.incarnation and peer.begin(heartbeat.incarnation):
-            reborn.add(heartbeat.sender)
+        if heartbeat.incarnation > peer.incarnation:
+            self._settled_until = None
+            if peer.begin(heartbeat.incarnation):
+                reborn.add(heartbeat.sender)
+        before, contacts = peer.heard.get(path), peer.contacts
         if not peer.hear(now, path, heartbeat, self._began):
             return frozenset(reborn), []
+        if before is None or now - before >= settings.silence_us or peer.contacts != contacts:
+            self._settled_until = None
         for node, incarnation in heartbeat.contacts:
             other = self.peers.get(node)
-            if other is not None and incarnation > other.incarnation and other.begin(incarnation):
-                reborn.add(node)
+            if other is not None and incarnation > other.incarnation:
+                self._settled_until = None
+                if other.begin(incarnation):
+                    reborn.add(node)
+        if (heartbeat.down, heartbeat.repository) == (peer.down, peer.repository):
+            return frozenset(reborn), []
+        self._settled_until = None
         effects: list[Effect] = []
         changed, peer.down = peer.down ^ heartbeat.down, heartbeat.down
         for bit, network in enumerate(settings.networks):
@@ -221,7 +240,7 @@ class Membership:
 
     # Decisions.
 
-    def _heartbeat(self, now: int, peer: Peer | None = None) -> Heartbeat:
+    def _heartbeat(self, now: int, peer: Peer | None = None, contacts: Contacts | None = None) -> Heartbeat:
         """A heartbeat to a peer, or for this node's sector of the disk."""
         settings = self.settings
         assert settings is not None
@@ -229,7 +248,7 @@ class Membership:
             settings.own,
             settings.incarnation,
             self._serial,
-            tuple((node, self.peers[node].incarnation) for node in sorted(self._direct(now))),
+            self._contacts(now) if contacts is None else contacts,
             now if peer is not None else 0,
             peer.last_stamp if peer is not None else 0,
             now - peer.last_stamp_at if peer is not None and peer.last_stamp else 0,
@@ -237,17 +256,21 @@ class Membership:
             self.repository_up,
         )
 
+    def _contacts(self, now: int) -> Contacts:
+        return tuple((node, self.peers[node].incarnation) for node in sorted(self._direct(now)))
+
     def _beat(self, now: int) -> list[Effect]:
         settings = self.settings
         assert settings is not None
         self._next_beat = now + settings.heartbeat_us
         self._serial += 1
         effects: list[Effect] = []
+        networks, contacts = self._networks(), self._contacts(now)
         for node, peer in self.peers.items():
-            heartbeat = self._heartbeat(now, peer)
-            effects += [Send(network, node, heartbeat) for network in self._networks()]
+            heartbeat = self._heartbeat(now, peer, contacts)
+            effects += [Send(network, node, heartbeat) for network in networks]
         if settings.disk:
-            effects.append(WriteDisk(self._heartbeat(now)))
+            effects.append(WriteDisk(self._heartbeat(now, None, contacts)))
         effects.append(ReadDisk())
         return effects + self._evaluate(now, frozenset())
 
@@ -267,6 +290,8 @@ class Membership:
         settings = self.settings
         if settings is None:
             return []
+        if not reborn and self._settled_until is not None and now < self._settled_until:
+            return []  # every heartbeat leads here, and hardly any changes anything
         effects: list[Effect] = []
         for node in sorted(reborn):
             peer = self.peers[node]
@@ -302,12 +327,28 @@ class Membership:
         if alive != self.alive:
             self.alive = frozenset(alive)
             self.generation += 1
+        self._settled_until = self._next_change(now)
         return effects + self._announce(now)
+
+    def _next_change(self, now: int) -> int:
+        """When the next silence becomes long enough to change a decision, if nobody is heard until then."""
+        settings = self.settings
+        assert settings is not None
+        timeout, delay = settings.node_timeout_us, settings.node_down_delay_us
+        times = [now + timeout]
+        for peer in self.peers.values():
+            for path, at in peer.heard.items():
+                times += [at + timeout] if path == DISK_PATH else [at + timeout, at + settings.network_fdt_us]
+            times.append(peer.contacts_at + timeout)
+            if peer.silent_since is not None:
+                times.append(peer.silent_since + delay)
+        return min(time for time in times if time > now)
 
     def _arbitrated(self, now: int, side: frozenset[int], won: bool) -> list[Effect]:
         if self.settings is None or side != self._asked:
             return []  # sides have changed since
         self._asked = None
+        self._settled_until = None
         if not won:
             return self._halt("split policy: another side holds the tie breaker")
         self._granted = self.settings.nodes - side
@@ -352,7 +393,7 @@ class Membership:
         # Alone as well: while it was away others may have been switched on and have taken over.
         if len(settings.nodes) > 1 and now - self._last_turn >= settings.node_timeout_us:
             return "dead man's switch: this node was silent for longer than node_timeout"
-        if self._networks() or (self.repository_up and settings.disk) or not settings.networks:
+        if (self.repository_up and settings.disk) or not settings.networks or self._networks():
             self._isolated_since = None
             return None
         if self._isolated_since is None:

@@ -32,6 +32,11 @@ class Settings:
     arbitrate: bool = False
     """Whether a side of a split must win the tie breaker before it may call other nodes dead."""
 
+    @property
+    def silence_us(self) -> int:
+        """A path that was silent for less than that is up by any measure."""
+        return min(self.node_timeout_us, self.network_fdt_us)
+
 
 @dataclass(frozen=True, slots=True)
 class Configure:

@@ -20,6 +20,7 @@ class Peer:
 
     incarnation: int = 0
     heard: dict[str, int] = field(default_factory=dict)
+    last_heard: int | None = None
     serials: dict[str, int] = field(default_factory=dict)
     contacts: tuple[tuple[int, int], ...] = ()
     contacts_at: int = 0
@@ -40,6 +41,7 @@ class Peer:
         first = self.incarnation == 0
         self.incarnation = incarnation
         self.heard.clear()
+        self.last_heard = None
         self.serials.clear()
         self.contacts, self.contacts_at = (), 0
         self.proven = self.looked = False
@@ -67,7 +69,7 @@ class Peer:
                 # The smoothing of RFC 6298.
                 self.deviation += (abs(sample - self.round_trip) - self.deviation) // 4
                 self.round_trip += (sample - self.round_trip) // 8
-        self.heard[path] = now
+        self.heard[path] = self.last_heard = now
         self.contacts, self.contacts_at = heartbeat.contacts, now
         return True
 
@@ -77,7 +79,7 @@ class Peer:
 
     def heard_within(self, now: int, time: int) -> bool:
         """Whether it was heard on any path within that time."""
-        return any(now - at < time for at in self.heard.values())
+        return self.last_heard is not None and now - self.last_heard < time
 
 
 def reachable(own: int, direct: set[int], peers: Mapping[int, Peer], now: int, timeout: int) -> set[int]:

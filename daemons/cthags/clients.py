@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from daemons.cthags.messages import Init, Provider, SubscriptionKind
+from srcctl.machine import earliest
 
 LIMIT_TICKS = 5
 """Into how many ticks the time limit of a probe is divided."""
@@ -90,7 +91,7 @@ class Clients:
 
     def next_deadline(self) -> int | None:
         """When ``tick`` is due."""
-        return min((client.deadline for client in self._clients.values() if client.deadline is not None), default=None)
+        return earliest(*[client.deadline for client in self._clients.values()])
 
     def tick(self, now: int) -> list[Probe | Unresponsive]:
         """Count one tick of every client whose time has come."""

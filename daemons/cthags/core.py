@@ -56,7 +56,7 @@ from daemons.cthags.wire import (
     View,
     ViewId,
 )
-from srcctl.machine import RemoteFault, Tick
+from srcctl.machine import RemoteFault, Tick, earliest
 
 
 class Core:
@@ -155,10 +155,11 @@ class Core:
 
     def next_deadline(self) -> int | None:
         """When a Tick is due."""
-        deadlines = [self._membership.next_deadline(), self.clients.next_deadline()]
-        if self._membership.leads:
-            deadlines.append(self._sequencer.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earliest(
+            self._membership.next_deadline(),
+            self.clients.next_deadline(),
+            self._sequencer.next_deadline() if self._membership.leads else None,
+        )
 
     def describe(self) -> dict[str, object]:
         """The state as plain values."""

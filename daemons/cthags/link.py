@@ -45,10 +45,10 @@ class Link:
         "_partial",
         "_partial_bytes",
         "_queue",
-        "_resend_at",
         "_resend_us",
         "_sent",
         "acknowledge_due",
+        "resend_at",
         "session",
         "source",
         "target",
@@ -63,7 +63,8 @@ class Link:
         self._sent = 0
         self._next = 0
         self._acknowledged = 0
-        self._resend_at: int | None = None
+        self.resend_at: int | None = None
+        """When ``transmit`` wants to be called again."""
         self._resend_us = RETRANSMIT_US
         self._expected = 0
         self._early: dict[int, Data] = {}
@@ -95,24 +96,20 @@ class Link:
     def transmit(self, now: int) -> list[Data | Ack]:
         """The packets to send now: new ones that fit into the window, old ones whose time has come, or an Ack."""
         packets: list[Data | Ack] = []
-        if self._resend_at is not None and now >= self._resend_at:
+        if self.resend_at is not None and now >= self.resend_at:
             packets += [self._data(entry) for entry in list(self._queue)[: min(self._sent, BURST)]]
             self._resend_us = min(2 * self._resend_us, RETRANSMIT_US_MAX)
-            self._resend_at = now + self._resend_us
+            self.resend_at = now + self._resend_us
         if self._sent < len(self._queue) and self._sent < WINDOW:
             fresh = [self._queue[index] for index in range(self._sent, min(len(self._queue), WINDOW))]
             packets += [self._data(entry) for entry in fresh]
             self._sent += len(fresh)
-            if self._resend_at is None:
-                self._resend_at = now + self._resend_us
+            if self.resend_at is None:
+                self.resend_at = now + self._resend_us
         if self.acknowledge_due and not packets:
             packets.append(Ack(self.session, self.source, self.target, self._expected))
         self.acknowledge_due = False
         return packets
-
-    def next_deadline(self) -> int | None:
-        """When ``transmit`` wants to be called again."""
-        return self._resend_at
 
     def acknowledge(self, now: int, number: int) -> None:
         """The peer has all packets before ``number``.
@@ -129,7 +126,7 @@ class Link:
             self._sent = max(0, self._sent - 1)
         self._acknowledged = number
         self._resend_us = RETRANSMIT_US
-        self._resend_at = now + self._resend_us if self._sent else None
+        self.resend_at = now + self._resend_us if self._sent else None
 
     def receive(self, now: int, data: Data) -> list[bytes]:
         """Take a packet; the messages that are complete with it, in order.

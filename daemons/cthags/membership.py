@@ -29,6 +29,7 @@ from daemons.cthags.wire import (
     ViewId,
     peer_codec,
 )
+from srcctl.machine import earliest
 
 
 class Membership(Agreement):
@@ -69,8 +70,7 @@ class Membership(Agreement):
 
     def next_deadline(self) -> int | None:
         """When ``tick`` is due."""
-        deadlines = (self._sessions.next_deadline(), self._beat_at, self._hello_at, self._formation_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._sessions.next_deadline(), self._beat_at, self._hello_at, self._formation_at)
 
     # Inputs.
 

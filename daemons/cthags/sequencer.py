@@ -27,7 +27,7 @@ from daemons.cthags.wire import (
     Proposal,
     Running,
 )
-from srcctl.machine import SECOND
+from srcctl.machine import SECOND, earliest
 
 MOURNING_US = 30 * SECOND
 """How long joins wait for the nodes of critical providers to go down, once no provider is left that knows of them."""
@@ -86,9 +86,10 @@ class Sequencer:
 
     def next_deadline(self) -> int | None:
         """When a phase's time is up."""
-        deadlines = [entry.deadline for entry in self._rounds.values() if entry.deadline is not None]
-        deadlines += [until for name, until in self._mourning.items() if self._joins.get(name)]
-        return min(deadlines, default=None)
+        if not self._rounds and not self._mourning:
+            return None
+        deadlines = [entry.deadline for entry in self._rounds.values()]
+        return earliest(*deadlines, *[until for name, until in self._mourning.items() if self._joins.get(name)])
 
     def tick(self, now: int) -> None:
         """Close the phases whose time is up: the default vote is cast for those who are late."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from daemons.cthags.link import Link
 from daemons.cthags.wire import Ack, Data, PeerMessage, ViewId, peer_codec
+from srcctl.machine import earliest
 
 Key = tuple[ViewId, int]
 
@@ -50,17 +51,18 @@ class Sessions:
 
     def next_deadline(self) -> int | None:
         """When ``expire`` is due."""
-        return min((at for link in self._links.values() if (at := link.next_deadline()) is not None), default=None)
+        return earliest(*[link.resend_at for link in self._links.values()])
 
     def expire(self, now: int) -> None:
         """Time has passed: links whose packets are to be sent again have something to send."""
         for key, link in self._links.items():
-            deadline = link.next_deadline()
-            if deadline is not None and now >= deadline:
+            if link.resend_at is not None and now >= link.resend_at:
                 self._touched[key] = None
 
     def transmit(self, now: int) -> Iterator[tuple[int, Data | Ack]]:
         """The packets to send now, with their nodes."""
+        if not self._touched:
+            return
         touched, self._touched = self._touched, {}
         for key in touched:
             link = self._links.get(key)

@@ -138,10 +138,13 @@ class GroupServicesProcess(Process):
         if states is None:
             return
         paths = states.paths()
-        network = next((network for network in topology.networks if (target, network) in paths), None)
-        if network is None:
+        for network in topology.networks:
+            if (target, network) in paths:
+                break
+        else:
             states.post(target, data)
-        elif topology.passes(node.number, target, network):
+            return
+        if topology.passes(node.number, target, network):
             other = node.cluster.nodes[target]
             self.world.count("cthags", data)
             self.world.transmit(other.deliver, _arrive, other, node.number, network, data)

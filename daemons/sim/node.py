@@ -93,7 +93,7 @@ class SimulatedNode:
 
     def after(self, delay: int, action: Callable[..., None], *arguments: Any) -> None:
         """Something happens here after a delay."""
-        self.at(self.world.now + delay, action, *arguments)
+        self.world.after(delay, self._happen, self.boot_number, action, arguments)
 
     def at(self, time: int, action: Callable[..., None], *arguments: Any) -> None:
         """Something happens here at a time."""
@@ -107,7 +107,7 @@ class SimulatedNode:
     def _happen(self, boot: int, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         if boot != self.boot_number or not self.on:
             return
-        if self.world.now < self.paused_until:
+        if self.paused_until and self.world.now < self.paused_until:
             self.world.at(self.paused_until, self._happen, boot, action, arguments)
             return
         if self.step_cost or self._backlog:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from daemons.clstrmgr.inputs import JobWanted, ResourceUpdated, RunScript, ScriptEnded
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 JOB_US = 60 * MILLISECOND
 SCRIPT_US = 20 * MILLISECOND
+
+
+@lru_cache(1024)
+def _job(assignments: str) -> Mapping[str, str]:
+    return dict(part.split("=", 1) for part in shlex.split(assignments) if "=" in part)
 
 
 class Script:
@@ -62,7 +68,7 @@ class Script:
             failed = self.node.scripts_fail > 0 and self._chance.random() < self.node.scripts_fail
             self._wait(SCRIPT_US, self._end, 1 if failed else 0)
             return
-        job = dict(part.split("=", 1) for part in shlex.split(assignments) if "=" in part)
+        job = _job(assignments)
         acquire = job.get("ACTION") == "ACQUIRE"
         groups = job.get("RESOURCE_GROUPS", "").split()
         kind = job["JOB_TYPE"]

@@ -66,7 +66,10 @@ class Supervisor:
 
     def running(self, name: str) -> Process | None:
         """The process of a subsystem."""
-        return next((process for process in self.processes.values() if process.name == name), None)
+        for process in self.processes.values():
+            if process.name == name:
+                return process
+        return None
 
     def request_start(self, name: str) -> None:
         """``startsrc -s NAME``, through the real packets."""

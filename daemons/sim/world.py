@@ -7,10 +7,10 @@ drawn from streams of random numbers that the seed names, so that a seed is a wh
 from __future__ import annotations
 
 import hashlib
-import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
@@ -79,19 +79,20 @@ class World:
     def at(self, time: int, action: Callable[..., None], *arguments: Any) -> None:
         """Have something happen at a time (microseconds)."""
         self._serial += 1
-        heapq.heappush(self._heap, (time, self._serial, action, arguments))
+        heappush(self._heap, (time, self._serial, action, arguments))
 
     def after(self, delay: int, action: Callable[..., None], *arguments: Any) -> None:
         """Have something happen after a delay."""
-        self.at(self.now + delay, action, *arguments)
+        self._serial += 1
+        heappush(self._heap, (self.now + delay, self._serial, action, arguments))
 
     def run(self, until: int) -> None:
         """Let things happen until a time."""
-        heap = self._heap
+        heap, steps_max = self._heap, self.steps_max
         while heap and heap[0][0] <= until:
-            if self.steps > self.steps_max:
+            if self.steps > steps_max:
                 raise InvariantBroken(6, f"the cluster takes step after step without end ({self.steps})")
-            time, _, action, arguments = heapq.heappop(heap)
+            time, _, action, arguments = heappop(heap)
             if time > self.now:
                 self.now = time
             action(*arguments)
