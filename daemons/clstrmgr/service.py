@@ -76,7 +76,7 @@ from daemons.runtime.pump import Pump
 from srcctl.machine import SECOND, RemoteFault
 from srcctl.node import sockets
 from srcctl.node.processes import MARK_VARIABLE, Membership, outlived_by_children
-from srcctl.node.root import replace_file
+from srcctl.node.slots import SlotFile
 
 request_codec: Codec[messages.Request] = Codec(messages.Request)
 answer_codec: Codec[messages.Answer] = Codec(messages.Answer)
@@ -491,14 +491,13 @@ class ClusterManagerDaemon(Daemon):
 
     def _read_serial(self) -> int:
         try:
-            with open(self.root.path(SERIAL_FILE), encoding="utf-8") as file:
-                return int(file.read().strip() or 0)
+            return int(SlotFile(self._path(SERIAL_FILE)).read() or 0)
         except (OSError, ValueError):
             return 0
 
     def _write_serial(self, serial: int) -> None:
         try:
-            replace_file(self._path(SERIAL_FILE), f"{serial}\n".encode())
+            SlotFile(self._path(SERIAL_FILE)).write(f"{serial}\n".encode())
         except OSError as error:
             self.log.write(f"{SERIAL_FILE}: {error.strerror}")
 

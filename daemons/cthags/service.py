@@ -54,7 +54,7 @@ from daemons.runtime.ports import UnknownService
 from daemons.runtime.pump import Pump
 from srcctl.errlog import log_entry
 from srcctl.machine import SECOND, RemoteFault
-from srcctl.node.root import replace_file
+from srcctl.node.slots import SlotFile
 
 STATE_FILE = "/var/ct/cfg/cthags.json"
 BEAT = 5.0
@@ -232,10 +232,8 @@ class GroupServicesDaemon(Daemon):
 
     def _load(self) -> dict[str, int]:
         try:
-            with open(self.root.path(STATE_FILE), "rb") as file:
-                return msgspec.json.decode(file.read(), type=dict[str, int])
-        except FileNotFoundError:
-            return {}
+            record = SlotFile(self.root.path(STATE_FILE)).read()
+            return msgspec.json.decode(record, type=dict[str, int]) if record else {}
         except (OSError, msgspec.DecodeError) as error:
             self.log.write(f"{STATE_FILE}: {error}; view numbers begin anew")
             return {}
@@ -245,7 +243,7 @@ class GroupServicesDaemon(Daemon):
         path = self.root.path(STATE_FILE)
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            replace_file(path, msgspec.json.encode(self._durable))
+            SlotFile(path).write(msgspec.json.encode(self._durable))
         except OSError as error:
             # What is promised next would not be durable: a node that cannot write must not take part.
             raise CannotStart(f"{STATE_FILE}: {error.strerror}") from error

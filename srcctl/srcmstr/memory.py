@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from srcctl.node.messages import Entry
+from srcctl.node.slots import SlotFile
 from srcctl.srcmstr.definitions import Definition
 from srcctl.srcmstr.exchange import Instance, Remember, Result, State
 
@@ -29,8 +30,7 @@ def text(remember: Remember) -> str:
 def read(path: str) -> tuple[dict[int, State], tuple[Result, ...], int]:
     """States by number of instance, results, the next number; nothing if the file is missing or damaged."""
     try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
+        found = json.loads(SlotFile(path).read())
         states = {int(entry["number"]): State(entry["state"]) for entry in found["instances"]}
         results = tuple(
             Result(str(asker), int(number), str(name), int(pid), int(code))

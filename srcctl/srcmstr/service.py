@@ -18,6 +18,7 @@ from srcctl.errlog import log_entry
 from srcctl.machine import TICK
 from srcctl.node import messages, sockets
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
+from srcctl.node.slots import SlotFile
 from srcctl.odm import OdmError, Repository
 from srcctl.src import packets
 from srcctl.srcmstr import exchange, memory, outbox
@@ -224,7 +225,7 @@ class Shell:
 
     def _remember(self, effect: exchange.Remember) -> None:
         try:
-            replace_file(self.root.path(MEMORY_FILE), memory.text(effect).encode(), 0o600)
+            SlotFile(self.root.path(MEMORY_FILE)).write(memory.text(effect).encode())
             if not os.path.exists(self.root.path(WATCH_FILE)):
                 replace_file(self.root.path(WATCH_FILE), b"", 0o600)
         except OSError as error:

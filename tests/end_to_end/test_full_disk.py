@@ -78,3 +78,56 @@ def test_no_room_to_power_on(small: Path) -> None:
         assert lab.srcctl("boot", "node1", check=False).returncode == 6
     finally:
         lab.destroy()
+
+
+@pytest.fixture
+def full(small: Path) -> Iterator[tuple[LabUnderTest, Path]]:
+    """A sample lab whose disk is full, and the file that fills it."""
+    lab = LabUnderTest(small / "lab")
+    try:
+        lab.up()
+        lab.wait_for_state("node1", "ST_STABLE")
+        fill(small / "fill")
+        yield lab, small / "fill"
+    finally:
+        (small / "fill").unlink(missing_ok=True)
+        lab.destroy()
+
+
+def answers_again(lab: LabUnderTest, subsystem: str, before: int) -> None:
+    """Wait for a new process of a subsystem that answers a long status request."""
+    eventually(lambda: lab.processes("node1").get(subsystem, before) != before, f"a new {subsystem}")
+    eventually(lambda: lab.run("node1", f"lssrc -ls {subsystem}").returncode == 0, f"an answer of {subsystem}")
+
+
+def test_each_daemon_dies_and_starts_again_on_a_full_disk(full: tuple[LabUnderTest, Path]) -> None:
+    lab, _ = full
+    before = lab.processes("node1")
+    for name in ("clcomd", "clconfd", "ctrmc"):
+        os.kill(before[name], signal.SIGKILL)
+        answers_again(lab, name, before[name])
+    os.kill(before["srcmstr"], signal.SIGKILL)
+    for name in ("clevmgrdES", "clinfoES", "snmpd"):
+        os.kill(before[name], signal.SIGKILL)
+        eventually(lambda name=name: "inoperative" in lab.output("node1", f"lssrc -s {name}"), f"{name} down")  # type: ignore[misc]
+        assert lab.run("node1", f"startsrc -s {name}").returncode == 0
+        answers_again(lab, name, before[name])
+    assert lab.output("node1", "cl_rsh node2 hostname") == "node2\n"
+    assert [lab.power(node) for node in lab.nodes()] == ["on", "on"]
+    assert lab.processes("node1")["clstrmgrES"] == before["clstrmgrES"]
+
+
+@pytest.mark.parametrize("victim", ["clstrmgrES", "cthags", "caa", "lpar"])
+def test_a_node_halts_on_a_full_disk_and_its_group_is_recovered(full: tuple[LabUnderTest, Path], victim: str) -> None:
+    lab, fill_file = full
+    os.kill(lab.processes("node1")[victim], signal.SIGKILL)
+    eventually(lambda: lab.power("node1") == "off", "node1 halted")
+    eventually(lambda: lab.group_states().get("node2") in ("ONLINE", "ERROR"), "node2 tried to take over")
+    assert lab.power("node2") == "on"
+    fill_file.unlink()
+    lab.rejoin("node1")
+    lab.wait_for_state("node1", "ST_STABLE")
+    if not lab.owner():
+        lab.output("node2", "clRGmove -g app_rg -n node2 -u", timeout=120)
+    eventually(lab.owner, "the group is online", show=lab.group_states)
+    assert lab.ask()["node"] == lab.owner()
