@@ -46,7 +46,7 @@ from daemons.cthags.messages import (
     request_codec,
 )
 from daemons.cthags.paths import Paths
-from daemons.cthags.status import long_status
+from daemons.cthags.status import canonical_status, long_status
 from daemons.cthags.wire import PACKET_LIMIT, packet_codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
@@ -113,6 +113,9 @@ class GroupServicesDaemon(Daemon):
 
     def long_status(self) -> str:
         return "\n".join(long_status(self._status()))
+
+    def canonical_status(self) -> str:
+        return "\n".join(canonical_status(self._status()))
 
     def _status(self) -> DomainStatus:
         return msgspec.structs.replace(

@@ -1,8 +1,9 @@
-"""The text of ``lssrc -ls cthags`` (layout of the PowerHA 7 level; the reference's section on GS command output)."""
+"""The text of ``lssrc -ls cthags`` (layout of the PowerHA 7 level; the reference's section on GS command output) and of
+``nlssrc -c -ls cthags``."""
 
 from __future__ import annotations
 
-from daemons.cthags.messages import DomainStatus
+from daemons.cthags.messages import DomainStatus, GroupStatus
 
 NAME_WIDTH = 27
 PROVIDERS_WIDTH = 8
@@ -19,14 +20,8 @@ def long_status(status: DomainStatus) -> list[str]:
     ]
     if count:
         lines.append(" ".join(f"{client.pid}({client.name})" for client in status.clients))
-    lines.append("HA Group Services domain information:")
-    if status.established:
-        lines.append(f"Domain established by node {status.leader}")
-    elif status.view:
-        lines.append("Domain is recovering.")  # the words of the manual, the sentence is inferred
-    else:
-        lines.append("Domain not established.")
-    known = [group for group in status.groups if group.local_providers or group.local_subscribers]
+    lines += ["HA Group Services domain information:", _domain(status)]
+    known = _known(status)
     lines.append(f"Number of groups known locally: {len(known)}")
     lines.append(" " * NAME_WIDTH + "Number of   Number of local")
     lines.append("Group name".ljust(NAME_WIDTH) + "providers   providers/subscribers")
@@ -37,3 +32,32 @@ def long_status(status: DomainStatus) -> list[str]:
         lines.append(f"{group.name:<{NAME_WIDTH}}{columns}")
     lines += ["", "Critical clients will be terminated if unresponsive"]
     return lines
+
+
+def canonical_status(status: DomainStatus) -> list[str]:
+    """The same as ``key=value`` lines (the manual page of nlssrc has an example)."""
+    lines = [f"Number of local clients and their PIDs={len(status.clients)}"]
+    if status.clients:
+        lines.append(" ".join(str(client.pid) for client in status.clients))
+    known = _known(status)
+    lines += ["HA Group Services domain information:", _domain(status), f"Number of known local groups={len(known)}"]
+    for group in known:
+        lines += [
+            f"Group Name= {group.name}",
+            f"Number of providers = {len(group.providers)}",
+            f"Number of local providers = {group.local_providers}",
+            f"Number of local subscribers = {group.local_subscribers}",
+        ]
+    return lines
+
+
+def _domain(status: DomainStatus) -> str:
+    if status.established:
+        return f"Domain established by node {status.leader}"
+    # The words of the manual, the sentences are inferred.
+    return "Domain is recovering." if status.view else "Domain not established."
+
+
+def _known(status: DomainStatus) -> list[GroupStatus]:
+    """The groups with somebody on this node."""
+    return [group for group in status.groups if group.local_providers or group.local_subscribers]

@@ -89,6 +89,10 @@ class Daemon:
         """The text of ``lssrc -ls``, lines without a header."""
         return ""
 
+    def canonical_status(self) -> str:
+        """The text of ``nlssrc -c -ls``: ``key=value`` where the product has that form, else as ``lssrc -ls``."""
+        return self.long_status()
+
     # What a daemon uses.
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -136,7 +140,9 @@ class Daemon:
         loop.add_signal_handler(signal.SIGTERM, self.request_stop, True)
         source = subsystem.src_socket()
         if source is not None:
+            self._answers = subsystem.Outbox()
             loop.add_reader(source.fileno(), self._src_readable, source)
+            loop.add_reader(self._answers.fileno(), self._answers.flush)
         try:
             await self.start()
         except CannotStart as reason:
@@ -147,6 +153,8 @@ class Daemon:
         finally:
             if source is not None:
                 loop.remove_reader(source.fileno())
+                loop.remove_reader(self._answers.fileno())
+                self._answers.close()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -162,29 +170,35 @@ class Daemon:
         while (request := subsystem.receive(source)) is not None:
             if request.object != subsystem.SUBSYSTEM:
                 # None of the daemons has subservers.
-                subsystem.reply(request, subsystem.NOT_SUPPORTED)
+                self._reply(request, subsystem.NOT_SUPPORTED)
                 continue
             match request.action:
                 case subsystem.STOP:
-                    subsystem.reply(request, subsystem.OK)
+                    self._reply(request, subsystem.OK)
                     self.request_stop(request.parm1 == subsystem.FORCED)
                 case subsystem.STATUS:
-                    lines = self.long_status().splitlines()
-                    subsystem.reply_status(request, lines, own_header=self.own_status_header)
+                    canonical = request.parm2 == subsystem.CANONICAL
+                    text = self.canonical_status() if canonical else self.long_status()
+                    subsystem.reply_status(
+                        request, text.splitlines(), own_header=self.own_status_header, outbox=self._answers
+                    )
                 case subsystem.REFRESH:
                     self.spawn(self._reply_after(request, self.refresh()))
                 case subsystem.TRACE:
                     on, long = request.parm2 == subsystem.TRACEON, request.parm1 == subsystem.LONGTRACE
                     self.spawn(self._reply_after(request, self.trace(on, long)))
                 case _:
-                    subsystem.reply(request, subsystem.NOT_SUPPORTED)
+                    self._reply(request, subsystem.NOT_SUPPORTED)
+
+    def _reply(self, request: subsystem.Request, code: int, text: str = "") -> None:
+        subsystem.reply(request, code, text, outbox=self._answers)
 
     async def _reply_after(self, request: subsystem.Request, work: Coroutine[Any, Any, str | None]) -> None:
         error = await work
         if error is None:
-            subsystem.reply(request, subsystem.OK)
+            self._reply(request, subsystem.OK)
         else:
-            subsystem.reply(request, subsystem.MESSAGE, error)
+            self._reply(request, subsystem.MESSAGE, error)
 
 
 def run(daemon_class: type[Daemon], argv: list[str]) -> int:

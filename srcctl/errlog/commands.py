@@ -13,6 +13,7 @@ from srcctl.errlog.report import FILTER_FLAGS, FilterError, entry_filter
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import OdmError
 
+ERRLOGGER_FLAGS = ERRSTOP_FLAGS = ""
 MESSAGE_MAX = 1024
 """Bytes of an errlogger message."""
 ERRDEMON_USAGE = "Usage: errdemon [-l] [-B BufferSize] [-d | -D] [-i File] [-m MaxDups] [-s LogSize] [-t DupTime]"

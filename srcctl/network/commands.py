@@ -27,6 +27,7 @@ lo0: flags=e08084b,c0<UP,BROADCAST,LOOPBACK,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64
 \tinet 127.0.0.1 netmask 0xff000000 broadcast 127.255.255.255
 \t tcp_sendspace 131072 tcp_recvspace 131072 rfc1323 1
 """
+IFCONFIG_FLAGS, NETSTAT_FLAGS = "aldu", "inI:"
 _WORDS = ("inet", "up", "firstalias", "alias", "delete", "-alias", "netmask", "broadcast", "down", "detach")
 
 
@@ -34,7 +35,7 @@ def ifconfig(argv: list[str]) -> int:
     """``ifconfig``: show interfaces; configure and remove aliases."""
     identity = NodeRoot.current().identity
     flags = "".join(word[1:] for word in argv[1:])
-    if len(argv) > 1 and all(word.startswith("-") for word in argv[1:]) and set(flags) <= set("aldu"):
+    if len(argv) > 1 and all(word.startswith("-") for word in argv[1:]) and set(flags) <= set(IFCONFIG_FLAGS):
         return _all(identity, flags)
     if len(argv) == 1 or argv[1].startswith("-"):
         return _usage()

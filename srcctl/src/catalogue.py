@@ -12,7 +12,7 @@ MESSAGES = {
     36: "The request could not be passed to the %s subsystem.\nStart the subsystem and try your command again.",
     44: "The %s Subsystem was requested to stop.",
     50: "The host %s is not known.",
-    53: "Only root may run this command.",
+    53: "Only root may ask another host (-h).",
     56: "Timeout waiting for command response. If you specified a foreign host,\n"
     "see the /etc/inittab file on the foreign host to verify that the SRC daemon\n"
     "(srcmstr) was started with the -r flag to accept remote requests.",

@@ -133,10 +133,10 @@ class Asker:
         NotActive: the node has no /dev/.SRC-unix (it was never booted).
     """
 
+    _number = 0
+
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
-        # The number carries on from the clock, so that a recycled pid never repeats an earlier return address.
-        self._number = time.monotonic_ns()
 
     def __enter__(self) -> Asker:
         return self
@@ -151,8 +151,9 @@ class Asker:
             NotActive: srcmstr does not run.
             NoAnswer: the time limit passed first.
         """
-        self._number += 1
-        address = f"SRC{os.getpid()}.{self._number & 0xFFFFFFFFFF:x}"
+        # From the clock, so that a recycled pid never repeats an earlier return address; no two of a process are alike.
+        Asker._number = max(Asker._number + 1, time.monotonic_ns())
+        address = f"SRC{os.getpid()}.{Asker._number & 0xFFFFFFFFFFFF:x}"
         path = self._root.path(f"{SRC_DIRECTORY}/{address}")
         own = Socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
         try:

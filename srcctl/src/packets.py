@@ -55,6 +55,8 @@ NORMAL, FORCED, CANCEL = 0, 1, 2
 SHORTSTAT, LONGSTAT = 0, 1
 SHORTTRACE, LONGTRACE = 0, 1
 TRACEOFF, TRACEON = 0, 1
+CANONICAL = 1
+"""parm2 of STATUS with LONGSTAT: the form of nlssrc -c (inferred)."""
 # object and objtype: the subsystem itself, or a subserver type's code point; objtype also says that a statcode is none.
 SUBSYSTEM = -1
 ERROR = -2

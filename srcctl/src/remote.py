@@ -3,7 +3,8 @@
 Datagrams carry the SRC packets of the local exchange. In front of each stands a keyed digest (HMAC-SHA-256, RFC 2104)
 under the key that only the lab's owner can read, because any user of a host may send from any of its addresses; and
 the time of sending, so that a datagram is worth nothing half a minute later. (On the product a reserved port of the
-caller stands for its being root.)
+caller stands for its being root.) Answers are numbered, and acknowledged every few: no more of them are under way than
+the asker's socket holds, and an answer of which a part is missing is none.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from srcctl.node.root import NodeRoot
 from srcctl.src.client import Answer, Exchange, NoAnswer, NotActive, time_limit
 from srcctl.src.packets import PACKET_MAX, SRC_SERVICE, Request, encode_request
 
-REQUEST, ANSWER = b"SRC request", b"SRC answer"
+REQUEST, ANSWER, ACKNOWLEDGEMENT = b"SRC request", b"SRC answer", b"SRC acknowledgement"
 """What a digest is for: an answer sent back to its sender is no request."""
+WINDOW: Final = 8
+"""Answers under way that are not acknowledged."""
+NUMBER: Final = struct.Struct("!I")
+"""In front of an answer its number, from 1; in an acknowledgement that of the last one that came."""
 AGE_MAX: Final = 30.0
 """Seconds that a datagram is good for."""
 SEALED_MAX: Final = PACKET_MAX + 64
@@ -135,13 +140,14 @@ class RemoteAsker:
             NoAnswer: the time limit passed first: srcmstr there does not run, or not with -r, or refuses this host.
         """
         deadline = time.monotonic() + (time_limit() if limit is None else limit)
-        exchange = Exchange(request)
+        exchange, came = Exchange(request), 0
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
                 own.bind((self._root.identity.interfaces[0].address, 0))
                 address = "{}:{}".format(*own.getsockname())
                 packet = encode_request(request._replace(retaddr=address))
-                own.sendto(seal(self._key, REQUEST, packet), (self._addresses[0], self._port))
+                server = (self._addresses[0], self._port)
+                own.sendto(seal(self._key, REQUEST, packet), server)
                 while not exchange.complete:
                     left = deadline - time.monotonic()
                     if left <= 0 or not select.select([own], [], [], left)[0]:
@@ -150,8 +156,13 @@ class RemoteAsker:
                         found = unseal(self._key, ANSWER, own.recv(SEALED_MAX + 1))
                     except ConnectionRefusedError:
                         continue
-                    if found is not None:
-                        exchange.take(found[0], address)
+                    if found is None or NUMBER.unpack_from(found[0])[0] != came + 1:
+                        continue
+                    came += 1
+                    exchange.take(found[0][NUMBER.size :], address)
+                    if came % (WINDOW // 2) == 0:
+                        acknowledgement = NUMBER.pack(came) + address.encode()
+                        own.sendto(seal(self._key, ACKNOWLEDGEMENT, acknowledgement), server)
         except OSError as error:
             raise NotActive(error.strerror or str(error)) from None
         return exchange.answers()

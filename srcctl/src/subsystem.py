@@ -11,7 +11,8 @@ Such a program has a socket on its descriptor 0, on which requests arrive. The w
     Ticker().serve()
 
 What is not filled in is refused as the product does. A program with an event loop of its own watches ``fileno()`` and
-calls ``serve_pending()``; one that wants the packets uses ``receive``, ``reply`` and ``reply_status``.
+calls ``serve_pending()``; one that wants the packets uses ``receive``, ``reply`` and ``reply_status``, and an
+``Outbox`` for answers that are longer than the asker's socket holds.
 (AIX manual: "Programming subsystem communication with the SRC"; srcrrqs, srcsrpy and ``spc.h``.)
 """
 
@@ -22,12 +23,14 @@ import select
 import signal
 import socket
 import stat
+import time
 from collections.abc import Iterable
 
 from srcctl.node.root import NodeRoot
-from srcctl.node.sockets import short_path
+from srcctl.src.outbox import WAITING_MAX, Outbox
 from srcctl.src.packets import (
     ACTIVE,
+    CANONICAL,
     CODES_MAX,
     CONTINUED,
     END,
@@ -66,6 +69,7 @@ from srcctl.src.packets import (
 
 __all__ = [
     "ACTIVE",
+    "CANONICAL",
     "CONTINUED",
     "END",
     "FORCED",
@@ -87,6 +91,7 @@ __all__ = [
     "TRACE",
     "TRACEOFF",
     "TRACEON",
+    "Outbox",
     "Refused",
     "Request",
     "StatusCode",
@@ -97,6 +102,12 @@ __all__ = [
     "reply_status",
     "src_socket",
 ]
+
+
+STATUS_MAX = WAITING_MAX // 2
+"""Characters of a long status."""
+LAST_ANSWERS = 2.0
+"""Seconds that a subsystem which ends has left for askers that have not taken the whole of their answers."""
 
 
 class Refused(Exception):
@@ -118,7 +129,11 @@ class Subsystem:
         if source is None:
             raise OSError("standard input is no SRC socket: start this program with startsrc")
         self._socket = source
+        self._outbox = Outbox()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._epoll = select.epoll()
+        for descriptor in (source.fileno(), self._outbox.fileno(), self._wake_read):
+            self._epoll.register(descriptor, select.EPOLLIN)
         self.stopped = False
         """Set when the subsystem shall end; ``serve`` returns then."""
 
@@ -130,6 +145,10 @@ class Subsystem:
     def long_status(self) -> Iterable[str]:
         """The lines of ``lssrc -l``."""
         return ()
+
+    def canonical_status(self) -> Iterable[str]:
+        """The lines of ``nlssrc -c -l``: ``key=value``, in English; by default those of ``lssrc -l``."""
+        return self.long_status()
 
     def refresh(self) -> None:
         """``refresh``: read the configuration again."""
@@ -162,11 +181,13 @@ class Subsystem:
     # What a program calls.
 
     def fileno(self) -> int:
-        """The descriptor on which requests arrive."""
-        return self._socket.fileno()
+        """The descriptor that is readable when a request has arrived, or an asker can take more of its answer."""
+        return self._epoll.fileno()
 
     def close(self) -> None:
         """Give the descriptors back."""
+        self._epoll.close()
+        self._outbox.close()
         self._socket.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -176,12 +197,21 @@ class Subsystem:
         signal.signal(signal.SIGTERM, self._terminated)
         signal.set_wakeup_fd(self._wake_write)
         while not self.stopped:
-            select.select([self.fileno(), self._wake_read], [], [])
+            self._epoll.poll()
+            try:
+                os.read(self._wake_read, 512)  # a signal whose handler has run
+            except BlockingIOError:
+                pass
             self.serve_pending()
+        deadline = time.monotonic() + LAST_ANSWERS
+        while self._outbox.waiting and time.monotonic() < deadline:
+            self._outbox.flush()
+            select.select([self._outbox], [], [], 0.1)
         return 0
 
     def serve_pending(self) -> None:
-        """Obey what has arrived; never waits."""
+        """Obey what has arrived, and send what waits; never waits itself."""
+        self._outbox.flush()
         while (request := receive(self._socket)) is not None:
             self.obey(request)
 
@@ -193,21 +223,24 @@ class Subsystem:
                 return
             self._act(request)
         except NotImplementedError:
-            reply(request, NOT_SUPPORTED)
+            reply(request, NOT_SUPPORTED, outbox=self._outbox)
         except Refused as reason:
-            reply(request, MESSAGE, str(reason))
+            reply(request, MESSAGE, str(reason), outbox=self._outbox)
         else:
-            reply(request, OK)
+            reply(request, OK, outbox=self._outbox)
         if request.action == STOP and request.object == SUBSYSTEM:
             self.stopped = True
 
     def _tell_status(self, request: Request) -> None:
         if request.object == SUBSYSTEM:
-            reply_status(request, list(self.long_status()))
+            lines = self.canonical_status() if request.parm2 == CANONICAL else self.long_status()
+            reply_status(request, list(lines), outbox=self._outbox)
         elif request.parm1 == LONGSTAT:
-            reply_status(request, list(self.subserver_long_status(request.object, request.objname)))
+            lines = self.subserver_long_status(request.object, request.objname)
+            reply_status(request, list(lines), outbox=self._outbox)
         else:
-            reply_codes(request, list(self.subserver_status(request.object, request.objname)))
+            codes = list(self.subserver_status(request.object, request.objname))
+            reply_codes(request, codes, outbox=self._outbox)
 
     def _act(self, request: Request) -> None:
         own = request.object == SUBSYSTEM
@@ -264,53 +297,52 @@ def receive(sock: socket.socket) -> Request | None:
             continue
 
 
-def reply(request: Request, code: int, text: str = "") -> bool:
+def reply(request: Request, code: int, text: str = "", *, outbox: Outbox) -> bool:
     """Answer a request (srcsrpy); False if the asker has gone.
 
-    A STATUS request is answered by ``reply_status`` unless it is refused.
+    A STATUS request is answered by ``reply_status`` unless it is refused. What the asker has no room for yet waits in
+    ``outbox``.
     """
     answer: Reply | StatusReply = Reply(code, request.objname, "", text, request.object)
     if request.action == STATUS:
         answer = StatusReply((StatusCode(code, request.objname, text, ERROR),))
-    return _send(request, answer)
+    return _send(request, answer, outbox)
 
 
-def reply_status(request: Request, lines: list[str], *, own_header: bool = False) -> bool:
+def reply_status(request: Request, lines: list[str], *, own_header: bool = False, outbox: Outbox) -> bool:
     """Answer a STATUS request with lines of text, in as many packets as they need.
 
     Args:
         request: the request.
         lines: without line ends.
         own_header: the text stands alone; lssrc prints no table in front.
+        outbox: where packets wait that the asker has no room for yet.
+
+    A status of more than ``STATUS_MAX`` bytes is refused: a part of it would pass for the whole.
     """
     parts = chunks(lines)
+    if sum(map(len, parts)) > STATUS_MAX:
+        return reply(request, MESSAGE, f"The status is longer than {STATUS_MAX} bytes.", outbox=outbox)
     code = StatusCode(0 if own_header else ACTIVE, request.objname, objtype=request.object)
     sent = True
     for number, text in enumerate(parts, 1):
         cont = END if number == len(parts) else STATCONTINUED
-        sent = _send(request, StatusReply((code,), text, cont)) and sent
+        sent = _send(request, StatusReply((code,), text, cont), outbox) and sent
     return sent
 
 
-def reply_codes(request: Request, codes: list[StatusCode]) -> bool:
+def reply_codes(request: Request, codes: list[StatusCode], *, outbox: Outbox) -> bool:
     """Answer a STATUS request for the short form with a title and a statcode for each object."""
     sent = True
     for start in range(0, max(1, len(codes)), CODES_MAX):
         part = tuple(code._replace(objtype=request.object) for code in codes[start : start + CODES_MAX])
         cont = END if start + CODES_MAX >= len(codes) else STATCONTINUED
-        sent = _send(request, StatusReply(part, cont=cont)) and sent
+        sent = _send(request, StatusReply(part, cont=cont), outbox) and sent
     return sent
 
 
-def _send(request: Request, answer: Reply | StatusReply) -> bool:
+def _send(request: Request, answer: Reply | StatusReply, outbox: Outbox) -> bool:
     if not request.retaddr:
         return False
     path = NodeRoot.current().path(f"{SRC_DIRECTORY}/{request.retaddr}")
-    packet = encode_reply(answer._replace(retaddr=request.retaddr, tag=request.tag))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as sock:
-        try:
-            with short_path(path) as short:
-                sock.sendto(packet, short)
-        except OSError:
-            return False
-    return True
+    return outbox.send(path, encode_reply(answer._replace(retaddr=request.retaddr, tag=request.tag)))

@@ -188,12 +188,16 @@ class SystemResourceController:
         return effects
 
     def _ended(self, now: int, number: int, status: int) -> list[Effect]:
-        instance = self.instances.pop(number, None)
+        instance = self.instances.get(number)
         if instance is None:
             return [Acknowledge(number)]
         self._result(instance.asker, instance, 59)
+        # With the instance: until lpar has heard the acknowledgement, a successor sees this end, too, and must know
+        # that a stop was requested. What is remembered next forgets it.
+        remembered = self._remember()
+        del self.instances[number]
         if instance.state in (State.STOPPING, State.WARNED) or status == 0:
-            return [self._remember(), Acknowledge(number)]
+            return [remembered, Acknowledge(number)]
         definition = instance.definition
         ends = (*(at for at in instance.abnormal_ends if now - at <= definition.waittime * SECOND), now)
         if definition.action == RESPAWN and len(ends) <= RESTARTS_MAX:
@@ -206,7 +210,7 @@ class SystemResourceController:
                 Acknowledge(number),
             ]
         label = "SRC_TRYX" if definition.action == RESPAWN else "SRC_SVKO"
-        return [*self._give_up(instance, label, status), self._remember(), Acknowledge(number)]
+        return [*self._give_up(instance, label, status), remembered, Acknowledge(number)]
 
     def _restart(self, instance: Instance, ends: tuple[int, ...]) -> list[Effect]:
         if any(other.replaces == instance.number for other in self.instances.values()):

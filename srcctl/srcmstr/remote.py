@@ -1,7 +1,8 @@
 """Requests from other nodes, with ``srcmstr -r``: who may ask, and how answers find the way back.
 
 srcmstr and its subsystems know local return addresses only. A remote request gets one: a socket of its own, from which
-every packet goes on, sealed, to the asker. It is closed when the asker's patience must be over.
+every packet goes on, sealed, to the asker, as fast as the asker acknowledges them. It is closed when the asker's
+patience must be over.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from srcctl.node import sockets
@@ -41,6 +43,20 @@ def allowed(equivalent: str, names: set[str]) -> bool:
     return False
 
 
+@dataclass(slots=True)
+class Relay:
+    """The local return address of a remote request. ``sent`` and ``acknowledged`` count answers; ``closes`` is the
+    time at which the asker's patience is over, of the monotonic clock."""
+
+    local: socket.socket
+    port: socket.socket
+    asker: tuple[str, int]
+    retaddr: str
+    closes: float
+    sent: int = 0
+    acknowledged: int = 0
+
+
 class RemoteRequests:
     """The node's ``src`` port.
 
@@ -66,7 +82,7 @@ class RemoteRequests:
         self._ask = ask
         self._complain = complain
         self._key = remote.lab_key(root)
-        self._relays: dict[str, tuple[socket.socket, float]] = {}
+        self._relays: dict[str, Relay] = {}
         self._seen: dict[bytes, float] = {}
         self._refused: set[str] = set()
         for interface in root.identity.interfaces:
@@ -80,6 +96,10 @@ class RemoteRequests:
         except OSError:
             return
         self._forget()
+        acknowledged = remote.unseal(self._key, remote.ACKNOWLEDGEMENT, datagram)
+        if acknowledged is not None:
+            self._acknowledge(acknowledged[0], address)
+            return
         found = remote.unseal(self._key, remote.REQUEST, datagram)
         if found is None or found[1] in self._seen or len(self._relays) >= RELAYS_MAX:
             return
@@ -111,26 +131,48 @@ class RemoteRequests:
 
     def _relay(self, port: socket.socket, asker: tuple[str, int], retaddr: str) -> str:
         name = remote.unique_name()
-        relay = sockets.bind(self._root.path(f"{packets.SRC_DIRECTORY}/{name}"), socket.SOCK_DGRAM)
-        relay.setblocking(False)
-        self._relays[name] = (relay, time.monotonic() + RELAY_SECONDS)
-        self._selector.register(relay, selectors.EVENT_READ, lambda: self._pass_back(relay, port, asker, retaddr))
+        local = sockets.bind(self._root.path(f"{packets.SRC_DIRECTORY}/{name}"), socket.SOCK_DGRAM)
+        local.setblocking(False)
+        relay = Relay(local, port, asker, retaddr, time.monotonic() + RELAY_SECONDS)
+        self._relays[name] = relay
+        self._listen(relay)
         return name
 
-    def _pass_back(self, relay: socket.socket, port: socket.socket, asker: tuple[str, int], retaddr: str) -> None:
+    def _listen(self, relay: Relay) -> None:
+        self._selector.register(relay.local, selectors.EVENT_READ, lambda: self._pass_back(relay))
+
+    def _pass_back(self, relay: Relay) -> None:
         try:
-            packet = packets.with_return_address(relay.recv(packets.PACKET_MAX + 1), retaddr)
-            port.sendto(remote.seal(self._key, remote.ANSWER, packet), asker)
+            packet = packets.with_return_address(relay.local.recv(packets.PACKET_MAX + 1), relay.retaddr)
         except (OSError, packets.PacketError):
+            return
+        relay.sent += 1
+        try:
+            answer = remote.NUMBER.pack(relay.sent) + packet
+            relay.port.sendto(remote.seal(self._key, remote.ANSWER, answer), relay.asker)
+        except OSError:
             pass
+        if relay.sent - relay.acknowledged >= remote.WINDOW:
+            # What comes now waits with its senders.
+            self._selector.unregister(relay.local)
+
+    def _acknowledge(self, acknowledgement: bytes, address: str) -> None:
+        (number,) = remote.NUMBER.unpack_from(acknowledgement)
+        retaddr = acknowledgement[remote.NUMBER.size :].decode(errors="replace")
+        for relay in self._relays.values():
+            if relay.retaddr == retaddr and relay.asker[0] == address and relay.acknowledged < number <= relay.sent:
+                relay.acknowledged = number
+                if relay.local not in self._selector.get_map():
+                    self._listen(relay)
 
     def _forget(self) -> None:
         now = time.monotonic()
-        for name, (relay, until) in list(self._relays.items()):
-            if now >= until:
+        for name, relay in list(self._relays.items()):
+            if now >= relay.closes:
                 del self._relays[name]
-                self._selector.unregister(relay)
-                relay.close()
+                if relay.local in self._selector.get_map():
+                    self._selector.unregister(relay.local)
+                relay.local.close()
                 try:
                     os.unlink(self._root.path(f"{packets.SRC_DIRECTORY}/{name}"))
                 except OSError:

@@ -21,7 +21,8 @@ from srcctl.node.root import IdentityError, NodeRoot, replace_file
 from srcctl.node.slots import SlotFile
 from srcctl.odm import OdmError, Repository
 from srcctl.src import packets
-from srcctl.srcmstr import exchange, memory, outbox
+from srcctl.src.outbox import Outbox
+from srcctl.srcmstr import exchange, memory
 from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
 from srcctl.srcmstr.remote import RemoteRequests
@@ -58,7 +59,7 @@ class Shell:
         self._ending = False
         self._remote = remote
         self._track = track
-        self._outbox = outbox.Outbox()
+        self._outbox = Outbox()
 
     def run(self) -> int:
         """Serve until lpar goes away or SIGTERM comes."""
@@ -73,6 +74,7 @@ class Shell:
         selector = selectors.DefaultSelector()
         selector.register(self.requests, selectors.EVENT_READ, self._serve_requests)
         selector.register(self.lpar, selectors.EVENT_READ, self._serve_lpar)
+        selector.register(self._outbox, selectors.EVENT_READ, self._outbox.flush)
         if self._remote:
             try:
                 RemoteRequests(self.root, selector, self._ask, self._console)
@@ -82,11 +84,8 @@ class Shell:
             while not self._ending:
                 deadline = self.machine.next_deadline()
                 wait = None if deadline is None else max(0, deadline - _now()) / 1_000_000
-                if self._outbox.waiting:
-                    wait = min(outbox.PAUSE, outbox.PAUSE if wait is None else wait)
                 for key, _ in selector.select(wait):
                     key.data()
-                self._outbox.flush()
                 if deadline is not None and _now() >= deadline:
                     self._step(TICK)
         finally:

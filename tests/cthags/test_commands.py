@@ -10,7 +10,7 @@ from daemons.caa import messages as caa
 from daemons.cthags.commands import domain
 from daemons.cthags.commands.domain import Domain
 from daemons.cthags.messages import ClientStatus, DomainStatus, GroupStatus, Provider
-from daemons.cthags.status import long_status
+from daemons.cthags.status import canonical_status, long_status
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -89,3 +89,4 @@ def test_long_status() -> None:
         ),
     )
     assert "\n".join(long_status(status)) + "\n" == golden("lssrc-ls-cthags/online.txt")
+    assert "\n".join(canonical_status(status)) + "\n" == golden("lssrc-ls-cthags/canonical.txt")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from srcctl.src import packets, remote
+from srcctl.src.client import Exchange
 from srcctl.srcmstr.remote import allowed
-from tests.src.node import Run, SrcNode
+from tests.src.node import Inetd, Run, SrcNode
 
 OURS, THEIRS = "127.77.1.1", "127.77.1.2"
 HOSTS = f"{OURS} node1\n{THEIRS} node2 other\n"
@@ -55,6 +57,34 @@ def test_commands_reach_another_node(far: SrcNode, run: Run, monkeypatch: pytest
     assert " inetd                             4456846      active" in run(["lssrc", "-h", "node2", "-a"])[1]
     assert run(["stopsrc", "-h", "node2", "-s", "inetd"])[0] == 0
     assert run(["lssrc", "-h", "nowhere", "-a"]) == (1, "0513-050 The host nowhere is not known.\n", "")
+
+
+def test_a_long_status_arrives_whole_over_the_network(far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"{number:06d} {'x' * 90}" for number in range(5_000)]
+    monkeypatch.setattr(Inetd, "long_status", lambda self: lines)
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    assert run(["startsrc", "-s", "inetd"])[0] == 0
+    take = Exchange.take
+
+    def slow(self: Exchange, packet: bytes, address: str) -> None:
+        time.sleep(0.005)
+        take(self, packet, address)
+
+    monkeypatch.setattr(Exchange, "take", slow)
+    monkeypatch.setenv("HAES_ROOT", far.root.directory.replace("node2", "node1"))
+    status, out, err = run(["lssrc", "-h", "node2", "-ls", "inetd"])
+    assert (status, err) == (0, "")
+    assert out.splitlines()[2:] == lines
+
+
+def test_only_root_asks_another_node(far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the manual pages of all commands with -h say: the local user must be root."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for words in (["lssrc", "-a"], ["startsrc", "-s", "inetd"], ["stopsrc", "-a"], ["refresh", "-s", "inetd"],
+                  ["traceson", "-s", "inetd"], ["tracesoff", "-s", "inetd"], ["nlssrc", "-a"]):  # fmt: skip
+        status, out, err = run([words[0], "-h", "node2", *words[1:]])
+        assert (status, out + err) == (1, "0513-053 Only root may ask another host (-h).\n")
 
 
 def test_a_host_that_is_not_trusted_and_one_without_r_time_out(

@@ -1,23 +1,22 @@
-"""Every output form of the SRC commands, and that every flag of every command is covered by one."""
+"""Every output form of the SRC commands."""
 
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
-from srcctl.node import programs
 from srcctl.odm import Repository
-from tests.src.flags import FLAGS, table
-from tests.src.node import ETC, Run, SrcNode
-from tests.src.sessions import SESSIONS, Session, read_sessions, replay
+from srcctl.src.client import Exchange
+from tests.commands.sessions import GOLDEN, Session, read_sessions, replay
+from tests.src.node import Inetd, Run, SrcNode
 
 
-@pytest.mark.parametrize("session", read_sessions(), ids=lambda session: session.name)
+@pytest.mark.parametrize("session", read_sessions(GOLDEN / "src"), ids=lambda session: session.name)
 def test_session(session: Session, node: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     if session.name == "no_answer":
         monkeypatch.setenv("SRC_TIME_LIMIT", "0.7")
-    path = SESSIONS / f"{session.name}.txt"
 
     def settled(words: list[str]) -> tuple[int, str, str]:
         node.settle()
@@ -25,21 +24,32 @@ def test_session(session: Session, node: SrcNode, run: Run, monkeypatch: pytest.
 
     text = replay(session, settled)
     if "HAES_WRITE_GOLDEN" in os.environ:
-        path.write_text(text)
-    assert text == path.read_text()
+        session.path.write_text(text)
+    assert text == session.path.read_text()
 
 
-def test_every_flag_of_every_command_has_an_output_that_is_pinned() -> None:
-    """The table of ``scripts/flags`` has no gap; message queues are the one thing refused."""
-    found = table()
-    assert set(found) == set(FLAGS) == {p.path.rpartition("/")[2] for p in programs_of_src() if not p.daemon}
-    assert [(c, f) for c, marks in found.items() for f, mark in marks.items() if mark == "not covered"] == []
-    refused = {(c, f) for c, marks in found.items() for f, mark in marks.items() if mark == "refused"}
-    assert refused == {("mkssys", "I"), ("mkssys", "m"), ("chssys", "I"), ("chssys", "m")}
+def test_a_long_status_arrives_whole_however_slow_the_asker_is(
+    node: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More packets than a socket's queue holds, to an asker that is away between two of them."""
+    lines = [f"{number:06d} {'x' * 90}" for number in range(10_000)]
+    monkeypatch.setattr(Inetd, "long_status", lambda self: lines)
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    assert run(["startsrc", "-s", "inetd"])[0] == 0
+    take = Exchange.take
 
+    def slow(self: Exchange, packet: bytes, address: str) -> None:
+        time.sleep(0.005)
+        take(self, packet, address)
 
-def programs_of_src() -> list[programs.Program]:
-    return programs.parse((ETC / "programs/src").read_text(), "src")
+    monkeypatch.setattr(Exchange, "take", slow)
+    status, out, err = run(["lssrc", "-ls", "inetd"])
+    assert (status, err) == (0, "")
+    assert out.splitlines()[2:] == lines
+    assert run(["lssrc", "-s", "inetd"])[1].endswith("active\n"), "srcmstr is not delayed"
+    lines *= 3
+    status, out, err = run(["lssrc", "-ls", "inetd"])
+    assert (status, err) == (1, "The status is longer than 2097152 bytes.\n"), "never a part for the whole"
 
 
 def test_a_group_of_a_hundred_is_answered_in_full(node: SrcNode, run: Run) -> None:

@@ -79,17 +79,24 @@ class Node(RuleBasedStateMachine):
         restored = srcmstr.Restored(tuple(instances), tuple(ended), self.memory.results, self.memory.next_number)
         self.perform(self.core.step(self.now, restored))
 
-    def feed(self, value: srcmstr.Input, cut: int | None = None) -> None:
-        """One input and all that follows from it. After ``cut`` effects srcmstr dies, and askers ask again."""
+    def step(self, value: srcmstr.Input, cut: int | None) -> None:
         effects = self.core.step(self.now, value)
         if cut is None or cut >= len(effects):
             self.perform(effects)
         else:
             self.perform(effects[:cut])
             self.restore()
+
+    def feed(self, value: srcmstr.Input, cut: int | None = None, next_cut: int | None = None) -> None:
+        """One input and all that follows from it.
+
+        After ``cut`` effects srcmstr dies, and after ``next_cut`` effects of the next input; askers then ask again.
+        """
+        self.step(value, cut)
         while True:
             if self.inputs:
-                self.perform(self.core.step(self.now, self.inputs.pop(0)))
+                self.step(self.inputs.pop(0), next_cut)
+                next_cut = None
                 continue
             waiting = [request for request, exchange in self.exchanges.values() if not exchange.complete]
             if not waiting:
@@ -138,11 +145,13 @@ class Node(RuleBasedStateMachine):
 
     # What happens.
 
-    def ask(self, action: int, name: str, parm1: int, cut: int | None) -> tuple[str, list[int]]:
+    def ask(
+        self, action: int, name: str, parm1: int, cut: int | None, next_cut: int | None = None
+    ) -> tuple[str, list[int]]:
         self.serial += 1
         request = Request(action, name, parm1=parm1, retaddr=f"SRC{self.serial}")
         self.exchanges = {request.retaddr: (request, Exchange(request))}
-        self.feed(srcmstr.Asked(request), cut)
+        self.feed(srcmstr.Asked(request), cut, next_cut)
         answers = self.exchanges[request.retaddr][1].answers()
         return request.retaddr, [a.rtncode for a in answers if isinstance(a, Reply)]
 
@@ -166,10 +175,10 @@ class Node(RuleBasedStateMachine):
         for name in ("once", "socket"):
             assert self.started_by.get(f"{retaddr} {name}", 0) == (name not in before)
 
-    @rule(name=NAMES, how=st.sampled_from([packets.NORMAL, packets.FORCED, packets.CANCEL]), cut=CUTS)
-    def stop(self, name: str, how: int, cut: int | None) -> None:
+    @rule(name=NAMES, how=st.sampled_from([packets.NORMAL, packets.FORCED, packets.CANCEL]), cut=CUTS, next_cut=CUTS)
+    def stop(self, name: str, how: int, cut: int | None, next_cut: int | None = None) -> None:
         before = self.running(name)
-        _, codes = self.ask(packets.STOP, name, how, cut)
+        _, codes = self.ask(packets.STOP, name, how, cut, next_cut)
         assert self.running(name) == [], "who is told that a stop was requested can rely on it"
         if not before:
             assert codes == [4]
@@ -227,6 +236,19 @@ def test_every_place_to_die(name: str, cut: int) -> None:
     for started in (False, True):
         node(started=started).start(name, cut)
         node(started=started).start_group(cut)
+
+
+@pytest.mark.parametrize("name", [d.subsysname for d in DEFINITIONS])
+@pytest.mark.parametrize("how", [packets.NORMAL, packets.FORCED, packets.CANCEL])
+@pytest.mark.parametrize("cut", range(4))
+def test_a_requested_stop_stays_one_when_srcmstr_dies_over_the_end(name: str, how: int, cut: int) -> None:
+    """The end is remembered and srcmstr dies before lpar hears so: no failure is logged, and nothing is restarted."""
+    node = Node()
+    node.begin()
+    node.start(name, None)
+    node.stop(name, how, None, cut)
+    node.nothing_is_lost_and_nothing_is_twice()
+    assert node.entries == set()
 
 
 TestNode = Node.TestCase

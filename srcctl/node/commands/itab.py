@@ -15,6 +15,7 @@ from srcctl.node.inittab import Inittab, InittabError, parse_record
 from srcctl.node.root import NodeRoot, replace_file
 
 PATH: Final = "/etc/inittab"
+LSITAB_FLAGS, MKITAB_FLAGS, CHITAB_FLAGS, RMITAB_FLAGS = "a", "i:", "", ""
 
 
 def _usage(text: str) -> int:

@@ -16,6 +16,8 @@ from srcctl.node.hardware import MODEL, machine_id, system_id
 from srcctl.node.root import NodeRoot
 
 VERSION, RELEASE = "7", "2"
+UNAME_FLAGS: Final = "MFGLWaflmnprsuvxS:T:"
+WHO_FLAGS: Final = "AabdHilmpqrstTuwX"
 UNAME_USAGE: Final = "Usage: uname [-MFGLWSaflmnprsuvx] [-S Name] [-T Name]"
 PATIENCE: Final = 2.0
 """Seconds until a lpar that does not answer is passed over."""
@@ -60,7 +62,7 @@ def who(argv: list[str]) -> int:
     """``who [-r] [-b] [-a] [-H] [am i]``: run level, boot, and the login that asks; nobody else logs in to a node."""
     letters = "".join(word[1:] for word in argv[1:] if word.startswith("-"))
     words = [word for word in argv[1:] if not word.startswith("-")]
-    if words not in ([], ["am", "i"], ["am", "I"]) or set(letters) - set("AabdHilmpqrstTuwX"):
+    if words not in ([], ["am", "i"], ["am", "I"]) or set(letters) - set(WHO_FLAGS):
         print("Usage: who [-AabdHilmpqrstTuw] [am {i | I}] [File]", file=sys.stderr)
         return 1
     root = NodeRoot.current()

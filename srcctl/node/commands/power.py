@@ -22,6 +22,7 @@ END_MARKER: Final = "/var/adm/ras/.lastend"
 SHUTDOWN_MARK: Final = "/var/run/shutdown"
 """Which process shuts the node down, and whether it is to boot again."""
 
+TELINIT_FLAGS: Final = ""
 _HALT_USAGE: Final = "Usage: {name} [-l] [-n] [-p] [-q] [-y]"
 _SHUTDOWN_USAGE: Final = (
     "Usage: shutdown [-d] [-F] [-h] [-i] [-k] [-l] [-m] [-p] [-r] [-t mmddHHMM[yy]] [-u] [-v] [+Time [Message]]"

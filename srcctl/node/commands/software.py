@@ -16,6 +16,7 @@ from srcctl.odm import OdmError, Repository
 LEVEL_FILE: Final = "/usr/lpp/bos/level"
 USR, ROOT = "/usr/lib/objrepos", "/etc/objrepos"
 SERVER: Final = "cluster.es.server.rte"
+OSLEVEL_FLAGS, HALEVEL_FLAGS = "rsq", "hsx"
 LSLPP_USAGE: Final = "Usage: lslpp {-l | -L | -h | -d | -p | -i} [-c] [-q] [-a] [FilesetName ... | all]"
 RULE: Final = "  " + "-" * 76
 STATES: Final = {1: "APPLIED", 3: "APPLYING", 5: "COMMITTED", 7: "BROKEN"}

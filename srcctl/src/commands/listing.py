@@ -22,7 +22,14 @@ usage: lssrc [-h host] -a
        lssrc -T [-t type]
        lssrc -N [-n notify_name]"""
 
+NLSSRC_USAGE = """\
+usage: nlssrc [-h host] -a
+       nlssrc [-h host] -g group_name
+       nlssrc [-h host] [-l] [-c] -s subsystem_name
+       nlssrc [-h host] [-l] [-c] -p subsystem_pid"""
+
 LSSRC_FLAGS = "ah:g:ls:p:t:o:P:SdTNn:"
+NLSSRC_FLAGS = "ah:g:lcs:p:"
 SUBSYSTEM_COLUMNS = (17, 29)
 SUBSERVER_COLUMNS = (13, 49)
 SUBSYSTEM_HEADER = (
@@ -68,7 +75,27 @@ def lssrc(argv: list[str]) -> int:
     return 1
 
 
-def _subsystems(asking: Asker, request: Request, long: bool) -> int:
+def nlssrc(argv: list[str]) -> int:
+    """``nlssrc``: as lssrc; with -c in English and, where a subsystem has such a form, as ``key=value`` lines."""
+    try:
+        options = parse(argv, NLSSRC_FLAGS)
+        request = address(options, "asgp")
+        if ("l" in options or "c" in options) and not any(flag in options for flag in "sp"):
+            raise UsageError("-l and -c")
+        with asker(options) as asking:
+            return _subsystems(asking, request, "l" in options, packets.CANONICAL if "c" in options else 0)
+    except UsageError:
+        return usage(NLSSRC_USAGE)
+    except Unaskable as reason:
+        print(reason)
+    except NotActive as reason:
+        return complain(reason)
+    except NoAnswer:
+        sys.stderr.write(message(56) + "\n")
+    return 1
+
+
+def _subsystems(asking: Asker, request: Request, long: bool, form: int = 0) -> int:
     answers = asking.ask(request._replace(parm1=packets.SHORTSTAT))
     if _complaint(answers[0]) is not None:
         return _print(answers, "")
@@ -76,7 +103,7 @@ def _subsystems(asking: Asker, request: Request, long: bool) -> int:
     if not long:
         print("\n".join(table))
         return 0
-    answers = asking.ask(request._replace(parm1=packets.LONGSTAT))
+    answers = asking.ask(request._replace(parm1=packets.LONGSTAT, parm2=form))
     if any(isinstance(a, StatusReply) and a.text and a.codes[0].status for a in answers):
         print("\n".join(table))
     return _print(answers, "")

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from srcctl.commands.options import Options
+from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
 from srcctl.storage.commands.file_systems import located
@@ -17,42 +17,34 @@ from srcctl.storage.filesystems import BLOCK, Stanza, read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 _UNITS = (("k", 1024, "1024-blocks"), ("m", MEGABYTE, "MB blocks"), ("g", 1 << 30, "GB blocks"))
-_VALUED = ("-o", "-v", "-t", "-n", "-V")
-"""Flags of mount that take a word."""
-
-
-def _names(words: list[str]) -> list[str]:
-    names, skip = [], False
-    for word in words:
-        if skip or word in _VALUED:
-            skip = not skip
-        elif not word.startswith("-"):
-            names.append(word)
-    return names
+MOUNT_FLAGS, UMOUNT_FLAGS = "afn:o:prst:v:V:", "afn:st:v:"
+MOUNT_USAGE = "Usage: mount [-o options] [-v vfs] [-t type | -a | all | [device] directory]"
+UMOUNT_USAGE = "Usage: umount [-f] {-a | -t type | all | directory | device ...}"
 
 
 def mount(argv: list[str]) -> int:
     """``mount``: shared file systems; a node mounts nothing else."""
     root = NodeRoot.current()
     groups = VolumeGroups(root)
-    words = argv[1:]
-    names = _names(words)
+    try:
+        options = parse(argv, MOUNT_FLAGS, intermixed=True)
+    except UsageError:
+        return usage(MOUNT_USAGE)
+    names = options.operands
+    if names == ["all"] or (not names and ("a" in options or "t" in options)):
+        return _mount_all(groups, root, options.value("t"))
     if not names:
-        if words in (["all"], ["-a"]):
-            return _mount_all(groups, root)
         _print_mounts(root)
         return 0
-    if names == ["all"]:
-        return _mount_all(groups, root)
     return _mount_one(groups, root, names)
 
 
-def _mount_all(groups: VolumeGroups, root: NodeRoot) -> int:
-    """Every file system with ``mount = true``, as at boot."""
+def _mount_all(groups: VolumeGroups, root: NodeRoot, kind: str) -> int:
+    """Every file system with ``mount = true``, as at boot, or every one of a type."""
     mounts, status = filesystems.mounted(root), 0
     for stanza in read_stanzas(root):
-        wanted = stanza.attributes.get("mount") == "true" and "size" not in stanza.attributes
-        if wanted and stanza.mount_point not in mounts:
+        wanted = stanza.attributes.get("type") == kind if kind else stanza.attributes.get("mount") == "true"
+        if wanted and "size" not in stanza.attributes and stanza.mount_point not in mounts:
             status = _mount_one(groups, root, [stanza.mount_point]) or status
     return status
 
@@ -105,14 +97,16 @@ def _print_mounts(root: NodeRoot) -> None:
 def umount(argv: list[str]) -> int:
     """``umount [-f] mount_point | device``: shared file systems; also ``unmount``."""
     root = NodeRoot.current()
-    words = argv[1:]
-    names = _names(words)
-    stanzas = read_stanzas(root)
-    if not names or names == ["all"] or words == ["-a"]:
-        if not words:
-            sys.stderr.write("Usage: umount [-f] {all | directory | device ...}\n")
-            return 1
-        names = list(filesystems.mounted(root))[::-1]
+    try:
+        options = parse(argv, UMOUNT_FLAGS, intermixed=True)
+    except UsageError:
+        return usage(UMOUNT_USAGE)
+    names, stanzas = options.operands, read_stanzas(root)
+    if names in ([], ["all"], ["allr"]):
+        if not names and not {"a", "t"} & options.values.keys():
+            return usage(UMOUNT_USAGE)
+        kinds = {s.mount_point: s.attributes.get("type", "") for s in stanzas}
+        names = [n for n in filesystems.mounted(root) if kinds.get(n, "") == options.value("t", kinds.get(n, ""))][::-1]
     status = 0
     for name in names:
         stanza = next((s for s in stanzas if name in (s.mount_point, s.device)), None)

@@ -15,16 +15,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-SESSIONS = Path(__file__).parents[1] / "golden" / "src"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """One file. ``source`` is its first line without the mark."""
 
-    name: str
+    path: Path
     source: str
     steps: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.stem
 
     @property
     def witnessed(self) -> bool:
@@ -32,11 +37,12 @@ class Session:
         return self.source.startswith("witness")
 
 
-def read_sessions(directory: Path = SESSIONS) -> list[Session]:
-    """All sessions, by name."""
+def read_sessions(directory: Path) -> list[Session]:
+    """All sessions of a folder, by name."""
     result = []
     for path in sorted(directory.glob("*.txt")):
         first, *lines = path.read_text().splitlines()
+        assert first.startswith(("# witness: ", "# inferred: ")), path
         steps: list[tuple[str, list[str]]] = []
         for line in lines:
             if line.startswith("$ "):
@@ -44,7 +50,7 @@ def read_sessions(directory: Path = SESSIONS) -> list[Session]:
             elif steps:
                 steps[-1][1].append(line)
         result.append(
-            Session(path.stem, first.removeprefix("# "), tuple((command, tuple(output)) for command, output in steps))
+            Session(path, first.removeprefix("# "), tuple((command, tuple(output)) for command, output in steps))
         )
     return result
 
