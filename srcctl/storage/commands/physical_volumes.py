@@ -66,7 +66,7 @@ def lspv(argv: list[str]) -> int:
         elif "p" in options:
             _print_ranges(groups, group, disk)
         elif "M" in options:
-            _print_map(groups, group, disk)
+            print_partition_map(groups, group, disk)
         else:
             _print_figures(groups, root, group, disk)
         return 0
@@ -152,19 +152,19 @@ def _print_ranges(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
         first = last + 1
 
 
-def _print_map(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
+def print_partition_map(groups: VolumeGroups, group: VolumeGroup, disk: str, copy: str = "") -> None:
+    """The map of a disk: a line a used partition, with ``copy`` behind its logical one, and a line a run of free ones."""
     total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
     first = 1
     while first <= total:
+        last = first
         if first in taken:
             volume, logical = taken[first]
-            print(f"{disk}:{first}\t{volume.name}:{logical}")
-            first += 1
-            continue
-        last = first
-        while last < total and last + 1 not in taken:
-            last += 1
-        print(f"{disk}:{first}-{last}" if last > first else f"{disk}:{first}")
+            print(f"{disk}:{first}\t{volume.name}:{logical}{copy}")
+        else:
+            while last < total and last + 1 not in taken:
+                last += 1
+            print(f"{disk}:{first}-{last}" if last > first else f"{disk}:{first}")
         first = last + 1
 
 

@@ -8,7 +8,7 @@ from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems, partitions, rootvg
 from srcctl.storage.commands.invocation import active_group, disk_of, invoke
-from srcctl.storage.commands.physical_volumes import descriptors, free_distribution
+from srcctl.storage.commands.physical_volumes import descriptors, free_distribution, print_partition_map
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -109,19 +109,7 @@ def _print_disks(groups: VolumeGroups, group: VolumeGroup) -> None:
 def _print_map(groups: VolumeGroups, group: VolumeGroup) -> None:
     print(f"\n{group.name}")
     for disk in group.disks:
-        taken, total = partitions.used(group, disk), groups.partitions_of(group, disk)
-        first = 1
-        while first <= total:
-            if first in taken:
-                volume, logical = taken[first]
-                print(f"{disk}:{first}\t{volume.name}:{logical}:1")
-                first += 1
-                continue
-            last = first
-            while last < total and last + 1 not in taken:
-                last += 1
-            print(f"{disk}:{first}-{last}" if last > first else f"{disk}:{first}")
-            first = last + 1
+        print_partition_map(groups, group, disk, ":1")
 
 
 def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup) -> None:
