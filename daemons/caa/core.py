@@ -6,6 +6,10 @@ is what can be reached from this node over such contacts. (Gossip-style failure 
 "A Gossip-Style Failure Detection Service", 1998. Ours differs: it spreads direct contacts instead of counters and takes
 their closure, because a cluster has at most 16 nodes and every one tells every other one directly.)
 
+A contact counts only if both sides hear each other: a path that is cut in one direction is cut. What the closure calls
+alive and is not in contact with everybody cannot be agreed with: of such a cluster the nodes with the fewest contacts
+halt until the rest is complete (CAA reboots "those with the smaller contact view until views agree").
+
 A node that was not heard on any path for ``node_timeout`` is suspected; after ``node_down_delay`` more it is down. One
 that is heard again is up at once. A node that restarted faster than that was down in between, and all that hear it by
 whatever way say so at once: later its new life would be mistaken for the death of the old one.
@@ -14,6 +18,10 @@ The dead man's switch: whoever could not tell the others that it lives for ``nod
 will take over after ``node_timeout + node_down_delay``. A machine that was paused finds this out before it does
 anything else; one that has neither a working link nor the repository finds it out by waiting. With deadman_mode ``a``
 it halts, with ``e`` it says so in an event.
+
+The dead man's switch of Group Services: while critical clients (the cluster manager) depend on them, they set it again
+with each of their beats. A node on which they have died or hang goes down, and so takes with it what a client holds
+that hangs as well; without clients that hang it is down long before, by the clients' own end.
 """
 
 from __future__ import annotations
@@ -25,6 +33,7 @@ from daemons.caa.inputs import (
     Configure,
     DiskSeen,
     Effect,
+    GroupServicesTurn,
     HaltNode,
     Input,
     Links,
@@ -36,7 +45,7 @@ from daemons.caa.inputs import (
     WriteDisk,
 )
 from daemons.caa.messages import DISK_PATH, Heartbeat
-from daemons.caa.peers import Peer, reachable
+from daemons.caa.peers import Peer, left_out, reachable
 from srcctl.machine import Tick
 
 __all__ = [
@@ -46,6 +55,7 @@ __all__ = [
     "Configure",
     "DiskSeen",
     "Effect",
+    "GroupServicesTurn",
     "HaltNode",
     "Input",
     "Links",
@@ -59,8 +69,12 @@ __all__ = [
 ]
 
 
-Contacts = tuple[tuple[int, int], ...]
-"""Nodes that are heard, with their lives."""
+Contacts = tuple[tuple[tuple[int, int], ...], tuple[int, ...], tuple[tuple[int, tuple[int, ...]], ...]]
+"""What a heartbeat says of contacts: the nodes that are heard with their lives, those of them that are deaf, and the
+contacts of those nodes whose contacts are not the same as the sender's (none in a healthy cluster)."""
+
+CRITICAL_RESOURCE_PROTECTION = "RSCT reboot caused by critical resource protection - Group Services"
+"""The panic string of the product."""
 
 
 class Membership:
@@ -79,12 +93,16 @@ class Membership:
         self._last_turn: int | None = None
         self._isolated_since: int | None = None
         self._isolation_told = False
+        self._left_out_since: int | None = None
         self._announced: Announce | None = None
         self._asked: frozenset[int] | None = None
         self._granted: frozenset[int] = frozenset()
         """The nodes that this side may call dead since it has won the tie breaker."""
         self._settled_until: int | None = None
         """Until then time alone changes no decision; None: something that decisions rest on has changed."""
+        self.group_services_armed = False
+        """Group Services, of this life or a former one, have critical clients: without them the node goes down."""
+        self._group_services_silent = 0
         self._halted = False
 
     def describe(self) -> dict[str, object]:
@@ -123,6 +141,9 @@ class Membership:
                 effects += self._links(now, up)
             case Arbitrated(side, won):
                 effects += self._arbitrated(now, side, won)
+            case GroupServicesTurn(armed):
+                self.group_services_armed = armed
+                self._group_services_silent = 0
             case Tick():
                 if self.settings is not None and now >= self._next_beat:
                     effects += self._beat(now)
@@ -141,7 +162,8 @@ class Membership:
             (node, path)
             for node, peer in self.peers.items()
             for path, at in peer.heard.items()
-            if now - at < (settings.network_fdt_us if path != DISK_PATH else settings.node_timeout_us)
+            if not peer.is_deaf(now, settings.node_timeout_us)
+            and now - at < (settings.network_fdt_us if path != DISK_PATH else settings.node_timeout_us)
             and (self.repository_up if path == DISK_PATH else path in self.links)
         )
 
@@ -213,10 +235,10 @@ class Membership:
             self._settled_until = None
             if peer.begin(heartbeat.incarnation):
                 reborn.add(heartbeat.sender)
-        before, contacts = peer.heard.get(path), peer.contacts
-        if not peer.hear(now, path, heartbeat, self._began):
+        before, said = peer.heard.get(path), (peer.contacts, peer.deaf, peer.hears_us)
+        if not peer.hear(now, path, heartbeat, self._began, (settings.own, settings.incarnation)):
             return frozenset(reborn), []
-        if before is None or now - before >= settings.silence_us or peer.contacts != contacts:
+        if before is None or now - before >= settings.silence_us or (peer.contacts, peer.deaf, peer.hears_us) != said:
             self._settled_until = None
         for node, incarnation in heartbeat.contacts:
             other = self.peers.get(node)
@@ -244,25 +266,54 @@ class Membership:
         """A heartbeat to a peer, or for this node's sector of the disk."""
         settings = self.settings
         assert settings is not None
+        heard, deaf, rows = self._contacts(now) if contacts is None else contacts
         return Heartbeat(
             settings.own,
             settings.incarnation,
             self._serial,
-            self._contacts(now) if contacts is None else contacts,
+            heard,
             now if peer is not None else 0,
             peer.last_stamp if peer is not None else 0,
             now - peer.last_stamp_at if peer is not None and peer.last_stamp else 0,
             sum(1 << bit for bit, network in enumerate(settings.networks) if network not in self.links),
             self.repository_up,
+            deaf,
+            rows,
         )
 
     def _contacts(self, now: int) -> Contacts:
-        return tuple((node, self.peers[node].incarnation) for node in sorted(self._direct(now)))
+        heard, direct = self._heard(now), self._direct(now)
+        contacts = tuple((node, self.peers[node].incarnation) for node in sorted(heard))
+        return contacts, tuple(sorted(heard - direct)), self._rows(direct)
+
+    def _rows(self, own: set[int]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        assert self.settings is not None
+        if self._complete(own):
+            return ()
+        everybody = own | {self.settings.own}
+        rows = ((node, self.peers[node].row) for node in sorted(own))
+        return tuple((node, tuple(sorted(row))) for node, row in rows if row | {node} != everybody)
+
+    def _complete(self, own: set[int]) -> bool:
+        """All of the cluster's nodes are in contact with each other."""
+        others = len(self.peers)
+        return len(own) == others and all(len(self.peers[node].row) == others for node in own)
 
     def _beat(self, now: int) -> list[Effect]:
         settings = self.settings
         assert settings is not None
         self._next_beat = now + settings.heartbeat_us
+        if self.group_services_armed:
+            # Counted in this machine's own turns: a machine that was paused has missed none.
+            self._group_services_silent += 1
+            if self._group_services_silent * settings.heartbeat_us >= settings.group_services_us:
+                return self._halt(CRITICAL_RESOURCE_PROTECTION)
+        if not self._is_left_out(now):
+            self._left_out_since = None
+        elif self._left_out_since is None:
+            self._left_out_since = now
+        elif now - self._left_out_since >= settings.node_timeout_us and settings.deadman:
+            return self._halt("asymmetric topology: this node is not in contact with all others")
         self._serial += 1
         effects: list[Effect] = []
         networks, contacts = self._networks(), self._contacts(now)
@@ -280,11 +331,35 @@ class Membership:
         assert settings is not None
         return [network for network in settings.networks if settings.lan and network in self.links]
 
-    def _direct(self, now: int) -> set[int]:
+    def _heard(self, now: int) -> set[int]:
         """The nodes that this one hears itself."""
         assert self.settings is not None
         timeout = self.settings.node_timeout_us
         return {node for node, peer in self.peers.items() if peer.heard_within(now, timeout)}
+
+    def _direct(self, now: int) -> set[int]:
+        """The nodes that this one hears and that hear it."""
+        assert self.settings is not None
+        timeout = self.settings.node_timeout_us
+        return {node for node in self._heard(now) if not self.peers[node].is_deaf(now, timeout)}
+
+    def _is_left_out(self, now: int) -> bool:
+        """Whether this node is one of those that must go, as far as is known of the contacts of the live nodes."""
+        settings = self.settings
+        assert settings is not None
+        own = self._direct(now)
+        if self._complete(own):
+            return False
+        found = reachable(settings.own, own, self.peers, now, settings.node_timeout_us)
+        if all(found <= row | {node} for node, row in ((settings.own, own), *((n, self.peers[n].row) for n in own))):
+            return False
+        rows = {settings.own: frozenset(own)}
+        for node in sorted(own):
+            rows[node] = self.peers[node].row
+            for other, row in self.peers[node].rows:
+                if other in found and other not in own and other != settings.own:
+                    rows.setdefault(other, frozenset(row))
+        return settings.own in left_out(rows)
 
     def _evaluate(self, now: int, reborn: frozenset[int]) -> list[Effect]:
         settings = self.settings
@@ -340,6 +415,8 @@ class Membership:
             for path, at in peer.heard.items():
                 times += [at + timeout] if path == DISK_PATH else [at + timeout, at + settings.network_fdt_us]
             times.append(peer.contacts_at + timeout)
+            if peer.first_heard is not None:
+                times.append(peer.first_heard + timeout)
             if peer.silent_since is not None:
                 times.append(peer.silent_since + delay)
         return min(time for time in times if time > now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from daemons.caa.messages import Heartbeat
-from srcctl.machine import Tick
+from srcctl.machine import SECOND, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class Settings:
     lan: bool = True
     disk: bool = True
     """Whether heartbeats go over the networks (hb_src_lan) and over the repository disk (hb_src_disk)."""
+    group_services_us: int = 40 * SECOND
+    """After so long without a word from Group Services whose critical clients hold something the node goes down. Less
+    than the silence after which the other nodes' Group Services call these failed."""
     arbitrate: bool = False
     """Whether a side of a split must win the tie breaker before it may call other nodes dead."""
 
@@ -75,7 +78,14 @@ class Arbitrated:
     won: bool
 
 
-Input: TypeAlias = Configure | Received | DiskSeen | Links | Arbitrated | Tick
+@dataclass(frozen=True, slots=True)
+class GroupServicesTurn:
+    """Input: Group Services of this node turn; ``armed``: critical clients depend on them."""
+
+    armed: bool
+
+
+Input: TypeAlias = Configure | Received | DiskSeen | Links | Arbitrated | GroupServicesTurn | Tick
 
 
 @dataclass(frozen=True, slots=True)

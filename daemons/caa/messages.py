@@ -53,6 +53,16 @@ class Relay(msgspec.Struct, frozen=True, tag="relay"):
     payload: bytes
 
 
+class DeadMansSwitch(msgspec.Struct, frozen=True, tag="deadman"):
+    """From Group Services: they turn, and critical clients depend on them or not.
+
+    Once armed it must come again in time: else the node goes down. A connection that ends does not disarm it, and
+    Group Services that come anew are not let in: their clients of the former life may hold what others will acquire.
+    """
+
+    armed: bool
+
+
 class Join(msgspec.Struct, frozen=True, tag="join"):
     """Become a member of the cluster on this repository disk (clusterconf)."""
 
@@ -184,7 +194,8 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     ``incarnation`` grows with every boot; ``contacts`` are pairs of node and its incarnation; ``echo`` is the last
     stamp heard from the receiver and ``held`` how long ago in microseconds, for round-trip times and as proof that this
     is no recording. ``down`` has a bit for every network on which the sender's interface is down, in the order of
-    networks; ``repository``: it can use the repository disk.
+    networks; ``repository``: it can use the repository disk. ``deaf``: contacts that do not hear the sender. ``rows``:
+    pairs of a node and the nodes that are in contact with it both ways, of all whose contacts differ from the sender's.
     """
 
     sender: int
@@ -196,9 +207,11 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     held: int = 0
     down: int = 0
     repository: bool = True
+    deaf: tuple[int, ...] = ()
+    rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
-Request: TypeAlias = Subscribe | Query | Relay | Join | Leave | Reread | Replace | Move
+Request: TypeAlias = Subscribe | Query | Relay | DeadMansSwitch | Join | Leave | Reread | Replace | Move
 Answer: TypeAlias = Membership | Event | Relay | Status | Outcome
 
 request_codec: Codec[Request] = Codec(Request)

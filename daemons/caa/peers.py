@@ -35,6 +35,16 @@ class Peer:
     down: int = 0
     """The networks on which its interface is down, a bit for each in the order of the networks."""
     repository: bool = True
+    newest: int = -1
+    """The highest serial number of its heartbeats, on whatever path."""
+    first_heard: int | None = None
+    hears_us: bool | None = None
+    """What its newest heartbeat says of this node; None: it has not known this node yet."""
+    deaf: frozenset[int] = frozenset()
+    """Its contacts that do not hear it."""
+    row: frozenset[int] = frozenset()
+    """Its contacts both ways, as it says."""
+    rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     def begin(self, incarnation: int) -> bool:
         """Note a newer life of the node: nothing from the former one counts; True if there was one."""
@@ -45,11 +55,21 @@ class Peer:
         self.serials.clear()
         self.contacts, self.contacts_at = (), 0
         self.proven = self.looked = False
+        self.newest, self.first_heard, self.hears_us = -1, None, None
+        self.deaf, self.row, self.rows = frozenset(), frozenset(), ()
         self.last_stamp = self.last_stamp_at = 0
         return not first
 
-    def hear(self, now: int, path: str, heartbeat: Heartbeat, began: int) -> bool:
-        """Take a heartbeat of this life; True if it is a sign of life. ``began``: when this node's own life began."""
+    def hear(self, now: int, path: str, heartbeat: Heartbeat, began: int, own: tuple[int, int]) -> bool:
+        """Take a heartbeat of this life; True if it is a sign of life.
+
+        Args:
+            now: microseconds.
+            path: on which it came.
+            heartbeat: what it says.
+            began: when this node's own life began.
+            own: this node and its incarnation, as a contact of the peer.
+        """
         if heartbeat.serial <= self.serials.get(path, -1):
             return False
         if path == DISK_PATH:
@@ -70,8 +90,26 @@ class Peer:
                 self.deviation += (abs(sample - self.round_trip) - self.deviation) // 4
                 self.round_trip += (sample - self.round_trip) // 8
         self.heard[path] = self.last_heard = now
-        self.contacts, self.contacts_at = heartbeat.contacts, now
+        if heartbeat.serial < self.newest:
+            return True  # a slower path: a faster one has told more already
+        self.newest = heartbeat.serial
+        if heartbeat.contacts != self.contacts or heartbeat.deaf or self.deaf:
+            self.contacts, self.deaf = heartbeat.contacts, frozenset(heartbeat.deaf)
+            self.row = frozenset(node for node, _ in heartbeat.contacts) - self.deaf
+        self.contacts_at, self.rows = now, heartbeat.rows
+        if self.first_heard is None:
+            self.first_heard = now
+        if own in heartbeat.contacts:
+            self.hears_us = True
+        elif self.hears_us:
+            self.hears_us = False
         return True
+
+    def is_deaf(self, now: int, patience: int) -> bool:
+        """Whether it does not hear this node: it no longer does, or never did within ``patience``."""
+        if self.hears_us is None:
+            return self.first_heard is not None and now - self.first_heard >= patience
+        return not self.hears_us
 
     def wants_answer(self, now: int, pause: int) -> bool:
         """Whether to answer it at once: it is not proven, and was not answered within ``pause``."""
@@ -83,7 +121,7 @@ class Peer:
 
 
 def reachable(own: int, direct: set[int], peers: Mapping[int, Peer], now: int, timeout: int) -> set[int]:
-    """The closure of direct contacts, this node's and those that live nodes tell of.
+    """The closure of direct contacts both ways, this node's and those that live nodes tell of.
 
     A contact with a former life of a node is none with the node.
     """
@@ -98,6 +136,25 @@ def reachable(own: int, direct: set[int], peers: Mapping[int, Peer], now: int, t
             waiting += [
                 other
                 for other, incarnation in peer.contacts
-                if other not in found and other in peers and peers[other].incarnation == incarnation
+                if other not in found
+                and other not in peer.deaf
+                and other in peers
+                and peers[other].incarnation == incarnation
             ]
     return found
+
+
+def left_out(rows: Mapping[int, frozenset[int]]) -> set[int]:
+    """Who must go so that all that stay reach each other directly, by the contacts of each node.
+
+    The node with the fewest contacts goes first, at a tie the one with the highest number. All nodes that know the same
+    contacts come to the same answer.
+    """
+    contacts = {node: {other for other in row if other in rows and node in rows[other]} for node, row in rows.items()}
+    gone: set[int] = set()
+    while True:
+        staying = contacts.keys() - gone
+        lacking = [node for node in staying if not staying - {node} <= contacts[node]]
+        if not lacking:
+            return gone
+        gone.add(min(lacking, key=lambda node: (len(contacts[node] & staying), -node)))

@@ -17,6 +17,7 @@ from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
     SOCKET_PATH,
     Answer,
+    DeadMansSwitch,
     DiskState,
     Event,
     Heartbeat,
@@ -58,6 +59,8 @@ from srcctl.storage.disk import uuid_of
 
 HEARTBEAT = 1.0
 """Product seconds between heartbeats."""
+GROUP_SERVICES = 40.0
+"""Product seconds of silence of Group Services that the node survives while they have critical clients (inferred)."""
 SERVICE = "caa"
 SRC_PATIENCE = 30.0
 """Seconds to wait for srcmstr at boot."""
@@ -204,6 +207,7 @@ class ClusterAwareAix(RepositoryKeeper):
             node_timeout_us=schedule(tunables.seconds(values, "node_timeout")),
             node_down_delay_us=schedule(tunables.seconds(values, "node_down_delay")),
             network_fdt_us=schedule(tunables.seconds(values, "network_fdt")),
+            group_services_us=schedule(GROUP_SERVICES),
             deadman=tunables.value_of(values, "deadman_mode") == "a",
             repository_assert=tunables.value_of(values, "repos_mode") == "a",
             lan=tunables.value_of(values, "hb_src_lan") != "0",
@@ -376,10 +380,13 @@ class ClusterAwareAix(RepositoryKeeper):
                 request = await connection.receive()
                 match request:
                     case Subscribe():
+                        if self.membership is None or (request.relay and self.machine.group_services_armed):
+                            return  # no cluster, or not for them: the connection ends, which is the answer
                         self.subscribers[connection] = request
-                        if self.membership is None:
-                            return  # no cluster: the connection ends, which is the answer
                         connection.send(self.membership)
+                    case DeadMansSwitch(armed):
+                        if connection in self.subscribers:
+                            self.pump.feed(core.GroupServicesTurn(armed))
                     case Relay(node, payload):
                         self._relay(node, payload)
                     case Query():

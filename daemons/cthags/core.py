@@ -19,6 +19,7 @@ from daemons.cthags.inputs import (
     ClientGone,
     ClientRequest,
     Deactivated,
+    DeadMansSwitch,
     Dissolved,
     Effect,
     Input,
@@ -85,6 +86,8 @@ class Core:
         self._base: ViewId | None = None
         self.faults: Counter[str] = Counter()
         self._loopback: list[PeerMessage] = []
+        self._armed = False
+        self._beats = 0
         incarnation = durable.get("incarnation", 0) + 1
         self._out.append(Store("incarnation", incarnation))
         self._membership = self.membership_class(
@@ -141,7 +144,16 @@ class Core:
                 self._requests.tick(now)
         self._settle()
         effects, self._out = self._out, []
-        return effects
+        return [*self._dead_mans_switch(), *effects]
+
+    def _dead_mans_switch(self) -> list[Effect]:
+        """Armed before anything is joined for a critical client; set again with every beat."""
+        armed = any(client.init.critical and (client.providers or client.joining) for client in self.clients)
+        beats = self._membership.beats
+        if armed == self._armed and not (armed and beats != self._beats):
+            return []
+        self._armed, self._beats = armed, beats
+        return [DeadMansSwitch(armed)]
 
     def _received(self, now: int, received: Received) -> None:
         try:

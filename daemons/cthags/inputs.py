@@ -136,4 +136,15 @@ class Dissolved:
     """This node gave up its view in a merge."""
 
 
-Effect: TypeAlias = Store | Send | Notify | CloseClient | Deactivate | Log | ViewInstalled | Dissolved
+@dataclass(frozen=True, slots=True)
+class DeadMansSwitch:
+    """Tell caa that Group Services turn, and whether critical clients depend on them.
+
+    Once armed it must be told again and again: a node whose Group Services fall silent while critical clients hold
+    something on their word goes down, whatever state those clients are in.
+    """
+
+    armed: bool
+
+
+Effect: TypeAlias = Store | Send | Notify | CloseClient | Deactivate | Log | ViewInstalled | Dissolved | DeadMansSwitch

@@ -50,6 +50,8 @@ class Membership(Agreement):
         self.ready = False
         """True once caa has spoken."""
         self._beat_at: int | None = None
+        self.beats = 0
+        """Signs of life that were due so far."""
 
     def describe(self) -> dict[str, object]:
         """The state as plain values."""
@@ -129,6 +131,7 @@ class Membership(Agreement):
             self._formation_at = None
         if self._beat_at is not None and now >= self._beat_at:
             self._beat_at = now + self.settings.beat_us
+            self.beats += 1
             self._beat()
         if self._hello_at is not None and now >= self._hello_at:
             self._hello_at = None

@@ -115,6 +115,11 @@ class Paths:
             self.relayed += 1
             self._connection.send(caa.Relay(node, payload))
 
+    def set_dead_mans_switch(self, armed: bool) -> None:
+        """Tell caa that this daemon turns, and whether the node must go down if it stops."""
+        if self._connection is not None:
+            self._connection.send(caa.DeadMansSwitch(armed))
+
     def close(self) -> None:
         """Release everything."""
         for endpoint in self._endpoints.values():

@@ -25,6 +25,7 @@ from daemons.cthags.inputs import (
     CloseClient,
     Deactivate,
     Deactivated,
+    DeadMansSwitch,
     Dissolved,
     Effect,
     Input,
@@ -186,6 +187,8 @@ class GroupServicesDaemon(Daemon):
                     connection.send(effect.notification)
             case Store():
                 self._store(effect)
+            case DeadMansSwitch(armed):
+                self._paths.set_dead_mans_switch(armed)
             case Deactivate():
                 self.spawn(self._deactivate(effect))
             case CloseClient():

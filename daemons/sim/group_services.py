@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from daemons.caa.inputs import GroupServicesTurn
 from daemons.cthags.core import Core
 from daemons.cthags.inputs import (
     AliveNodes,
@@ -12,6 +13,7 @@ from daemons.cthags.inputs import (
     CloseClient,
     Deactivate,
     Deactivated,
+    DeadMansSwitch,
     Dissolved,
     Log,
     Notify,
@@ -55,7 +57,11 @@ class GroupServicesProcess(Process):
         """After so many more packets of the reliable links the node loses its power, in the middle of a step."""
 
     def start(self) -> None:
-        """Listen, and follow caa."""
+        """Listen, and follow caa, which does not let in a successor while clients of a former life may hold things."""
+        if self.node.states is not None and self.node.states.core.group_services_armed:
+            self.node.trace("caa does not let cthags in: its dead man's switch is armed")
+            self.end(0)
+            return
         self.states_changed()
 
     def states_changed(self) -> None:
@@ -126,6 +132,9 @@ class GroupServicesProcess(Process):
                 client = self._clients.pop(number, None)
                 if client is not None and kill:
                     client.end(9)
+            case DeadMansSwitch(armed):
+                if self.node.states is not None:
+                    self.node.states.feed(GroupServicesTurn(armed))
             case Deactivate(group, serial, provider):
                 if serial:
                     self.later(SCRIPT_US, self.feed, Deactivated(group, serial, provider, True))

@@ -26,6 +26,8 @@ class Ring:
         self.cut: set[frozenset[int]] = set()
         self.disk_cut: set[frozenset[int]] = set()
         self.disk_lost: set[int] = set()
+        self.one_way: set[tuple[int, int]] = set()
+        """Pairs of sender and receiver: nothing arrives, on whatever path."""
         self.paused: set[int] = set()
         self.halted: dict[int, str] = {}
         self.holders: frozenset[int] = frozenset()
@@ -37,7 +39,15 @@ class Ring:
 
     def boot(self, number: int, incarnation: int, **options: bool) -> None:
         settings = core.Settings(
-            number, incarnation, frozenset(range(1, self.count + 1)), (NETWORK,), BEAT, TIMEOUT, DELAY, FDT, **options
+            number,
+            incarnation,
+            frozenset(range(1, self.count + 1)),
+            (NETWORK,),
+            BEAT,
+            TIMEOUT,
+            DELAY,
+            FDT,
+            **{"group_services_us": 4_000, **options},
         )
         self.nodes[number] = core.Membership()
         self.events[number] = []
@@ -49,7 +59,7 @@ class Ring:
         for effect in self.nodes[number].step(self.now, value):
             match effect:
                 case core.Send(_, node, heartbeat):
-                    if self.random.random() >= self.loss and frozenset({number, node}) not in self.cut:
+                    if self.random.random() >= self.loss and not self.is_cut(number, node):
                         self.wire.append((self.now + 1, node, heartbeat_codec.encode(heartbeat)))
                 case core.WriteDisk(heartbeat):
                     if number not in self.disk_lost:
@@ -58,7 +68,9 @@ class Ring:
                     seen = tuple(
                         h
                         for n, h in self.sectors.items()
-                        if n != number and frozenset({n, number}) not in self.disk_cut
+                        if n != number
+                        and frozenset({n, number}) not in self.disk_cut
+                        and (n, number) not in self.one_way
                     )
                     self.step(number, core.DiskSeen(None if number in self.disk_lost else seen))
                 case core.Arbitrate(side):
@@ -82,6 +94,9 @@ class Ring:
                 deadline = machine.next_deadline()
                 if number not in self.paused and deadline is not None and self.now >= deadline:
                     self.step(number, TICK)
+
+    def is_cut(self, sender: int, receiver: int) -> bool:
+        return frozenset({sender, receiver}) in self.cut or (sender, receiver) in self.one_way
 
     def isolate(self, number: int, disk: bool) -> None:
         others = [frozenset({number, n}) for n in self.nodes if n != number]
@@ -183,7 +198,7 @@ def test_a_node_heard_by_one_only_is_alive_for_all() -> None:
     ring.run(1_000)
     ring.cut.add(frozenset({1, 3}))
     ring.disk_cut.add(frozenset({1, 3}))
-    ring.run(2 * (TIMEOUT + DELAY))
+    ring.run(TIMEOUT + DELAY + 5 * BEAT)  # long enough to be missed, not so long that one of them goes
     assert ring.views() == [frozenset({1, 2, 3})] * 3
 
 
@@ -238,14 +253,14 @@ def test_a_reboot_that_only_a_third_node_hears_is_known_at_once_and_not_when_the
     ring.run(1_000)
     ring.cut.add(frozenset({1, 2}))
     ring.disk_cut.add(frozenset({1, 2}))
-    ring.run(2 * (TIMEOUT + DELAY))
+    ring.run(TIMEOUT + DELAY + 5 * BEAT)
     assert ring.views() == [frozenset({1, 2, 3})] * 3
     ring.crash(2)
     ring.run(500)
     ring.boot(2, incarnation=2)
     ring.run(3 * BEAT)
     assert ring.lives(1, 2) == ["NODE_UP", "NODE_DOWN", "NODE_UP"]
-    ring.run(TIMEOUT)
+    ring.run(TIMEOUT // 2)
     ring.cut.clear()
     ring.disk_cut.clear()
     ring.run(TIMEOUT)
@@ -393,6 +408,11 @@ def test_views_agree_after_any_weather(seed: int) -> None:
     ring.cut.clear()
     ring.disk_cut.clear()
     ring.loss = 0
+    assert len(ring.halted) < 4, "somebody stays"
+    ring.run(2_000)
+    for number in sorted(ring.halted):
+        assert "asymmetric topology" in ring.halted.pop(number)
+        ring.boot(number, incarnation=2)
     ring.run(2_000)
     assert ring.views() == [frozenset({1, 2, 3, 4})] * 4
 
@@ -403,3 +423,74 @@ def test_tunables_have_their_ranges() -> None:
         assert tunables.TUNABLES["node_timeout"].fault(value)
     assert tunables.TUNABLES["deadman_mode"].fault("z")
     assert tunables.seconds((("network_fdt", "5000"),), "network_fdt") == 5.0
+
+
+def test_a_path_that_is_cut_in_one_direction_is_cut() -> None:
+    ring = Ring(2)
+    ring.run(1_000)
+    ring.one_way.add((1, 2))
+    ring.run(TIMEOUT + DELAY + 4 * BEAT)
+    assert ring.views() == [frozenset({1}), frozenset({2})], "also the one that hears the other knows of the cut"
+    assert not ring.nodes[1].up_paths(ring.now), "nothing is sent where nobody hears"
+    ring.one_way.clear()
+    ring.run(1_000)
+    assert ring.views() == [frozenset({1, 2})] * 2
+
+
+@pytest.mark.parametrize("one_way", [{(1, 2)}, {(2, 1)}, {(1, 2), (2, 1)}])
+def test_nodes_that_only_a_third_one_joins_do_not_stay_both(one_way: set[tuple[int, int]]) -> None:
+    ring = Ring(3)
+    ring.run(1_000)
+    ring.one_way |= one_way
+    ring.run(2 * TIMEOUT + 6 * BEAT)
+    assert list(ring.halted) == [2]
+    assert "asymmetric topology" in ring.halted[2]
+    ring.run(TIMEOUT + DELAY + 4 * BEAT)
+    assert ring.views() == [frozenset({1, 3})] * 2
+
+
+def test_the_node_with_the_fewest_contacts_goes() -> None:
+    ring = Ring(4)
+    ring.run(1_000)
+    ring.one_way |= {(1, 2), (3, 1)}
+    ring.run(2 * TIMEOUT + 6 * BEAT)
+    assert list(ring.halted) == [1]
+
+
+def test_a_crash_beside_an_odd_network_halts_nobody() -> None:
+    ring = Ring(3)
+    ring.run(1_000)
+    ring.crash(3)
+    ring.run(3 * (TIMEOUT + DELAY))
+    assert not ring.halted
+    ring.boot(3, incarnation=2)
+    ring.run(3 * (TIMEOUT + DELAY))
+    assert not ring.halted
+    assert ring.views() == [frozenset({1, 2, 3})] * 3
+
+
+def test_a_contact_with_everybody_is_told_in_no_more_words() -> None:
+    ring = Ring(4)
+    ring.run(1_000)
+    for heartbeat in ring.sectors.values():
+        assert (heartbeat.deaf, heartbeat.rows) == ((), ())
+
+
+def test_group_services_that_fall_silent_with_critical_clients_end_the_node() -> None:
+    ring = Ring(2)
+    ring.run(1_000)
+    machine = ring.nodes[1]
+    patience = machine.settings.group_services_us if machine.settings else 0
+    ring.step(1, core.GroupServicesTurn(True))
+    ring.run(30 * BEAT)
+    ring.step(1, core.GroupServicesTurn(True))
+    assert not ring.halted
+    for _ in range(patience // BEAT - 1):
+        ring.step(1, core.GroupServicesTurn(True))
+        ring.run(BEAT)
+    ring.step(1, core.GroupServicesTurn(False))
+    ring.run(2_000)
+    assert not ring.halted, "nobody depends on them"
+    ring.step(1, core.GroupServicesTurn(True))
+    ring.run(patience + 2 * BEAT)
+    assert ring.halted == {1: core.CRITICAL_RESOURCE_PROTECTION}

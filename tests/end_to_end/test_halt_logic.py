@@ -122,4 +122,14 @@ def test_a_hung_cthags_is_a_dead_one(lab: LabUnderTest) -> None:
     lab.srcctl("hang", owner, "cthags")
     check_takeover(lab, owner, acknowledged)
     lab.rejoin(owner)
-    assert "Group Services hang" in lab.output(owner, "cat $HAES_ROOT/var/hacmp/log/clstrmgr.debug")
+    log = lab.output(owner, "errpt -a -J KERNEL_PANIC")
+    assert "RSCT reboot caused by critical resource protection - Group Services" in log
+
+
+def test_cthags_and_the_cluster_manager_hang_both(lab: LabUnderTest) -> None:
+    """Nobody is left on the node who would end it but caa: before the other node takes over."""
+    owner = lab.owner()
+    acknowledged = count(lab)
+    lab.srcctl("hang", owner, "clstrmgrES")
+    lab.srcctl("hang", owner, "cthags")
+    check_takeover(lab, owner, acknowledged)
