@@ -73,6 +73,9 @@ def make(cluster: ClusterState, event: Event, gone: bool) -> tuple[PlanItem, ...
         if explicit is not None:
             release |= {node for node in explicit.release if group.state(node) == "ERROR"}
             stranded = explicit.stranded and not group.goals
+    if group.wanted and not group.goals and not group.operator_offline and release & group.tried:
+        # It has failed everywhere, and its children had to go first.
+        stranded = True
     concurrent = any(policy.name == event.group and policy.concurrent for policy in cluster.policies)
     if acquire and not concurrent:
         release |= group.unreleased() - set(acquire)
@@ -128,6 +131,7 @@ def _trigger(cluster: ClusterState, event: Event, gone: bool) -> Trigger | None:
             cluster.forget_failures()
             return None
         case events.FAIL_NODE:
+            cluster.forget_failures_before(event.node)
             if event.mode in ("offline", "unmanage"):
                 return NodeLeft(event.node, "offline" if event.mode == "offline" else "unmanage")
             return NodeLeft(event.node, "crash" if gone else "move")
@@ -156,6 +160,7 @@ def _move_trigger(cluster: ClusterState, event: Event) -> Trigger | None:
             return ResourcesBack(event.node)
         case events.FALLBACK:
             group.override = 0
+            group.tried.clear()
             return FallbackDue(event.group)
         case _:
             for name in cluster.dependencies.together(event.group):

@@ -123,7 +123,6 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
             if group.state(node) == "ACQUIRING":
                 group.set(node, "ONLINE")
                 cluster.forget_applications(node, item.group)
-                group.tried.clear()
             elif group.state(node) == "ERROR":
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
         if cluster.dependencies and item.release and blocked(cluster, item):
@@ -199,6 +198,7 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
 
 
 def _leave_plan(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tuple[PlanItem, ...]:
+    cluster.forget_failures_before(event.node)
     before = cluster.nodes[event.node]
     cluster.nodes[event.node] = "leaving"
     situations = cluster.situations()
@@ -232,6 +232,7 @@ def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
         trigger = placement.ResourcesBack(event.node)
     elif event.mode == events.FALLBACK:
         group.override = 0
+        group.tried.clear()
         trigger = placement.FallbackDue(event.group)
     else:
         group.operator_offline = False

@@ -19,7 +19,7 @@ from daemons.clstrmgr.messages import GroupWord, NodeWord
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.dependencies import Dependencies
 from daemons.cluster.node_priority import policy_word
-from daemons.cluster.placement import GroupPolicy, GroupSituation
+from daemons.cluster.placement import HELD, GroupPolicy, GroupSituation
 from daemons.runtime.codec import Codec
 
 SNAPSHOT_LIMIT = 1 << 20
@@ -340,6 +340,12 @@ class ClusterState:
         """Something came back: whoever found no place may try again everywhere."""
         for group in self.groups.values():
             group.tried.clear()
+
+    def forget_failures_before(self, node: int) -> None:
+        """A node goes: its groups look for a place anew, and one where they failed is better than none (inferred)."""
+        for group in self.groups.values():
+            if group.state(node) in HELD:
+                group.tried.clear()
 
     def note_failure(self, event: Event) -> None:
         """A group could not be acquired, or cannot stay, on the event's node."""

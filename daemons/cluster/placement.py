@@ -43,7 +43,8 @@ class GroupSituation:
     Args:
         states: its state on each node, in the words of clRGinfo; nodes not mentioned are OFFLINE.
         available: nodes that are up, managed, and have what the group needs (its networks).
-        tried: nodes on which acquisition failed since a node or network last came back.
+        tried: nodes on which it failed, when it was acquired or while it was online, since a node or network last came
+            back or an operator asked for it: a group that fails everywhere ends in ERROR and goes round no more.
         override: the priority override location, 0 if none.
         operator_offline: an operator brought the group offline; policies leave it alone.
         wanted: it has been online, or should be, and waits for a place.

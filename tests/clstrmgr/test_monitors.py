@@ -20,6 +20,7 @@ from daemons.clstrmgr.monitors import (
 )
 from daemons.clstrmgr.view import long_status, snapshot
 from daemons.cluster.configuration import ApplicationMonitor, Configuration
+from daemons.cluster.configuration.policies import GroupDependency
 from srcctl.machine import SECOND
 from tests.clstrmgr.ring import Ring, configuration, group, monitor
 
@@ -208,13 +209,54 @@ def test_application_that_fails_for_good_falls_over_and_is_monitored_there() -> 
     assert application(ring, 1) == "ONLINE MONITORED"
 
 
-def test_application_that_fails_where_it_fell_over_to_comes_back() -> None:
-    """It was online there: that forgives the first node its failure (inferred)."""
+def test_application_that_fails_on_every_node_ends_in_error_until_something_new_happens() -> None:
+    """It was online on the second node for a while: that does not make the first one a candidate again."""
     ring = cluster(RESTART_COUNT="0", **FALLOVER)
-    ring.monitor_hook = lambda node, method: 1 if len(ring.asked) < 3 else 0
-    ring.pass_time(100)
-    assert [node for node, _ in ring.asked[:3]] == [1, 2, 1]
-    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+    ring.monitor_hook = lambda node, method: 1
+    ring.pass_time(1000)
+    assert [node for node, _ in ring.asked] == [1, 2]
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ERROR"}
+    ring.monitor_hook = lambda node, method: 0
+    assert ring.request(1, messages.OnlineGroup("rg1", 1)).error == ""
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}, "an operator's word counts"
+
+
+def test_group_that_failed_everywhere_is_tried_when_a_node_rejoins() -> None:
+    ring = cluster(RESTART_COUNT="0", **FALLOVER)
+    ring.monitor_hook = lambda node, method: 1
+    ring.pass_time(200)
+    ring.monitor_hook = lambda node, method: 0
+    ring.request(1, messages.StopServices("offline"))
+    ring.start(1)
+    assert "ONLINE" in ring.states("rg1").values()
+
+
+def test_node_where_it_failed_once_is_better_than_none_when_its_node_crashes() -> None:
+    ring = cluster(RESTART_COUNT="0", **FALLOVER)
+    ring.monitor_hook = lambda node, method: 1 if node == 1 else 0
+    ring.pass_time(60)
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
+    ring.crash(2)
+    ring.settle()
+    assert ring.states("rg1")[1] == "ONLINE"
+
+
+def test_group_with_dependencies_that_fails_everywhere_ends_in_error_and_so_does_its_child_wait() -> None:
+    ring = Ring(
+        configuration(
+            2,
+            group("rg1", "node1 node2", "OHN FNPN NFB"),
+            group("rg2", "node1 node2", "OFAN FNPN NFB", label="svc2"),
+            monitors=(monitor("mon1", "rg1_app", RESTART_COUNT="0", **FALLOVER),),
+            dependencies=(GroupDependency(id=1, parent="rg1", child="rg2"),),
+        )
+    )
+    ring.start(1, 2)
+    ring.monitor_hook = lambda node, method: 1
+    ring.pass_time(1000)
+    assert [node for node, _ in ring.asked] == [1, 2]
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ERROR"}
+    assert "ONLINE" not in ring.states("rg2").values()
 
 
 def test_application_that_fails_with_no_other_node_leaves_the_group_in_error() -> None:

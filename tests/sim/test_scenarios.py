@@ -118,3 +118,11 @@ def test_traffic_grows_with_the_square_of_the_nodes_for_heartbeats_only(capsys: 
     assert [row[0] for row in rows] == ["2", "4"]
     assert [float(row[1]) for row in rows] == [0.5, 1.5], "a heartbeat to every other node in two seconds"
     assert cli.main(["--traffic", "65"]) == cli.NOTHING_TESTED
+
+
+def test_a_group_whose_application_fails_on_every_node_does_not_go_round() -> None:
+    path = Path(__file__).parent / "scenarios" / "fails-everywhere.txt"
+    lines = play(Scenario.parse(path.read_text(encoding="utf-8")), keep_trace=True).lines
+    times = [float(line.split()[0]) for line in lines if "TE_RG_MOVE" in line]
+    assert any(50 < time < 125 for time in times), "it falls over from node to node"
+    assert not any(130 < time < 330 for time in times), "and nobody has it after the third one"
