@@ -20,6 +20,7 @@ from daemons.clstrmgr.inputs import (
 )
 from daemons.clstrmgr.jobs import NONE as NO_JOB
 from daemons.clstrmgr.jobs import JobList
+from daemons.clstrmgr.monitors import definition_of_resource
 from daemons.clstrmgr.recovery_program import Program, Statement
 from daemons.clstrmgr.wire import GroupOutcome, Report, RunEvent, codec
 from daemons.cthags import messages as cthags
@@ -312,6 +313,12 @@ class EventEngine(Foundation):
         """What server_restart runs: the failed monitor's methods, else the application's own scripts."""
         if event is None or event.name != events.SERVER_RESTART or self.configuration is None:
             return ()
+        own = definition_of_resource(self.configuration, event.application)
+        if own is not None:
+            resource = self.configuration.user_resource(event.application)
+            assert resource is not None
+            methods = (("CLEANUP_METHOD", own.cleanup), ("RESTART_METHOD", own.restart), ("STARTUP_MODE", "foreground"))
+            return (*methods, *resource.environment)
         controller = self.configuration.controller(event.application)
         if controller is None:
             return ()

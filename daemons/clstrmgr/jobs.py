@@ -1,8 +1,9 @@
 """The jobs that ``process_resources`` gets from ``clRGPA``: which resources to handle next, as shell assignments.
 
 Order of an acquisition and a release, and the names of job types and variables, are the product's (the reference's
-section on process_resources). A job covers all groups of the step; values of one group are joined by commas, groups by
-blanks. ``IP_ADDRESSES``, ``CONTROLLERS`` and the like are additions that spare the scripts a look into the ODM.
+section on process_resources). A job covers all groups of the step, unless an order of groups is configured: then one
+group after the other has its pass. Values of one group are joined by commas, groups by blanks. ``IP_ADDRESSES``,
+``CONTROLLERS`` and the like are additions that spare the scripts a look into the ODM.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Callable, Iterator
 from daemons.clstrmgr.addresses import ServiceAddresses
 from daemons.clstrmgr.events import Stage
 from daemons.clstrmgr.monitors import definitions
+from daemons.clstrmgr.user_resources import TYPE, positions, variables_of
 from daemons.cluster.configuration import Configuration, ResourceGroup
 
 NONE = "JOB_TYPE=NONE"
 
-_RELEASE = ("RELEASE", "APPLICATIONS", "FILESYSTEMS", "VGS", "SERVICE_LABELS", "OFFLINE")
-_ACQUIRE = ("ACQUIRE", "SERVICE_LABELS", "DISKS", "VGS", "FILESYSTEMS")
+_RELEASE = ("RELEASE", "APPLICATIONS", "UNEXPORT_FILESYSTEMS", "FILESYSTEMS", "VGS", "SERVICE_LABELS", "OFFLINE")
+_ACQUIRE = ("ACQUIRE", "SERVICE_LABELS", "DISKS", "VGS", "FILESYSTEMS", "EXPORT_FILESYSTEMS")
 _COMPLETE = ("APPLICATIONS", "ONLINE")
 _ORDER = {Stage.RELEASE: _RELEASE, Stage.ACQUIRE: _ACQUIRE, Stage.COMPLETE: _COMPLETE, Stage.NONE: ()}
 _ACTION = {Stage.RELEASE: "RELEASE", Stage.ACQUIRE: "ACQUIRE", Stage.COMPLETE: "ACQUIRE", Stage.NONE: "NONE"}
@@ -59,22 +61,44 @@ class JobList:
         return next(self._jobs, NONE)
 
     def _generate(self) -> Iterator[str]:
-        for job_type, late in self._sequence():
-            groups = self._remaining(job_type)
-            if late is not None:
-                groups = [group for group in groups if _truth(group, "FS_BEFORE_IPADDR") == late]
-            variables = self._variables(job_type, groups) if groups else None
-            if variables is not None:
-                yield _assign(job_type, variables)
+        for names in self._passes():
+            for job_type, late in self._sequence():
+                groups = [group for group in self._remaining(job_type) if group.name in names]
+                if late is not None:
+                    groups = [group for group in groups if _truth(group, "FS_BEFORE_IPADDR") == late]
+                variables = self._variables(job_type, groups) if groups else None
+                if variables is not None:
+                    yield _assign(job_type.partition(TYPE)[0], variables)
 
-    def _sequence(self) -> Iterator[tuple[str, bool | None]]:
+    def _passes(self) -> list[list[str]]:
+        """The groups of each pass: all at once, or those of a configured order one by one.
+
+        Groups of the acquisition order come before those without an order, groups of the release order behind them
+        (inferred).
+        """
+        names = [group.name for group in self._groups]
+        order = self._configuration.setting("RELEASE_ORDER" if self._stage is Stage.RELEASE else "ACQUISITION_ORDER")
+        serial = [[name] for name in dict.fromkeys(order.split()) if name in names]
+        parallel = [name for name in names if [name] not in serial]
+        rest = [parallel] if parallel else []
+        return [*rest, *serial] if self._stage is Stage.RELEASE else [*serial, *rest]
+
+    def _sequence(self) -> list[tuple[str, bool | None]]:
         """The job types in order. An acquisition has addresses twice: before the disks, and behind the file systems for
-        groups that want them mounted first; the flag says which groups are meant."""
-        for job_type in _ORDER[self._stage]:
-            addresses = self._stage is Stage.ACQUIRE and job_type == "SERVICE_LABELS"
-            yield job_type, False if addresses else None
-        if self._stage is Stage.ACQUIRE:
-            yield "SERVICE_LABELS", True
+        groups that want them mounted first; the flag says which groups are meant. User-defined types stand where their
+        definition says."""
+        types = self._configuration.resource_types
+        if self._stage is not Stage.ACQUIRE:
+            plain = _ORDER[self._stage]
+            return [(job_type, None) for job_type in (positions(plain, types, self._stage) if types else plain)]
+        found: list[tuple[str, bool | None]] = []
+        for job_type in _ACQUIRE:
+            found.append((job_type, False if job_type == "SERVICE_LABELS" else None))
+            if job_type == "FILESYSTEMS":
+                found.append(("SERVICE_LABELS", True))
+        if types:
+            found = [(name, late) for job, late in found for name in positions((job,), types, self._stage)]
+        return found
 
     def _remaining(self, job_type: str) -> list[ResourceGroup]:
         if job_type == "RELEASE":
@@ -110,6 +134,16 @@ class JobList:
                     values["FORCED_VARYON"] = " ".join(forced)
             case "FILESYSTEMS":
                 values = self._filesystems(groups)
+            case "EXPORT_FILESYSTEMS" | "UNEXPORT_FILESYSTEMS":
+                values = _lists(
+                    groups,
+                    {
+                        "EXPORT_FILE_SYSTEMS": lambda group: group.resource("EXPORT_FILESYSTEM"),
+                        "EXPORT_FILE_SYSTEMS_V4": lambda group: group.resource("EXPORT_FILESYSTEM_V4"),
+                    },
+                )
+            case _ if TYPE in job_type:
+                values = variables_of(self._configuration, job_type.partition(TYPE)[2], groups)
             case _:
                 values = self._applications(groups)
         return None if values is None else {"ACTION": action, **values}

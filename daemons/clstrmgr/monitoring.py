@@ -32,6 +32,7 @@ from daemons.clstrmgr.monitors import (
     Watch,
     Watched,
     Wish,
+    definition_of_resource,
     definitions,
 )
 from daemons.clstrmgr.wire import ApplicationMark
@@ -65,7 +66,8 @@ class MonitorDesk(EventEngine):
             watched.suspended = suspended
 
     def _may_watch(self) -> bool:
-        return self.services and bool(self.configuration and self.configuration.monitors)
+        configured = self.configuration
+        return self.services and configured is not None and bool(configured.monitors or configured.user_resources)
 
     def _online_applications(self) -> dict[Key, list[Definition]]:
         cluster, configuration = self.cluster, self.configuration
@@ -79,6 +81,10 @@ class MonitorDesk(EventEngine):
                 monitors = [entry for entry in self._definitions(application) if entry.long_running]
                 if monitors:
                     found[group.name, application] = monitors
+            for resource in group.resource("USERDEFINED_RESOURCES"):
+                monitors = list(self._definitions(resource))
+                if monitors:
+                    found[group.name, resource] = monitors
         return found
 
     def _definitions(self, application: str) -> tuple[Definition, ...]:
@@ -87,7 +93,9 @@ class MonitorDesk(EventEngine):
             self._monitors_of, self._monitor_definitions = self.configuration, {}
         known = self._monitor_definitions.get(application)
         if known is None:
-            known = self._monitor_definitions[application] = definitions(self.configuration, application)
+            own = definition_of_resource(self.configuration, application)
+            known = (own,) if own is not None else definitions(self.configuration, application)
+            self._monitor_definitions[application] = known
         return known
 
     def _mark_of(self, application: str) -> str:

@@ -110,6 +110,23 @@ def definitions(configuration: Configuration, application: str) -> tuple[Definit
     return tuple(Definition.of(monitor) for monitor in configuration.monitors_of(application))
 
 
+def definition_of_resource(configuration: Configuration, name: str) -> Definition | None:
+    """The monitor of a user-defined resource: its type's methods, and intervals and counts among its attributes under
+    the names that an application monitor has for them (inferred); None if its type has no monitor method."""
+    resource = configuration.user_resource(name)
+    kind = configuration.resource_type(resource.type) if resource is not None else None
+    if resource is None or kind is None or not kind.monitor:
+        return None
+    methods = {
+        "RESOURCE_TO_MONITOR": name,
+        "MONITOR_METHOD": kind.monitor,
+        "NOTIFY_METHOD": kind.notify,
+        "CLEANUP_METHOD": kind.cleanup or kind.stop,
+        "RESTART_METHOD": kind.restart or kind.start,
+    }
+    return Definition.of(ApplicationMonitor(name=name, attributes=(*methods.items(), *resource.attributes)))
+
+
 # What a monitor wants.
 
 

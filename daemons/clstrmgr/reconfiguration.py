@@ -19,7 +19,17 @@ from daemons.cluster import placement
 from daemons.cluster.configuration import Configuration, ResourceGroup
 
 _TOPOLOGY: Final = ("nodes", "networks", "sites")
-_RESOURCES: Final = ("groups", "controllers", "monitors", "tapes", "dependencies", "location_dependencies", "timers")
+_RESOURCES: Final = (
+    "groups",
+    "controllers",
+    "monitors",
+    "tapes",
+    "resource_types",
+    "user_resources",
+    "dependencies",
+    "location_dependencies",
+    "timers",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -386,6 +386,9 @@ class ClusterManagerDaemon(Daemon):
 
     def _run_method(self, effect: RunMonitor | RunMethod) -> None:
         environment = {**os.environ, "LOCALNODENAME": self.identity.node, "MONITOR": effect.monitor}
+        resource = self._configuration.user_resource(effect.monitor) if self._configuration is not None else None
+        if resource is not None:
+            environment.update(resource.environment)
         log = f"{os.path.dirname(self.files.hacmp_out)}/clappmond.{effect.monitor}.{effect.group}.log"
         if isinstance(effect, RunMonitor):
             self.methods.start(effect.run, effect.command, (), environment, log)

@@ -19,7 +19,7 @@ from daemons.clstrmgr.monitors import (
     Watch,
 )
 from daemons.clstrmgr.view import long_status, snapshot
-from daemons.cluster.configuration import ApplicationMonitor, Configuration
+from daemons.cluster.configuration import ApplicationMonitor, Configuration, ResourceType, UserDefinedResource
 from daemons.cluster.configuration.policies import GroupDependency
 from srcctl.machine import SECOND
 from tests.clstrmgr.ring import Ring, configuration, group, monitor
@@ -352,3 +352,41 @@ def test_monitor_that_a_reconfiguration_brings_or_changes_counts_at_once() -> No
     ring.asked.clear()
     ring.pass_time(100)
     assert ring.asked == []
+
+
+def test_user_defined_resource_is_watched_and_restarted_by_the_methods_of_its_type() -> None:
+    plain = configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB"))
+    (entry,) = plain.groups
+    methods = {"start": "/q/start", "stop": "/q/stop", "monitor": "/q/look", "cleanup": "/q/clean"}
+    intervals = (
+        ("MONITOR_INTERVAL", "30"),
+        ("STABILIZATION_INTERVAL", "20"),
+        ("RESTART_COUNT", "1"),
+    )
+    ring = Ring(
+        msgspec.structs.replace(
+            plain,
+            groups=(msgspec.structs.replace(entry, resources=(*entry.resources, ("USERDEFINED_RESOURCES", "q1"))),),
+            resource_types=(ResourceType(name="queue", **methods),),
+            user_resources=(
+                UserDefinedResource(
+                    name="q1", type="queue", attributes=(("PORT", "1414"), *intervals, ("FAILURE_ACTION", "fallover"))
+                ),
+            ),
+        )
+    )
+    ring.start(1, 2)
+    seen: dict[str, dict[str, str]] = {}
+
+    def script(node: int, started: object) -> int:
+        seen[started.command] = dict(started.environment)  # type: ignore[attr-defined]
+        return 0
+
+    ring.script_hook = script
+    ring.monitor_hook = lambda node, method: 1 if node == 1 else 0
+    ring.pass_time(100)
+    assert {name for _, name in ring.asked} == {"q1"}
+    assert seen["server_restart"]["CLEANUP_METHOD"] == "/q/clean"
+    assert seen["server_restart_complete"]["RESTART_METHOD"] == "/q/start"
+    assert seen["server_restart_complete"]["_PORT"] == "1414"
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}, "restarted once, then it falls over"

@@ -114,6 +114,8 @@ def monitor(*attributes: tuple[str, str]) -> c.Configuration:
     return replace(SOUND, monitors=(c.ApplicationMonitor(name="watch", attributes=attributes),))
 
 
+QUEUE = c.UserDefinedResource(name="q1", type="queue", attributes=(("PORT", "1414"),))
+QUEUES = c.ResourceType(name="queue", order="FILE_SYSTEM", start="/nosuch start", stop="/nosuch stop")
 WATCHED = ("RESOURCE_TO_MONITOR", "counter_app")
 WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
     "no nodes": (replace(SOUND, nodes=()), "ERROR: There are no nodes defined"),
@@ -235,6 +237,34 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         ),
         "A location dependency names the resource group 'nosuch'",
     ),
+    "same site without sites": (
+        replace(
+            SOUND,
+            location_dependencies=(
+                c.LocationDependency(id=1, kind="SITECOLLOCATION", members=(("app_rg", ""), ("web_rg", ""))),
+            ),
+        ),
+        "ERROR: The resource groups app_rg, web_rg are to be online on the same site, but no sites are defined.",
+    ),
+    "tape": (resources(("SHARED_TAPE_RESOURCES", "drive")), "ERROR: The resource 'drive' (SHARED_TAPE_RESOURCES) of"),
+    "WPAR": (resources(("WPAR_NAME", "w1")), "cannot be acquired: a node has no workload partitions here"),
+    "NFS mount": (resources(("MOUNT_FILESYSTEM", "/mnt;/data")), "nothing is mounted over NFS here"),
+    "link": (resources(("COMMUNICATION_LINKS", "x25")), "no communication adapters"),
+    "export elsewhere": (
+        resources(("FILESYSTEM", "/data"), ("EXPORT_FILESYSTEM", "/database")), "'/database' that resource group 'app"
+    ),
+    "unknown user-defined resource": (resources(("USERDEFINED_RESOURCES", "q1")), "resource 'q1' of 'app_rg' is not"),
+    "user-defined resource without a type": (
+        replace(resources(("USERDEFINED_RESOURCES", "q1")), user_resources=(QUEUE,)), "of the type 'queue', which"
+    ),
+    "user-defined order": (
+        replace(SOUND, resource_types=(replace(QUEUES, order="NOWHERE"),)), "is processed after 'NOWHERE', which is no"
+    ),
+    "user-defined method": (
+        replace(resources(("USERDEFINED_RESOURCES", "q1")), user_resources=(QUEUE,), resource_types=(QUEUES,)),
+        "The method '/nosuch start' of the user-defined resource 'q1' is not executable on node 'node1'.",
+    ),
+    "order of groups": (SOUND.with_setting("RELEASE_ORDER", "app_rg nosuch"), "The release order names the resource"),
     "timer": (group(fallback_timer="sunday"), "fallback timer 'sunday', which is not"),
     "timer without fallback": (
         replace(

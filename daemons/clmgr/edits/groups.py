@@ -28,6 +28,8 @@ SINGLE = (
     "NFS_NETWORK", "SITE_POLICY",
 )  # fmt: skip
 """Attributes with one object at most."""
+OWNED = ("APPLICATIONS", "SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM", "USERDEFINED_RESOURCES")
+"""Kinds of resources that only one group can have."""
 DYNAMIC = ("mem", "cpu", "disk", "least", "most")
 
 
@@ -113,6 +115,8 @@ def _references(c: Configuration, here: Surroundings, group: ResourceGroup) -> N
         match kind:
             case "APPLICATIONS":
                 named(value, c.controllers)
+            case "USERDEFINED_RESOURCES":
+                named(value, c.user_resources)
             case "SHARED_TAPE_RESOURCES":
                 named(value, c.tapes)
             case "NFS_NETWORK":
@@ -130,7 +134,7 @@ def _references(c: Configuration, here: Surroundings, group: ResourceGroup) -> N
                         f'the service label "{value}" cannot be a resource of a group that is online on all nodes.',
                         INCORRECT_INPUT,
                     )
-        if kind in ("APPLICATIONS", "SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM") and value != "ALL":
+        if kind in OWNED and value != "ALL":
             other = next((g.name for g in c.groups if g.name != group.name and value in g.resource(kind)), "")
             if other:
                 raise ClmgrError(f'"{value}" is a resource of the resource group "{other}" already.', INCORRECT_INPUT)

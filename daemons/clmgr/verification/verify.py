@@ -140,6 +140,8 @@ def files_of(c: Configuration) -> list[str]:
     """Programs and files that the configuration names, whose presence on the nodes counts."""
     commands = [command for controller in c.controllers for command in (controller.start, controller.stop)]
     commands += [monitor.method for monitor in c.monitors]
+    for kind in c.resource_types:
+        commands += [kind.start, kind.stop, kind.monitor, kind.cleanup, kind.restart, kind.notify]
     commands += [
         part for event in c.events for value in (event.pre, event.post, event.notify) for part in value.split(",")
     ]

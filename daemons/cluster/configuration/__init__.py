@@ -29,6 +29,7 @@ from daemons.cluster.configuration.objects import (
 from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.resources import ApplicationController, ApplicationMonitor, ResourceGroup, Tape
 from daemons.cluster.configuration.topology import Cluster, Label, Network, Node, Site
+from daemons.cluster.configuration.user_defined import ResourceType, UserDefinedResource
 
 __all__ = [
     "ACD",
@@ -56,9 +57,11 @@ __all__ = [
     "OdmObject",
     "Repository",
     "ResourceGroup",
+    "ResourceType",
     "Site",
     "Tape",
     "UserDefinedEvent",
+    "UserDefinedResource",
     "load",
     "objects_of",
     "store",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from daemons.cluster.configuration import customization, policies, resources, topology
+from daemons.cluster.configuration import customization, policies, resources, topology, user_defined
 from daemons.cluster.configuration.customization import (
     CustomMethod,
     EventCustomization,
@@ -17,6 +17,7 @@ from daemons.cluster.configuration.objects import OdmObject, Repository, text
 from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.resources import ApplicationController, ApplicationMonitor, ResourceGroup, Tape
 from daemons.cluster.configuration.topology import Cluster, Label, Network, Node, Site
+from daemons.cluster.configuration.user_defined import ResourceType, UserDefinedResource
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     controllers: tuple[ApplicationController, ...] = ()
     monitors: tuple[ApplicationMonitor, ...] = ()
     tapes: tuple[Tape, ...] = ()
+    resource_types: tuple[ResourceType, ...] = ()
+    user_resources: tuple[UserDefinedResource, ...] = ()
     dependencies: tuple[GroupDependency, ...] = ()
     location_dependencies: tuple[LocationDependency, ...] = ()
     timers: tuple[FallbackTimer, ...] = ()
@@ -86,6 +89,14 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     def monitors_of(self, application: str) -> tuple[ApplicationMonitor, ...]:
         """The monitors of an application controller."""
         return tuple(monitor for monitor in self.monitors if application in monitor.applications)
+
+    def resource_type(self, name: str) -> ResourceType | None:
+        """The user-defined resource type of that name."""
+        return next((entry for entry in self.resource_types if entry.name == name), None)
+
+    def user_resource(self, name: str) -> UserDefinedResource | None:
+        """The user-defined resource of that name."""
+        return next((entry for entry in self.user_resources if entry.name == name), None)
 
     def label(self, label: str) -> Label | None:
         """The first IP label of that name."""
@@ -148,6 +159,8 @@ def _load(repository: Repository, cluster: Cluster) -> Configuration:
         controllers=resources.load_controllers(get("HACMPserver")),
         monitors=resources.load_monitors(get("HACMPmonitor")),
         tapes=resources.load_tapes(get("HACMPtape")),
+        resource_types=user_defined.load_types(get("HACMPudres_def")),
+        user_resources=user_defined.load_resources(get("HACMPudresource")),
         dependencies=policies.load_dependencies(get("HACMPrgdependency")),
         location_dependencies=policies.load_location_dependencies(get("HACMPrg_loc_dependency")),
         timers=policies.load_timers(get("HACMPtimer")),

@@ -13,6 +13,7 @@ from daemons.cluster.verification import (
     labels,
     names,
     policies,
+    resources,
     storage,
     topology,
 )
@@ -53,6 +54,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (RESOURCES, applications.monitors_are_sound),
     (RESOURCES, applications.every_application_is_monitored),
     (RESOURCES, applications.customizations_can_run),
+    (RESOURCES, resources.can_be_acquired),
+    (RESOURCES, resources.exports_fit),
+    (RESOURCES, resources.user_defined_are_sound),
+    (RESOURCES, resources.orders_name_groups),
     (RESOURCES, labels.nothing_is_active_where_it_should_not),
 )
 

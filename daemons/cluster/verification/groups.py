@@ -9,7 +9,10 @@ from daemons.cluster.verification.findings import Case, Finding, error, warning
 STARTUP = ("OHN", "OFAN", "OUDP", "OAAN")
 FALLOVER = ("FNPN", "FUDNP", "BO")
 FALLBACK = ("FBHPN", "NFB")
-OWNED = ("SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM", "APPLICATIONS", "RAW_DISK", "SHARED_TAPE_RESOURCES")
+OWNED = (
+    "SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM", "APPLICATIONS", "RAW_DISK", "SHARED_TAPE_RESOURCES",
+    "USERDEFINED_RESOURCES",
+)  # fmt: skip
 """Kinds of resources that only one group can have."""
 
 

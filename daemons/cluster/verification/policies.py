@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from daemons.cluster.configuration.policies import SAME_SITE
 from daemons.cluster.verification.findings import Case, Finding, error
 
 
@@ -20,6 +21,9 @@ def dependencies_are_sound(case: Case) -> Iterator[Finding]:
         else:
             children.setdefault(dependency.parent, []).append(dependency.child)
     for location in c.location_dependencies:
+        if location.kind == SAME_SITE and not c.sites:
+            listed = ", ".join(location.groups)
+            yield error(f"The resource groups {listed} are to be online on the same site, but no sites are defined.")
         for name, _ in location.members:
             if c.group(name) is None:
                 yield error(f"A location dependency names the resource group '{name}', which is not defined.")
