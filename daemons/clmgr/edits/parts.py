@@ -33,6 +33,7 @@ from daemons.cluster.configuration import (
     ResourceGroup,
     Site,
     Tape,
+    UserDefinedResource,
 )
 from srcctl.node.root import Identity
 
@@ -73,6 +74,7 @@ NamedT = TypeVar(
     ApplicationController,
     ApplicationMonitor,
     Tape,
+    UserDefinedResource,
     FallbackTimer,
     CustomMethod,
     NotifyMethod,
