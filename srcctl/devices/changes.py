@@ -173,4 +173,4 @@ def cfgmgr(argv: list[str]) -> int:
                 print("-" * 24 + f"\nattempting to configure device '{device}'\nreturn code = 0")
         return 0
 
-    return run(argv, "vl:fspi:h", "Usage: cfgmgr [-v] [-l Name] [-f | -s | -p phase] [-i Device]", work)
+    return run(argv, "vl:fsp:i:h", "Usage: cfgmgr [-v] [-l Name] [-f | -s | -p phase] [-i Device]", work)

@@ -17,6 +17,9 @@ Usage: lsattr {-E | -D} [-O | -F Format] -l Name [-a Attribute] ... [-H]
        lsattr -D [-O | -F Format] -c Class -s Subclass -t Type [-a Attribute] ... [-H]
        lsattr -R -l Name -a Attribute"""
 
+_STATE_WORDS = {"0": "Defined", "d": "Defined", "1": "Available", "a": "Available", "2": "Stopped", "s": "Stopped"}
+"""States as ``lsdev -S`` takes them."""
+
 
 def _order(name: str) -> tuple[str, int]:
     """hdisk10 behind hdisk9."""
@@ -58,7 +61,14 @@ def lsdev(argv: list[str]) -> int:
             if flag in options:
                 value = options.value(flag)
                 if flag == "S":
-                    value = {"0": "Defined", "1": "Available", "2": "Stopped"}.get(value, value.capitalize())
+                    value = {
+                        "0": "Defined",
+                        "1": "Available",
+                        "2": "Stopped",
+                        "d": "Defined",
+                        "a": "Available",
+                        "s": "Stopped",
+                    }.get(value.lower(), value.capitalize())
                 rows = [row for row in rows if row.get(column) == value]
         return _print_devices(options, rows, predefined)
 

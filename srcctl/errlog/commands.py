@@ -38,8 +38,12 @@ def errclear(argv: list[str]) -> int:
         return 1
     except (UsageError, ValueError):
         return usage(ERRCLEAR_USAGE)
+    path = options.value("i") if options.value("i") != LOG_FILE else ""
+    if path and not os.path.exists(path):
+        sys.stderr.write(f"0315-172 errclear: Unable to open the file {path}: No such file or directory.\n")
+        return 1
     limit = time.time() - int(days) * 86400
-    log.clear(root, [entry.sequence for entry in log.read(root) if entry.time <= limit and chosen(entry)])
+    log.clear(root, [entry.sequence for entry in log.read(root, path) if entry.time <= limit and chosen(entry)], path)
     return 0
 
 

@@ -115,17 +115,17 @@ def read(root: NodeRoot, path: str = "") -> list[Entry]:
     return [entry for line in lines if (entry := _entry(line)) is not None]
 
 
-def clear(root: NodeRoot, remove: Sequence[int]) -> None:
-    """Remove the entries with these sequence numbers.
+def clear(root: NodeRoot, remove: Sequence[int], path: str = "") -> None:
+    """Remove the entries with these sequence numbers, from a copy of a log (a real path) if ``path`` names one.
 
     Raises:
         OSError: the log cannot be written.
     """
     gone = set(remove)
     with _locked(root):
-        lines, _ = _read_lines(root)
+        lines, _ = _read_lines(root, path)
         kept = [line for line in lines if (entry := _entry(line)) is None or entry.sequence not in gone]
-        replace_file(root.path(LOG_FILE), "".join(kept).encode())
+        replace_file(path or root.path(LOG_FILE), "".join(kept).encode())
 
 
 def _node(root: NodeRoot) -> str:

@@ -86,7 +86,7 @@ def errpt(argv: list[str]) -> int:
     """``errpt``: the error log, newest entry first, chosen by class, type, time, identifier, label, name, sequence."""
     root = NodeRoot.current()
     try:
-        options = parse(argv, "acADgtv" + FILTER_FLAGS + "i:y:z:I")
+        options = parse(argv, "acADgtv" + FILTER_FLAGS + "i:y:z:")
         if options.operands or {"a", "A"} <= options.values.keys():
             raise UsageError("operands")
         chosen = entry_filter(options, root)
@@ -203,7 +203,7 @@ def entry_filter(options: Options, root: NodeRoot) -> Callable[[Entry], bool]:
         for word in words_of(options.value(flag)):
             if len(word) > 8 or not set(word) <= set("0123456789ABCDEF"):
                 raise FilterError(f"0315-158 errpt: {word} is not an error identifier of 8 hexadecimal digits.")
-    for word in words_of(options.value("l")):
+    for word in options.value("l").replace(",", " ").split():
         if not word.isdigit():
             raise FilterError(f"0315-159 errpt: {word} is not a sequence number.")
     add("d", lambda entry: entry.template.error_class)

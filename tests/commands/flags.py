@@ -38,8 +38,8 @@ IDLE = {
     "errpt": "Fgvyz", "errclear": "Fy", "errdemon": "pR", "lslpp": "abfuwIJOSU", "lsdev": "Cefhix", "lsattr": "fhZ",
     "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hkpP",
     "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuAIMRS", "varyoffvg": "s", "mkvg": "diILMpPtvX",
-    "chvg": "BhLsu", "extendvg": "Mp", "reducevg": "df", "importvg": "cfFrRSVxO", "lslv": "L",
-    "mklv": "abcdeilmoprsuvwxCGLOPRSTUY", "rmlv": "Bp", "crfs": "dlnptu", "chfs": "dmnptuv", "rmfs": "i", "lsfs": "al",
+    "chvg": "BhLsu", "extendvg": "Mp", "importvg": "cfFrRSVxO", "lslv": "L",
+    "mklv": "abcdeimoprsuvwxCGLOPRSTUY", "rmlv": "Bp", "crfs": "lnpt", "chfs": "dmnptv", "rmfs": "i", "lsfs": "al",
     "df": "isv", "mount": "fnoprsvV", "umount": "fnsv", "halt": "fhlnpty", "reboot": "fhlnpty",
     "shutdown": "dhilptuvHP", "who": "AdilpqstTuwX",
 }  # fmt: skip

@@ -5,7 +5,8 @@
     0513-085 The nosuch Subsystem is not on file.
     = 1
 
-A line of stderr begins with ``2> ``, an exit code other than 0 is told by ``= CODE``, a trailing blank by ``\\s``.
+A line of stderr begins with ``2> ``, an exit code other than 0 is told by ``= CODE``, a trailing blank by ``\\s``. With
+`` | `` between two commands the second one reads what the first one prints.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+Run = Callable[[list[str]], tuple[int, str, str]]
+"""Runs a command line: exit code, stdout, stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def read_sessions(directory: Path) -> list[Session]:
     return result
 
 
-def replay(session: Session, run: Callable[[list[str]], tuple[int, str, str]]) -> str:
+def replay(session: Session, run: Run) -> str:
     """The session's text as it runs now."""
     lines = [f"# {session.source}"]
     for command, _ in session.steps:

@@ -68,7 +68,7 @@ def mkvg(argv: list[str]) -> int:
             print("mkvg: This concurrent capable volume group must be varied on manually.")
         return 0
 
-    return invoke(argv, "fSBCnis:V:y:Idt:p:v:P:L:M:X:", MKVG_USAGE, work)
+    return invoke(argv, "fSBCnis:V:y:Id:t:p:v:P:L:M:X:", MKVG_USAGE, work)
 
 
 def _free_name(groups: VolumeGroups) -> str:
@@ -157,6 +157,8 @@ def reducevg(argv: list[str]) -> int:
                 raise StorageError(
                     f"0516-320 reducevg: Physical volume {disk} is not assigned to\n\tvolume group {group.name}."
                 )
+            if "d" in options:
+                group = _without_volumes(groups, root, group, disk, force="f" in options)
             if partitions.used(group, disk):
                 raise StorageError(
                     "0516-016 ldeletepv: Cannot delete physical volume with allocated\n\tpartitions. Use either migratepv "
@@ -174,6 +176,26 @@ def reducevg(argv: list[str]) -> int:
         return 0
 
     return invoke(argv, "df", "Usage: reducevg [-d] [-f] VGname PVname ...", work)
+
+
+def _without_volumes(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str, force: bool) -> VolumeGroup:
+    """``reducevg -d``: the logical volumes with partitions on a disk go, one by one, if the administrator agrees."""
+    from srcctl.storage.commands.logical_volumes import confirmed, remove_volume
+    from srcctl.storage.commands.volume_groups import is_open
+
+    for volume in {owner.name: owner for owner, _ in partitions.used(group, disk).values()}.values():
+        if is_open(root, group, volume):
+            raise StorageError(
+                f"0516-1008 rmlv: Logical volume {volume.name} must be closed. If the\n\tlogical volume contains a "
+                "filesystem, the umount\n\tcommand will close the LV device.\n"
+                f"0516-884 reducevg: Unable to remove physical volume {disk}."
+            )
+        if force or confirmed(volume.name):
+            remove_volume(groups, root, group, volume)
+            write_stanzas(root, [s for s in read_stanzas(root) if s.volume != volume.name])
+            print(f"rmlv: Logical volume {volume.name} is removed.")
+            group = changeable_group(groups, "reducevg", group.name)
+    return group
 
 
 def importvg(argv: list[str]) -> int:

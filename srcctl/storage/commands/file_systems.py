@@ -63,13 +63,15 @@ def crfs(argv: list[str]) -> int:
         os.makedirs(filesystems.contents(root.identity.lab, volume.extents[0].disk, volume.name), exist_ok=True)
         stanza = stanza_of(volume)
         stanza.attributes["mount"] = "true" if options.value("A") in ("yes", "y") else "false"
+        if options.value("u"):
+            stanza.attributes["type"] = options.value("u")
         write_stanzas(root, [*stanzas, stanza])
         size = volume.partitions * group.partition_bytes
         print(f"File system created successfully.\n{size // 1024} kilobytes total disk space.")
         print(f"New File System size is {size // BLOCK}")
         return 0
 
-    usage_text = "Usage: crfs -v vfs {-g VGname | -d device} -m mount_point [-a size=value] [-A yes | no]"
+    usage_text = "Usage: crfs -v vfs {-g VGname | -d device} -m mount_point [-a size=value] [-A yes | no] [-u group]"
     return invoke(argv, "v:g:m:a:A:p:t:d:n:u:l:", usage_text, work)
 
 
@@ -78,7 +80,11 @@ def chfs(argv: list[str]) -> int:
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         attributes = dict(a.partition("=")[::2] for a in options.all("a"))
-        if len(options.operands) != 1 or set(attributes) - {"size"} or not (attributes or "A" in options):
+        if (
+            len(options.operands) != 1
+            or set(attributes) - {"size"}
+            or not (attributes or "A" in options or "u" in options)
+        ):
             raise UsageError("a file system, and what to change")
         name = options.operands[0]
         place = located(groups, root, name)
@@ -87,11 +93,14 @@ def chfs(argv: list[str]) -> int:
                 raise StorageError(f"chfs: {name} is a file system of rootvg, which cannot be changed on a node.")
             raise StorageError(f"chfs: 0506-915 No record matching {name} was found in /etc/filesystems.")
         stanza, group, volume = place
-        if "A" in options:
+        changes = {"mount": "true" if options.value("A") in ("yes", "y") else "false"} if "A" in options else {}
+        if "u" in options:
+            changes["type"] = options.value("u")
+        if changes:
             stanzas = read_stanzas(root)
             for found in stanzas:
                 if found.mount_point == stanza.mount_point:
-                    found.attributes["mount"] = "true" if options.value("A") in ("yes", "y") else "false"
+                    found.attributes.update(changes)
             write_stanzas(root, stanzas)
         if "size" in attributes:
             changeable_group(groups, "chfs", group.name)
@@ -99,7 +108,9 @@ def chfs(argv: list[str]) -> int:
             print(f"Filesystem size changed to {grown.partitions * group.partition_bytes // BLOCK}")
         return 0
 
-    return invoke(argv, "a:A:m:d:n:p:t:u:v:", "Usage: chfs [-a size=[+]value] [-A yes | no] mount_point", work)
+    return invoke(
+        argv, "a:A:m:d:n:p:t:u:v:", "Usage: chfs [-a size=[+]value] [-A yes | no] [-u group] mount_point", work
+    )
 
 
 def _grown(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, size: str) -> LogicalVolume:

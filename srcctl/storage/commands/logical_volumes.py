@@ -211,7 +211,7 @@ def rmlv(argv: list[str]) -> int:
                     f"0516-1008 rmlv: Logical volume {volume.name} must be closed. If the\n\tlogical volume contains a "
                     "filesystem, the umount\n\tcommand will close the LV device."
                 )
-            if "f" not in options and not _confirmed(volume.name):
+            if "f" not in options and not confirmed(volume.name):
                 continue
             remove_volume(groups, root, group, volume)
             print(f"rmlv: Logical volume {volume.name} is removed.")
@@ -220,7 +220,8 @@ def rmlv(argv: list[str]) -> int:
     return invoke(argv, "fBp:", "Usage: rmlv [-f] LVname ...", work)
 
 
-def _confirmed(name: str) -> bool:
+def confirmed(name: str) -> bool:
+    """Whether the administrator agrees that a logical volume goes."""
     print(
         "Warning, all data contained on logical volume "
         f"{name} will be destroyed.\nrmlv: Do you wish to continue? y(es) n(o)? ",
