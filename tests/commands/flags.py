@@ -26,7 +26,7 @@ PROGRAMS = Path(__file__).parents[2] / "etc" / "programs"
 COMPONENTS = ("src", "odm", "errlog", "node", "devices", "network", "storage")
 """The operating system's program maps."""
 ORDER = ("witnessed", "inferred", "idle", "refused", "not covered")
-_READERS = frozenset({"parse", "invoke", "run", "_run", "_command", "_options"})
+_READERS = frozenset({"parse", "invoke", "run", "_run", "_invoke", "_command", "_options"})
 """Functions that take a command line and, behind it, its option table."""
 
 FOREIGN = {"ps": "the host's, for the node's processes", "systemctl": "the host's, out of reach"}
