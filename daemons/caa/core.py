@@ -96,8 +96,11 @@ class Membership:
         self._left_out_since: int | None = None
         self._announced: Announce | None = None
         self._asked: frozenset[int] | None = None
+        self._won: frozenset[int] | None = None
+        """The side for which the tie breaker was won, while that is of use."""
         self._granted: frozenset[int] = frozenset()
-        """The nodes that this side may call dead since it has won the tie breaker."""
+        self._granted_from = 0
+        """The nodes that this side may call dead since it has won the tie breaker, and from when on."""
         self._settled_until: int | None = None
         """Until then time alone changes no decision; None: something that decisions rest on has changed."""
         self.group_services_armed = False
@@ -390,13 +393,16 @@ class Membership:
                     alive.discard(node)
         alive &= settings.nodes
         self._granted -= found
-        if settings.arbitrate and not self.alive & settings.nodes <= alive | self._granted:
+        granted = self._granted if now >= self._granted_from else frozenset[int]()
+        if settings.arbitrate and not self.alive & settings.nodes <= alive | granted:
             # The other side may live: whether this one may act is for the tie breaker to say.
             side = frozenset(alive)
-            if side != self._asked:
-                self._asked = side
+            if side not in (self._asked, self._won):
+                self._asked, self._won = side, None
                 effects.append(Arbitrate(side))
             alive |= self.alive & settings.nodes
+        else:
+            self._won = None
         effects += [Publish("NODE_DOWN", node) for node in sorted(self.alive - alive) if node in settings.nodes]
         effects += [Publish("NODE_UP", node) for node in sorted(alive - self.alive)]
         if alive != self.alive:
@@ -410,7 +416,7 @@ class Membership:
         settings = self.settings
         assert settings is not None
         timeout, delay = settings.node_timeout_us, settings.node_down_delay_us
-        times = [now + timeout]
+        times = [now + timeout, self._granted_from]
         for peer in self.peers.values():
             for path, at in peer.heard.items():
                 times += [at + timeout] if path == DISK_PATH else [at + timeout, at + settings.network_fdt_us]
@@ -428,7 +434,10 @@ class Membership:
         self._settled_until = None
         if not won:
             return self._halt("split policy: another side holds the tie breaker")
-        self._granted = self.settings.nodes - side
+        # The other side finds out by its own silence that it must ask. What it heard last from this one may be younger
+        # by node_timeout than what this one heard from it: longer than that it would have been told of being unheard.
+        self._won, self._granted = side, self.settings.nodes - side
+        self._granted_from = now + self.settings.node_timeout_us + 2 * self.settings.heartbeat_us
         return self._evaluate(now, frozenset())
 
     def _announce(self, now: int) -> list[Effect]:

@@ -31,7 +31,9 @@ class RepositoryKeeper(Daemon):
     copy: replacement.RepositoryCopy
     subscribers: dict[Connection, Subscribe]
     counts: Counter[str]
-    posted: int
+    posted: dict[int, int]
+    """The number of the last letter to a node. Each pair counts for itself: the numbers name the slots of a mailbox."""
+    incarnation: int
 
     policy: SplitPolicy
     acting: bool
@@ -187,9 +189,9 @@ class RepositoryKeeper(Daemon):
     def _relay(self, node: int, payload: bytes) -> None:
         if self.disk is None or self.membership is None:
             return
-        self.posted += 1
+        self.posted[node] = self.posted.get(node, self.incarnation) + 1
         try:
-            self.disk.post(self.membership.own, node, self.posted, payload)
+            self.disk.post(self.membership.own, node, self.posted[node], payload)
             self.counts["relayed_out"] += 1
         except OSError:
             pass

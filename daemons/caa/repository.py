@@ -1,8 +1,8 @@
 """The repository disk: the cluster's definition, the configuration's commit record and archive, heartbeats, mailboxes.
 
-Everything that must survive an interrupted write is written alternately to two slots with serial number and checksum;
-the newer whole one counts. A commit record is one sector, so it is either there or not: it is the commit point of a
-synchronization.
+Everything that must survive an interrupted write is written alternately to two slots with serial number and checksum
+(of both, so that half a head counts for nothing); the newer whole one counts. A commit record is one sector, so it is
+either there or not: it is the commit point of a synchronization.
 
     offset       contents
     0            magic
@@ -16,7 +16,7 @@ synchronization.
 from __future__ import annotations
 
 import zlib
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -75,20 +75,33 @@ class Commit(msgspec.Struct, frozen=True):
     time: int
 
 
+class BlockDevice(Protocol):
+    """What a repository lives on: ``srcctl.storage.disk.Disk``, or a simulated one."""
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def write(self, offset: int, data: bytes) -> None: ...
+
+    def reserve(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 class RepositoryDisk:
     """A repository disk as one node sees it.
 
     Args:
         lab: the lab's shared folder.
         disk: its name.
+        device: the disk itself, if it is not one of a lab.
 
     Raises:
         OSError: from every operation: the disk has failed, or does not exist.
     """
 
-    def __init__(self, lab: str, disk: str) -> None:
+    def __init__(self, lab: str, disk: str, device: BlockDevice | None = None) -> None:
         self.name = disk
-        self._disk = Disk(lab, disk)
+        self._disk: BlockDevice = Disk(lab, disk) if device is None else device
         self._letters: dict[tuple[int, int], int] = {}
 
     def close(self) -> None:
@@ -148,18 +161,20 @@ class RepositoryDisk:
         """
         if len(archive) > ARCHIVE_BYTES - 16:
             raise RepositoryError(f"the configuration takes {len(archive)} bytes, more than {ARCHIVE_BYTES - 16}")
-        header = generation.to_bytes(8, "big") + len(archive).to_bytes(8, "big")
+        checksum = zlib.crc32(archive)
+        header = generation.to_bytes(8, "big") + len(archive).to_bytes(4, "big") + checksum.to_bytes(4, "big")
         self._disk.write(ARCHIVE_SLOTS[generation % 2], header + archive)
-        return zlib.crc32(archive)
+        return checksum
 
     def read_staged(self, generation: int) -> bytes | None:
-        """The archive of a generation before its commit, or None if it is not there."""
+        """The archive of a generation before its commit, or None if it is not there or not whole."""
         offset = ARCHIVE_SLOTS[generation % 2]
         header = self._disk.read(offset, 16)
-        length = int.from_bytes(header[8:], "big")
+        length = int.from_bytes(header[8:12], "big")
         if int.from_bytes(header[:8], "big") != generation or length > ARCHIVE_BYTES - 16:
             return None
-        return self._disk.read(offset + 16, length)
+        archive = self._disk.read(offset + 16, length)
+        return archive if zlib.crc32(archive) == int.from_bytes(header[12:], "big") else None
 
     def commit(self, commit: Commit) -> None:
         """The commit point: from here on every node goes forward to this generation."""
@@ -202,8 +217,9 @@ class RepositoryDisk:
         """Put a datagram into the mailbox of a pair; it replaces the one 16 letters before it."""
         if len(payload) > RELAY_MAX:
             return
-        head = serial.to_bytes(8, "big") + len(payload).to_bytes(4, "big") + zlib.crc32(payload).to_bytes(4, "big")
-        self._disk.write(_letter(sender, receiver, serial), head + payload)
+        head = serial.to_bytes(8, "big") + len(payload).to_bytes(4, "big")
+        letter = head + zlib.crc32(payload, zlib.crc32(head)).to_bytes(4, "big") + payload
+        self._disk.write(_letter(sender, receiver, serial), letter)
 
     def collect(self, sender: int, receiver: int) -> list[bytes]:
         """The datagrams of a pair that were not collected yet, oldest first."""
@@ -215,7 +231,7 @@ class RepositoryDisk:
             if serial <= seen or length > RELAY_MAX:
                 continue
             payload = self._disk.read(_letter(sender, receiver, slot) + 16, length)
-            if zlib.crc32(payload) == int.from_bytes(head[12:], "big"):
+            if zlib.crc32(payload, zlib.crc32(head[:12])) == int.from_bytes(head[12:], "big"):
                 letters.append((serial, payload))
         letters.sort()
         if letters:
@@ -232,7 +248,7 @@ class RepositoryDisk:
             if head[:4] != b"SLOT" or length > size - _SLOT_HEADER or serial <= newest[0]:
                 continue
             body = self._disk.read(offset + _SLOT_HEADER, length)
-            if zlib.crc32(body) != int.from_bytes(head[16:], "big"):
+            if zlib.crc32(body, zlib.crc32(head[:16])) != int.from_bytes(head[16:], "big"):
                 continue
             try:
                 newest = serial, msgspec.msgpack.decode(body, type=kind)
@@ -245,7 +261,8 @@ class RepositoryDisk:
         if len(body) > size - _SLOT_HEADER:
             raise RepositoryError(f"a {type(value).__name__} of {len(body)} bytes does not fit into its slot")
         serial = self._read_newest(slots, size, type(value))[0] + 1
-        head = b"SLOT" + len(body).to_bytes(4, "big") + serial.to_bytes(8, "big") + zlib.crc32(body).to_bytes(4, "big")
+        head = b"SLOT" + len(body).to_bytes(4, "big") + serial.to_bytes(8, "big")
+        head += zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big")
         self._disk.write(slots[serial % 2], (head + body).ljust(SECTOR, b"\0"))
 
 

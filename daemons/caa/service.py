@@ -97,7 +97,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.addresses_at = 0
         self.aliases: frozenset[tuple[str, str, str]] = frozenset()
         self.watch: asyncio.TimerHandle | None = None
-        self.posted = self.incarnation
+        self.posted: dict[int, int] = {}
         if self.guard is not None:
             asyncio.get_running_loop().add_reader(self.guard.peer_descriptor, self.guard.peer_died)
             self._turn()

@@ -7,12 +7,14 @@ import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemons.sim.plants import PLANTS, parts, provokes
+from daemons.sim.faults import KINDS
+from daemons.sim.plants import PLANTS, parts, scenario_of
 from daemons.sim.run import ASSERTION, NO_RECOVERY, Result, play
-from daemons.sim.scenario import GROUPS_MAX, LENGTH_US, NODES_MAX, NODES_MIN, Scenario, ScenarioSyntax, missing
+from daemons.sim.scenario import GROUPS_MAX, LENGTH_US, NODES_MAX, NODES_MIN, SPLITS, Scenario, ScenarioSyntax, missing
 from daemons.sim.shrink import shrink, witnessed
 from daemons.sim.traffic import report as traffic_report
 from srcctl.machine import SECOND
@@ -83,6 +85,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--nodes", type=int, default=3, help="nodes of the cluster, 2 to 16 (3)")
     parser.add_argument("--groups", type=int, default=0, help="groups that are drawn from the seed (0: two plain ones)")
+    parser.add_argument("--split", choices=SPLITS, default="", help="the split policy (that of the seed)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play one seed and print its trace")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="find a shorter run that fails as the seed does")
     parser.add_argument("--scenario", metavar="FILE", help="play a scenario file and compare")
@@ -94,8 +97,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _of_seed(seed: int, arguments: argparse.Namespace) -> Scenario:
-    plant = arguments.plant or ""
-    return Scenario.of_seed(seed, arguments.nodes, plant, arguments.groups, provokes(plant))
+    return scenario_of(seed, arguments.nodes, arguments.plant or "", arguments.groups, arguments.split)
 
 
 def _complaint(arguments: argparse.Namespace) -> str | None:
@@ -112,14 +114,13 @@ def _complaint(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _play(task: tuple[int, int, str, int]) -> Result:
-    seed, nodes, plant, groups = task
-    return play(Scenario.of_seed(seed, nodes, plant, groups, provokes(plant)), parts(plant))
+def _play(scenario: Scenario) -> Result:
+    return play(scenario, parts(scenario.plant))
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[Result]:
     seeds = range(arguments.start, arguments.start + arguments.seeds)
-    tasks = [(seed, arguments.nodes, arguments.plant or "", arguments.groups) for seed in seeds]
+    tasks = [_of_seed(seed, arguments) for seed in seeds]
     if arguments.jobs <= 1 or len(tasks) == 1:
         yield from map(_play, tasks)
         return
@@ -128,7 +129,9 @@ def _results(arguments: argparse.Namespace) -> Iterator[Result]:
 
 
 def _campaign(arguments: argparse.Namespace) -> int:
-    began, played, steps, faults = time.monotonic(), 0, 0, 0
+    began, played, steps = time.monotonic(), 0, 0
+    drawn: Counter[str] = Counter()
+    struck: Counter[str] = Counter()
     checks: list[int] = []
     progress = sys.stderr.isatty()
     results = _results(arguments)
@@ -139,7 +142,8 @@ def _campaign(arguments: argparse.Namespace) -> int:
                 _report(result, arguments)
                 return exit_code(result)
             steps += result.steps
-            faults += result.faults
+            drawn += result.drawn
+            struck += result.struck
             checks = [sum(pair) for pair in zip(checks or [0] * len(result.checks), result.checks, strict=True)]
             if progress:
                 print(f"\r{played} of {arguments.seeds} seeds", end="", file=sys.stderr, flush=True)
@@ -150,16 +154,25 @@ def _campaign(arguments: argparse.Namespace) -> int:
     if arguments.plant is not None:
         print(f"planted bug {arguments.plant} was not found in {played} seeds", file=sys.stderr)
         return PLANT_NOT_FOUND
+    faults = drawn.total()
     if not faults or not all(checks[number] for number in CHECKED):
         print(f"nothing was tested: {faults} faults, checks of the invariants {checks[1:]}", file=sys.stderr)
         return NOTHING_TESTED
     seconds = time.monotonic() - began
+    print(table(drawn, struck))
     looked = ", ".join(f"{number}: {count}" for number, count in enumerate(checks) if number)
     print(
         f"{played} seeds, {arguments.nodes} nodes, {played * LENGTH_US // SECOND // 60} minutes of virtual time, "
         f"{faults} faults, {steps} steps in {seconds:.1f} s; checks by invariant {looked}"
     )
     return PASSED
+
+
+def table(drawn: Counter[str], struck: Counter[str]) -> str:
+    """How often each fault was drawn, and how often it found what it strikes; what was never drawn says so."""
+    known = {kind for kind in KINDS if not any(name.split()[0] == kind for name in drawn)}
+    lines = [f"{name:<32} {drawn[name]:>7} {struck[name]:>7}" for name in sorted({*drawn, *known})]
+    return "\n".join([f"{'fault':<32} {'drawn':>7} {'struck':>7}", *lines])
 
 
 def _replay(scenario: Scenario) -> int:
@@ -215,6 +228,7 @@ def _report(result: Result, arguments: argparse.Namespace) -> None:
     for line in result.lines:
         print(line)
     plant = f" --groups {arguments.groups}" if arguments.groups else ""
+    plant += f" --split {arguments.split}" if arguments.split else ""
     plant += f" --plant {arguments.plant}" if arguments.plant else ""
     print(f"seed {result.seed}: {result.text}", file=sys.stderr)
     print(f"replay with: scripts/sim --replay {result.seed} --nodes {arguments.nodes}{plant}", file=sys.stderr)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from daemons.cluster.configuration import Configuration
 from daemons.sim.configuration import sample, shipped_programs, varied
+from daemons.sim.disks import SharedDisk
 from daemons.sim.invariants import Checker
 from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import Parts
 from daemons.sim.resources import Holdings
-from daemons.sim.scenario import network_names
+from daemons.sim.scenario import NONE, network_names
 from daemons.sim.topology import Topology
 from daemons.sim.world import World
 
@@ -25,10 +24,18 @@ class Cluster:
         groups: how many resource groups are drawn from the seed; 0: the two of the sample.
         members: a program on every node uses all of Group Services.
         parts: makes the processes.
+        split: the split policy.
     """
 
     def __init__(
-        self, world: World, count: int, parts: Parts, networks: int = 1, groups: int = 0, members: bool = False
+        self,
+        world: World,
+        count: int,
+        parts: Parts,
+        networks: int = 1,
+        groups: int = 0,
+        members: bool = False,
+        split: str = NONE,
     ) -> None:
         self.world = world
         self.parts = parts
@@ -38,10 +45,11 @@ class Cluster:
         self.programs = shipped_programs()
         self.holdings = Holdings()
         self.topology = Topology(self.numbers, network_names(networks))
-        self.sectors: dict[int, bytes] = {}
-        """Of the repository disk, by node."""
-        self.letters: dict[tuple[int, int], deque[tuple[int, bytes]]] = {}
-        """Datagrams on the repository disk with their numbers, by sender and receiver."""
+        self.disk = SharedDisk(self.topology)
+        """The repository disk."""
+        self.split = split
+        self.reservation: frozenset[str] = frozenset()
+        """The names of the nodes that hold the tie breaker."""
         self.local_faults: list[str] = []
         self.checker = Checker(self)
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}

@@ -202,6 +202,15 @@ def _disk(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
     return {**one, "for": _for(chance)}
 
 
+def _torn_sectors(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    return {**_struck(chance, numbers, networks), "share": f"{0.05 + 0.6 * chance.random():.3f}"}
+
+
+def _torn_write(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    """The power goes in the middle of the next write to one part of the repository disk, or to any."""
+    return {**_struck(chance, numbers, networks), "area": chance.choice(("any", "heartbeat", "letter", *SYNCHRONIZED))}
+
+
 def _clock(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
     return {"node": _node(chance, numbers), "by": f"{chance.choice((-1, 1)) * 7200 * chance.random():.0f}"}
 
@@ -214,6 +223,9 @@ def _operator(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
         "target": _node(chance, numbers),
     }
 
+
+SYNCHRONIZED = ("archive", "commit")
+"""Parts of the repository disk that only a synchronization writes."""
 
 KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]] = {
     "crash": (2, _struck),
@@ -230,6 +242,9 @@ KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]
     "scripts": (1, _scripts),
     "scripts-hang": (1, _script_hang),
     "disk-lost": (1, _disk),
+    "breaker-lost": (1, _disk),
+    "torn-sectors": (1, _torn_sectors),
+    "crash-in-disk-write": (1, _torn_write),
     "read-only": (1, _struck),
     "clock-step": (1, _clock),
     "operator": (2, _operator),

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from daemons.caa.repository import RepositoryDisk
+from daemons.sim.disks import AttachedDisk, area
 from daemons.sim.resources import KINDS
 from daemons.sim.supervisor import Supervisor
 from srcctl.machine import MILLISECOND, SECOND
@@ -54,6 +56,10 @@ class SimulatedNode:
         """How long everything takes that happens here, of a node that is slow."""
         self.read_only = False
         """Nothing can be stored."""
+        self.torn_writes = 0.0
+        """Share of writes to the repository disk of which only the beginning arrives."""
+        self.torn_area = ""
+        """The part of the repository disk in whose next write the power goes."""
         self.torn = ""
         """The next time that Group Services store something the power goes: "before" or "after" that."""
         self.script_slowness = 1.0
@@ -135,6 +141,20 @@ class SimulatedNode:
             self.trace("installs the committed configuration")
             self.configuration = configuration
 
+    def repository(self) -> RepositoryDisk:
+        """The repository disk as a process of this node has it open."""
+        return RepositoryDisk("", "hdisk1", AttachedDisk(self.cluster.disk, self.number, self._tear))
+
+    def _tear(self, offset: int, size: int) -> int | None:
+        """Whether a write to the repository disk stops in the middle: by chance, or because the power goes."""
+        if self.torn_area and self.torn_area in ("any", area(offset)):
+            self.torn_area = ""
+            self.crash(f"in a write to the repository disk ({area(offset)})")
+            return self._chance.randrange(size)
+        if self.torn_writes and self._chance.random() < self.torn_writes:
+            return self._chance.randrange(size)
+        return None
+
     # Power.
 
     def boot(self) -> None:
@@ -146,7 +166,7 @@ class SimulatedNode:
         self._halting = False
         self.paused_until = 0
         self.resuming = False
-        self.torn = ""
+        self.torn = self.torn_area = ""
         self.started = False
         self._backlog.clear()
         self.clock_offset = self._chance.randrange(1, 3600) * SECOND - self.world.now
@@ -157,7 +177,6 @@ class SimulatedNode:
         self.supervisor = Supervisor(self)
         self.states = self.cluster.parts.states(self)
         self.states.start()
-        self.after(300 * MILLISECOND, self.supervisor.request_start, "cthags")
         self.after(600 * MILLISECOND, self.supervisor.request_start, "clstrmgrES")
         self.after(SECOND, self._booted)
 

@@ -53,7 +53,8 @@ class Operator:
     def _start_missing(self, node: SimulatedNode) -> None:
         assert node.supervisor is not None
         for name in ("cthags", "clstrmgrES"):
-            if node.process(name) is None and node.started and not node.read_only:
+            admitted = name != "cthags" or (node.states is not None and node.states.acting)
+            if node.process(name) is None and node.started and not node.read_only and admitted:
                 # SRC has given it up.
                 node.supervisor.request_start(name)
                 return

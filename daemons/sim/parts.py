@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemons.caa import core as caa
+from daemons.caa.tiebreaker import TieBreaker
 from daemons.clstrmgr.core import ClusterManager
 from daemons.cthags.core import Core
 from daemons.cthags.detector import Settings
+from daemons.sim.breaker import SimulatedTieBreaker
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.member import MemberProcess
@@ -42,6 +44,10 @@ class Parts:
         if name == "clstrmgrES":
             return ManagerProcess(node, self.manager)
         raise KeyError(name)
+
+    def breaker(self, node: SimulatedNode) -> TieBreaker:
+        """The tie breaker as a node sees it."""
+        return SimulatedTieBreaker(node.cluster, node.number)
 
     def member(self, node: SimulatedNode) -> Process:
         """The program that uses all of Group Services."""

@@ -22,6 +22,7 @@ from daemons.cthags.messages import Provider
 from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
 from daemons.sim.parts import SETTINGS, Parts
+from daemons.sim.scenario import TIE_BREAKER, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Plant:
     parts: type[Parts]
     provokes: tuple[str, ...] = ()
     """The kinds of faults that bring it to light; all of the seed's if none is named."""
+    split: str = ""
+    """The split policy that it needs; "" for that of the seed."""
 
 
 # Invariant 1 ----------------------------------------------------------------------------------------------------------
@@ -48,6 +51,32 @@ class _DeadManAsleep(Parts):
 
     def membership(self) -> caa.Membership:
         return _FearlessMembership()
+
+
+class _SelfishMembership(caa.Membership):
+    def _arbitrated(self, now: int, side: frozenset[int], won: bool) -> list[caa.Effect]:
+        return super()._arbitrated(now, side, True)
+
+
+class _LoserGoesOn(Parts):
+    """A side that has lost the tie breaker goes on."""
+
+    def membership(self) -> caa.Membership:
+        return _SelfishMembership()
+
+
+class _HastyWinner(caa.Membership):
+    def _arbitrated(self, now: int, side: frozenset[int], won: bool) -> list[caa.Effect]:
+        effects = super()._arbitrated(now, side, won)
+        self._granted_from = now
+        return effects
+
+
+class _WinnerDoesNotWait(Parts):
+    """Who has won the tie breaker acts before the others can know that they have lost."""
+
+    def membership(self) -> caa.Membership:
+        return _HastyWinner()
 
 
 # Invariant 2 ----------------------------------------------------------------------------------------------------------
@@ -192,6 +221,8 @@ PLANTS = {
     plant.name: plant
     for plant in (
         Plant("dead-man-asleep", (1,), _DeadManAsleep),
+        Plant("loser-goes-on", (1, 4), _LoserGoesOn, ("partition",), TIE_BREAKER),
+        Plant("winner-does-not-wait", (1, 4), _WinnerDoesNotWait, ("partition",), TIE_BREAKER),
         Plant("view-number-forgotten", (2,), _ViewNumberForgotten),
         Plant("own-member-list", (2,), _OwnMemberList, ("pause", "kill")),
         Plant("flush-forgotten", (3,), _FlushForgotten, ("crash-in-broadcast",)),
@@ -205,9 +236,12 @@ PLANTS = {
 """All planted bugs, by name."""
 
 
-def provokes(plant: str) -> tuple[str, ...]:
-    """The kinds of faults of a run with a planted bug."""
-    return PLANTS[plant].provokes if plant else ()
+def scenario_of(seed: int, nodes: int = 3, plant: str = "", groups: int = 0, split: str = "") -> Scenario:
+    """What a seed stands for, with the faults and the split policy that bring a planted bug to light."""
+    planted = PLANTS.get(plant)
+    if planted is None:
+        return Scenario.of_seed(seed, nodes, plant, groups, split=split)
+    return Scenario.of_seed(seed, nodes, plant, groups, planted.provokes, split or planted.split)
 
 
 def parts(plant: str) -> Parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from dataclasses import dataclass
 
 from daemons.sim.cluster import Cluster
@@ -22,7 +23,8 @@ STEPS_MAX, STEPS_MAX_PER_PAIR = 40_000, 4_000
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended. ``broken``: a key of ``OUTCOMES``; ``checks`` counts the looks at each invariant."""
+    """How a run ended. ``broken``: a key of ``OUTCOMES``; ``checks`` counts the looks at each invariant; ``drawn`` and
+    ``struck`` count the faults by what they are, and those that found what they strike."""
 
     seed: int
     broken: int
@@ -30,8 +32,14 @@ class Result:
     digest: str
     lines: tuple[str, ...]
     steps: int
-    faults: int
     checks: tuple[int, ...]
+    drawn: Counter[str]
+    struck: Counter[str]
+
+    @property
+    def faults(self) -> int:
+        """All faults."""
+        return self.drawn.total()
 
     @property
     def outcome(self) -> str:
@@ -65,7 +73,9 @@ def play(scenario: Scenario, parts: Parts | None = None, keep_trace: bool = Fals
 def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
     world = World(scenario.seed, keep_trace)
     world.steps_max = STEPS_MAX + STEPS_MAX_PER_PAIR * scenario.nodes * scenario.nodes
-    cluster = Cluster(world, scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members)
+    cluster = Cluster(
+        world, scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members, scenario.split
+    )
     strikes = Strikes(cluster)
     strikes.schedule(scenario.faults)
     Operator(cluster).begin()
@@ -85,4 +95,4 @@ def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
         world.trace("-", text)
     lines = tuple(world.lines or world.last_lines[-40:])
     checks = tuple(cluster.checker.checks)
-    return Result(scenario.seed, broken, text, world.digest, lines, world.steps, strikes.count, checks)
+    return Result(scenario.seed, broken, text, world.digest, lines, world.steps, checks, strikes.drawn, strikes.struck)

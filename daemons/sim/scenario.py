@@ -7,6 +7,7 @@ A scenario file is text: comments after ``#``, one setting or fault a line, then
     groups 4                     drawn from the seed with policies, dependencies, monitors; without it two plain ones
     seed 4711                    of the weather, the scripts, and all other chance that is no fault
     members                      a program on every node uses all of Group Services
+    split tiebreaker             the split policy; without it none
     plant flush-forgotten        only if a planted bug is to be found
     at 35.250 crash node=2 for=12.500
     expect invariant 3           or: expect pass, expect assertion, expect no recovery
@@ -30,6 +31,12 @@ LENGTH_US = 600 * SECOND
 
 MEMBERS_SHARE = 0.35
 """Of the seeds, that have a program on every node which uses all of Group Services."""
+
+NONE, TIE_BREAKER = "none", "tiebreaker"
+SPLITS = (NONE, TIE_BREAKER)
+"""Split policies."""
+SPLIT_SHARE = 0.3
+"""Of the seeds, that have a tie breaker."""
 
 PASS = "pass"
 OUTCOMES = {
@@ -62,6 +69,7 @@ class Scenario:
         expect: how it ends (a value of ``OUTCOMES``).
         trace: lines that its trace must contain in this order, without their times.
         members: a program on every node uses all of Group Services.
+        split: the split policy.
     """
 
     seed: int
@@ -73,18 +81,28 @@ class Scenario:
     trace: tuple[str, ...] = ()
     groups: int = 0
     members: bool = False
+    split: str = NONE
 
     @classmethod
     def of_seed(
-        cls, seed: int, nodes: int = 3, plant: str = "", groups: int = 0, only: tuple[str, ...] = ()
+        cls,
+        seed: int,
+        nodes: int = 3,
+        plant: str = "",
+        groups: int = 0,
+        only: tuple[str, ...] = (),
+        split: str = "",
     ) -> Scenario:
-        """What a seed stands for; ``only`` names the kinds of faults to draw from."""
+        """What a seed stands for; ``only`` names the kinds of faults to draw from, ``split`` the split policy, with ""
+        that of the seed."""
         chance = Random(f"{seed}/networks")
         networks = chance.choice((1, 2, 2))
         members = chance.random() < MEMBERS_SHARE
         names = network_names(networks)
         faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US, only)
-        return cls(seed, nodes, networks, tuple(faults), plant, groups=groups, members=members)
+        if not split:
+            split = TIE_BREAKER if Random(f"{seed}/split").random() < SPLIT_SHARE else NONE
+        return cls(seed, nodes, networks, tuple(faults), plant, groups=groups, members=members, split=split)
 
     @classmethod
     def parse(cls, text: str) -> Scenario:
@@ -94,7 +112,7 @@ class Scenario:
             ScenarioSyntax: it cannot be read.
         """
         numbers = {"seed": 1, "nodes": 3, "networks": 1, "groups": 0}
-        plant, expect, members = "", PASS, False
+        plant, expect, members, split = "", PASS, False, NONE
         faults: list[Fault] = []
         trace: list[str] = []
         for count, raw in enumerate(text.splitlines(), 1):
@@ -108,6 +126,8 @@ class Scenario:
                         numbers[word] = int(rest)
                     case "members" if not rest:
                         members = True
+                    case "split" if rest in SPLITS:
+                        split = rest
                     case "plant":
                         plant = rest
                     case "at":
@@ -125,12 +145,13 @@ class Scenario:
         if not 0 <= numbers["groups"] <= GROUPS_MAX:
             raise ScenarioSyntax("groups out of range")
         size = (numbers["seed"], numbers["nodes"], numbers["networks"])
-        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"], members)
+        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"], members, split)
 
     def __str__(self) -> str:
         lines = [f"nodes {self.nodes}", f"networks {self.networks}", f"seed {self.seed}"]
         lines += [f"groups {self.groups}"] if self.groups else []
         lines += ["members"] if self.members else []
+        lines += [f"split {self.split}"] if self.split != NONE else []
         lines += [f"plant {self.plant}"] if self.plant else []
         lines += [str(fault) for fault in self.faults]
         lines += [f"expect {self.expect}"]

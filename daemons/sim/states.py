@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from daemons.caa import core as caa
 from daemons.caa.messages import DISK_PATH, heartbeat_codec
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess, receive
 from daemons.sim.process import Process
+from daemons.sim.scenario import TIE_BREAKER
 from daemons.sim.timing import HEARTBEAT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from srcctl.machine import MILLISECOND, TICK
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
 
 DISK_US = 5 * MILLISECOND
-LETTERS = 16
-"""Datagrams that a pair's mailbox on the disk holds."""
 
 
 class StatesProcess(Process):
@@ -36,7 +34,13 @@ class StatesProcess(Process):
     def __init__(self, node: SimulatedNode, make: Callable[[], caa.Membership]) -> None:
         super().__init__(node, make())
         self._picture: caa.Announce | None = None
-        self._seen: dict[int, int] = {}
+        self._began = node.world.now
+        self._repository = node.repository()
+        self._posted: dict[int, int] = {}
+        self._breaker = node.cluster.parts.breaker(node) if node.cluster.split == TIE_BREAKER else None
+        self.acting = False
+        """This node may take part: no other side holds the tie breaker. Group Services wait for it."""
+        self._others = frozenset(node.cluster.numbers) - {node.number}
 
     def start(self) -> None:
         """Join the cluster that the repository disk names."""
@@ -49,9 +53,50 @@ class StatesProcess(Process):
             node_timeout_us=NODE_TIMEOUT_US,
             node_down_delay_us=NODE_DOWN_DELAY_US,
             network_fdt_us=NODE_TIMEOUT_US,
+            arbitrate=self._breaker is not None,
         )
         self.feed(caa.Configure(settings))
         self.links_changed()
+        self._watch_policy()
+
+    def _watch_policy(self) -> None:
+        """Once a heartbeat, as a real node does."""
+        if self.acting or not self._may_act():
+            if not self.acting:
+                self.later(HEARTBEAT_US, self._watch_policy)
+            return
+        self.acting = True
+        if self.node.supervisor is not None:
+            self.node.supervisor.request_start("cthags")
+
+    def _names(self, numbers: frozenset[int]) -> frozenset[str]:
+        return frozenset(self.node.cluster.nodes[number].name for number in numbers)
+
+    def _may_act(self) -> bool:
+        if self._breaker is None:
+            return True
+        alive, everybody = self.core.alive, frozenset(self.node.cluster.numbers)
+        try:
+            return self._breaker.admits() if alive == everybody else self._breaker.reserve(self._names(alive))
+        except OSError:
+            return False
+
+    def _arbitrate(self, side: frozenset[int]) -> bool:
+        if self._breaker is None:
+            return True
+        try:
+            won = self._breaker.reserve(self._names(side))
+        except OSError:
+            won = False
+        self.node.trace(f"split: {' '.join(map(str, sorted(side)))} {'hold' if won else 'do not get'} the tie breaker")
+        return won
+
+    def _welcome(self, alive: frozenset[int]) -> None:
+        if self._breaker is not None and self.acting:
+            try:
+                self._breaker.welcome(self._names(alive), self._names(frozenset(self.node.cluster.numbers)))
+            except OSError:
+                pass
 
     def links_changed(self) -> None:
         """The node's interfaces may have gone or come."""
@@ -63,10 +108,12 @@ class StatesProcess(Process):
 
     def post(self, target: int, data: bytes) -> None:
         """Put a datagram into the mailbox of a pair on the repository disk."""
-        cluster, own = self.node.cluster, self.node.number
-        if own not in cluster.topology.without_disk:
-            box = cluster.letters.setdefault((own, target), deque(maxlen=LETTERS))
-            box.append((box[-1][0] + 1 if box else 1, data))
+        # Numbered on from boot to boot, as by the clock of a real node.
+        self._posted[target] = self._posted.get(target, self._began) + 1
+        try:
+            self._repository.post(self.node.number, target, self._posted[target], data)
+        except OSError:
+            pass
 
     def picture(self) -> tuple[int, frozenset[int], dict[int, int]]:
         """Generation, live nodes, and their boots."""
@@ -88,46 +135,45 @@ class StatesProcess(Process):
                     world.count("caa", data)
                     world.transmit(other.deliver, _receive, other, own, network, data)
             case caa.WriteDisk(heartbeat):
-                if own not in cluster.topology.without_disk:
-                    cluster.sectors[own] = heartbeat_codec.encode(heartbeat)
+                try:
+                    self._repository.write_heartbeat(heartbeat)
+                except OSError:
+                    pass
             case caa.ReadDisk():
                 self.later(DISK_US, self._read_disk)
             case caa.Announce():
                 before, self._picture = self._picture, effect
+                self._welcome(effect.alive)
                 if before is None or (before.alive, before.boots) != (effect.alive, effect.boots):
                     self.node.trace(f"alive {' '.join(map(str, sorted(effect.alive)))}")
                     process = self.node.process("cthags")
                     if isinstance(process, GroupServicesProcess):
                         process.states_changed()
+            case caa.Arbitrate(side):
+                self.feed(caa.Arbitrated(side, self._arbitrate(side)))
             case caa.HaltNode(reason):
                 self.node.crash(reason)
             case caa.Publish():
                 pass
 
     def _read_disk(self) -> None:
-        cluster, own = self.node.cluster, self.node.number
-        if own in cluster.topology.without_disk:
+        visible, own = self._others, self.node.number
+        if cuts := self.node.cluster.topology.cuts:
+            visible = frozenset(number for number in visible if (number, own, DISK_PATH) not in cuts)
+        try:
+            self._collect(visible)
+            heartbeats = self._repository.read_heartbeats(visible)
+        except OSError:
             self.feed(caa.DiskSeen(None))
             return
-        visible = [
-            number
-            for number in cluster.sectors
-            if number != own and (number, own, DISK_PATH) not in cluster.topology.cuts
-        ]
-        sectors = [heartbeat_codec.decode(cluster.sectors[number]) for number in visible]
-        self._collect(visible)
-        self.feed(caa.DiskSeen(tuple(sectors)))
+        self.feed(caa.DiskSeen(heartbeats))
 
-    def _collect(self, visible: list[int]) -> None:
+    def _collect(self, visible: frozenset[int]) -> None:
         """Letters of nodes that no network reaches."""
         reached = {node for node, path in self.paths() if path != DISK_PATH}
-        for sender in visible:
-            if sender in reached:
-                continue
-            for number, data in self.node.cluster.letters.get((sender, self.node.number), ()):
-                if number > self._seen.get(sender, 0):
-                    self._seen[sender] = number
-                    self.later(LOCAL_US, receive, self.node, sender, data)
+        for sender in sorted(visible - reached):
+            for data in self._repository.collect(sender, self.node.number):
+                self.later(LOCAL_US, receive, self.node, sender, data)
 
 
 def _receive(node: SimulatedNode, sender: int, network: str, data: bytes) -> None:

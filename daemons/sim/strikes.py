@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from daemons.caa.messages import DISK_PATH
@@ -21,6 +22,14 @@ LPAR_NOTICES_US = 2_000_000
 """Within which lpar sees that caa hangs."""
 
 
+def what(fault: Fault) -> str:
+    """What a fault is, in the table of a campaign."""
+    particular = fault.word(
+        {"kill": "what", "hang": "what", "operator": "asks", "crash-in-disk-write": "area"}.get(fault.kind, "")
+    )
+    return f"{fault.kind} {particular}".rstrip()
+
+
 class Strikes:
     """Carries faults out.
 
@@ -31,7 +40,10 @@ class Strikes:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.world = cluster.world
-        self.count = 0
+        self.drawn: Counter[str] = Counter()
+        """Faults by what they are."""
+        self.struck: Counter[str] = Counter()
+        """Those of them that found what they strike: the node was on, the process there."""
         self._serial = 0
 
     def schedule(self, faults: tuple[Fault, ...]) -> None:
@@ -50,6 +62,7 @@ class Strikes:
             node.scripts_fail = node.jobs_fail = node.releases_fail = node.monitors_fail = 0.0
             node.script_slowness, node.scripts_hang_until = 1.0, 0
             node.step_cost, node.read_only, node.torn = 0, False, ""
+            node.torn_writes, node.torn_area = 0.0, ""
             for name in ("cthags", "clstrmgrES"):
                 process = node.process(name)
                 if process is not None:
@@ -58,14 +71,24 @@ class Strikes:
                 node.boot()
 
     def _strike(self, fault: Fault) -> None:
-        self.count += 1
+        about = what(fault)
+        self.drawn[about] += 1
         node = self.cluster.nodes.get(fault.number("node"))
         if node is None:
             self.world.trace("-", f"fault: {str(fault).split(' ', 2)[2]}")
+            self.struck[about] += 1
             self._strike_cluster(fault)
         else:
+            self.struck[about] += self._is_there(fault, node)
             node.trace(f"fault: {str(fault).split(' ', 2)[2]}")
             self._strike_node(fault, node)
+
+    @staticmethod
+    def _is_there(fault: Fault, node: SimulatedNode) -> bool:
+        name = fault.word("what")
+        if name in ("", "caa", "srcmstr"):
+            return node.live if fault.kind in ("kill", "hang", "operator") else node.on
+        return node.live and node.process(name) is not None
 
     def _strike_cluster(self, fault: Fault) -> None:
         topology = self.cluster.topology
@@ -84,6 +107,9 @@ class Strikes:
                 self._mend_later(fault, name)
             case "disk-lost":
                 topology.take_disk(name := self._name(), frozenset(self.cluster.numbers))
+                self._mend_later(fault, name)
+            case "breaker-lost":
+                topology.take_breaker(name := self._name(), frozenset(self.cluster.numbers))
                 self._mend_later(fault, name)
             case "weather":
                 weather = self.world.weather = Weather(
@@ -118,11 +144,20 @@ class Strikes:
             case "slow":
                 node.step_cost = fault.time("step")
                 self.world.after(duration, setattr, node, "step_cost", 0)
+            case "torn-sectors":
+                node.torn_writes = fault.share("share")
+                self.world.after(duration, setattr, node, "torn_writes", 0.0)
+            case "crash-in-disk-write":
+                node.torn_area = fault.word("area")
+                self.world.after(duration, node.boot)
             case "link-down":
                 topology.take_interface(name := self._name(), node.number, fault.word("network"))
                 self._mend_later(fault, name)
             case "disk-lost":
                 topology.take_disk(name := self._name(), frozenset((node.number,)))
+                self._mend_later(fault, name)
+            case "breaker-lost":
+                topology.take_breaker(name := self._name(), frozenset((node.number,)))
                 self._mend_later(fault, name)
             case "read-only":
                 node.read_only = True

@@ -27,6 +27,9 @@ class Topology:
         self._cuts: dict[str, frozenset[Cut]] = {}
         self._interfaces: dict[str, frozenset[tuple[int, str]]] = {}
         self._disks: dict[str, frozenset[int]] = {}
+        self.without_breaker: frozenset[int] = frozenset()
+        """For whom the tie breaker disk is lost."""
+        self._breakers: dict[str, frozenset[int]] = {}
 
     # Faults.
 
@@ -45,9 +48,14 @@ class Topology:
         self._disks[name] = nodes
         self._combine()
 
+    def take_breaker(self, name: str, nodes: frozenset[int]) -> None:
+        """The tie breaker disk is lost for these nodes."""
+        self._breakers[name] = nodes
+        self._combine()
+
     def mend(self, name: str) -> None:
         """A fault is over."""
-        for faults in (self._cuts, self._interfaces, self._disks):
+        for faults in (self._cuts, self._interfaces, self._disks, self._breakers):
             faults.pop(name, None)
         self._combine()
 
@@ -56,12 +64,14 @@ class Topology:
         self._cuts.clear()
         self._interfaces.clear()
         self._disks.clear()
+        self._breakers.clear()
         self._combine()
 
     def _combine(self) -> None:
         self.cuts = frozenset[Cut]().union(*self._cuts.values())
         self.interfaces_down = frozenset[tuple[int, str]]().union(*self._interfaces.values())
         self.without_disk = frozenset[int]().union(*self._disks.values())
+        self.without_breaker = frozenset[int]().union(*self._breakers.values())
         self.whole = not (self.cuts or self.interfaces_down or self.without_disk)
 
     # What is open.

@@ -127,3 +127,40 @@ def test_views_of_lscluster(name: str, view, membership: Membership) -> None:  #
     witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
     assert witness.startswith(("# witness:", "# inferred"))
     assert view(status, membership, IDENTITY) == expected
+
+
+def test_a_letter_counts_for_nothing_until_it_has_arrived_as_a_whole(disk: RepositoryDisk) -> None:
+    """Half a head of zeros beside a serial number had the checksum of an empty letter."""
+    before = disk._disk.read(repository.MAILBOXES, 8 << 20)
+    disk.post(1, 2, 17, b"letter")
+    offset = repository._letter(1, 2, 17)
+    letter = disk._disk.read(offset, 22)
+    for arrived in range(len(letter)):
+        disk._disk.write(offset, letter[:arrived].ljust(22, b"\0"))
+        assert disk.collect(1, 2) == []
+    disk._disk.write(offset, letter)
+    assert disk.collect(1, 2) == [b"letter"]
+    assert before != disk._disk.read(repository.MAILBOXES, 8 << 20)
+
+
+def test_a_commit_record_that_is_torn_anywhere_leaves_the_older_one(disk: RepositoryDisk) -> None:
+    first, second, third = (Commit(n, disk.store_archive(n, b"archive %d" % n), "nodeA", n) for n in (1, 2, 3))
+    disk.commit(first)
+    slot = repository.COMMIT_SLOTS[1]
+    old = disk._disk.read(slot, 512)
+    disk.commit(second)
+    disk.commit(third)
+    new = disk._disk.read(slot, 512)
+    assert disk.read_commit() == third
+    whole = len(new.rstrip(b"\0"))
+    for arrived in range(whole):
+        disk._disk.write(slot, (new[:arrived] + old[arrived:]))
+        assert disk.read_commit() == (second if new[:arrived] + old[arrived:] != new else third)
+
+
+def test_an_archive_that_is_torn_is_not_staged(disk: RepositoryDisk) -> None:
+    disk.store_archive(1, b"a" * 5000)
+    disk.store_archive(3, b"b" * 5000)
+    assert disk.read_staged(3) == b"b" * 5000
+    disk._disk.write(repository.ARCHIVE_SLOTS[1] + 16 + 3000, b"a" * 2000)
+    assert disk.read_staged(3) is None

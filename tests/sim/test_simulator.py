@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ FOUND_BY = {
     "own-member-list": (15, 100),
     "flush-forgotten": (1, 100),
     "hasty-barrier": (1, 20),
+    "loser-goes-on": (1, 20),
+    "winner-does-not-wait": (1, 40),
     "takeover-before-halt": (1, 40),
     "release-reported-early": (1, 20),
     "scripts-at-once": (15, 100),
@@ -37,7 +40,7 @@ FOUND_BY = {
 
 
 def _result(broken: int) -> Result:
-    return Result(1, broken, "", "", (), 0, 0, (0,))
+    return Result(1, broken, "", "", (), 0, (0,), Counter(), Counter())
 
 
 @pytest.mark.parametrize("nodes", [2, 3, 5])
