@@ -94,7 +94,11 @@ def replace_file(path: str, data: bytes, mode: int = 0o644, temporary: str = "")
         OSError: the folder cannot be written; the old file is untouched.
     """
     temporary = temporary or f"{path}.{os.getpid()}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    except OSError as error:
+        error.filename = path
+        raise
     try:
         try:
             os.fchmod(descriptor, mode)

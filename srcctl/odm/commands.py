@@ -95,6 +95,8 @@ def _add(name: str, file: TextIO) -> int:
             repository.add(entry.class_name, entry.values)
         except OdmError as error:
             status = _failed(name, "add", entry.class_name, error)
+            if error.code == "ODMI_READ_ONLY":
+                break  # the others could not be added either
     return status
 
 

@@ -176,6 +176,15 @@ class Repository:
             except OSError as error:
                 raise OdmError("ODMI_UNLINKCLASS_ERR", f"{class_name}: {error.strerror}") from None
 
+    def check_writable(self, class_name: str) -> None:
+        """Nothing, if objects of a class can be changed: for who writes elsewhere first.
+
+        Raises:
+            OdmError: ODMI_CLASS_DNE, ODMI_READ_ONLY, ODMI_CLASS_PERMS.
+        """
+        with self._locked(self._path(class_name)):
+            pass
+
     # Files.
 
     def _path(self, class_name: str) -> str:
@@ -245,7 +254,7 @@ class Repository:
         try:
             descriptor = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise OdmError(_code_of(error), f"{path}.lock: {error.strerror}") from None
+            raise OdmError(_code_of(error), f"{os.path.basename(path)}: {error.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -57,6 +57,14 @@ class VolumeGroups:
                 return found
         return None
 
+    def check_writable(self) -> None:
+        """Nothing, if this node's ODM can be written: before a disk is, which the ODM then has to follow.
+
+        Raises:
+            OdmError: it cannot.
+        """
+        Repository(self._root, "/etc/objrepos").check_writable("CuDv")
+
     def store(self, group: VolumeGroup) -> VolumeGroup:
         """Write the descriptor area of all its disks, under the next serial number.
 
@@ -66,7 +74,9 @@ class VolumeGroups:
         Raises:
             OSError: a disk has failed.
             StorageError: 0516-404, there are not enough partitions.
+            OdmError: this node's ODM cannot be written.
         """
+        self.check_writable()
         for volume in group.volumes:
             group = self._placed(group, volume)
         group = replace(group, serial=group.serial + 1, stamp=time.time_ns())

@@ -54,6 +54,7 @@ def mkvg(argv: list[str]) -> int:
                 f"0516-1254 mkvg: A disk is too small for partitions of {size} megabytes.\n"
                 "0516-862 mkvg: Unable to create volume group."
             )
+        groups.check_writable()
         for disk in disks:
             descriptor_area.erase(root.identity.lab, disk)
         group = groups.store(group)
@@ -132,6 +133,7 @@ def extendvg(argv: list[str]) -> int:
         added = tuple(dict.fromkeys(disk_of(root, "extendvg", disk) for disk in options.operands[1:]))
         for disk in added:
             _check_free(groups, disk, "extendvg", force="f" in options)
+        groups.check_writable()
         for disk in added:
             descriptor_area.erase(root.identity.lab, disk)
         # Reserved before the descriptor areas name them: a group never contains a disk that somebody else may take.
@@ -165,6 +167,7 @@ def reducevg(argv: list[str]) -> int:
                     "to move the partitions or\n\treducevg with the -d option to delete the partitions.\n"
                     f"0516-884 reducevg: Unable to remove physical volume {disk}."
                 )
+            groups.check_writable()
             descriptor_area.erase(root.identity.lab, disk)
             groups.release(replace(group, disks=(disk,)))
             if len(group.disks) == 1:
