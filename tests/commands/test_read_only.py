@@ -94,7 +94,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     assert {status for status, _, _ in made.values()} == {0}, made
     before = contents(base)
     mount = 'mount --make-rprivate / && mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-    unshare = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c", mount, node.root.directory]
+    own_user = ["--map-root-user"] if os.geteuid() else []
+    unshare = ["unshare", "--mount", *own_user, "sh", "-c", mount, node.root.directory]
     found = run([line.format(files=files) for line in COMMANDS], unshare)
     after = contents(base)
     assert [name for name in {**before, **after} if before.get(name) != after.get(name)] == []
@@ -111,4 +112,3 @@ def test_a_command_that_cannot_write_says_so_and_changes_nothing(
     assert REASONS.get(line.split()[0], "Read-only file system") in err
     assert "Traceback" not in err
     assert len(err.splitlines()) <= 3
-
