@@ -29,7 +29,8 @@ COMMANDS = (
     "mkitab own:2:once:/bin/own", "chitab srcmstr:2:once:/bin/own", "rmitab srcmstr",
     "errlogger message", "errclear 0", "errdemon -s 8192", "errstop",
     "chdev -l hdisk1 -a queue_depth=20", "mkdev -l hdisk1", "rmdev -l hdisk1", "rmdev -dl hdisk1", "cfgmgr",
-    "mkvg -y new hdisk1", "chvg -a n datavg", "extendvg datavg hdisk1", "exportvg offvg", "importvg -n -y third hdisk3", "reducevg -df datavg hdisk2",
+    "mkvg -y new hdisk1", "chvg -a n datavg", "extendvg datavg hdisk1", "exportvg offvg", "importvg -n -y third hdisk3",
+    "reducevg -df datavg hdisk2",
     "mklv -y new datavg 1", "rmlv -f rawlv", "crfs -v jfs2 -g datavg -m /new -a size=16M", "chfs -A yes /sharedfs",
     "rmfs /sharedfs", "exportfs -i /var",
 )  # fmt: skip
