@@ -91,6 +91,14 @@ class Disks:
 
 
 @dataclass(frozen=True, slots=True)
+class RootVolumeGroup:
+    """Input: a look at the node's own disk. ``halts``: what happens when rootvg is lost, by default."""
+
+    lost: bool
+    halts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """Input: the cluster manager took the report with this serial number; ``news`` unless it knew it already."""
 
@@ -105,7 +113,7 @@ class NotTaken:
     serial: int
 
 
-Input: TypeAlias = Happened | Surveyed | Disks | Taken | NotTaken | Tick
+Input: TypeAlias = Happened | Surveyed | Disks | RootVolumeGroup | Taken | NotTaken | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,12 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Tell | LogEntry | Log
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Effect: halt the node at once."""
+
+
+Effect: TypeAlias = Tell | LogEntry | Log | Halt
 
 
 class EventManager:
@@ -154,6 +167,7 @@ class EventManager:
         self._entries: dict[int, list[Effect]] = {}
         self._serial = serial
         self._sending = False
+        self._root_lost = False
         self._sent = 0
         self._retry_at: int | None = None
 
@@ -180,6 +194,8 @@ class EventManager:
                 return self._surveyed(value)
             case Disks(groups):
                 return self._looked_at(groups)
+            case RootVolumeGroup(lost, halts):
+                return self._root_volume_group(lost, halts)
             case Taken(serial, news):
                 return self._taken(serial, news)
             case NotTaken():
@@ -236,6 +252,16 @@ class EventManager:
             effects += self._note("disk", disk, disk in group.failed, group.name, entry, looked)
         entry = LogEntry("LVM_SA_QUORCLOSE", "LVDD", group.name)
         return effects + self._note("volume_group", group.name, not group.quorum, "", entry, looked)
+
+    def _root_volume_group(self, lost: bool, halts: bool) -> list[Effect]:
+        """The loss of rootvg: nothing is reported, for the node goes down, and the others see it fail. The product's
+        actions are to log the event and reboot (the default), or only to log it; the text is inferred."""
+        before, self._root_lost = self._root_lost, lost
+        if not lost or before:
+            return []
+        text = f"Error: rootvg failure event on node 0x{self.uuid}."
+        entry: list[Effect] = [LogEntry("OPMSG", "clevmgrd", text), Log("rootvg failure event")]
+        return [*entry, Halt()] if halts else entry
 
     # Reports.
 

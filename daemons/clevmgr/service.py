@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 
 from daemons.caa import client as caa
 from daemons.caa.messages import Answer, Event, Membership, Request, Subscribe
@@ -15,8 +16,8 @@ from daemons.runtime.pump import Pump
 from daemons.runtime.seal import boot_microseconds
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
-from srcctl.network.faults import Faults
-from srcctl.odm import OdmError
+from srcctl.network.faults import Faults, root_disk
+from srcctl.odm import OdmError, Repository
 from srcctl.storage.volume_groups import VolumeGroups
 
 DISK_WATCH = 5.0
@@ -26,6 +27,8 @@ TITLES = {
     "LVM_SA_PVMISS": "PHYSICAL VOLUME",
     "LVM_SA_QUORCLOSE": "VOLUME GROUP",
 }
+ROOTVG_ACTION = "ROOTVG_FAILURE_ACTION"
+"""Key of HACMPdynresop (inferred); "log" keeps a node that lost its rootvg from being halted."""
 RECONNECT = 0.5
 """Seconds between attempts to reach a CAA that was stopped (patience: there is no event for its return)."""
 REPORT_PATIENCE = 30.0
@@ -121,7 +124,10 @@ class EventManagement(Daemon):
     async def _watch_disks(self) -> None:
         """Faults of shared disks make no event of their own here; a look is one stat while nothing has failed."""
         pause = self.scale.schedule(DISK_WATCH) / 1_000_000
+        own = root_disk(self.identity.node)
         while True:
+            lost = own in self.faults.current.disks
+            self.pump.feed(core.RootVolumeGroup(lost, lost and self._halts_without_rootvg()))
             if self.faults.current.disks or self.machine.lost:
                 try:
                     groups = await asyncio.to_thread(self._known_groups)
@@ -130,6 +136,15 @@ class EventManagement(Daemon):
                 else:
                     self.pump.feed(core.Disks(groups))
             await asyncio.sleep(pause)
+
+    def _halts_without_rootvg(self) -> bool:
+        from daemons.cluster.configuration.objects import ACD
+
+        try:
+            found = Repository(self.root, ACD).get("HACMPdynresop", f'key = "{ROOTVG_ACTION}"')
+        except (OdmError, OSError):
+            return True
+        return not any(str(o.get("value", "")).strip().lower() == "log" for o in found)
 
     def _known_groups(self) -> tuple[core.GroupDisks, ...]:
         """The volume groups in this node's ODM, with failed disks where the node has reserved one of them."""
@@ -148,6 +163,19 @@ class EventManagement(Daemon):
                 log_entry(self.root, label, resource, ((TITLES[label], detail),))
             case core.Log(text):
                 self.log.write(text)
+            case core.Halt():
+                self._halt()
+
+    def _halt(self) -> None:
+        try:
+            subprocess.Popen(
+                [self.root.path("/usr/sbin/halt"), "-q"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            self.log.write(f"halt: {error.strerror}")
 
     async def _tell(self, report: SystemEvent) -> None:
         try:

@@ -89,6 +89,7 @@ class ClusterManager(Members):
         if not self.exited:
             self._follow_applications()
             self._say_who_is_gone()
+            self._note_forced_down()
             self._propose()
             self._answer_when_stable()
             self._log_state()
@@ -99,6 +100,7 @@ class ClusterManager(Members):
         """When a Tick is wanted."""
         deadlines = [time for time in (self._retry_at, self._settle_at) if time is not None]
         deadlines.extend(self._monitor_deadlines())
+        deadlines.extend(self._schedule_deadlines())
         if self._rmc_lost_at is not None:
             deadlines.append(self._rmc_lost_at + self._rmc_grace())
         if self._in_flight:
@@ -325,6 +327,7 @@ class ClusterManager(Members):
             seconds = self._rmc_grace() // settings.settling_scale
             self._die(f"Resource monitoring (ctrmc) was not restarted within {seconds} seconds: the node fails")
         self._monitor_tick()
+        self._schedule_tick()
 
     def _watch_resource_monitoring(self, reachable: bool) -> None:
         """ctrmc is a critical daemon: a node without it fails when the time for its restart is over."""

@@ -1,14 +1,18 @@
 """The processing model of clusters whose resource groups depend on each other.
 
-node_up and node_down do no resource work then: they only set the goals of the groups anew. Moves follow, one rg_move
-event a group, as far as the dependencies allow them at the time; whenever one is complete, the next ones are queued.
-An event of completion closes the sequence. Every move is computed when its event begins, not when it was queued, so
-that whatever happened in between counts. All of it is a function of the replicated state.
+node_up and node_down do no resource work then, nor do resource_state_change and external_resource_state_change, which
+come first when a group must move or an operator wants it to: they only set the goals of the groups anew. Moves follow,
+one rg_move event for all groups that the dependencies allow to move at the time, so one for each level of a family;
+whenever one is complete, the next one is queued. An event of completion closes the sequence. Moves are computed when
+their event begins, not when it was queued, so that whatever happened in between counts. All of it is a function of the
+replicated state.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+import msgspec
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
@@ -25,16 +29,51 @@ from daemons.cluster.placement import (
     ResourcesBack,
     Settled,
     Trigger,
-    place,
 )
 from daemons.cluster.succession import next_moves
 
 RULES: Final = {events.JOIN_NODE: events.JOIN_NODE_DEP, events.FAIL_NODE: events.FAIL_NODE_DEP}
+MOVES: Final = (events.DEPENDENCY, events.CHANGED)
+"""Modes of events that move groups; all others only say where groups are to be."""
+
+
+def is_change(event: Event) -> bool:
+    """Is it an event about a group, or several, that moves nothing itself where groups depend on each other?"""
+    return event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE) and event.mode not in MOVES
 
 
 def rule(cluster: ClusterState, event: Event) -> str:
     """The name under which rules.hacmprd has the event's recovery program."""
-    return RULES.get(event.name, event.name) if cluster.dependencies else event.name
+    if not cluster.dependencies:
+        return event.name
+    if is_change(event):
+        return events.EXTERNAL_STATE_CHANGE if event.mode == events.OPERATOR else events.RESOURCE_STATE_CHANGE
+    return RULES.get(event.name, event.name)
+
+
+def shown(cluster: ClusterState, event: Event) -> Event:
+    """The event under the name by which logs and status know it."""
+    if cluster.dependencies and is_change(event):
+        return msgspec.structs.replace(event, name=rule(cluster, event))
+    return event
+
+
+def announced(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
+    """What the event says that groups will do: the plan of what it begins, as far as it is known now."""
+    if not cluster.dependencies or event.name in events.RECONFIGURATIONS:
+        return cluster.plan
+    if event.name == events.RG_MOVE and event.mode in MOVES:
+        return ()
+    items = []
+    for name, group in cluster.groups.items():
+        if "UNMANAGED" in group.states.values():
+            continue
+        held = [node for node, state in sorted(group.states.items()) if state in HELD]
+        release = tuple(node for node in held if node not in group.goals)
+        acquire = tuple(node for node in group.goals if node not in held)
+        if release or acquire:
+            items.append(PlanItem(name, release, acquire, False))
+    return tuple(items)
 
 
 def ends_services(cluster: ClusterState, event: Event) -> bool:
@@ -45,11 +84,10 @@ def ends_services(cluster: ClusterState, event: Event) -> bool:
 
 
 def make(cluster: ClusterState, event: Event, gone: bool) -> tuple[PlanItem, ...]:
-    """Set the goals anew, and the plan of the event: what its group may do now, if it is about one."""
+    """Set the goals anew, and the plan of the event: what the groups may do now, if it moves any."""
     trigger = _trigger(cluster, event, gone)
     if trigger is not None:
         _aim(cluster, event, trigger)
-    group = cluster.groups.get(event.group)
     if event.name == events.FAIL_NODE and event.mode == events.CRASH and not gone:
         # The node is back already, booted anew: it gives back what it may still have, and only this event runs on it.
         return tuple(
@@ -57,59 +95,62 @@ def make(cluster: ClusterState, event: Event, gone: bool) -> tuple[PlanItem, ...
             for name, entry in cluster.groups.items()
             if entry.state(event.node) in (*HELD, "ERROR")
         )
-    if event.name not in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE) or group is None:
+    if event.name != events.RG_MOVE or event.mode not in MOVES:
         return ()
-    situations = cluster.situations()
-    moves = next_moves(cluster.policies, situations, cluster.dependencies, cluster.goals)
-    move = next((move for move in moves if move.group == event.group), None)
-    release = set(move.release) if move is not None else set()
-    acquire = move.acquire if move is not None else ()
-    stranded = False
-    if trigger is not None:
-        # What an acquisition that failed, or an operator's hands, have left behind is given back.
-        explicit = next(
-            (entry for entry in place(trigger, cluster.policies, situations) if entry.group == event.group), None
-        )
-        if explicit is not None:
-            release |= {node for node in explicit.release if group.state(node) == "ERROR"}
-            stranded = explicit.stranded and not group.goals
-    if group.wanted and not group.goals and not group.operator_offline and release & group.tried:
-        # It has failed everywhere, and its children had to go first.
-        stranded = True
-    concurrent = any(policy.name == event.group and policy.concurrent for policy in cluster.policies)
-    if acquire and not concurrent:
-        release |= group.unreleased() - set(acquire)
-    if not release and not acquire:
-        return ()
-    return (PlanItem(event.group, tuple(sorted(release)), acquire, stranded),)
+    return moves(cluster, event.group if event.mode == events.CHANGED else "")
+
+
+def moves(cluster: ClusterState, changed: str = "") -> tuple[PlanItem, ...]:
+    """What the groups may do now. What is left of the group ``changed`` where it failed is given back besides."""
+    found = {
+        move.group: move
+        for move in next_moves(cluster.policies, cluster.situations(), cluster.dependencies, cluster.goals)
+        # A node that is not up any more, or not yet, is the business of an event about the node.
+        if set(move.release) <= set(cluster.up_nodes())
+    }
+    items: list[PlanItem] = []
+    for policy in cluster.policies:
+        group, move = cluster.groups[policy.name], found.get(policy.name)
+        release = set(move.release) if move is not None else set()
+        acquire = move.acquire if move is not None else ()
+        if policy.name == changed:
+            release |= group.unreleased() & set(cluster.up_nodes())
+        if acquire and not policy.concurrent:
+            release |= group.unreleased() - set(acquire)
+        if not release and not acquire:
+            continue
+        # It has failed everywhere: that is an error, and not the place where it is to be.
+        lost = group.wanted and not group.goals and not group.operator_offline and bool(release & group.tried)
+        items.append(PlanItem(policy.name, tuple(sorted(release - set(acquire))), acquire, lost))
+    return tuple(items)
 
 
 def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Event]:
-    """The events that an event is followed by: moves that may begin now, and the end of a node's coming or going."""
+    """The events that an event is followed by: moves that may begin now, and the end of what the event began."""
     if event.name == events.JOIN_NODE:
         _manage_again(cluster, event.node)
     elif event.name in events.RECONFIGURATIONS:
         # There may not have been any dependencies, and so no goals, before.
         for group in cluster.groups.values():
             group.goals = tuple(node for node, state in sorted(group.states.items()) if state in HELD)
-    busy = {
-        entry.group
-        for entry in (*cluster.queue, *others)
-        if entry.name == events.RG_MOVE
-        and entry.serial != event.serial
-        and entry.mode in (events.DEPENDENCY, events.FAILED)
-    }
-    moves = next_moves(cluster.policies, cluster.situations(), cluster.dependencies, cluster.goals)
-    result = [
-        Event(events.RG_MOVE, (*move.release, *move.acquire)[0], mode=events.DEPENDENCY, group=move.group)
-        for move in moves
-        # A node that is not up any more, or not yet, is the business of an event about the node.
-        if move.group not in busy and set(move.release) <= set(cluster.up_nodes())
-    ]
+    change = is_change(event)
+    result: list[Event] = []
+    queued = [entry for entry in (*cluster.queue, *others) if entry.name == events.RG_MOVE and entry.mode in MOVES]
+    if change or not any(entry.serial != event.serial for entry in queued):
+        changed = event.group if change and event.group in cluster.groups else ""
+        items = moves(cluster, changed)
+        if items:
+            first = next((item for item in items if item.group == changed), items[0])
+            mode = events.CHANGED if first.group == changed else events.DEPENDENCY
+            result.append(Event(events.RG_MOVE, (*first.release, *first.acquire)[0], mode=mode, group=first.group))
     if event.name == events.JOIN_NODE:
         result.append(Event(events.JOIN_NODE_DEP_COMPLETE, event.node))
     elif event.name == events.FAIL_NODE:
         result.append(Event(events.FAIL_NODE_DEP_COMPLETE, event.node, mode=event.mode, left=event.left))
+    elif change:
+        external = event.mode == events.OPERATOR
+        name = events.EXTERNAL_STATE_CHANGE_COMPLETE if external else events.RESOURCE_STATE_CHANGE_COMPLETE
+        result.append(Event(name, event.node))
     return result
 
 
@@ -150,7 +191,7 @@ def _move_trigger(cluster: ClusterState, event: Event) -> Trigger | None:
         cluster.settled = True
         return Settled()
     group = cluster.groups.get(event.group)
-    if group is None or event.mode == events.DEPENDENCY:
+    if group is None or event.mode in MOVES:
         return None
     match event.mode:
         case events.FAILED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from daemons.clstrmgr import dependent, events, messages, plan, reconfiguration
@@ -72,7 +74,7 @@ class EventEngine(Foundation):
             self._cancelled = ""
             if not cluster.prepare(event.digest):
                 run.report = Report(event.serial, phase.phase, self.node_id, unprepared=True)
-        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "start"))
+        self._mark(event, "start")
         for entry in self._requests_of(event):
             entry.stage = "running"
             self._answer(entry.request, messages.Progress("running"))
@@ -120,9 +122,7 @@ class EventEngine(Foundation):
             self.error_seen = True
             name = cluster.node_names.get(report.node, str(report.node))
             self._log(f"{report.failed_script} failed on node {name} with status {report.status}")
-            self._effects.append(
-                EventMark(run.event.serial, run.event.name, run.event.node, run.event.network, "error")
-            )
+            self._mark(run.event, "error")
             if self._participates(run.event):
                 self._start_script("error", "event_error", (name, run.event.name, report.failed_script))
             self._fail_requests()
@@ -163,7 +163,8 @@ class EventEngine(Foundation):
         service = cluster.configuration.label(event.service) if event.service else None
         if service is not None:
             event = msgspec.structs.replace(event, service=service.address)
-        arguments = events.script_arguments(event, name, cluster.group_ids.get(event.group, 0))
+        shown = dependent.shown(cluster, event)
+        arguments = events.script_arguments(shown, name, cluster.group_ids.get(event.group, 0))
         for statement in step:
             if statement.applies(self.node_id, event.node):
                 self._start_script("step", statement.command, arguments, statement)
@@ -179,6 +180,11 @@ class EventEngine(Foundation):
         self._monitor_definitions = {}
         self._log("dynamic reconfiguration: the new configuration is active")
         self._effects.append(Reconfigured(cluster.configuration))
+
+    def _mark(self, event: Event, phase: Literal["start", "complete", "error"]) -> None:
+        assert self.cluster is not None
+        event = dependent.shown(self.cluster, event)
+        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, phase))
 
     def _participates(self, event: Event) -> bool:
         return self._node_participates(self.node_id, event)
@@ -228,7 +234,7 @@ class EventEngine(Foundation):
             cluster.reconfigured(event.digest)
             self._effects.append(ReconfigurationEnded())
         self._end_run()
-        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, "complete"))
+        self._mark(event, "complete")
         self._server_event_over(event)
         self._log(f"event {event.serial} {event.name} is complete")
         for later in follow:
@@ -254,7 +260,7 @@ class EventEngine(Foundation):
     def _preamble(self, event: Event) -> None:
         assert self.cluster is not None
         sentences: list[str] = []
-        for item in self.cluster.plan:
+        for item in dependent.announced(self.cluster, event):
             if item.release:
                 sentences.append(f"Enqueued rg_move release event for resource group '{item.group}'.")
             if item.acquire:
@@ -263,6 +269,8 @@ class EventEngine(Foundation):
             sentences.append("Node Up Completion Event has been enqueued.")
         elif event.name == events.FAIL_NODE:
             sentences.append("Node Down Completion Event has been enqueued.")
+        elif self.cluster.dependencies and dependent.is_change(event):
+            sentences.append("Cluster Resource State Change Complete Event has been enqueued.")
         if sentences and self._participates(event):
             self._effects.append(Preamble(tuple(sentences)))
 

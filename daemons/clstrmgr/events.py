@@ -37,6 +37,13 @@ DARE_CONFIGURATION: Final = "TE_DARE_CONFIGURATION"
 RECONFIGURATIONS: Final = (DARE_TOPOLOGY, DARE_RESOURCE, DARE_CONFIGURATION)
 JOIN_SITE: Final = "TE_JOIN_SITE"
 FAIL_SITE: Final = "TE_FAIL_SITE"
+RESOURCE_STATE_CHANGE: Final = "TE_RESOURCE_STATE_CHANGE"
+RESOURCE_STATE_CHANGE_COMPLETE: Final = "TE_RESOURCE_STATE_CHANGE_COMPLETE"
+EXTERNAL_STATE_CHANGE: Final = "TE_EXTERNAL_RESOURCE_STATE_CHANGE"
+EXTERNAL_STATE_CHANGE_COMPLETE: Final = "TE_EXTERNAL_RESOURCE_STATE_CHANGE_COMPLETE"
+NETWORK_UNSTABLE: Final = "TE_NETWORK_UNSTABLE"
+NETWORK_STABLE: Final = "TE_NETWORK_STABLE"
+FORCED_DOWN_TOO_LONG: Final = "TE_FORCED_DOWN_TOO_LONG"
 
 OF_INTERFACES: Final = (FAIL_INTERFACE, JOIN_INTERFACE, SWAP_ADAPTER)
 """Events about one boot address of a node; its state changes when they enter the queue."""
@@ -48,6 +55,7 @@ OPERATOR: Final = "operator"
 SETTLE: Final = "settle"
 USER: Final = "user"
 DEPENDENCY: Final = "dependency"
+CHANGED: Final = "changed"
 FALLBACK: Final = "fallback"
 
 _PRIORITY: Final = {
@@ -64,7 +72,12 @@ _PRIORITY: Final = {
     JOIN_SITE: 59,
     JOIN_NODE_DEP_COMPLETE: 58,
     FAIL_NODE_DEP_COMPLETE: 58,
+    RESOURCE_STATE_CHANGE_COMPLETE: 58,
+    EXTERNAL_STATE_CHANGE_COMPLETE: 58,
     JOIN_NODE: 60,
+    NETWORK_UNSTABLE: 42,
+    NETWORK_STABLE: 42,
+    FORCED_DOWN_TOO_LONG: 80,
     CLUSTER_NOTIFY: 80,
 }
 """Lower runs first; events of one priority keep their order. The figures are inferred."""
@@ -79,7 +92,15 @@ _PRIORITY_BY_MODE: Final = {
     RETRY: _PRIORITY_FAILED_GROUP,
     USER: _PRIORITY_USER,
     DEPENDENCY: _PRIORITY_DEPENDENCY,
+    CHANGED: _PRIORITY_DEPENDENCY,
 }
+
+
+_ONE_SCRIPT: Final = (
+    *(FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY),
+    *(NETWORK_UNSTABLE, NETWORK_STABLE, FORCED_DOWN_TOO_LONG, RESOURCE_STATE_CHANGE, EXTERNAL_STATE_CHANGE),
+)
+"""Events without a script of completion."""
 
 
 class Stage(Enum):
@@ -98,8 +119,8 @@ class Event(msgspec.Struct, frozen=True):
         name: the engine's name of it.
         node: the node on which it occurred; 0 for a global network event.
         mode: FAIL_NODE: crash, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry, operator,
-            settle, dependency (a move that the dependencies between groups call for), fallback (its timer is
-            due); user-defined events: user.
+            settle, dependency (the moves that the dependencies between groups allow now), changed (the same, and what
+            is left of the group where it failed is given back), fallback (its timer is due); user-defined events: user.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         application, monitor: the application that failed, and the monitor that saw it.
@@ -147,7 +168,7 @@ class Event(msgspec.Struct, frozen=True):
         if self.name in RECONFIGURATIONS:
             return {DARE_TOPOLOGY: "DA_TOP_CO", DARE_RESOURCE: "DA_RES_CO"}.get(self.name, "DA_CONF_CO")
         plain = self.mode == USER or self.name.endswith("_COMPLETE")
-        plain = plain or self.name in (FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY)
+        plain = plain or self.name in _ONE_SCRIPT
         return (self.name.removeprefix("TE_") + ("" if plain else "_COMPLETE"))[:12]
 
 
@@ -164,7 +185,7 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name, str(group_id))
         case "TE_SERVER_RESTART" | "TE_SERVER_DOWN":
             return (node_name, event.application)
-        case "TE_JOIN_NETWORK" | "TE_FAIL_NETWORK":
+        case "TE_JOIN_NETWORK" | "TE_FAIL_NETWORK" | "TE_NETWORK_UNSTABLE" | "TE_NETWORK_STABLE":
             return (node_name if event.node else "-1", event.network)
         case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE":
             return (node_name, event.address)

@@ -79,6 +79,10 @@ class Foundation:
         self._retry_at: int | None = None
         self._settle_at: int | None = None
         self._rmc_lost_at: int | None = None
+        self._network_losses: dict[str, list[int]] = {}
+        """When each network was lost lately, by this node's clock."""
+        self._forced_since: dict[int, int] = {}
+        """Since when a node's services are stopped with its groups unmanaged; a negative time was told already."""
         self._alive: frozenset[int] = frozenset()
         self._boots: dict[int, int] = {}
         """The newest boot of each node that Group Services has told of."""
@@ -157,11 +161,16 @@ class Foundation:
             return
         if event.name in events.RECONFIGURATIONS:
             self._effects.append(ReadStaged())
+        elif event.name in (events.FAIL_NETWORK, events.JOIN_NETWORK):
+            self._network_changed(event)
         self._log(f"event {queued.serial} {queued.name} node {queued.node} {queued.mode}".rstrip() + " is queued")
         if event.name == events.JOIN_NODE and (first := self._site_up(event.node)) is not None:
             cluster.enqueue(first)
         self.serial = max(self.serial, cluster.serial)
         self._effects.append(Store(self.serial))
+
+    def _network_changed(self, event: Event) -> None:
+        """A network was lost, or came back."""
 
     def _site_up(self, node: int) -> Event | None:
         """The event that comes before the first node of a site joins."""

@@ -130,6 +130,10 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
             group.goals = ()
     if event.name == events.SERVER_DOWN and not void(cluster, event):
         cluster.mark_application(event.node, event.application, "failed")
+    if event.name == events.NETWORK_UNSTABLE:
+        cluster.networks_unstable.add(event.network)
+    elif event.name == events.NETWORK_STABLE:
+        cluster.networks_unstable.discard(event.network)
     _settle_nodes(cluster, event, members)
     follow.extend(_network_events(cluster, event, members))
     if event.name == events.FAIL_NODE:
@@ -141,7 +145,7 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
         follow.extend(dependent.follow(cluster, event, follow))
     cluster.drop(event.serial)
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
-    cluster.last_event, cluster.last_event_node = event.short_name, event.node
+    cluster.last_event, cluster.last_event_node = dependent.shown(cluster, event).short_name, event.node
     return follow
 
 

@@ -71,6 +71,7 @@ class StateRecord(msgspec.Struct, frozen=True, tag="state"):
     version: int
     applications: tuple[tuple[int, str, str], ...] = ()
     priorities: dict[int, dict[str, float]] = {}
+    networks_unstable: tuple[str, ...] = ()
 
 
 LACK_OF_NODE = "lack of node"
@@ -127,6 +128,8 @@ class ClusterState:
         self.groups: dict[str, GroupState] = {}
         self.networks_down: set[tuple[int, str]] = set()
         self.addresses_down: set[tuple[int, str]] = set()
+        self.networks_unstable: set[str] = set()
+        """Networks that are lost and come back again and again."""
         self.queue: list[Event] = []
         self.requests: dict[int, int] = {}
         self.last_event = ""
@@ -203,6 +206,7 @@ class ClusterState:
         self._use(configuration)
         known = {(self.node_ids.get(label.node, 0), label.network) for label in configuration.labels}
         self.networks_down &= known
+        self.networks_unstable &= {network.name for network in configuration.networks}
         self.addresses_down = {(node, entry) for node, entry in self.addresses_down if entry in self.boot_addresses}
         self.plan = tuple(item for item in self.plan if item.group in self.groups)
 
@@ -239,6 +243,7 @@ class ClusterState:
             ),
             networks_down=tuple(sorted(self.networks_down)),
             addresses_down=tuple(sorted(self.addresses_down)),
+            networks_unstable=tuple(sorted(self.networks_unstable)),
             queue=tuple(self.queue),
             requests=dict(sorted(self.requests.items())),
             last_event=self.last_event,
@@ -269,6 +274,7 @@ class ClusterState:
                 )
         self.networks_down = set(record.networks_down)
         self.addresses_down = set(record.addresses_down)
+        self.networks_unstable = set(record.networks_unstable)
         self.queue = list(record.queue)
         self.requests = dict(record.requests)
         self.last_event = record.last_event

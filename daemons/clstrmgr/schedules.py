@@ -1,17 +1,28 @@
-"""What comes from clocks and meters: delayed fallback timers, and the values of dynamic node priority policies.
+"""What comes from clocks and meters: delayed fallback timers, the values of dynamic node priority policies, networks
+that come and go, and nodes that stay stopped with their groups unmanaged.
 
 Every node measures itself and tells all members; a fallover uses the last values that everybody has been told. A timer
-that is due is the oldest member's business, so that it makes one event.
+that is due is the business of one member, so that it makes one event. The events are the product's; how often a network
+must be lost to be unstable, and what too long is, is inferred.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import FallbackTimerDue, Measured
 from daemons.clstrmgr.monitoring import MonitorDesk
-from daemons.clstrmgr.wire import PriorityValues
+from daemons.clstrmgr.wire import Enqueue, PriorityValues
 from daemons.cluster.placement import FallbackDue, place
+
+UNSTABLE_LOSSES: Final = 3
+"""A network is unstable that was lost so often within ``UNSTABLE_WINDOW``."""
+UNSTABLE_WINDOW: Final = 120
+"""Product seconds. A network that was neither lost nor came back for as long is stable again."""
+FORCED_DOWN_LIMIT: Final = 3600
+"""Product seconds for which a node may be stopped with its groups unmanaged before the others say so."""
 
 
 class ScheduleDesk(MonitorDesk):
@@ -36,3 +47,74 @@ class ScheduleDesk(MonitorDesk):
                 self._log(f"fallback timer {due.timer} of resource group {group.name} is due")
                 node = cluster.holder(group.name) or self.node_id
                 self._want(Event(events.RG_MOVE, node, mode=events.FALLBACK, group=group.name))
+
+    # Networks that come and go.
+
+    def _speaks(self) -> bool:
+        """Is this node the one that tells for all: the oldest member with active services?"""
+        cluster = self.cluster
+        first = next((node for node in self.members if cluster and cluster.nodes.get(node) == "up"), 0)
+        return first == self.node_id and self.services
+
+    def _network_changed(self, event: Event) -> None:
+        cluster = self.cluster
+        assert cluster is not None
+        window = UNSTABLE_WINDOW * self.settings.settling_scale
+        losses = [time for time in self._network_losses.get(event.network, ()) if time > self._now - window]
+        if event.name == events.FAIL_NETWORK:
+            losses.append(self._now)
+        self._network_losses[event.network] = losses
+        if len(losses) >= UNSTABLE_LOSSES and event.network not in cluster.networks_unstable and self._speaks():
+            self._want_once(Event(events.NETWORK_UNSTABLE, 0, network=event.network))
+        elif event.network in cluster.networks_unstable and losses:
+            losses[-1] = self._now  # a return is a change, too
+
+    def _want_once(self, event: Event) -> None:
+        """Have an event queued unless it is on its way already."""
+        alike = (event.name, event.network, event.node)
+        if not any((entry.name, entry.network, entry.node) == alike for entry in self._on_the_way()):
+            self._want(event)
+
+    def _settled_networks(self) -> dict[str, int]:
+        """When each unstable network is stable again, if nothing happens."""
+        cluster = self.cluster
+        if cluster is None or not cluster.networks_unstable or not self._speaks():
+            return {}
+        window = UNSTABLE_WINDOW * self.settings.settling_scale
+        for name in cluster.networks_unstable:
+            if not self._network_losses.get(name):
+                self._network_losses[name] = [self._now]
+        return {name: max(self._network_losses[name]) + window for name in sorted(cluster.networks_unstable)}
+
+    # Nodes that stay unmanaged.
+
+    def _note_forced_down(self) -> None:
+        nodes = self.cluster.nodes if self.cluster is not None else {}
+        if self._forced_since or "unmanaged" in nodes.values():
+            unmanaged = [node for node, word in nodes.items() if word == "unmanaged"]
+            self._forced_since = {node: self._forced_since.get(node, self._now) for node in unmanaged}
+
+    def _overdue(self) -> dict[int, int]:
+        """When each node has been stopped with unmanaged groups for too long."""
+        if not self._forced_since or not self._speaks():
+            return {}
+        limit = FORCED_DOWN_LIMIT * self.settings.settling_scale
+        return {node: since + limit for node, since in self._forced_since.items() if since >= 0}
+
+    def _schedule_deadlines(self) -> list[int]:
+        queued = {entry.network for entry in self._on_the_way() if entry.name == events.NETWORK_STABLE}
+        networks = [time for name, time in self._settled_networks().items() if name not in queued]
+        return [*networks, *self._overdue().values()]
+
+    def _on_the_way(self) -> list[Event]:
+        queue = self.cluster.queue if self.cluster is not None else []
+        return [*(entry.event for entry in self.outbox if isinstance(entry, Enqueue)), *queue]
+
+    def _schedule_tick(self) -> None:
+        for name, time in self._settled_networks().items():
+            if self._now >= time:
+                self._want_once(Event(events.NETWORK_STABLE, 0, network=name))
+        for node, time in self._overdue().items():
+            if self._now >= time:
+                self._forced_since[node] = -1
+                self._want_once(Event(events.FORCED_DOWN_TOO_LONG, node))

@@ -381,6 +381,12 @@ class ClusterManagerDaemon(Daemon):
                 for event in (configuration.events if configuration is not None else ())
                 if event.notify or event.pre or event.post or event.recovery
             ),
+            NOTIFIED_EVENTS=" ".join(
+                event
+                for method in (configuration.notify_methods if configuration is not None else ())
+                if self.identity.node in method.nodes
+                for event in method.events
+            ),
         )
         return environment
 

@@ -16,6 +16,7 @@ from srcctl.lab import disks, faults, lifecycle, links, power, sample_cluster, s
 from srcctl.lab.errors import LabError, NotRunning
 from srcctl.lab.model import Lab, default_directory, locked
 from srcctl.lab.progress import Progress
+from srcctl.network.faults import ROOT_DISK, root_disk
 from srcctl.node import enter
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -312,15 +313,25 @@ def heal(ctx: click.Context) -> None:
     links.heal(_lab(ctx))
 
 
-@cli.command(examples="srcctl disk hdisk1 fail")
+@cli.command(
+    examples="""
+    srcctl disk hdisk1 fail
+    srcctl disk hdisk0 fail --node node1       (rootvg of node1 is lost: the node halts)"""
+)
 @click.argument("disk", shell_complete=_complete(disks.names))
 @click.argument("action", type=click.Choice(["fail", "repair"]))
+@click.option("--node", default="", help="The node whose own disk (hdisk0) is meant.")
 @lab_option
 @click.pass_context
-def disk(ctx: click.Context, disk: str, action: str) -> None:
-    """Let a shared disk fail for all nodes, or repair it."""
+def disk(ctx: click.Context, disk: str, action: str, node: str) -> None:
+    """Let a shared disk fail for all nodes, or a node's own disk, or repair it."""
     lab = _lab(ctx)
-    disks.check(lab, disk)
+    if disk == ROOT_DISK and node:
+        disk = root_disk(lab.node(node).name)
+    elif node:
+        raise click.UsageError("--node goes with hdisk0 only: the other disks are shared.")
+    else:
+        disks.check(lab, disk)
     links.set_disk(lab, disk, failed=action == "fail")
 
 

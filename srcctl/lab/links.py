@@ -8,7 +8,7 @@ from __future__ import annotations
 from srcctl.lab.errors import file_errors
 from srcctl.lab.model import Lab, Network
 from srcctl.network.addresses import AddressRegistry
-from srcctl.network.faults import Faults
+from srcctl.network.faults import Faults, root_disk
 
 
 def held_addresses(lab: Lab) -> dict[tuple[str, str], list[str]]:
@@ -57,6 +57,11 @@ def set_disk(lab: Lab, disk: str, *, failed: bool) -> None:
     """
     with file_errors(lab.directory):
         Faults(lab.shared).set_disk(disk, failed=failed)
+
+
+def has_root_disk(lab: Lab, node: str) -> bool:
+    """Whether a node's own disk works."""
+    return root_disk(node) not in Faults(lab.shared).current.disks
 
 
 def is_partitioned(lab: Lab) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
+from srcctl.lab import links
 from srcctl.lab.errors import LabError, NotRunning, NotStarted
 from srcctl.lab.model import Lab
 from srcctl.node import enter, processes
@@ -112,6 +113,8 @@ def replace_by(lab: Lab, node: str, argv: Sequence[str]) -> NoReturn:
 
 
 def _boot(lab: Lab, name: str) -> None:
+    if not links.has_root_disk(lab, name):
+        raise NotStarted(f"{name}: hdisk0 has failed, repair it first (srcctl disk hdisk0 repair --node {name})")
     try:
         machine.boot(lab.directory, name)
     except machine.AlreadyOn:

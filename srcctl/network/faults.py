@@ -16,6 +16,12 @@ from dataclasses import dataclass, replace
 from srcctl.node.root import replace_file
 
 FAULTS_FILE = "faults.json"
+ROOT_DISK = "hdisk0"
+
+
+def root_disk(node: str) -> str:
+    """A node's own disk among the failed ones: every node has one of the same name."""
+    return f"{ROOT_DISK} of {node}"
 
 
 @dataclass(frozen=True, slots=True)

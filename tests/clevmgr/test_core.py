@@ -167,3 +167,20 @@ def test_one_report_at_a_time_whatever_happens(steps: list[str]) -> None:
         outstanding += told(effects)
         assert len(outstanding) <= 1
         assert len(m.waiting) <= core.WAITING_MAX
+
+
+def test_loss_of_rootvg_is_logged_and_halts_the_node_once() -> None:
+    m = machine()
+    assert m.step(0, core.RootVolumeGroup(lost=False)) == []
+    effects = m.step(0, core.RootVolumeGroup(lost=True))
+    assert effects[0] == core.LogEntry(
+        "OPMSG", "clevmgrd", "Error: rootvg failure event on node 0x54628FEA1D0611E183EE001A64B90DF0."
+    )
+    assert effects[-1] == core.Halt()
+    assert m.step(0, core.RootVolumeGroup(lost=True)) == []
+
+
+def test_loss_of_rootvg_is_only_logged_where_that_is_wanted() -> None:
+    effects = machine().step(0, core.RootVolumeGroup(lost=True, halts=False))
+    assert core.Halt() not in effects
+    assert isinstance(effects[0], core.LogEntry)

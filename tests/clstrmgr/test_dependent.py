@@ -6,7 +6,7 @@ import msgspec
 
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.inputs import Staged
-from daemons.clstrmgr.view import snapshot
+from daemons.clstrmgr.view import long_status, snapshot
 from daemons.cluster.configuration.policies import (
     DIFFERENT_NODES,
     HIGH,
@@ -204,6 +204,84 @@ def _lost(volume_group: str) -> object:
     from daemons.clstrmgr.inputs import Reported
 
     return Reported(messages.SystemEvent("volume_group_lost", volume_group))
+
+
+def test_move_of_a_parent_and_what_an_operator_wants_are_told_before_anything_moves() -> None:
+    ring = family()
+    ring.start(1, 2)
+    assert ring.request(1, messages.OfflineGroup("app", 0)).error == ""
+    ring.trace.clear()
+    assert ring.request(1, messages.MoveGroup("db", 2)).error == ""
+    assert plain(ring) == lines(
+        """
+        external_resource_state_change node1
+        rg_move_release node1 2
+        rg_move_fence node1 2
+        rg_move_acquire node1 2
+        rg_move_complete node1 2
+        external_resource_state_change_complete node1
+        """
+    )
+    assert long_status(ring.nodes[1]).endswith("Last event run was EXTERNAL_RES  on node 1")
+
+
+def test_groups_of_one_level_move_in_one_event() -> None:
+    order = "node1 node2"
+    names = ("a", "b", "c")
+    groups = [group("top", order, "OFAN FNPN NFB", "svc_top")]
+    groups += [group(name, order, "OFAN FNPN NFB", f"svc_{name}") for name in names]
+    below = tuple(GroupDependency(id=number, parent="top", child=name) for number, name in enumerate(names, 1))
+    ring = Ring(configuration(2, *groups, dependencies=below))
+    ring.start(1, 2)
+    assert where(ring) == {"top": [1], "a": [1], "b": [1], "c": [1]}
+    ring.trace.clear()
+    assert ring.request(1, messages.StopServices("move")).error == ""
+    assert where(ring) == {"top": [2], "a": [2], "b": [2], "c": [2]}
+    assert [line for line in plain(ring, 2) if "fence" not in line] == lines(
+        """
+        node_down node1
+        rg_move_release node1 2
+        rg_move_acquire node1 2
+        rg_move_complete node1 2
+        rg_move_release node1 1
+        rg_move_acquire node1 1
+        rg_move_complete node1 1
+        rg_move_release node2 2
+        rg_move_acquire node2 2
+        rg_move_complete node2 2
+        node_down_complete node1
+        """
+    ), "the children, the parent, the children again"
+
+
+def test_failure_of_a_resource_is_a_change_of_state_and_the_move_follows() -> None:
+    ring = family()
+    ring.start(1, 2)
+    ring.trace.clear()
+    ring.feed(1, _lost("dbvg"))
+    ring.settle()
+    ran = plain(ring)
+    assert ran[0] == "resource_state_change node1"
+    assert ran[-1] == "resource_state_change_complete node1"
+    assert [line for line in ran if line.startswith("rg_move_release")] == [
+        "rg_move_release node1 1",
+        "rg_move_release node1 2",
+        "rg_move_release node1 1",
+    ]
+    assert where(ring) == {"app": [1], "db": [2]}
+
+
+def test_what_failed_on_one_node_is_released_there_before_the_next_one_has_it() -> None:
+    ring = family(policies="OFAN FNPN NFB")
+    ring.start(1, 2)
+    ring.job_hook = lambda node, job: "db" if node == 2 and 'ACTION="ACQUIRE"' in job and "dbvg" in job else ""
+    ring.request(1, messages.StopServices("move"))
+    assert where(ring) == {"app": [], "db": []}
+    assert ring.states("db")[2] == "ERROR"
+    ring.job_hook = lambda node, job: ""
+    ring.start(1)
+    assert where(ring)["db"] != []
+    assert where(ring)["app"] != []
 
 
 def test_dependency_that_a_reconfiguration_brings_counts_from_then_on() -> None:
