@@ -19,7 +19,7 @@ from daemons.cluster.placement import FallbackDue, place
 
 UNSTABLE_LOSSES: Final = 3
 """A network is unstable that was lost so often within ``UNSTABLE_WINDOW``."""
-UNSTABLE_WINDOW: Final = 120
+UNSTABLE_WINDOW: Final = 300
 """Product seconds. A network that was neither lost nor came back for as long is stable again."""
 FORCED_DOWN_LIMIT: Final = 3600
 """Product seconds for which a node may be stopped with its groups unmanaged before the others say so."""

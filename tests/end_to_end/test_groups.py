@@ -125,3 +125,28 @@ def wait_for_child_alone(lab: LabUnderTest, before: int) -> None:
     eventually(lambda: lab.owner(CHILD) == "node2", CHILD, 30, lambda: lab.group_states(CHILD))
     lab.wait_for_state("node2", "ST_STABLE")
     assert pid(lab, "node2") != before
+
+
+def test_application_that_fails_on_every_node_ends_in_error_and_comes_back_at_an_operators_word(
+    lab: LabUnderTest,
+) -> None:
+    lab.srcctl("boot", "node1")
+    lab.wait_for_state("node1", "ST_INIT")
+    lab.output("node1", "clmgr online node node1", timeout=120)
+    lab.output("node1", f"clRGmove -m -g {CHILD} -n node1")
+    for name in lab.nodes():
+        lab.output(name, "printf '#!/bin/sh\\nexit 1\\n' >$HAES_ROOT/usr/local/web/check")
+    eventually(
+        lambda: "ERROR" in lab.group_states(CHILD).values(), f"{CHILD} in ERROR", 60, lambda: lab.group_states(CHILD)
+    )
+    for name in lab.nodes():
+        lab.wait_for_state(name, "ST_STABLE")
+    history = events(lab, "node1")
+    assert lab.owner() == "node2", "its parent stays"
+    changes = [line for line in history if line.startswith("resource_state_change")]
+    assert "resource_state_change node2" in changes
+    assert changes[-1] == "resource_state_change_complete node2"
+    for name in lab.nodes():
+        lab.output(name, f"printf '%s\\n' '#!/bin/sh' '{SCRIPTS['check']}' >$HAES_ROOT/usr/local/web/check")
+    lab.output("node1", f"clRGmove -u -g {CHILD} -n node1")
+    assert lab.owner(CHILD) == "node1"
