@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from daemons.caa.messages import (
     SOCKET_PATH,
     Answer,
+    Decide,
     Join,
     Leave,
     Membership,
@@ -39,6 +40,7 @@ __all__ = [
     "RepositoryError",
     "Status",
     "connect",
+    "decide",
     "find_disk",
     "join",
     "leave",
@@ -85,6 +87,15 @@ def status(root: NodeRoot) -> Status:
     if not isinstance(answer, Status):
         raise CaaError(INACTIVE)
     return answer
+
+
+def decide(root: NodeRoot, go_on: bool) -> None:
+    """An operator's answer to a split: this node's side goes on, or gives way.
+
+    Raises:
+        CaaError: nobody has asked, or CAA does not answer.
+    """
+    _request(root, Decide(go_on))
 
 
 def _request(root: NodeRoot, request: Request) -> None:

@@ -42,6 +42,7 @@ from daemons.caa.inputs import (
     Received,
     Send,
     Settings,
+    Withdraw,
     WriteDisk,
 )
 from daemons.caa.messages import DISK_PATH, Heartbeat
@@ -65,6 +66,7 @@ __all__ = [
     "Received",
     "Send",
     "Settings",
+    "Withdraw",
     "WriteDisk",
 ]
 
@@ -72,6 +74,9 @@ __all__ = [
 Contacts = tuple[tuple[tuple[int, int], ...], tuple[int, ...], tuple[tuple[int, tuple[int, ...]], ...]]
 """What a heartbeat says of contacts: the nodes that are heard with their lives, those of them that are deaf, and the
 contacts of those nodes whose contacts are not the same as the sender's (none in a healthy cluster)."""
+
+GO_ON, GIVE_WAY = 1, 2
+"""An operator's verdicts in a split."""
 
 CRITICAL_RESOURCE_PROTECTION = "RSCT reboot caused by critical resource protection - Group Services"
 """The panic string of the product."""
@@ -97,7 +102,8 @@ class Membership:
         self._announced: Announce | None = None
         self._asked: frozenset[int] | None = None
         self._won: frozenset[int] | None = None
-        """The side for which the tie breaker was won, while that is of use."""
+        """The side that was told that it may act, while that is of use."""
+        self._verdict: tuple[int, ...] = ()
         self._granted: frozenset[int] = frozenset()
         self._granted_from = 0
         """The nodes that this side may call dead since it has won the tie breaker, and from when on."""
@@ -142,8 +148,8 @@ class Membership:
                 effects += self._disk_seen(now, heartbeats)
             case Links(up):
                 effects += self._links(now, up)
-            case Arbitrated(side, won):
-                effects += self._arbitrated(now, side, won)
+            case Arbitrated(side, won, spread):
+                effects += self._arbitrated(now, side, won, spread)
             case GroupServicesTurn(armed):
                 self.group_services_armed = armed
                 self._group_services_silent = 0
@@ -207,6 +213,10 @@ class Membership:
             # It waits for our answer to its stamp as we wait for its answer to ours.
             peer.answered_at = now
             effects.append(Send(path, heartbeat.sender, self._heartbeat(now, peer)))
+        if heartbeat.verdict and heartbeat.incarnation == (peer.incarnation if peer is not None else 0):
+            effects += self._hear_verdict(now, heartbeat)
+            if self._halted:
+                return effects
         return effects + self._evaluate(now, reborn)
 
     def _disk_seen(self, now: int, heartbeats: tuple[Heartbeat, ...] | None) -> list[Effect]:
@@ -282,6 +292,7 @@ class Membership:
             self.repository_up,
             deaf,
             rows,
+            self._verdict,
         )
 
     def _contacts(self, now: int) -> Contacts:
@@ -393,16 +404,21 @@ class Membership:
                     alive.discard(node)
         alive &= settings.nodes
         self._granted -= found
+        if not self._granted and self._verdict:
+            self._verdict = ()
         granted = self._granted if now >= self._granted_from else frozenset[int]()
         if settings.arbitrate and not self.alive & settings.nodes <= alive | granted:
-            # The other side may live: whether this one may act is for the tie breaker to say.
+            # The other side may live: whether this one may act is for the tie breaker, or an operator, to say.
             side = frozenset(alive)
             if side not in (self._asked, self._won):
-                self._asked, self._won = side, None
+                self._asked, self._won, self._verdict = side, None, ()
                 effects.append(Arbitrate(side))
             alive |= self.alive & settings.nodes
         else:
             self._won = None
+            if self._asked is not None:
+                self._asked = None
+                effects.append(Withdraw())
         effects += [Publish("NODE_DOWN", node) for node in sorted(self.alive - alive) if node in settings.nodes]
         effects += [Publish("NODE_UP", node) for node in sorted(alive - self.alive)]
         if alive != self.alive:
@@ -427,18 +443,34 @@ class Membership:
                 times.append(peer.silent_since + delay)
         return min(time for time in times if time > now)
 
-    def _arbitrated(self, now: int, side: frozenset[int], won: bool) -> list[Effect]:
+    def _arbitrated(self, now: int, side: frozenset[int], won: bool, spread: bool = False) -> list[Effect]:
         if self.settings is None or side != self._asked:
             return []  # sides have changed since
         self._asked = None
         self._settled_until = None
+        told: list[Effect] = []
+        if spread:
+            self._verdict = (GO_ON if won else GIVE_WAY, *sorted(side))
+            told = [
+                Send(network, node, self._heartbeat(now, self.peers[node]))
+                for node in sorted(side - {self.settings.own})
+                for network in self._networks()
+            ]
         if not won:
-            return self._halt("split policy: another side holds the tie breaker")
+            why = "an operator has decided so" if spread else "another side holds the tie breaker"
+            return [*told, *self._halt(f"split policy: this side gives way, {why}", gives_way=True)]
         # The other side finds out by its own silence that it must ask. What it heard last from this one may be younger
         # by node_timeout than what this one heard from it: longer than that it would have been told of being unheard.
         self._won, self._granted = side, self.settings.nodes - side
         self._granted_from = now + self.settings.node_timeout_us + 2 * self.settings.heartbeat_us
-        return self._evaluate(now, frozenset())
+        return told + self._evaluate(now, frozenset())
+
+    def _hear_verdict(self, now: int, heartbeat: Heartbeat) -> list[Effect]:
+        """An operator has decided on another node of this side."""
+        side = self._asked
+        if not heartbeat.verdict or side is None or side != frozenset(heartbeat.verdict[1:]):
+            return []
+        return [Withdraw(), *self._arbitrated(now, side, heartbeat.verdict[0] == GO_ON, True)]
 
     def _announce(self, now: int) -> list[Effect]:
         settings = self.settings
@@ -488,6 +520,6 @@ class Membership:
             return "dead man's switch: neither a network nor the repository disk is left"
         return None
 
-    def _halt(self, reason: str) -> list[Effect]:
+    def _halt(self, reason: str, gives_way: bool = False) -> list[Effect]:
         self._halted = True
-        return [HaltNode(reason)]
+        return [HaltNode(reason, gives_way)]

@@ -76,6 +76,8 @@ class Arbitrated:
 
     side: frozenset[int]
     won: bool
+    spread: bool = False
+    """The answer is an operator's, given on one node: the nodes of the side pass it on to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +141,23 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Arbitrate:
-    """Effect: try to win the tie breaker for the nodes of this side; exactly one ``Arbitrated`` answers it."""
+    """Effect: may the nodes of this side act? ``Arbitrated`` answers it, at once (a tie breaker) or later (an
+    operator); an answer for a side that is no more is ignored."""
 
     side: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Effect: what ``Arbitrate`` asked is settled: the sides see each other again, or another node has the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class HaltNode:
-    """Effect: this node must end now."""
+    """Effect: this node must end now; with ``gives_way`` the action plan says how (a reboot)."""
 
     reason: str
+    gives_way: bool = False
 
 
-Effect: TypeAlias = Send | WriteDisk | ReadDisk | Announce | Publish | Arbitrate | HaltNode
+Effect: TypeAlias = Send | WriteDisk | ReadDisk | Announce | Publish | Arbitrate | Withdraw | HaltNode

@@ -63,6 +63,12 @@ class DeadMansSwitch(msgspec.Struct, frozen=True, tag="deadman"):
     armed: bool
 
 
+class Decide(msgspec.Struct, frozen=True, tag="decide"):
+    """An operator's answer to a split under policy Manual: this side goes on, or gives way."""
+
+    go_on: bool
+
+
 class Join(msgspec.Struct, frozen=True, tag="join"):
     """Become a member of the cluster on this repository disk (clusterconf)."""
 
@@ -112,6 +118,9 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     """Live nodes that have lost the repository disk, as they say."""
     stale: tuple[int, ...] = ()
     """Live nodes that this one does not hear itself."""
+    merge: str = "majority"
+    action: str = "reboot"
+    """The merge policy of the cluster and the action plan of a side that gives way, in clmgr's words."""
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):
@@ -196,6 +205,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     is no recording. ``down`` has a bit for every network on which the sender's interface is down, in the order of
     networks; ``repository``: it can use the repository disk. ``deaf``: contacts that do not hear the sender. ``rows``:
     pairs of a node and the nodes that are in contact with it both ways, of all whose contacts differ from the sender's.
+    ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, and the nodes of that side.
     """
 
     sender: int
@@ -209,9 +219,10 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     repository: bool = True
     deaf: tuple[int, ...] = ()
     rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    verdict: tuple[int, ...] = ()
 
 
-Request: TypeAlias = Subscribe | Query | Relay | DeadMansSwitch | Join | Leave | Reread | Replace | Move
+Request: TypeAlias = Subscribe | Query | Relay | DeadMansSwitch | Decide | Join | Leave | Reread | Replace | Move
 Answer: TypeAlias = Membership | Event | Relay | Status | Outcome
 
 request_codec: Codec[Request] = Codec(Request)

@@ -9,8 +9,8 @@ from daemons.caa.messages import DISK_PATH, Membership, PathState, Statistics
 from daemons.caa.repository import Definition
 
 
-def membership_of(definition: Definition, node: str, picture: Announce) -> Membership:
-    """The core's picture in the terms of a definition, for the node of that name."""
+def membership_of(definition: Definition, node: str, picture: Announce, policy: tuple[str, str]) -> Membership:
+    """The core's picture in the terms of a definition, for the node of that name; ``policy``: merge and action plan."""
     own = definition.node(node)
     assert own is not None
     local = dict(own.addresses)
@@ -32,6 +32,7 @@ def membership_of(definition: Definition, node: str, picture: Announce) -> Membe
         tuple(sorted(picture.interfaces_down)),
         tuple(sorted(picture.repositories_down)),
         tuple(sorted(picture.stale)),
+        *policy,
     )
 
 

@@ -11,13 +11,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
+
 from daemons.caa import aha, core, picture, replacement, tunables
+from daemons.caa.action_plan import give_way
 from daemons.caa.device import ClusterDevice
 from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
     SOCKET_PATH,
     Answer,
     DeadMansSwitch,
+    Decide,
     DiskState,
     Event,
     Heartbeat,
@@ -45,6 +49,7 @@ from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, run
 from daemons.runtime.datagrams import DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.operator_prompt import OperatorPrompt
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.pump import Pump
 from daemons.runtime.seal import Seal, boot_microseconds
@@ -79,6 +84,8 @@ class ClusterAwareAix(RepositoryKeeper):
         self.device = ClusterDevice(self.root)
         self.policy = SplitPolicy(self.root)
         self.acting = False
+        self.prompt = OperatorPrompt(self.root, self.scale, self.spawn, self.log.write)
+        self.asked: frozenset[int] = frozenset()
         self.producers = aha.EventProducers(self.root)
         self.faults = Faults(self.identity.lab)
         self.definition: Definition | None = None
@@ -212,7 +219,7 @@ class ClusterAwareAix(RepositoryKeeper):
             repository_assert=tunables.value_of(values, "repos_mode") == "a",
             lan=tunables.value_of(values, "hb_src_lan") != "0",
             disk=tunables.value_of(values, "hb_src_disk") != "0",
-            arbitrate=self.policy.breaker is not None,
+            arbitrate=self.policy.current.arbitrates,
         )
 
     def _set_ttl(self) -> None:
@@ -285,7 +292,12 @@ class ClusterAwareAix(RepositoryKeeper):
         if not self.acting and self._may_act():
             self.acting = True
             self.spawn(self._group_services(packets.START))
-        if settings.arbitrate != (self.policy.breaker is not None):
+        policies = self.policy.current
+        if (now := self.membership) is not None and (now.merge, now.action) != (policies.merge, policies.action):
+            self.membership = msgspec.structs.replace(now, merge=policies.merge, action=policies.action)
+            for connection in self.subscribers:
+                connection.send(self.membership)
+        if settings.arbitrate != policies.arbitrates:
             self.pump.feed(core.Configure(self._settings(definition, settings.own)))
 
     def _watch_addresses(self) -> None:
@@ -320,9 +332,15 @@ class ClusterAwareAix(RepositoryKeeper):
             case core.Publish(kind, node, subject):
                 self._publish(kind, node, subject)
             case core.Arbitrate(side):
-                self.pump.feed(core.Arbitrated(side, self._arbitrate(side)))
-            case core.HaltNode(reason):
-                self._halt(reason)
+                if self.policy.current.split == "manual":
+                    self._ask_operator(side)
+                else:
+                    self.pump.feed(core.Arbitrated(side, self._arbitrate(side)))
+            case core.Withdraw():
+                self.prompt.withdraw()
+                self.log.write("split: nobody needs to decide any more")
+            case core.HaltNode(reason, gives_way):
+                self._halt(reason, gives_way)
 
     def _send(self, network: str, node: int, heartbeat: Heartbeat) -> None:
         definition, endpoint = self.definition, self.endpoints.get(network)
@@ -334,7 +352,10 @@ class ClusterAwareAix(RepositoryKeeper):
     def _announce(self, found: core.Announce) -> None:
         if self.definition is None:
             return
-        self.membership = picture.membership_of(self.definition, self.identity.node, found)
+        policies = self.policy.current
+        self.membership = picture.membership_of(
+            self.definition, self.identity.node, found, (policies.merge, policies.action)
+        )
         self._welcome()
         for connection in self.subscribers:
             connection.send(self.membership)
@@ -365,8 +386,29 @@ class ClusterAwareAix(RepositoryKeeper):
             if wanted.events:
                 connection.send(event)
 
-    def _halt(self, reason: str) -> None:
+    def _ask_operator(self, side: frozenset[int]) -> None:
+        self.asked = side
+        nodes = self.definition.nodes if self.definition is not None else ()
+        here, there = ([n.name for n in nodes if (n.number in side) == inside] for inside in (True, False))
+        self.prompt.ask("split", self.policy.current.action, here, there)
+
+    def _decide(self, go_on: bool) -> str:
+        if not self.prompt.open:
+            return "no decision is awaited on this node"
+        self.log.write(f"split: an operator has this side {'go on' if go_on else 'give way'}")
+        self.prompt.withdraw()
+        self.pump.feed(core.Arbitrated(self.asked, go_on, True))
+        return ""
+
+    def _halt(self, reason: str, gives_way: bool = False) -> None:
         self.log.write(reason)
+        if gives_way and self.guard is not None:
+            action = self.policy.current.action
+            log_entry(self.root, "OPMSG", "caa", (("MESSAGE FROM ERRLOGGER COMMAND", f"{reason}: {action}"),))
+            why = give_way(self.root, action, reason)
+            if not why:
+                return  # lpar kills this process with all others
+            self.log.write(f"no reboot: {why}")
         if self.guard is None:
             self.fail(reason)
             return
@@ -391,6 +433,8 @@ class ClusterAwareAix(RepositoryKeeper):
                         self._relay(node, payload)
                     case Query():
                         connection.send(self._status())
+                    case Decide(go_on):
+                        connection.send(Outcome(self._decide(go_on)))
                     case Join(disk):
                         connection.send(Outcome(await self._asked_to_join(disk)))
                     case Leave(forget):

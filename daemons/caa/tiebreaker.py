@@ -1,9 +1,12 @@
-"""The tie breaker of split policy TieBreaker: one disk that one side of a split reserves for itself.
+"""The split policy of a cluster, and its tie breakers: a disk, or a file of an NFS server, that one side reserves.
 
 A reservation names the nodes of the side that holds it. Whoever is among them may narrow it to what is left of its side
 after a further split, and widens it to nodes that come back; it is released when all nodes are back (the PowerHA manual
 "Tie breaker option for split and merge policies"). Whoever is not among them may not act. A reservation dies with its
 nodes, as all reservations of disks here.
+
+An NFS server is no node of the lab: its exports are directories of the lab's shared folder, which every node reaches
+whatever the networks between the nodes do.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from daemons.caa.repository import find_disk
 from srcctl.network.faults import Faults
@@ -21,12 +25,28 @@ from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import OdmError, Repository
 
 DIRECTORY = "reservations"
+EXPORTS = "nfs"
 CLASS = "HACMPsplitmerge"
+SETTINGS = "HACMPdynresop"
 CONFIGURATION = "/etc/es/objrepos"
 
 
+class Policies(NamedTuple):
+    """What the cluster configuration says of splits and merges, in clmgr's words."""
+
+    split: str = "none"
+    merge: str = "majority"
+    action: str = "reboot"
+    breaker: TieBreaker | None = None
+
+    @property
+    def arbitrates(self) -> bool:
+        """A side of a split must be told that it may act."""
+        return self.breaker is not None or self.split == "manual"
+
+
 class SplitPolicy:
-    """The split policy of the cluster configuration on this node, read again whenever it changed.
+    """The policies of the cluster configuration on this node, read again whenever they changed.
 
     Args:
         root: the node's root.
@@ -34,36 +54,53 @@ class SplitPolicy:
 
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
-        self._stamp: tuple[int, int] | None = None
-        self._breaker: TieBreaker | None = None
+        self._stamp: tuple[tuple[int, int] | None, ...] = ()
+        self._policies = Policies()
+
+    @property
+    def current(self) -> Policies:
+        """The policies in force."""
+        stamp = tuple(self._stamp_of(name) for name in (CLASS, SETTINGS))
+        if stamp != self._stamp:
+            self._stamp, self._policies = stamp, self._read() if stamp[0] is not None else Policies()
+        return self._policies
 
     @property
     def breaker(self) -> TieBreaker | None:
-        """The tie breaker, None unless the policy is TieBreaker."""
+        """The tie breaker, None unless the policy has one."""
+        return self.current.breaker
+
+    def _stamp_of(self, name: str) -> tuple[int, int] | None:
         try:
-            status = os.stat(self._root.path(f"{CONFIGURATION}/{CLASS}"))
+            status = os.stat(self._root.path(f"{CONFIGURATION}/{name}"))
         except OSError:
             return None
-        stamp = status.st_ino, status.st_mtime_ns
-        if stamp != self._stamp:
-            self._stamp, self._breaker = stamp, self._read()
-        return self._breaker
+        return status.st_ino, status.st_mtime_ns
 
-    def _read(self) -> TieBreaker | None:
+    def _read(self) -> Policies:
         try:
-            found = Repository(self._root, CONFIGURATION).get(CLASS)
+            repository = Repository(self._root, CONFIGURATION)
+            found = {str(o["policy"]): str(o["value"]) for o in repository.get(CLASS)}
+            settings = {str(o["key"]): str(o["value"]) for o in repository.get(SETTINGS)}
         except OdmError:
-            return None
-        policies = {str(o["policy"]): str(o["value"]) for o in found}
+            return Policies()
+        split = found.get("split", "None").lower()
+        action = found.get("action", "Reboot").lower()
+        return Policies(split, found.get("merge", "Majority").lower(), action, self._breaker(split, found, settings))
+
+    def _breaker(self, split: str, found: dict[str, str], settings: dict[str, str]) -> TieBreaker | None:
         identity = self._root.identity
-        disk = find_disk(self._root, policies.get("tiebreaker", ""))
-        if policies.get("split") != "TieBreaker" or disk is None:
-            return None
-        return TieBreaker(identity.lab, disk, identity.node)
+        if split == "tiebreaker":
+            disk = find_disk(self._root, found.get("tiebreaker", ""))
+            return TieBreaker(identity.lab, disk, identity.node) if disk is not None else None
+        server, export = settings.get("NFS_QUORUM_SERVER", ""), settings.get("REMOTE_QUORUM_DIRECTORY", "")
+        if split == "nfs" and server and export:
+            return NfsTieBreaker(identity.lab, server, export, identity.node)
+        return None
 
 
 class TieBreaker:
-    """A tie breaker as one node sees it.
+    """A tie breaker disk as one node sees it.
 
     Args:
         lab: the lab's shared folder.
@@ -127,14 +164,40 @@ class TieBreaker:
         elif os.path.exists(self._path):
             os.unlink(self._path)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _reach(self) -> None:
         if self._faults.disk_failed(self._disk):
             raise OSError(5, "Input/output error", self._disk)
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._reach()
         descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+
+class NfsTieBreaker(TieBreaker):
+    """A file in a directory that an NFS server exports.
+
+    Args:
+        lab: the lab's shared folder.
+        server: the server's name.
+        export: the exported directory.
+        own: this node's name.
+    """
+
+    def __init__(self, lab: str, server: str, export: str, own: str) -> None:
+        super().__init__(lab, f"{server}:{export}", own)
+        self._directory = os.path.join(lab, EXPORTS, server.replace("/", "_").lstrip(".") or "server", *_parts(export))
+        self._path = os.path.join(self._directory, "quorum.tiebreaker")
+
+    def _reach(self) -> None:
+        os.makedirs(self._directory, exist_ok=True)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".", "..")]

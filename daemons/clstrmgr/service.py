@@ -376,6 +376,7 @@ class ClusterManagerDaemon(Daemon):
             CLUSTER_LOG=self.files.cluster_log,
             HISTORY_DIR=self.files.history,
             VERBOSE_LOGGING=self._verbose(),
+            QUARANTINE_POLICY=configuration.setting("QUARANTINE_POLICY") if configuration is not None else "",
             CUSTOMIZED_EVENTS=" ".join(
                 event.name
                 for event in (configuration.events if configuration is not None else ())

@@ -62,6 +62,10 @@ class Replica(Protocol):
         """A view begins. ``departed``: nodes whose members are out, and why. ``snapshot``: for a new member."""
         ...
 
+    def has_critical(self) -> bool:
+        """Whether critical clients are in groups."""
+        ...
+
     def dissolved(self) -> None:
         """The view ends without a successor; this node begins anew."""
         ...

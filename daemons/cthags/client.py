@@ -8,6 +8,8 @@ import os
 from daemons.caa import client as caa
 from daemons.cthags.messages import (
     SOCKET_PATH,
+    Decide,
+    Decided,
     Died,
     DomainStatus,
     Init,
@@ -136,6 +138,20 @@ def query_status(root: NodeRoot) -> DomainStatus:
     if not isinstance(answer, DomainStatus):
         raise Unreachable("unexpected answer")
     return answer
+
+
+def decide(root: NodeRoot, go_on: bool) -> bool:
+    """An operator's answer where two parts of the domain meet; returns whether one was awaited.
+
+    Raises:
+        Unreachable: cthags does not run or does not answer.
+    """
+    try:
+        with LocalClient(root.path(SOCKET_PATH), request_codec, notification_codec, QUERY_PATIENCE) as client:
+            answer = client.request(Decide(go_on))
+    except (OSError, EOFError, RemoteFault) as error:
+        raise Unreachable(str(error)) from None
+    return isinstance(answer, Decided) and answer.awaited
 
 
 async def peer_domain(root: NodeRoot) -> str:

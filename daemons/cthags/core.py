@@ -24,6 +24,7 @@ from daemons.cthags.inputs import (
     Effect,
     Input,
     Log,
+    MergePrompt,
     Notify,
     Received,
     Send,
@@ -35,6 +36,8 @@ from daemons.cthags.membership import Membership
 from daemons.cthags.messages import (
     HOST_MEMBERSHIP,
     ClientStatus,
+    Decide,
+    Decided,
     DomainStatus,
     ErrorCode,
     GroupStatus,
@@ -87,6 +90,7 @@ class Core:
         self.faults: Counter[str] = Counter()
         self._loopback: list[PeerMessage] = []
         self._armed = False
+        self._prompted: tuple[int, ...] = ()
         self._beats = 0
         incarnation = durable.get("incarnation", 0) + 1
         self._out.append(Store("incarnation", incarnation))
@@ -126,11 +130,14 @@ class Core:
             case Received():
                 self._received(now, value)
             case AliveNodes():
-                self._membership.set_alive(now, value.alive, value.configured, value.boots)
+                self._membership.set_alive(now, value.alive, value.configured, value.boots, value.merge)
                 self._notifier.tell_adapters(value.adapters)
                 self._notifier.tell_hosts()
             case ClientRequest(client, QueryStatus()):
                 self._out.append(Notify(client, self.status()))
+            case ClientRequest(client, Decide(go_on)):
+                self._out.append(Notify(client, Decided(bool(self._membership.conflict))))
+                self._membership.decided(now, go_on)
             case ClientRequest(client, request):
                 self._requests.take(now, client, request)
             case Deactivated(group, serial, provider, success):
@@ -144,7 +151,15 @@ class Core:
                 self._requests.tick(now)
         self._settle()
         effects, self._out = self._out, []
-        return [*self._dead_mans_switch(), *effects]
+        return [*self._dead_mans_switch(), *effects, *self._merge_prompt()]
+
+    def _merge_prompt(self) -> list[Effect]:
+        """Two parts meet and neither gives way: the operator is asked once, and told when it is settled."""
+        others = tuple(sorted(self._membership.conflict))
+        if others == self._prompted or self._membership.merge != "manual":
+            return []
+        self._prompted = others
+        return [MergePrompt(others)]
 
     def _dead_mans_switch(self) -> list[Effect]:
         """Armed before anything is joined for a critical client; set again with every beat."""
@@ -254,6 +269,10 @@ class Core:
     def operations_after(self, position: int) -> tuple[Operation, ...]:
         """What was applied after ``position``."""
         return self._log.after(position)
+
+    def has_critical(self) -> bool:
+        """Whether critical clients are in groups."""
+        return any(group.critical for group in self._table.groups.values())
 
     def snapshot(self) -> Snapshot:
         """The state now."""

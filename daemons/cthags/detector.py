@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from daemons.cthags.messages import Provider
 from daemons.cthags.sessions import Sessions
@@ -31,7 +30,6 @@ class Settings:
             than caa's node_timeout and node_down_delay together: a node that is only paused must be heard again, or
             have fallen to its dead man's switch, before anybody acts as if it did not exist.
         joiner_hellos: retries after which a joiner that does not acknowledge is left out.
-        merge: "majority" dissolves the smaller half when two meet, "manual" leaves both for the operator.
     """
 
     beat_us: int = 5 * SECOND
@@ -39,7 +37,6 @@ class Settings:
     hello_us: int = SECOND // 2
     formation_us: int = 45 * SECOND
     joiner_hellos: int = 4
-    merge: Literal["majority", "manual"] = "majority"
 
 
 @dataclass(slots=True)
@@ -50,6 +47,7 @@ class Peer:
     view: View | None
     promised: int
     unanswered: int = 0
+    critical: bool = False
 
 
 class Detector:

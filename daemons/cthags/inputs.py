@@ -23,6 +23,8 @@ class AliveNodes:
     boots: Mapping[int, int] = field(default_factory=dict)
     adapters: tuple[tuple[int, int], ...] = ()
     """Node and place of each network interface that is up."""
+    merge: str = "majority"
+    """The cluster's merge policy, in clmgr's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,16 @@ class Dissolved:
 
 
 @dataclass(frozen=True, slots=True)
+class MergePrompt:
+    """Two parts of the domain meet, both with critical clients, and an operator must say which one gives way.
+
+    Without ``others`` nobody needs to answer any more.
+    """
+
+    others: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeadMansSwitch:
     """Tell caa that Group Services turn, and whether critical clients depend on them.
 
@@ -147,4 +159,6 @@ class DeadMansSwitch:
     armed: bool
 
 
-Effect: TypeAlias = Store | Send | Notify | CloseClient | Deactivate | Log | ViewInstalled | Dissolved | DeadMansSwitch
+Effect: TypeAlias = (
+    Store | Send | Notify | CloseClient | Deactivate | Log | ViewInstalled | Dissolved | DeadMansSwitch | MergePrompt
+)

@@ -4,7 +4,10 @@
 view greet all that caa calls alive; the lowest of those that meet forms the first view (the product's name server), a
 node that meets an existing view is taken into it. Assumption: caa and greetings reach whoever is to be reached before
 ``formation_us`` has passed. When halves of a split meet, the smaller one (at a tie the one without the lowest node
-number) dissolves and its nodes join as new members; Birman's systems leave this to the application.
+number) dissolves and its nodes join as new members; Birman's systems leave this to the application. That is merge
+policy majority (tie breakers decide before). With priority the part without the lowest node number gives way (the
+reference names site priorities, which follow node numbers here: inferred). With manual and none two parts that both
+have critical clients stay as they are until an operator makes one give way, or for good.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from daemons.cthags.wire import (
     Beat,
     Commit,
     Data,
+    GiveWay,
     Hello,
     Member,
     Packet,
@@ -50,6 +54,9 @@ class Membership(Agreement):
         self.ready = False
         """True once caa has spoken."""
         self._beat_at: int | None = None
+        self.merge = "majority"
+        self.conflict: frozenset[int] = frozenset()
+        """Nodes of another part of the domain that neither gives way to this one nor makes it give way."""
         self.beats = 0
         """Signs of life that were due so far."""
 
@@ -76,8 +83,17 @@ class Membership(Agreement):
 
     # Inputs.
 
-    def set_alive(self, now: int, alive: frozenset[int], configured: tuple[int, ...], boots: Mapping[int, int]) -> None:
-        """caa's word on who is alive, and since which boot."""
+    def set_alive(
+        self,
+        now: int,
+        alive: frozenset[int],
+        configured: tuple[int, ...],
+        boots: Mapping[int, int],
+        merge: str = "majority",
+    ) -> None:
+        """caa's word on who is alive, and since which boot; and the cluster's merge policy."""
+        self.merge = merge
+        self.conflict &= alive
         grown = bool(alive - self.alive) or not self.ready
         self.configured = configured
         self.alive = alive | {self.node}
@@ -110,6 +126,10 @@ class Membership(Agreement):
         match packet:
             case Hello():
                 self._hello(now, node, packet)
+            case GiveWay(session):
+                if self.view is not None and session == self.view.id and node in self.view.nodes:
+                    self._log(f"domain merge: view {session} gives way, an operator has decided so")
+                    self.dissolve(now)
             case Beat():
                 if self.view is not None and packet.session == self.view.id:
                     self._member_promised[node] = packet.promised
@@ -166,14 +186,18 @@ class Membership(Agreement):
                 peer.unanswered += 1
                 if peer.unanswered > 2 * self.settings.joiner_hellos:
                     del self._peers[node]
-            self._send_packet(node, Hello(self.incarnation, self.view, self.promised, True))
+            self._send_packet(node, self._own_hello(True))
         if strangers or self._round is not None:
             self._hello_at = now + self.settings.hello_us
 
+    def _own_hello(self, wants_answer: bool) -> Hello:
+        return Hello(self.incarnation, self.view, self.promised, wants_answer, self._replica.has_critical())
+
     def _hello(self, now: int, node: int, hello: Hello) -> None:
         self._note_peer(node, hello.incarnation, hello.view, hello.promised)
+        self._peers[node].critical = hello.critical
         if hello.wants_answer:
-            self._send_packet(node, Hello(self.incarnation, self.view, self.promised, False))
+            self._send_packet(node, self._own_hello(False))
         self._meet(now, node)
         self._reconsider(now)
 
@@ -193,18 +217,45 @@ class Membership(Agreement):
         other = self._peers[node].view if node in self._peers else None
         mine = self.view
         if mine is None or other is None or other.id == mine.id or self.me in other.members:
+            self.conflict -= {node}
             return
-        if self.settings.merge == "manual" or other.id in self._accepted:
+        if other.id in self._accepted:
             return
-        if outweighs(other, mine):
+        if self.merge in ("manual", "none"):
+            ours, theirs = self._replica.has_critical(), self._peers[node].critical
+            if ours and theirs:
+                self.conflict |= {node}
+                return
+            self.conflict -= {node}
+            gives_way = theirs if ours != theirs else outweighs(other, mine)
+        elif self.merge == "priority":
+            gives_way = min(other.nodes) < min(mine.nodes)
+        else:
+            gives_way = outweighs(other, mine)
+        if gives_way:
             self._log(f"domain merge: view {mine.id} gives way to view {other.id}")
             self.dissolve(now)
+
+    def decided(self, now: int, go_on: bool) -> None:
+        """An operator has decided which of two parts gives way: this one, or not."""
+        view = self.view
+        if view is None or not self.conflict:
+            return
+        if go_on:
+            self._log(f"domain merge: view {view.id} goes on, an operator has decided so")
+            return
+        for node in view.nodes:
+            if node != self.node:
+                self._send_packet(node, GiveWay(view.id))
+        self._log(f"domain merge: view {view.id} gives way, an operator has decided so")
+        self.dissolve(now)
 
     def dissolve(self, now: int) -> None:
         """Give up the view: all groups end here, and this node joins again as a new member."""
         self.incarnation += 1
         self._store("incarnation", self.incarnation)
         self.view = None
+        self.conflict = frozenset()
         self._round = None
         self._last_commit = None
         self._accepted.clear()
@@ -257,7 +308,7 @@ class Membership(Agreement):
 
     def _data(self, now: int, node: int, data: Data) -> list[tuple[ViewId, PeerMessage]]:
         if data.target != self.incarnation:
-            self._send_packet(node, Hello(self.incarnation, self.view, self.promised, False))
+            self._send_packet(node, self._own_hello(False))
             return []
         if self.view is not None and data.session == self.view.id and self.blocked:
             return []  # not even acknowledged: what the flush did not count must not count as delivered

@@ -272,6 +272,12 @@ class QueryStatus(msgspec.Struct, frozen=True, tag="query_status"):
     """Ask for a ``DomainStatus``; needs no ``Init``."""
 
 
+class Decide(msgspec.Struct, frozen=True, tag="decide"):
+    """An operator's answer where two parts of the domain meet under merge policy Manual; needs no ``Init``."""
+
+    go_on: bool
+
+
 # Notifications -------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +285,12 @@ class Initialized(msgspec.Struct, frozen=True, tag="initialized"):
     """The client is registered. ``node`` is this node's number."""
 
     node: int
+
+
+class Decided(msgspec.Struct, frozen=True, tag="decided"):
+    """The answer to ``Decide``: whether a decision was awaited."""
+
+    awaited: bool
 
 
 class _ProtocolNotification(msgspec.Struct, frozen=True):
@@ -461,6 +473,7 @@ Request: TypeAlias = (
     | Vote
     | Alive
     | QueryStatus
+    | Decide
 )
 Notification: TypeAlias = (
     Initialized
@@ -473,6 +486,7 @@ Notification: TypeAlias = (
     | DelayedError
     | Died
     | DomainStatus
+    | Decided
 )
 
 _LIMIT = MESSAGE_MAX + (64 << 10)

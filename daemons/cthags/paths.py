@@ -171,12 +171,13 @@ class Paths:
         own = self._identity.node
 
         def admit(number: int) -> bool:
-            other = self._name(number)
+            other = self.name_of(number)
             return other is not None and self._faults.reachable(own, other, network)
 
         return admit
 
-    def _name(self, number: int) -> str | None:
+    def name_of(self, number: int) -> str | None:
+        """The name of a node of the cluster."""
         membership = self._membership or self._first
         if membership is None:
             return None

@@ -19,6 +19,7 @@ from daemons.cthags.messages import (
     Alive,
     ChangeAttributes,
     ChangeStateValue,
+    Decide,
     DelayedError,
     ErrorCode,
     Expel,
@@ -177,8 +178,8 @@ class Requests:
     # Clients.
 
     def take(self, now: int, number: int, request: Request) -> None:
-        """A request arrives on a client's connection (the core itself answers ``QueryStatus``)."""
-        assert not isinstance(request, QueryStatus)
+        """A request arrives on a client's connection (the core itself answers ``QueryStatus`` and ``Decide``)."""
+        assert not isinstance(request, QueryStatus | Decide)
         client = self._clients.get(number)
         if isinstance(request, Init):
             self._init(now, number, client, request)

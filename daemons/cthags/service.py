@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import time
-from typing import Literal
 
 import msgspec
 
@@ -30,6 +29,7 @@ from daemons.cthags.inputs import (
     Effect,
     Input,
     Log,
+    MergePrompt,
     Notify,
     Received,
     Send,
@@ -51,6 +51,7 @@ from daemons.cthags.status import canonical_status, long_status
 from daemons.cthags.wire import PACKET_LIMIT, packet_codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.operator_prompt import OperatorPrompt
 from daemons.runtime.ports import UnknownService
 from daemons.runtime.pump import Pump
 from srcctl.errlog import log_entry
@@ -66,7 +67,6 @@ FORMATION = 45.0
 """Product seconds; see ``membership.Settings``."""
 
 Connection = LocalConnection[Notification, Request]
-Merge = Literal["majority", "manual"]
 
 
 class GroupServicesDaemon(Daemon):
@@ -80,15 +80,15 @@ class GroupServicesDaemon(Daemon):
         self._certain_at = self._first_certain_at = 0.0
         self._connections: dict[int, Connection] = {}
         self._last_connection = 0
+        self._prompt = OperatorPrompt(self.root, self.scale, self.spawn, self.log.write)
+        self._action = "reboot"
         self._durable = self._load()
         self._paths = Paths(self.root, self._packet, self._alive, self._caa_lost)
         if not await self._paths.connect():
             raise CannotStart("CAA is not active on this node: there is no domain to serve", 0)
         self._connected_after = time.time() - self._started_at
         schedule = self.scale.schedule
-        settings = Settings(
-            beat_us=schedule(BEAT), hello_us=schedule(HELLO), formation_us=schedule(FORMATION), merge=self._merge()
-        )
+        settings = Settings(beat_us=schedule(BEAT), hello_us=schedule(HELLO), formation_us=schedule(FORMATION))
         self.core = Core(self._paths.node, dict(self._durable), settings)
         self.pump = Pump[Input, Effect](self.core, self._execute, self.fail)
         self._server = LocalServer(
@@ -128,9 +128,6 @@ class GroupServicesDaemon(Daemon):
             first_certain_at=self._first_certain_at,
         )
 
-    def _merge(self) -> Merge:
-        return "manual" if "--merge-manual" in self.arguments else "majority"
-
     # Inputs.
 
     def _packet(self, node: int, data: bytes) -> None:
@@ -145,7 +142,10 @@ class GroupServicesDaemon(Daemon):
         configured = tuple(node.number for node in membership.nodes)
         alive = frozenset(membership.alive)
         adapters = adapters_up(membership)
-        self.pump.feed(AliveNodes(membership.generation, alive, configured, membership.boots, adapters))
+        self._action = membership.action
+        self.pump.feed(
+            AliveNodes(membership.generation, alive, configured, membership.boots, adapters, membership.merge)
+        )
 
     def _caa_lost(self, reason: str) -> None:
         self.fail(f"CAA has ended: {reason}")
@@ -189,6 +189,8 @@ class GroupServicesDaemon(Daemon):
                 self._store(effect)
             case DeadMansSwitch(armed):
                 self._paths.set_dead_mans_switch(armed)
+            case MergePrompt(others):
+                self._prompt_merge(others)
             case Deactivate():
                 self.spawn(self._deactivate(effect))
             case CloseClient():
@@ -200,6 +202,16 @@ class GroupServicesDaemon(Daemon):
             case ViewInstalled():
                 self._certain_at = time.time()
                 self._first_certain_at = self._first_certain_at or self._certain_at
+
+    def _prompt_merge(self, others: tuple[int, ...]) -> None:
+        if not others:
+            self._prompt.withdraw()
+            self.log.write("merge: nobody needs to decide any more")
+            return
+        view = self.core.status().members
+        here = [name for node in view if (name := self._paths.name_of(node))]
+        there = [name for node in others if (name := self._paths.name_of(node))]
+        self._prompt.ask("merge", self._action, here, there)
 
     async def _deactivate(self, effect: Deactivate) -> None:
         """Run a deactivate script: pid, time limit in seconds, provider, group and flag are its arguments."""

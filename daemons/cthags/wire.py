@@ -277,12 +277,19 @@ PeerMessage: TypeAlias = Prepare | Prepared | Commit | Entries | Proposal | Ball
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Who I am and what view I am in (None: none yet); to live nodes outside the view. ``promised`` is the highest
-    view number that the sender has agreed to."""
+    view number that the sender has agreed to; ``critical``: critical clients are in groups of the view."""
 
     incarnation: int
     view: View | None
     promised: int
     wants_answer: bool
+    critical: bool = False
+
+
+class GiveWay(msgspec.Struct, frozen=True, tag="give_way"):
+    """An operator has decided on a member of view ``session`` that its side gives way."""
+
+    session: ViewId
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
@@ -323,7 +330,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     view: View | None
 
 
-Packet: TypeAlias = Hello | Beat | Data | Ack | Refused
+Packet: TypeAlias = Hello | GiveWay | Beat | Data | Ack | Refused
 
 PACKET_LIMIT = 60_000
 """Bytes of an encoded packet."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from daemons.caa.tiebreaker import TieBreaker
+from daemons.sim.scenario import TIE_BREAKER
 
 if TYPE_CHECKING:
     from daemons.sim.cluster import Cluster
@@ -42,6 +43,6 @@ class SimulatedTieBreaker(TieBreaker):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if self._number in self._cluster.topology.without_breaker:
+        if self._cluster.split == TIE_BREAKER and self._number in self._cluster.topology.without_breaker:
             raise OSError(5, "Input/output error", DISK)
         yield

@@ -16,15 +16,17 @@ from daemons.cthags.inputs import (
     DeadMansSwitch,
     Dissolved,
     Log,
+    MergePrompt,
     Notify,
     Received,
     Send,
     Store,
     ViewInstalled,
 )
-from daemons.cthags.messages import Died, Notification, Request, notification_codec, request_codec
+from daemons.cthags.messages import Decide, Died, Notification, Request, notification_codec, request_codec
 from daemons.cthags.wire import Data, packet_codec
 from daemons.sim.process import Process
+from daemons.sim.scenario import MANUAL
 from srcctl.machine import MILLISECOND
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ class GroupServicesProcess(Process):
     def __init__(self, node: SimulatedNode, make: Callable[[int, dict[str, int]], Core]) -> None:
         self._disk = node.disk.setdefault("cthags", {})
         super().__init__(node, make(node.number, dict(self._disk)))
+        self._merge = "manual" if node.cluster.split == MANUAL else "majority"
+        self.asked: tuple[int, ...] = ()
+        """The nodes of another part of the domain, if an operator must say which one gives way."""
         self._clients: dict[int, Process] = {}
         self._next_client = 1
         self.sends_left: int | None = None
@@ -68,7 +73,7 @@ class GroupServicesProcess(Process):
         """caa's picture of the nodes."""
         if self.node.states is not None:
             generation, alive, boots = self.node.states.picture()
-            self.feed(AliveNodes(generation, alive, self.node.cluster.numbers, boots))
+            self.feed(AliveNodes(generation, alive, self.node.cluster.numbers, boots, merge=self._merge))
 
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""
@@ -89,6 +94,11 @@ class GroupServicesProcess(Process):
             request: Request = request_codec.decode(data)
             self.node.cluster.checker.requested(self.node, number, request)
             self.feed(ClientRequest(number, request))
+
+    def decide(self, go_on: bool) -> None:
+        """An operator's answer about a merge."""
+        self.node.trace(f"an operator has this part of the domain {'go on' if go_on else 'give way'}")
+        self.feed(ClientRequest(0, Decide(go_on)))
 
     def disconnected(self, number: int) -> None:
         """A client's process ended."""
@@ -127,6 +137,10 @@ class GroupServicesProcess(Process):
             case Dissolved():
                 self.node.trace("view given up: dissolved")
                 self.node.cluster.checker.dissolved(self.node)
+            case MergePrompt(others):
+                self.asked = others
+                if others:
+                    self.node.trace(f"merge: an operator must decide about nodes {' '.join(map(str, others))}")
             case CloseClient(number, _, kill, reason):
                 self.node.trace(reason)
                 client = self._clients.pop(number, None)

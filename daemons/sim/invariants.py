@@ -24,7 +24,7 @@ from daemons.cthags.inputs import ViewInstalled
 from daemons.cthags.messages import Approved, Goodbye, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.member import PREFIX
-from daemons.sim.scenario import TIE_BREAKER
+from daemons.sim.scenario import NONE
 from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.world import InvariantBroken
 
@@ -264,7 +264,7 @@ class Checker:
                     raise InvariantBroken(1, f"{group} is online on node{number} and on node{other}")
 
     def _is_excused(self, one: int, other: int) -> bool:
-        if self.cluster.split == TIE_BREAKER:
+        if self.cluster.split != NONE:
             return False
         return (min(one, other), max(one, other)) in self._excused
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemons.clstrmgr import messages
+from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
+from daemons.sim.scenario import MANUAL
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -47,8 +49,34 @@ class Operator:
         else:
             self._away[node.number] = 0
             if node.live and node.supervisor is not None:
+                self._decide(node)
+            if node.live and node.supervisor is not None:  # what was decided may have ended it
                 self._start_missing(node)
         self.cluster.world.after(LOOK_US, self._look_after, node)
+
+    def _decide(self, node: SimulatedNode) -> None:
+        """Under split policy manual the side of the lowest node that is on goes on, once all others are off."""
+        nodes = self.cluster.nodes.values()
+        states, daemon = node.states, node.process("cthags")
+        if states is not None and states.asked is not None:
+            side = states.asked
+            if min(other.number for other in nodes if other.on) not in side:
+                states.decide(False)
+            elif not any(other.on for other in nodes if other.number not in side):
+                states.decide(True)
+        elif isinstance(daemon, GroupServicesProcess) and daemon.asked and self._is_later(daemon):
+            daemon.decide(False)
+
+    @staticmethod
+    def _is_later(daemon: GroupServicesProcess) -> bool:
+        own = daemon.core.status().members
+        return bool(own) and min(daemon.asked) < min(own)
+
+    def _may_start(self, node: SimulatedNode) -> bool:
+        """Nothing but the operator keeps a node that boots during a split from acting, under policy manual."""
+        if self.cluster.split != MANUAL or node.states is None:
+            return True
+        return all(other.number in node.states.core.alive for other in self.cluster.nodes.values() if other.on)
 
     def _start_missing(self, node: SimulatedNode) -> None:
         assert node.supervisor is not None
@@ -70,7 +98,13 @@ class Operator:
             process.reconfigure()
         if core.state == "ST_RP_FAILED":
             process.ask(messages.RecoverFromScriptFailure())
-        elif not core.services and core.joining is None and process.connected and core.state in SETTLED:
+        elif (
+            not core.services
+            and core.joining is None
+            and process.connected
+            and core.state in SETTLED
+            and self._may_start(node)
+        ):
             process.ask(messages.StartServices())
 
     def _repair(self, node: SimulatedNode, process: ManagerProcess) -> None:

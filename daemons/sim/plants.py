@@ -54,8 +54,8 @@ class _DeadManAsleep(Parts):
 
 
 class _SelfishMembership(caa.Membership):
-    def _arbitrated(self, now: int, side: frozenset[int], won: bool) -> list[caa.Effect]:
-        return super()._arbitrated(now, side, True)
+    def _arbitrated(self, now: int, side: frozenset[int], won: bool, spread: bool = False) -> list[caa.Effect]:
+        return super()._arbitrated(now, side, True, spread)
 
 
 class _LoserGoesOn(Parts):
@@ -66,8 +66,8 @@ class _LoserGoesOn(Parts):
 
 
 class _HastyWinner(caa.Membership):
-    def _arbitrated(self, now: int, side: frozenset[int], won: bool) -> list[caa.Effect]:
-        effects = super()._arbitrated(now, side, won)
+    def _arbitrated(self, now: int, side: frozenset[int], won: bool, spread: bool = False) -> list[caa.Effect]:
+        effects = super()._arbitrated(now, side, won, spread)
         self._granted_from = now
         return effects
 

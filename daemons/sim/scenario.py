@@ -32,9 +32,10 @@ LENGTH_US = 600 * SECOND
 MEMBERS_SHARE = 0.35
 """Of the seeds, that have a program on every node which uses all of Group Services."""
 
-NONE, TIE_BREAKER = "none", "tiebreaker"
-SPLITS = (NONE, TIE_BREAKER)
-"""Split policies."""
+NONE, TIE_BREAKER, NFS, MANUAL = "none", "tiebreaker", "nfs", "manual"
+SPLITS = (NONE, TIE_BREAKER, NFS, MANUAL)
+"""Split policies. Merges follow them: with none the majority stays, with manual an operator decides.
+Under nfs the tie breaker is no disk of the cluster and never lost."""
 SPLIT_SHARE = 0.3
 """Of the seeds, that have a tie breaker."""
 

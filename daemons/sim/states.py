@@ -8,7 +8,7 @@ from daemons.caa import core as caa
 from daemons.caa.messages import DISK_PATH, heartbeat_codec
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess, receive
 from daemons.sim.process import Process
-from daemons.sim.scenario import TIE_BREAKER
+from daemons.sim.scenario import MANUAL, NFS, TIE_BREAKER
 from daemons.sim.timing import HEARTBEAT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from srcctl.machine import MILLISECOND, TICK
 
@@ -37,7 +37,9 @@ class StatesProcess(Process):
         self._began = node.world.now
         self._repository = node.repository()
         self._posted: dict[int, int] = {}
-        self._breaker = node.cluster.parts.breaker(node) if node.cluster.split == TIE_BREAKER else None
+        self._breaker = node.cluster.parts.breaker(node) if node.cluster.split in (TIE_BREAKER, NFS) else None
+        self.asked: frozenset[int] | None = None
+        """The side about which an operator must decide."""
         self.acting = False
         """This node may take part: no other side holds the tie breaker. Group Services wait for it."""
         self._others = frozenset(node.cluster.numbers) - {node.number}
@@ -53,7 +55,7 @@ class StatesProcess(Process):
             node_timeout_us=NODE_TIMEOUT_US,
             node_down_delay_us=NODE_DOWN_DELAY_US,
             network_fdt_us=NODE_TIMEOUT_US,
-            arbitrate=self._breaker is not None,
+            arbitrate=self._breaker is not None or self.node.cluster.split == MANUAL,
         )
         self.feed(caa.Configure(settings))
         self.links_changed()
@@ -80,6 +82,14 @@ class StatesProcess(Process):
             return self._breaker.admits() if alive == everybody else self._breaker.reserve(self._names(alive))
         except OSError:
             return False
+
+    def decide(self, go_on: bool) -> bool:
+        """An operator's answer; False if nobody has asked."""
+        side, self.asked = self.asked, None
+        if side is not None:
+            self.node.trace(f"an operator has {' '.join(map(str, sorted(side)))} {'go on' if go_on else 'give way'}")
+            self.feed(caa.Arbitrated(side, go_on, True))
+        return side is not None
 
     def _arbitrate(self, side: frozenset[int]) -> bool:
         if self._breaker is None:
@@ -149,6 +159,11 @@ class StatesProcess(Process):
                     process = self.node.process("cthags")
                     if isinstance(process, GroupServicesProcess):
                         process.states_changed()
+            case caa.Arbitrate(side) if cluster.split == MANUAL:
+                self.asked = side
+                self.node.trace(f"split: {' '.join(map(str, sorted(side)))} wait for an operator")
+            case caa.Withdraw():
+                self.asked = None
             case caa.Arbitrate(side):
                 self.feed(caa.Arbitrated(side, self._arbitrate(side)))
             case caa.HaltNode(reason):

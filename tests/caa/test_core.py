@@ -73,14 +73,23 @@ class Ring:
                         and (n, number) not in self.one_way
                     )
                     self.step(number, core.DiskSeen(None if number in self.disk_lost else seen))
+                case core.Withdraw():
+                    self.withdraw(number)
                 case core.Arbitrate(side):
-                    won = not self.holders or number in self.holders
-                    self.holders = side if won else self.holders
-                    self.step(number, core.Arbitrated(side, won))
+                    self.arbitrate(number, side)
                 case core.Publish():
                     self.events[number].append(effect)
-                case core.HaltNode(reason):
+                case core.HaltNode(reason, _):
                     self.halted[number] = reason
+
+    def arbitrate(self, number: int, side: frozenset[int]) -> None:
+        """The tie breaker answers at once."""
+        won = not self.holders or number in self.holders
+        self.holders = side if won else self.holders
+        self.step(number, core.Arbitrated(side, won))
+
+    def withdraw(self, number: int) -> None:
+        """A question is settled."""
 
     def run(self, time: int) -> None:
         end = self.now + time
@@ -496,3 +505,60 @@ def test_group_services_that_fall_silent_with_critical_clients_end_the_node() ->
     ring.step(1, core.GroupServicesTurn(True))
     ring.run(patience + 2 * BEAT)
     assert ring.halted == {1: core.CRITICAL_RESOURCE_PROTECTION}
+
+
+class Asked(Ring):
+    """Split policy manual: an operator answers."""
+
+    def __init__(self, count: int) -> None:
+        self.questions: dict[int, frozenset[int] | None] = {}
+        super().__init__(count)
+
+    def boot(self, number: int, incarnation: int, **options: bool) -> None:
+        super().boot(number, incarnation, arbitrate=True, **options)
+
+    def arbitrate(self, number: int, side: frozenset[int]) -> None:
+        self.questions[number] = side
+
+    def withdraw(self, number: int) -> None:
+        self.questions[number] = None
+
+    def answer(self, number: int, go_on: bool) -> None:
+        side = self.questions.pop(number)
+        assert side is not None
+        self.step(number, core.Arbitrated(side, go_on, True))
+
+
+def test_nobody_is_dead_until_an_operator_has_decided() -> None:
+    ring = Asked(4)
+    ring.run(1_000)
+    for one in (1, 2):
+        for other in (3, 4):
+            ring.cut.add(frozenset({one, other}))
+            ring.disk_cut.add(frozenset({one, other}))
+    ring.run(5 * (TIMEOUT + DELAY))
+    assert ring.questions == {1: {1, 2}, 2: {1, 2}, 3: {3, 4}, 4: {3, 4}}
+    assert ring.views() == [frozenset({1, 2, 3, 4})] * 4
+    ring.answer(4, False)
+    ring.run(2 * BEAT)
+    assert sorted(ring.halted) == [3, 4], "an answer counts for the whole side"
+    ring.answer(1, True)
+    ring.run(2 * (TIMEOUT + DELAY))
+    assert ring.views() == [frozenset({1, 2})] * 2
+    assert not ring.questions.get(2), "the other node of the side needs no answer any more"
+
+
+def test_a_split_that_heals_needs_no_answer() -> None:
+    ring = Asked(2)
+    ring.run(1_000)
+    ring.isolate(2, disk=True)
+    ring.run(2 * (TIMEOUT + DELAY))
+    stale = ring.questions[2]
+    assert stale == {2}
+    ring.cut.clear()
+    ring.disk_cut.clear()
+    ring.run(1_000)
+    assert ring.questions == {1: None, 2: None}
+    ring.step(2, core.Arbitrated(stale, False, True))
+    assert not ring.halted, "an answer that comes too late is none"
+    assert ring.views() == [frozenset({1, 2})] * 2

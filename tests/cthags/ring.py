@@ -17,6 +17,7 @@ from daemons.cthags.inputs import (
     Effect,
     Input,
     Log,
+    MergePrompt,
     Notify,
     Received,
     Send,
@@ -63,6 +64,8 @@ class Ring:
         self.automatic: Callable[[int, int, Notification], Request | None] | None = None
         self.drop: Callable[[int, int, object], bool] | None = None
         self.logs: list[str] = []
+        self.merge = "majority"
+        self.prompts: dict[int, list[tuple[int, ...]]] = {}
         self.boots = dict.fromkeys(self.numbers, 0)
 
     def start(self, *nodes: int) -> None:
@@ -92,7 +95,7 @@ class Ring:
         """caa's word, which is always right here."""
         for node in sorted(self.cores):
             alive = frozenset(other for other in self.cores if (node, other) not in self.cut)
-            self.step(node, AliveNodes(0, alive, self.numbers, self.boots))
+            self.step(node, AliveNodes(0, alive, self.numbers, self.boots, merge=self.merge))
 
     def step(self, node: int, value: Input) -> None:
         """One step of one core and its effects."""
@@ -119,6 +122,8 @@ class Ring:
                     self.views[node].append(effect.view)
                 case Dissolved():
                     self.dissolved[node] += 1
+                case MergePrompt(others):
+                    self.prompts.setdefault(node, []).append(others)
                 case CloseClient():
                     self.killed.append((node, effect))
                 case Log():

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from pathlib import Path
 
 from daemons.cthags.inputs import DeadMansSwitch, Effect, Send
 from daemons.cthags.messages import GroupAttributes, Init, Join, Leave
 from daemons.cthags.wire import Data
-from tests.cthags.ring import Ring
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from ring import Ring
 
 
 class Watching(Ring):

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ring import Ring
 
+from daemons.cthags.messages import Decide, Decided, GroupAttributes, Init, Join
 from daemons.cthags.wire import Data
 
 
@@ -133,3 +134,73 @@ def test_a_pause_of_everybody_suspects_nobody() -> None:
     ring.now += 3_600_000_000
     ring.run(30)
     assert all(len(ring.views[node]) == 1 for node in ring.numbers), ring.logs
+
+
+def critical(ring: Ring, *nodes: int) -> None:
+    """Each of the nodes has a critical client in a group."""
+    for node in nodes:
+        ring.request(node, 9, Init("clstrmgr", 900 + node, critical=True))
+        ring.request(node, 9, Join("G", GroupAttributes()))
+    ring.run(5)
+
+
+def two_parts(merge: str, *with_critical: int) -> Ring:
+    """Nodes 1, 2 and nodes 3, 4, 5 were apart and meet again."""
+    ring = Ring(5)
+    ring.merge = merge
+    ring.start(1, 2, 3, 4, 5)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5))
+    critical(ring, *with_critical)
+    ring.partition((1, 2), (3, 4, 5))
+    assert ring.run_until(lambda: ring.agreed(1, 2) and ring.agreed(3, 4, 5), 120)
+    ring.heal()
+    return ring
+
+
+@pytest.mark.parametrize(
+    ("merge", "dissolved"),
+    [
+        ("majority", {1, 2}),
+        ("tiebreaker", {1, 2}),
+        ("nfs", {1, 2}),
+        ("priority", {3, 4, 5}),
+        ("manual", set()),
+        ("none", set()),
+    ],
+)
+def test_the_merge_policy_says_who_gives_way(merge: str, dissolved: set[int]) -> None:
+    ring = two_parts(merge, 1, 2, 3, 4, 5)
+    ring.run(60)
+    assert {node for node, count in ring.dissolved.items() if count} == dissolved
+    if dissolved:
+        assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
+    else:
+        assert ring.agreed(1, 2)
+        assert ring.agreed(3, 4, 5)
+
+
+def test_an_operator_decides_about_a_merge_for_the_whole_part() -> None:
+    ring = two_parts("manual", 1, 4)
+    ring.run(20)
+    asked = {node: prompts[-1] for node, prompts in ring.prompts.items()}
+    assert asked == {1: (3, 4, 5), 2: (3, 4, 5), 3: (1, 2), 4: (1, 2), 5: (1, 2)}
+    ring.request(5, 77, Decide(True))
+    assert ring.last(5, 77) == Decided(True)
+    ring.run(20)
+    assert not any(ring.dissolved.values()), "going on alone makes nobody give way"
+    ring.request(2, 77, Decide(False))
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
+    assert {node for node, count in ring.dissolved.items() if count} == {1, 2}
+    assert all(prompts[-1] == () for prompts in ring.prompts.values()), "nobody needs to decide any more"
+    ring.request(1, 77, Decide(False))
+    assert ring.last(1, 77) == Decided(False)
+    ring.run(5)
+    assert ring.agreed(1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("merge", ["manual", "none"])
+def test_a_part_without_critical_clients_gives_way_unasked(merge: str) -> None:
+    ring = two_parts(merge, 2)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
+    assert {node for node, count in ring.dissolved.items() if count} == {3, 4, 5}
+    assert not any(any(prompts) for prompts in ring.prompts.values())

@@ -1,32 +1,132 @@
-"""Split policy TieBreaker on real processes: one side acts, the other halts, and comes back only when it is let in."""
+"""Splits and merges on real processes: each policy of the README from the cut to the cluster that is whole again."""
 
 from __future__ import annotations
 
+import pytest
+
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+CAA_LOG, HACMP_OUT = "/var/adm/ras/syslog.caa", "/var/hacmp/log/hacmp.out"
+POLICIES = {
+    "tiebreaker": "SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker TIEBREAKER=hdisk4",
+    "nfs": "SPLIT_POLICY=nfs MERGE_POLICY=nfs NFS_QUORUM_SERVER=nas1 LOCAL_QUORUM_DIRECTORY=/nfs_tie_breaker "
+    "REMOTE_QUORUM_DIRECTORY=/exports/quorum",
+    "manual": "SPLIT_POLICY=manual MERGE_POLICY=manual NOTIFY_METHOD=/tmp/notify NOTIFY_INTERVAL=10",
+    "none": "SPLIT_POLICY=none MERGE_POLICY=majority",
+}
 
-def test_one_side_of_a_split_acts(lab: LabUnderTest) -> None:
-    lab.output("node1", "clmgr modify cluster SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker TIEBREAKER=hdisk4")
+
+def configure(lab: LabUnderTest, attributes: str) -> None:
+    lab.make_whole()
+    lab.output("node1", f"clmgr modify cluster {attributes}")
     lab.output("node1", "clmgr sync cluster", timeout=120)
+
+
+def boots(lab: LabUnderTest, node: str) -> int:
+    """How often the node has booted after an end that it was asked for."""
+    return lab.run(node, "errpt -J REBOOT_ID").stdout.count("REBOOT") or len(
+        lab.run(node, "errpt -J REBOOT_ID").stdout.splitlines()
+    )
+
+
+def wait_for_log(lab: LabUnderTest, node: str, path: str, text: str, count: int = 1) -> None:
+    eventually(
+        lambda: lab.file(node, path).count(text) >= count,
+        f"{node} says {text!r}",
+        60,
+        lambda: lab.file(node, path)[-3000:],
+    )
+
+
+def has_group_services(lab: LabUnderTest, node: str) -> bool:
+    return " active" in lab.run(node, "lssrc -s cthags").stdout
+
+
+@pytest.mark.parametrize("policy", ["tiebreaker", "nfs"])
+def test_one_side_of_a_split_acts_and_the_other_reboots(lab: LabUnderTest, policy: str) -> None:
+    configure(lab, POLICIES[policy])
+    before = {node: lab.file(node, CAA_LOG).count("another side holds the tie breaker") for node in lab.nodes()}
     lab.srcctl("partition", "node1", "node2")
-    eventually(lambda: "off" in (lab.power("node1"), lab.power("node2")), "one side halts", 60)
-    loser = "node1" if lab.power("node1") == "off" else "node2"
+
+    def gave_way() -> str:
+        return next((n for n in lab.nodes() if lab.file(n, CAA_LOG).count("Group Services wait") > waits[n]), "")
+
+    waits = {node: lab.file(node, CAA_LOG).count("Group Services wait") for node in lab.nodes()}
+    loser = str(eventually(gave_way, "one side reboots, and is not let in as long as the split lasts", 60))
     winner = "node2" if loser == "node1" else "node1"
-    assert lab.power(winner) == "on"
+    assert lab.file(loser, CAA_LOG).count("another side holds the tie breaker") > before[loser]
     lab.wait_for_owner(winner)
     assert lab.wait_for_answer(winner)["node"] == winner
-
-    # As long as the split lasts the node is not let in, whatever it does.
-    lab.srcctl("boot", loser)
-    eventually(
-        lambda: "holds the tie breaker" in lab.file(loser, "/var/adm/ras/syslog.caa"), "it waits", 30,
-        lambda: lab.file(loser, "/var/adm/ras/syslog.caa"),
-    )  # fmt: skip
-    eventually(lambda: "inoperative" in lab.run(loser, "lssrc -s cthags").stdout, "cthags is not started", 30)
-    assert lab.power(winner) == "on"
+    assert not has_group_services(lab, loser)
+    assert boots(lab, loser) > 0, "the action plan: reboot"
+    assert "split policy: this side gives way" in lab.output(loser, "errpt -a -J OPMSG")
 
     lab.srcctl("heal")
-    eventually(lambda: " active" in lab.run(loser, "lssrc -s cthags").stdout, "Group Services start", 30)
-    reservations = lab.directory / "shared" / "reservations"
-    eventually(lambda: not list(reservations.glob("*.tiebreaker")), "it is released when all are back", 30)
+    eventually(lambda: has_group_services(lab, loser), "Group Services start", 30)
+    held = lab.directory / "shared"
+    eventually(lambda: not list(held.rglob("*.tiebreaker")), "it is released when all are back", 30)
     assert lab.owner() == winner
+    assert lab.group_states()[winner] == "ONLINE"
+
+
+def test_an_operator_decides_under_policy_manual(lab: LabUnderTest) -> None:
+    configure(lab, POLICIES["manual"])
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    for node in lab.nodes():
+        lab.output(node, "printf '#!/bin/bash\\necho \"$*\" >>$HAES_ROOT/tmp/notified\\n' >$HAES_ROOT/tmp/notify")
+        lab.output(node, "chmod +x $HAES_ROOT/tmp/notify")
+    assert lab.run(other, "cl_sm_recover").returncode == 1, "nobody has asked"
+    lab.srcctl("partition", "node1", "node2")
+    for node in lab.nodes():
+        wait_for_log(lab, node, HACMP_OUT, "Nothing is taken over until an operator decides")
+        wait_for_log(lab, node, "/tmp/notified", "split reboot", 2)
+    assert lab.group_states() == {owner: "ONLINE", other: "OFFLINE"}
+    # The side that has nothing goes on, the owner gives way.
+    lab.output(other, "cl_sm_continue")
+    lab.run(owner, "cl_sm_recover")
+    lab.wait_for_owner(other)
+    assert lab.wait_for_answer(other)["node"] == other
+    eventually(lambda: has_group_services(lab, owner), "the other one has booted again", 60)
+    lab.srcctl("heal")
+    eventually(lambda: len(lab.run(other, "lsrpnode -o -x").stdout.split("\n")) == 3, "one domain", 60)
+    assert lab.owner() == other
+
+
+def test_an_operator_decides_about_a_merge(lab: LabUnderTest) -> None:
+    configure(lab, POLICIES["manual"])
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    asked = {node: lab.file(node, HACMP_OUT).count("Two parts of the cluster meet") for node in lab.nodes()}
+    lab.srcctl("partition", "node1", "node2")
+    for node in lab.nodes():
+        eventually(
+            lambda node=node: "Number of groups known locally: 1" in lab.run(node, "lssrc -ls cthags").stdout, "-"
+        )
+        eventually(
+            lambda node=node: len(lab.run(node, "lsrpnode -o -x").stdout.split("\n")) == 2,
+            "each is alone in its domain",
+            60,
+        )
+    lab.srcctl("heal")
+    for node in lab.nodes():
+        wait_for_log(lab, node, HACMP_OUT, "Two parts of the cluster meet", asked[node] + 1)
+    lab.output(owner, "cl_sm_continue")
+    lab.run(other, "cl_sm_recover")
+    eventually(lambda: len(lab.run(owner, "lsrpnode -o -x").stdout.split("\n")) == 3, "one domain", 60)
+    eventually(lambda: lab.cluster_state(other) == "ST_INIT", "it booted again", 60)
+    assert lab.owner() == owner
+
+
+def test_a_quarantined_node_is_halted_before_its_critical_group_is_taken_over(lab: LabUnderTest) -> None:
+    configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=node_halt CRITICAL_RG=app_rg")
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    lab.srcctl("partition", "node1", "node2")
+    lab.wait_for_power(owner, "off")
+    lab.wait_for_owner(other)
+    assert lab.wait_for_answer(other)["node"] == other
+    assert f"node {owner} was powered off before app_rg is taken over" in lab.file(other, HACMP_OUT)
+    assert lab.power(other) == "on"
+    lab.srcctl("heal")
+    configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=disable CRITICAL_RG=")

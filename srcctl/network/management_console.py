@@ -1,0 +1,50 @@
+"""What the Hardware Management Console does for a cluster: it powers a partition off, whatever state that is in.
+
+The console reaches every machine of the lab, also where the networks between them are cut. Here a node is its lpar:
+with it every process of the node ends at once, without clean-up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Final
+
+from srcctl.network.liveness import is_alive
+
+PATIENCE: Final = 20.0
+"""Seconds until the node must be off."""
+POLL: Final = 0.005
+
+
+class ConsoleError(Exception):
+    """The node cannot be powered off; ``str()`` says why."""
+
+
+def power_off(lab: str, node: str) -> bool:
+    """Power a node off; returns when no process of it is left. False if it was off.
+
+    Args:
+        lab: the lab's shared folder.
+        node: the node's name.
+
+    Raises:
+        ConsoleError: it stays on.
+    """
+    deadline = time.monotonic() + PATIENCE
+    found = False
+    while is_alive(lab, node):
+        found = True
+        if time.monotonic() > deadline:
+            raise ConsoleError(f"node {node} stays on")
+        try:
+            with open(os.path.join(lab, "power", node), encoding="ascii") as file:
+                words = file.read().split()
+            os.kill(int(words[1]), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
+            pass  # it boots or ends at this moment
+        except OSError as error:
+            raise ConsoleError(f"node {node}: {error.strerror}") from None
+        time.sleep(POLL)  # the lock of a process of another node ends without an event that could be waited for
+    return found
