@@ -1,7 +1,9 @@
 """SRC beside runit, s6 and supervisor, where they are installed: the same services, the same measurements.
 
 A service is a shell that leaves its pid in a file and becomes ``sleep``. Every measurement is one shell script that
-runs where the supervisor runs: a command, then looks at the file until what it asked for has happened.
+runs where the supervisor runs: a command, then looks at the file until what it asked for has happened. *Cold* is the
+same after the kernel was asked to drop the files of the supervisor's commands from its cache (posix_fadvise(2); what a
+running process has mapped stays), as when nobody has asked for long.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import srcctl
 from srcctl.node import enter, power
 
 SRCCTL = str(Path(sys.executable).with_name("srcctl"))
 PATIENCE = 60.0
 IDLE_SECONDS = 5.0
-ROUNDS = 9
+ROUNDS, COLD_ROUNDS = 9, 3
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 CHANGED = 'while read -r new <{file} && [ "$new" = "$old" ]; do :; done'
 GONE = 'while kill -0 "$old" 2>/dev/null; do :; done'
@@ -51,6 +54,26 @@ class Supervisor:
     def up(self) -> None:
         """Begin to supervise; every service runs when this returns."""
         raise NotImplementedError
+
+    def command_files(self) -> list[Path]:
+        """What the commands are read from: files and folders."""
+        words = {word for line in (self.start, self.stop, self.status) for word in line.replace(";", " ").split()}
+        return [Path(found).resolve() for word in words if (found := shutil.which(word))]
+
+    def forget(self) -> None:
+        """Let the kernel drop the commands' files from its cache."""
+        for place in self.command_files():
+            for path in [place] if place.is_file() else place.rglob("*"):
+                try:
+                    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                except OSError:
+                    continue
+                try:
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                except OSError:
+                    pass  # a folder
+                finally:
+                    os.close(descriptor)
 
     def down(self) -> None:
         """End everything."""
@@ -117,6 +140,9 @@ class Src(Supervisor):
             )
         self.shell("startsrc -g bench")
         self.wait()
+
+    def command_files(self) -> list[Path]:
+        return [Path(srcctl.__file__).parent, Path(sys.executable).resolve(), Path(os.__file__).parent]
 
     def down(self) -> None:
         subprocess.run([SRCCTL, "--lab", self.lab, "destroy"], check=True, capture_output=True)
@@ -213,6 +239,14 @@ class Supervisord(Supervisor):
         self.processes = [process.pid]
         self.wait()
 
+    def command_files(self) -> list[Path]:
+        program = shutil.which("supervisorctl") or ""
+        with open(program, encoding="utf-8", errors="replace") as file:
+            python = Path(file.readline().removeprefix("#!").split()[0])
+        code = "import os, supervisor; print(os.path.dirname(os.__file__), os.path.dirname(supervisor.__file__))"
+        found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        return [Path(program), python.resolve(), *map(Path, found)]
+
     def down(self) -> None:
         self.process.terminate()
         self.process.wait()
@@ -269,18 +303,23 @@ def measure(supervisor: Supervisor) -> dict[str, float]:
     try:
         supervisor.up()
         service = supervisor.services[-1]
-        restarts, starts, stops, cold = [], [], [], 0.0
-        for number in range(ROUNDS):
+        restarts, starts, stops, cold_starts, cold_statuses = [], [], [], [], []
+        for _ in range(ROUNDS):
             time.sleep(1.1)  # SRC restarts twice within waittime, a second here
             restarts.append(supervisor.milliseconds("kill -9 $old", CHANGED, service))
             stops.append(supervisor.milliseconds(supervisor.stop, GONE, service))
             starts.append(supervisor.milliseconds(supervisor.start, CHANGED, service))
-            if not number:
-                cold = starts[0]
+        for _ in range(COLD_ROUNDS):
+            supervisor.milliseconds(supervisor.stop, GONE, service)
+            supervisor.forget()
+            cold_starts.append(supervisor.milliseconds(supervisor.start, CHANGED, service))
+            supervisor.forget()
+            cold_statuses.append(supervisor.milliseconds(supervisor.status, "true", service))
         statuses = [supervisor.milliseconds(supervisor.status, "true", service) for _ in range(ROUNDS)]
         return {
-            "restart": statistics.median(restarts), "first start": cold, "start": statistics.median(starts),
+            "restart": statistics.median(restarts), "start": statistics.median(starts),
             "stop": statistics.median(stops), "status": statistics.median(statuses),
+            "cold start": statistics.median(cold_starts), "cold status": statistics.median(cold_statuses),
             "memory": _memory(supervisor.own()), "idle": _idle(supervisor.own()),
         }  # fmt: skip
     finally:
@@ -289,24 +328,21 @@ def measure(supervisor: Supervisor) -> dict[str, float]:
 
 def main() -> int:
     """Print a line for each supervisor and number of services (the arguments; 7 and 100 without)."""
-    print(f"{'':<18}{'restart':>9}{'1st start':>10}{'start':>8}{'stop':>8}{'status':>9}{'memory':>9}{'idle':>7}")
-    print(f"{'':<18}{'ms':>9}{'ms':>10}{'ms':>8}{'ms':>8}{'ms':>9}{'MB':>9}{'%':>7}")
+    columns = ("restart", "start", "stop", "status", "cold start", "cold status", "memory", "idle")
+    print(f"{'':<16}" + "".join(f"{name:>12}" for name in columns))
+    print(f"{'':<16}" + "".join(f"{unit:>12}" for unit in ("ms",) * 6 + ("MB", "%")))
     for count in [int(word) for word in sys.argv[1:]] or [7, 100]:
         for kind in (Src, Runit, S6, Supervisord):
             label = f"{kind.name}, {count}"
             if not shutil.which(kind.program):
-                print(f"{label:<18}not installed")
+                print(f"{label:<16} not installed")
                 continue
             directory = tempfile.mkdtemp(prefix="haes-supervisors.")
             try:
                 found = measure(kind(directory, count))
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
-            print(
-                f"{label:<18}{found['restart']:>9.1f}{found['first start']:>10.1f}{found['start']:>8.1f}"
-                f"{found['stop']:>8.1f}{found['status']:>9.1f}{found['memory']:>9.1f}{found['idle']:>7.2f}",
-                flush=True,
-            )
+            print(f"{label:<16}" + "".join(f"{found[name]:>12.1f}" for name in columns), flush=True)
     return 0
 
 

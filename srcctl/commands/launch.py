@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def launch(module: str, function: str, path: str) -> None:
@@ -15,7 +20,26 @@ def launch(module: str, function: str, path: str) -> None:
     """
     # msgspec asks for it and has all it needs in typing: importing it takes half as long as Python's own start.
     sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
-    sys.exit(call(module, function, [path, *sys.argv[1:]]))
+    gc.disable()  # until everything is imported, see call
+    _leave(call(module, function, [path, *sys.argv[1:]]))
+
+
+def _leave(status: int) -> NoReturn:
+    """End without the interpreter's own clean-up, which takes a fifth of the time that a short command runs.
+
+    What a command has written is flushed; it has no other debts, unless it runs threads or left something for atexit.
+    """
+    import atexit
+
+    if "threading" in sys.modules or atexit._ncallbacks():
+        sys.exit(status)
+    import os
+
+    try:
+        sys.stderr.flush()
+    except (OSError, AttributeError):
+        pass
+    os._exit(status & 0xFF)
 
 
 def call(module: str, function: str, argv: list[str]) -> int:
@@ -23,6 +47,7 @@ def call(module: str, function: str, argv: list[str]) -> int:
     name = argv[0].rpartition("/")[2]
     try:
         __import__(module)
+        gc.enable()
         status = getattr(sys.modules[module], function)(argv)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def _getopt() -> ModuleType:
@@ -12,7 +15,7 @@ def _getopt() -> ModuleType:
     It asks gettext for them, which imports regular expressions: more time than most commands take for their work.
     """
     if "getopt" not in sys.modules and "gettext" not in sys.modules:
-        untranslated = ModuleType("gettext")
+        untranslated: ModuleType = type(sys)("gettext")  # types.ModuleType, which is imported for nothing else
         untranslated.gettext = str  # type: ignore[attr-defined]
         sys.modules["gettext"] = untranslated
         try:

@@ -5,7 +5,7 @@ A subclass lists its fields as annotations, with defaults, and is to a type chec
 
 from __future__ import annotations
 
-from operator import itemgetter
+from _operator import itemgetter
 
 __all__ = ["Record"]
 
