@@ -11,11 +11,13 @@ from daemons.caa import formation, replacement
 from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import DISK_PATH, Answer, Heartbeat, Membership, Node, Relay, Request, Subscribe
 from daemons.caa.repository import Definition, RepositoryDisk, RepositoryError, find_disk
+from daemons.caa.syslog import CaaLog
 from daemons.caa.tiebreaker import SplitPolicy
 from daemons.runtime.daemon import Daemon
 from daemons.runtime.local import LocalConnection
 from srcctl.errlog import log_entry
 from srcctl.network.faults import Faults
+from srcctl.odm import OdmError
 
 Connection = LocalConnection[Answer, Request]
 
@@ -24,6 +26,7 @@ class RepositoryKeeper(Daemon):
     """The part of CAA's shell that deals with the repository disk."""
 
     device: ClusterDevice
+    log: CaaLog
     faults: Faults
     definition: Definition | None
     membership: Membership | None
@@ -49,7 +52,7 @@ class RepositoryKeeper(Daemon):
         try:
             won = breaker.reserve(names)
         except OSError as error:
-            self.log.write(f"tie breaker: {error.strerror}")
+            self.log.error(f"tie breaker: {error.strerror}")
             return False
         self.log.write(f"split: {' '.join(sorted(names))} {'hold' if won else 'do not get'} the tie breaker")
         return won
@@ -76,7 +79,7 @@ class RepositoryKeeper(Daemon):
         try:
             breaker.welcome(frozenset(names[n] for n in membership.alive if n in names), frozenset(names.values()))
         except OSError as error:
-            self.log.write(f"tie breaker: {error.strerror}")
+            self.log.error(f"tie breaker: {error.strerror}")
 
     def _use(self, definition: Definition, own: Node) -> None:
         """Take up a definition."""
@@ -97,7 +100,7 @@ class RepositoryKeeper(Daemon):
                 self.device.set_stopped(not orders.pop(self.identity.node))
                 disk.write_definition(msgspec.structs.replace(definition, orders=tuple(orders.items())))
         except OSError as error:
-            self.log.write(f"{disk_name}: {error.strerror}")
+            self.log.error(f"{disk_name}: {error.strerror}")
 
     def _read_disk(self) -> tuple[Heartbeat, ...] | None:
         if self.disk is None or self.definition is None:
@@ -165,7 +168,16 @@ class RepositoryKeeper(Daemon):
         self.log.write(f"the repository moves from {old.name} to {name}")
         old.close()
         self._use(definition, own)
+        self._follow(name)
         return ""
+
+    def _follow(self, disk: str) -> None:
+        """The cluster configuration names the disk that is the repository, however that came about."""
+        try:
+            if replacement.follow(self.root, disk):
+                self.log.write(f"the cluster configuration names {disk} as the repository from now on")
+        except (OSError, OdmError) as error:
+            self.log.error(f"the cluster configuration does not name {disk} as the repository: {error}")
 
     async def _replace_by_itself(self) -> None:
         """The repository is lost: the lowest of the nodes that live takes the first backup disk that can be had."""
@@ -176,7 +188,7 @@ class RepositoryKeeper(Daemon):
         for name in await asyncio.to_thread(replacement.backups, self.root):
             error = self._replace(name)
             if error:
-                self.log.write(f"automatic repository update: {error}")
+                self.log.error(f"automatic repository update: {error}")
                 continue
             for node in membership.nodes:
                 if node.number in membership.alive and node.number != membership.own:

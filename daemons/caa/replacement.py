@@ -7,6 +7,8 @@ told apart from the cluster by it.
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
@@ -14,6 +16,10 @@ from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.volume_groups import VolumeGroups
+
+CLASS = "HACMPsircol"
+CONFIGURATIONS = ("/etc/es/objrepos", "/usr/es/sbin/cluster/etc/objrepos/active")
+"""Default and active configuration directory."""
 
 
 class RepositoryCopy:
@@ -68,12 +74,34 @@ def refusal(root: NodeRoot, disk: str) -> str:
 def backups(root: NodeRoot) -> list[str]:
     """The backup repository disks of the cluster configuration that can be used now, in their order."""
     try:
-        found = Repository(root, "/etc/es/objrepos").get("HACMPsircol")
+        found = Repository(root, CONFIGURATIONS[0]).get(CLASS)
     except OdmError:
         return []
     wanted = str(found[0].get("backup_repository", "")).split() if found else []
     by_pvid = {pvid(root.identity.lab_id, disk): disk for disk in disk_names(root.identity.lab)}
     return [by_pvid[name] for name in wanted if name in by_pvid and not refusal(root, by_pvid[name])]
+
+
+def follow(root: NodeRoot, disk: str) -> bool:
+    """Have the cluster configuration of this node name the disk that is the repository now; True if it named another.
+
+    The disk before it is gone from the configuration: it is lost, or its successor was chosen in its place.
+
+    Raises:
+        OSError, OdmError: an object class cannot be written.
+    """
+    identifier, changed = pvid(root.identity.lab_id, disk), False
+    for directory in CONFIGURATIONS:
+        repository = Repository(root, directory)
+        if not os.path.exists(root.path(f"{directory}/{CLASS}")):
+            continue
+        for entry in repository.get(CLASS):
+            if not entry.get("repository") or entry["repository"] == identifier:
+                continue
+            kept = [name for name in str(entry.get("backup_repository", "")).split() if name != identifier]
+            repository.change(CLASS, None, {"repository": identifier, "backup_repository": " ".join(kept)})
+            changed = True
+    return changed
 
 
 def newest_repository(root: NodeRoot, node_uuid: str, named: str) -> str:

@@ -44,6 +44,7 @@ from daemons.caa.messages import (
     request_codec,
 )
 from daemons.caa.repository import Definition, RepositoryDisk, find_disk
+from daemons.caa.syslog import CaaLog
 from daemons.caa.tiebreaker import SplitPolicy
 from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, run
@@ -80,6 +81,7 @@ class ClusterAwareAix(RepositoryKeeper):
     log_file = "/var/adm/ras/syslog.caa"
 
     async def start(self) -> None:
+        self.log = CaaLog(self.root.path(self.log_file), self.identity.node)
         self.guard = Guard.from_environment()
         self.device = ClusterDevice(self.root)
         self.policy = SplitPolicy(self.root)
@@ -123,7 +125,7 @@ class ClusterAwareAix(RepositoryKeeper):
         if disk and not self.device.stopped:
             refusal = await self._join(disk)
             if refusal:
-                self.log.write(f"cannot join at boot: {refusal}")
+                self.log.error(f"cannot join at boot: {refusal}")
 
     async def stop(self, forced: bool) -> int:
         await self._leave()
@@ -168,9 +170,10 @@ class ClusterAwareAix(RepositoryKeeper):
         try:
             self.producers.appear()
         except OSError as error:
-            self.log.write(f"/aha has no event producers: {error.strerror}")
+            self.log.error(f"/aha has no event producers: {error.strerror}")
         self.log.write(f"joined the cluster {definition.name} as node {own.number} on {disk_name}")
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
+        self._follow(disk_name)
         self._watch_links()
         if not self.acting:
             self.log.write("another side of the cluster holds the tie breaker: Group Services wait")
@@ -187,7 +190,7 @@ class ClusterAwareAix(RepositoryKeeper):
         try:
             self.producers.cease()
         except OSError as error:
-            self.log.write(f"/aha: {error.strerror}")
+            self.log.error(f"/aha: {error.strerror}")
         self._close_endpoints()
         if self.disk is not None:
             self.disk.close()
@@ -237,11 +240,11 @@ class ClusterAwareAix(RepositoryKeeper):
                 return
             except src.NotActive:
                 if time.monotonic() > deadline:
-                    self.log.write("srcmstr does not answer: Group Services are not started")
+                    self.log.error("srcmstr does not answer: Group Services are not started")
                     return
                 await asyncio.sleep(0.02)  # there is no event for a socket that is yet to be made
             except src.NoAnswer:
-                self.log.write("cthags did not answer in time")
+                self.log.error("cthags did not answer in time")
                 return
 
     # Heartbeats.
@@ -408,7 +411,7 @@ class ClusterAwareAix(RepositoryKeeper):
             why = give_way(self.root, action, reason)
             if not why:
                 return  # lpar kills this process with all others
-            self.log.write(f"no reboot: {why}")
+            self.log.error(f"no reboot: {why}")
         if self.guard is None:
             self.fail(reason)
             return

@@ -115,7 +115,9 @@ class GroupState:
 
 
 def configuration_digest(configuration: Configuration) -> int:
-    """A number that two nodes with the same configuration share."""
+    """A number that two nodes with the same configuration share. The repository disks do not count: CAA replaces one by
+    itself, also while some nodes are off."""
+    configuration = msgspec.structs.replace(configuration, repository="", backup_repositories=())
     return zlib.crc32(msgspec.msgpack.encode(configuration, order="deterministic"))
 
 

@@ -31,6 +31,9 @@ class Client:
     probe: int = 0
     waiting_ticks: int | None = None
     deadline: int | None = None
+    answered: int = 0
+    late: int = 0
+    """Probes that it answered, and those of them that it answered only after the first tick."""
 
     def provider_name(self, group: str) -> str:
         """What its provider of a group is called: its local name, else its id."""
@@ -60,6 +63,7 @@ class Clients:
 
     def __init__(self) -> None:
         self._clients: dict[int, Client] = {}
+        self.ever = 0
 
     def __iter__(self) -> Iterator[Client]:
         return iter(list(self._clients.values()))
@@ -71,6 +75,7 @@ class Clients:
     def add(self, now: int, number: int, init: Init) -> Client:
         """Register a client."""
         client = self._clients[number] = Client(number, init)
+        self.ever += 1
         if init.responsiveness_interval_us > 0:
             client.deadline = now + init.responsiveness_interval_us
         return client
@@ -86,6 +91,8 @@ class Clients:
     def heard(self, now: int, client: Client, serial: int) -> None:
         """The client answered a probe."""
         if client.waiting_ticks is not None and serial == client.probe:
+            client.answered += 1
+            client.late += client.waiting_ticks > 0
             client.waiting_ticks = None
             client.deadline = now + client.init.responsiveness_interval_us
 

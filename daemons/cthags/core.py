@@ -239,7 +239,18 @@ class Core:
             view=view.id.number if view else 0,
             members=view.nodes if view else (),
             clients=tuple(
-                ClientStatus(client.init.pid, client.init.name, client.init.critical) for client in self.clients
+                ClientStatus(
+                    client.init.pid,
+                    client.init.name,
+                    client.init.critical,
+                    client.number,
+                    interval_us=client.init.responsiveness_interval_us,
+                    limit_us=client.init.responsiveness_limit_us,
+                    answered=client.answered,
+                    late=client.late,
+                    providers=tuple((name, str(provider)) for name, provider in sorted(client.providers.items())),
+                )
+                for client in self.clients
             ),
             groups=tuple(entries),
             incarnation=self._membership.incarnation,
@@ -250,6 +261,8 @@ class Core:
             adapters=self._notifier.adapters,
             position=self._log.position,
             stable=self._log.stable,
+            clients_ever=self.clients.ever,
+            requests=self._requests.served,
             links=tuple(self._link(node) for node in view.nodes if node != self.node) if view else (),
         )
 
@@ -306,12 +319,13 @@ class Core:
         """The view is given up: every provider is out and told so; subscribers see their groups vanish."""
         names = sorted(self._table.groups)
         self._out.append(Dissolved())
-        self._notifier.dissolved()
+        outliving = {n: group for n, group in self._table.groups.items() if group.attributes.merge == "dontcare"}
+        self._notifier.dissolved(outliving)
         self._table.restore(Snapshot(0, ()))
         self._log = ViewLog()
         self._base = None
         self._sequencer.clear()
-        self._requests.forget()
+        self._requests.forget(outliving)
         self._batch.clear()
         self._loopback.clear()
         for name in names:

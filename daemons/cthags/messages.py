@@ -119,7 +119,8 @@ class GroupAttributes(msgspec.Struct, frozen=True):
         default_vote: cast for a provider that fails or is late in a phase.
         batch: whether joins, or failures, that wait together are one protocol; the two are never mixed.
         deactivate_on_failure: a provider that fails is deactivated by its script, too.
-        merge: what becomes of the group when two halves of the domain meet. Ours always dissolves the smaller half.
+        merge: what becomes of the group when two halves of the domain meet. dissolve: that of the smaller half
+            ends; dontcare: its providers there join that of the other half, as new ones.
         source_group: a provider needs a provider of this group on its node, is cast out with it, and is told of that
             group's state value; "" for none.
         source_reflection_phases, source_reflection_time_limit_us: of the protocols that tell it.
@@ -415,6 +416,17 @@ class ClientStatus(msgspec.Struct, frozen=True):
     pid: int
     name: str
     critical: bool = False
+    number: int = 0
+    """Of its connection."""
+    uid: int = 0
+    gid: int = 0
+    interval_us: int = 0
+    limit_us: int = 0
+    answered: int = 0
+    """Probes that it has answered, and how many of these not within a fifth of its time limit."""
+    late: int = 0
+    providers: tuple[tuple[str, str], ...] = ()
+    """Groups that it has joined, and who it is there."""
 
 
 class LinkStatus(msgspec.Struct, frozen=True, array_like=True):
@@ -457,6 +469,9 @@ class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
     connected_after: float = 0.0
     certain_at: float = 0.0
     first_certain_at: float = 0.0
+    clients_ever: int = 0
+    requests: int = 0
+    """Clients and their requests since the daemon was started."""
 
 
 Request: TypeAlias = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from daemons.cthags import groups
 from daemons.cthags.clients import Client, Clients
@@ -69,13 +69,16 @@ class Notifier:
         """A new subscriber gets its first picture of a group."""
         self.notify(client, self._subscription(name))
 
-    def dissolved(self) -> None:
-        """The view is given up: every provider of this node is out and told so."""
+    def dissolved(self, outliving: Collection[str] = ()) -> None:
+        """The view is given up: every provider of this node is out and told so, but for those of groups that outlive
+        a merge."""
         for client in self._clients:
             for name, provider in sorted({**client.providers, **client.joining}.items()):
+                if name in outliving:
+                    continue
                 self.notify(client, Announcement(name, ("group_dissolved",), (provider,)))
-            client.providers.clear()
-            client.joining.clear()
+                client.providers.pop(name, None)
+                client.joining.pop(name, None)
 
     def _subscription(self, name: str) -> Subscription:
         if name == HOST_MEMBERSHIP:

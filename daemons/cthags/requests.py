@@ -5,7 +5,7 @@ What is not decided yet is kept here and repeated to the leader of the next view
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from daemons.cthags import groups
 from daemons.cthags.clients import Client, Clients, Unresponsive
@@ -24,6 +24,7 @@ from daemons.cthags.messages import (
     ErrorCode,
     Expel,
     Goodbye,
+    GroupAttributes,
     Init,
     Initialized,
     Join,
@@ -89,6 +90,8 @@ class Requests:
         self._outstanding: dict[int, tuple[int, Proposal, str]] = {}
         self._ballots: dict[tuple[str, Provider], Ballot] = {}
         self._reports: dict[tuple[str, Provider], Deactivated] = {}
+        self.served = 0
+        """Requests of clients so far."""
         self._deactivating: dict[str, int] = {}
         """Expels whose deactivate phase began in this life, by group."""
 
@@ -130,9 +133,16 @@ class Requests:
                 if provider.node == self._node:
                     self.deactivated(name, begin.serial, provider, False)
 
-    def forget(self) -> None:
-        """The view was given up: nothing is open any more."""
+    def forget(self, outliving: Mapping[str, GroupRecord]) -> None:
+        """The view was given up: nothing is open any more. Providers of groups that outlive a merge join them again,
+        the other part's if there is one."""
         self._outstanding.clear()
+        for client in self._clients:
+            for name in sorted(client.providers.keys() | client.joining.keys()):
+                if name in outliving:
+                    client.providers.pop(name, None)
+                    provider = Provider(self._node, self._new_instance())
+                    self._propose_join(client, name, provider, outliving[name].attributes)
         self._ballots.clear()
         self._reports.clear()
         self._deactivating.clear()
@@ -181,6 +191,7 @@ class Requests:
         """A request arrives on a client's connection (the core itself answers ``QueryStatus`` and ``Decide``)."""
         assert not isinstance(request, QueryStatus | Decide)
         client = self._clients.get(number)
+        self.served += 1
         if isinstance(request, Init):
             self._init(now, number, client, request)
             return
@@ -245,21 +256,24 @@ class Requests:
         if instance in used:
             return "HA_GS_DUPLICATE_INSTANCE_NUMBER"
         if not instance:
-            # Never one that was given before: the group may still list a provider of this node's last life.
-            while not instance or instance in used:
-                self._instance += 1
-                instance = self._instance
-            self._emit(Store("instance", instance))
-        provider = Provider(self._node, instance)
-        client.joining[name] = provider
+            instance = self._new_instance(used)
         client.names[name] = request.local_name
-        critical = client.init.critical
-        self._submit(
-            client,
-            "join",
-            Proposal(self._next_request, name, "join", provider, attributes=request.attributes, critical=critical),
-        )
+        self._propose_join(client, name, Provider(self._node, instance), request.attributes)
         return None
+
+    def _new_instance(self, used: Collection[int] = ()) -> int:
+        """Never one that was given before: the group may still list a provider of this node's last life."""
+        self._instance += 1
+        while self._instance in used:
+            self._instance += 1
+        self._emit(Store("instance", self._instance))
+        return self._instance
+
+    def _propose_join(self, client: Client, name: str, provider: Provider, attributes: GroupAttributes) -> None:
+        client.joining[name] = provider
+        critical = client.init.critical
+        proposal = Proposal(self._next_request, name, "join", provider, attributes=attributes, critical=critical)
+        self._submit(client, "join", proposal)
 
     def _propose(self, client: Client, request: Proposing) -> ErrorCode | None:
         provider = client.providers.get(request.group)

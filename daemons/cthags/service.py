@@ -38,6 +38,7 @@ from daemons.cthags.inputs import (
 )
 from daemons.cthags.messages import (
     SOCKET_PATH,
+    ClientStatus,
     DomainStatus,
     Init,
     Notification,
@@ -119,14 +120,23 @@ class GroupServicesDaemon(Daemon):
         return "\n".join(canonical_status(self._status()))
 
     def _status(self) -> DomainStatus:
+        status = self.core.status()
         return msgspec.structs.replace(
-            self.core.status(),
+            status,
+            clients=tuple(self._with_owner(client) for client in status.clients),
             pid=os.getpid(),
             started_at=self._started_at,
             connected_after=self._connected_after,
             certain_at=self._certain_at,
             first_certain_at=self._first_certain_at,
         )
+
+    def _with_owner(self, client: ClientStatus) -> ClientStatus:
+        connection = self._connections.get(client.number)
+        if connection is None:
+            return client
+        _, uid, gid = connection.peer_credentials
+        return msgspec.structs.replace(client, uid=uid, gid=gid)
 
     # Inputs.
 

@@ -57,12 +57,17 @@ class LocalConnection(Generic[SentT, ReceivedT]):
 
     @property
     def peer_pid(self) -> int:
-        """The process id of the other end (SO_PEERCRED, unix(7))."""
+        """The process id of the other end."""
+        return self.peer_credentials[0]
+
+    @property
+    def peer_credentials(self) -> tuple[int, int, int]:
+        """Process, user and group of the other end (SO_PEERCRED, unix(7))."""
         sock = self._writer.get_extra_info("socket")
         size = struct.calcsize("3i")
         credentials: bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-        pid: int = struct.unpack("3i", credentials)[0]
-        return pid
+        pid, uid, gid = struct.unpack("3i", credentials)
+        return pid, uid, gid
 
     def send(self, message: SentT) -> None:
         """Queue a message; never blocks. A peer that lets more than SEND_LIMIT bytes pile up is cut off."""

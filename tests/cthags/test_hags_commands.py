@@ -9,9 +9,9 @@ import pytest
 
 from daemons.caa import messages as caa
 from daemons.cthags.client import Unreachable
-from daemons.cthags.commands import hags, lifecycle
+from daemons.cthags.commands import domain, hags, lifecycle
 from daemons.cthags.commands.domain import BAD_FLAG, BAD_PARAMETER, Domain
-from daemons.cthags.messages import Ballots, DomainStatus, GroupStatus, LinkStatus, Provider
+from daemons.cthags.messages import Ballots, ClientStatus, DomainStatus, GroupStatus, LinkStatus, Provider
 from srcctl.node.root import NodeRoot
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -22,7 +22,12 @@ STATUS = DomainStatus(
     leader=26,
     view=7,
     members=(26, 11),
-    clients=(),
+    clients=(
+        ClientStatus(
+            7000, "clstrmgr", True, 3, 0, 0, 30_000_000, 30_000_000, 12, 1, (("CLSTRMGR_1", "[1/26]"), ("G", "[2/26]"))
+        ),
+        ClientStatus(7001, "watcher", False, 4, 202, 1),
+    ),
     groups=(
         GroupStatus(
             "theSourceGroup", 26, (OLDER,), 0, 1, "join", 1, (JOINER,),
@@ -43,12 +48,14 @@ STATUS = DomainStatus(
     connected_after=5.0,
     certain_at=1_090_000.0,
     first_certain_at=1_000_015.0,
+    clients_ever=5,
+    requests=37,
 )  # fmt: skip
 CLUSTER = caa.Membership(
     3, 1, (1,),
     (
-        caa.Node(1, "node1", "14d2851c-ae61-463f-0000-000000000000", ()),
-        caa.Node(2, "node2", "77572edc-66a9-4fdf-0000-000000000000", ()),
+        caa.Node(1, "node1", "14d2851c-ae61-463f-0000-000000000000", (("net1", "127.9.1.1"), ("net2", "127.9.2.1"))),
+        caa.Node(2, "node2", "77572edc-66a9-4fdf-0000-000000000000", (("net1", "127.9.1.2"), ("net2", "127.9.2.2"))),
     ),
     (), True, "haes_cluster", "",
 )  # fmt: skip
@@ -76,6 +83,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("hagsvote", ["-l", "-a", "theSourceGroup", "-g", "cthags"], "hagsvote/long.txt"),
         ("hagsgr", ["-c", "-p", "14460"], "hagsgr/all.txt"),
         ("hagspbs", ["-s", "cthags"], "hagspbs/links.txt"),
+        ("hagscl", ["-s", "cthags"], "hagscl/short.txt"),
+        ("hagscl", ["-ls", "cthags"], "hagscl/long.txt"),
     ],
 )
 def test_status_of_group_services(
@@ -116,6 +125,20 @@ def test_without_a_daemon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def online(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
     monkeypatch.setattr(lifecycle, "ask", lambda root: Domain(CLUSTER, STATUS))
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [("lscomg", "lscomg/groups.txt"), ("lscomg -i CG2", "lscomg/interfaces.txt")]
+)
+def test_communication_groups(
+    words: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
+    monkeypatch.setattr(domain, "ask", lambda root: Domain(CLUSTER, STATUS))
+    assert domain.lscomg(words.split()) == 0
+    assert capsys.readouterr().out == golden(name)
+    assert domain.lscomg(["lscomg", "CG3"]) == BAD_PARAMETER
+    assert domain.lscomg(["lscomg", "-Z"]) == BAD_FLAG
 
 
 @pytest.mark.usefixtures("online")

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ring import Ring
 
-from daemons.cthags.messages import Decide, Decided, GroupAttributes, Init, Join
+from daemons.cthags.messages import Approved, Decide, Decided, GroupAttributes, Init, Join
 from daemons.cthags.wire import Data
 
 
@@ -204,3 +204,31 @@ def test_a_part_without_critical_clients_gives_way_unasked(merge: str) -> None:
     assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
     assert {node for node, count in ring.dissolved.items() if count} == {3, 4, 5}
     assert not any(any(prompts) for prompts in ring.prompts.values())
+
+
+def test_a_group_that_does_not_care_outlives_a_merge() -> None:
+    ring = Ring(3)
+    ring.start(1, 2, 3)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3))
+    for node in (1, 2, 3):
+        ring.join(node, 1, "kept", GroupAttributes(merge="dontcare"))
+        ring.join(node, 2, "ended")
+    ring.run(5)
+    before = ring.last(3, 1)
+    ring.partition((1, 2), (3,))
+    assert ring.run_until(lambda: ring.agreed(1, 2) and ring.agreed(3), 120)
+    ring.heal()
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3), 120)
+    ring.run(10)
+    assert ring.dissolved == {1: 0, 2: 0, 3: 1}
+    groups = {group.name: group for group in ring.cores[1].status().groups}
+    assert sorted(provider.node for provider in groups["kept"].providers) == [1, 2, 3]
+    assert sorted(provider.node for provider in groups["ended"].providers) == [1, 2]
+    last = ring.last(3, 1)
+    assert isinstance(last, Approved)
+    assert isinstance(before, Approved)
+    assert last.protocol == "join"
+    assert last.self_provider in last.changing
+    assert last.self_provider != before.self_provider, "it is a new provider"
+    assert "group_dissolved" in getattr(ring.last(3, 2), "summary", ())
+    assert not any("group_dissolved" in getattr(n, "summary", ()) for n in ring.seen[3, 1])

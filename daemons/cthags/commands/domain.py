@@ -1,4 +1,4 @@
-"""lsrpdomain and lsrpnode: the peer domain, which under CAA is the cluster (RSCT manual pages of both)."""
+"""lsrpdomain, lsrpnode and lscomg: the peer domain, which under CAA is the cluster (the RSCT manual pages)."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ LSRPNODE_USAGE = (
     "Usage: lsrpnode [-o | -O | -L] [-l | -t | -d | -D delimiter] [-x] [-i] [-P] [-Q] [-B] [-h] [-TV] [node_name]\n"
     "       lsrpnode [-l | -t | -d | -D delimiter] [-x] [-h] [-TV] -p peer_domain\n"
 )
+
+
+LSCOMG_USAGE = "Usage: lscomg [-l | -t | -d | -D delimiter] [-x] [-i] [-h] [-TV] [communication_group]\n"
+SENSITIVITY, PERIOD, PRIORITY = "4", "1", "1"
+"""What a communication group has by default (inferred; under CAA no heartbeat goes by it)."""
 
 
 class Domain(NamedTuple):
@@ -130,6 +135,44 @@ def lsrpnode(argv: list[str]) -> int:
     for flag, names in (("i", ["NodeNum", "NodeID"]), ("P", ["Preferred"]), ("Q", ["Quorum"]), ("B", ["Tiebreaker"])):
         header += names if flag in options else []
     sys.stdout.write(render(header, rows, form, delimiter, "x" not in options))
+    return OK
+
+
+def lscomg(argv: list[str]) -> int:
+    """``lscomg``: the communication groups, one for each network (CG1, CG2, ... in their order: inferred)."""
+    try:
+        options = parse(argv, "ltdD:xihTV")
+        form, delimiter = _form(options)
+        if len(options.operands) > 1:
+            raise UsageError("too many operands")
+    except UsageError as error:
+        return _usage("lscomg", LSCOMG_USAGE, error)
+    if "h" in options:
+        sys.stdout.write(LSCOMG_USAGE)
+        return OK
+    domain = _domain("lscomg")
+    if isinstance(domain, int):
+        return domain
+    networks = list(dict.fromkeys(network for node in domain.cluster.nodes for network, _ in node.addresses))
+    names = {network: f"CG{number}" for number, network in enumerate(networks, 1)}
+    wanted = options.operands[0] if options.operands else ""
+    if wanted and wanted not in names.values():
+        sys.stderr.write(f"lscomg: 2632-025 The communication group {wanted} is not defined.\n")
+        return BAD_PARAMETER
+    chosen = {network: name for network, name in names.items() if wanted in ("", name)}
+    if "i" in options:
+        header = ["Name", "NodeName", "IPAddress", "SubnetMask", "Subnet"]
+        rows = [
+            [chosen[network], node.name, address, "255.255.255.0", f"{address.rpartition('.')[0]}.0"]
+            for node in domain.cluster.nodes
+            for network, address in node.addresses
+            if network in chosen
+        ]
+        rows.sort(key=lambda row: row[0])
+    else:
+        header = ["Name", "Sensitivity", "Period", "Priority", "Broadcast", "SourceRouting", "NIMPath", "NIMParameters"]
+        rows = [[name, SENSITIVITY, PERIOD, PRIORITY, "Yes", "Yes", "-1", ""] for name in chosen.values()]
+    sys.stdout.write(render(tuple(header), rows, form, delimiter, "x" not in options))
     return OK
 
 

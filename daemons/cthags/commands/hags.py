@@ -1,4 +1,4 @@
-"""hagsns, hagsvote, hagsgr and hagspbs: what Group Services' name server, votes, groups and links are doing.
+"""hagsns, hagsvote, hagsgr, hagscl and hagspbs: what Group Services' name server, votes, groups and links are doing.
 
 Syntax: the manual pages of hagsns and hagsvote (the others share it). The head of hagsns and the local part of hagsvote
 are laid out as printed examples show; of the rest no output is published: inferred from those.
@@ -51,6 +51,13 @@ def hagsvote(argv: list[str]) -> int:
 def hagsgr(argv: list[str]) -> int:
     """``hagsgr``: all groups, or one (-a)."""
     return _command("hagsgr", argv, "la:", group_table)
+
+
+def hagscl(argv: list[str]) -> int:
+    """``hagscl``: the clients of this node; each of them with -l."""
+    from daemons.cthags.commands.hagscl import clients
+
+    return _command("hagscl", argv, "l", clients)
 
 
 def hagspbs(argv: list[str]) -> int:

@@ -1,0 +1,37 @@
+"""A lost repository disk is replaced by a backup, and everything names the new one: CAA, the object classes, clmgr."""
+
+from __future__ import annotations
+
+from tests.end_to_end.lab import LabUnderTest, eventually
+
+
+def repository(lab: LabUnderTest, node: str, directory: str = "/etc/es/objrepos") -> str:
+    text = lab.run(node, f"ODMDIR=$HAES_ROOT{directory} odmget HACMPsircol").stdout
+    return next((line.split('"')[1] for line in text.splitlines() if "\trepository" in line), "")
+
+
+def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> None:
+    lab.output("node1", "clmgr add repository hdisk3")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    new = next(line.split()[1] for line in lab.output("node1", "lspv").splitlines() if line.startswith("hdisk3 "))
+    lab.srcctl("disk", "hdisk1", "fail")
+    active = "/usr/es/sbin/cluster/etc/objrepos/active"
+    for node in lab.nodes():
+        for directory in ("/etc/es/objrepos", active):
+            eventually(
+                lambda d=directory, n=node: repository(lab, n, d) == new, f"{node} names hdisk3 in {directory}", 30
+            )
+        assert "hdisk3" in lab.output(node, "lscluster -d")
+    assert "hdisk3" in lab.output("node1", "clmgr query repository")
+    log = lab.file("node1", "/var/adm/ras/syslog.caa")
+    assert "caa:info cluster[" in log
+    assert "is replaced by hdisk3" in log + lab.file("node2", "/var/adm/ras/syslog.caa")
+
+    # A node that was off meanwhile finds the new one, and may join those that stayed.
+    lab.srcctl("disk", "hdisk1", "repair")
+    lab.srcctl("halt", "node2")
+    lab.wait_for_power("node2", "off")
+    lab.rejoin("node2")
+    lab.wait_for_state("node2", "ST_STABLE")
+    assert repository(lab, "node2") == new
+    lab.output("node1", "clmgr verify cluster", timeout=120)
