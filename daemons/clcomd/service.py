@@ -39,7 +39,7 @@ from daemons.clcomd.messages import (
 )
 from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import Closed, LocalConnection
+from daemons.runtime.local import Closed, LocalConnection, until_cancelled
 from daemons.runtime.log import DaemonLog
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.trust import Refused, challenge_server
@@ -100,7 +100,9 @@ class Clcomd(Daemon):
         try:
             number = port(self.root, SERVICE, "tcp")
             self.servers = [
-                await asyncio.start_server(self._serve, interface.address, number, limit=STREAM_LIMIT, backlog=128)
+                await asyncio.start_server(
+                    until_cancelled(self._serve), interface.address, number, limit=STREAM_LIMIT, backlog=128
+                )
                 for interface in self.identity.interfaces
             ]
         except UnknownService as reason:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import socket
+from typing import TextIO
 
 from daemons.clinfo.messages import SERVICE, Answer, Clusters, Query, Request, Watch
 from daemons.runtime import keys
@@ -52,9 +54,10 @@ class ClinfoClient:
         self._socket.settimeout(None)
         return answer
 
-    def changed(self, wait: float) -> Clusters | None:
-        """The clusters after the next change, or None if nothing changed for ``wait`` seconds."""
-        if not select.select([self._socket], [], [], wait)[0]:
+    def changed(self, wait: float, keys: TextIO | None = None) -> Clusters | None:
+        """The clusters after the next change, or None if nothing changed for ``wait`` seconds or a key was pressed."""
+        watched: list[socket.socket | TextIO] = [self._socket, *([keys] if keys else [])]
+        if self._socket not in select.select(watched, [], [], wait)[0]:
             return None
         return self._receive()
 

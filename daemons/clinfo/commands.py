@@ -1,15 +1,18 @@
 """clstat: the cluster as clinfoES sees it, once (``-o``) or continuously.
 
 The layout is that of the ASCII display; the product documentation prints it with blanks collapsed, the columns here are
-the terminal's (inferred where no capture was seen).
+the terminal's (inferred where no capture was seen). ``-a`` is accepted, there is no other display; so is ``-s``:
+clusters have no serial networks any more.
 """
 
 from __future__ import annotations
 
 import getopt
+import os
 import select
 import sys
 import time
+from typing import Any
 
 from daemons.clinfo.client import ClinfoClient, NotAvailable
 from daemons.clinfo.messages import ClusterInfo, Clusters
@@ -31,6 +34,10 @@ GROUP_WORDS = {
 }
 
 FOOTER = "***************** f/forward, b/back, r/refresh, q/quit *****************"
+
+MENU = """
+ Select an option:
+                      #  -  the Cluster ID    x-  quit"""
 
 NO_DATA = """\
 Failed retrieving cluster information.
@@ -101,9 +108,13 @@ def clstat(argv: list[str]) -> int:
     name = options.get("-n")
     try:
         client = ClinfoClient(NodeRoot.current())
+        clusters = client.query()
+        if "-i" not in options and len(_chosen(clusters, cluster_id, name)) > 1:
+            print("More than one cluster is in reach: choose one with -c or -n.", file=sys.stderr)
+            return _usage()
         if "-o" in options:
-            return _once(client.query(), cluster_id, name)
-        return _follow(client, cluster_id, name, refresh, interactive="-i" in options)
+            return _once(clusters, cluster_id, name)
+        return _follow(client, Display(cluster_id, name, "-i" in options), refresh)
     except (NotAvailable, IdentityError):
         print(NO_DATA, file=sys.stderr)
         return 1
@@ -129,28 +140,94 @@ def _once(clusters: Clusters, cluster_id: int | None, name: str | None) -> int:
     if not found:
         print(NO_DATA, file=sys.stderr)
         return 1
-    if len(found) > 1:
-        print("More than one cluster is in reach: choose one with -c or -n.", file=sys.stderr)
-        return _usage()
     sys.stdout.write(render_cluster(found[0], _now()))
     return 0
 
 
-def _follow(client: ClinfoClient, cluster_id: int | None, name: str | None, refresh: float, interactive: bool) -> int:
-    """Redraw when something changed, until q or the end of input."""
-    clusters: Clusters | None = client.watch()
-    while True:
-        if clusters is not None:
-            found = _chosen(clusters, cluster_id, name)
-            if interactive:
-                screen = render_list(clusters)
-            else:
-                screen = render_cluster(found[0], _now()) if found else NO_DATA + "\n"
-            sys.stdout.write(("\033[H\033[2J" if sys.stdout.isatty() else "") + screen + FOOTER + "\n")
-            sys.stdout.flush()
-        if sys.stdin.isatty() and select.select([sys.stdin], [], [], 0)[0] and sys.stdin.readline()[:1] in ("q", ""):
-            return 0
-        clusters = client.changed(refresh)
+class Keys:
+    """Single keys of a terminal, without waiting for the end of a line; no keys where standard input is none."""
+
+    def __init__(self) -> None:
+        self._saved: list[Any] | None = None
+        self._open = sys.stdin.isatty()
+
+    def __enter__(self) -> Keys:
+        if self._open:
+            import termios
+            import tty
+
+            self._saved = termios.tcgetattr(sys.stdin)
+            tty.setcbreak(sys.stdin)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._saved is not None:
+            import termios
+
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._saved)
+
+    def pressed(self) -> str:
+        """The keys pressed since the last call; "q" at the end of input."""
+        if not self._open or not select.select([sys.stdin], [], [], 0)[0]:
+            return ""
+        return os.read(sys.stdin.fileno(), 64).decode(errors="replace") or "q"
+
+
+class Display:
+    """What the continuous display shows: one cluster, the list of all (``interactive``), or that there is none."""
+
+    def __init__(self, cluster_id: int | None, name: str | None, interactive: bool) -> None:
+        self.cluster_id = cluster_id
+        self.name = name
+        self.interactive = interactive
+        self.place = 0
+        self.typed = ""
+
+    def press(self, key: str, clusters: Clusters) -> bool:
+        """Act on a key; False ends the display."""
+        if key in "qx" and not (key == "x" and not self.listing):
+            return False
+        if self.listing:
+            if key.isdigit():
+                self.typed += key
+            elif key in "\r\n" and self.typed:
+                self.cluster_id, self.typed = int(self.typed), ""
+            return True
+        if key in "fb":
+            found = len(_chosen(clusters, self.cluster_id, self.name))
+            self.place = (self.place + (1 if key == "f" else -1)) % max(1, found)
+        return True
+
+    @property
+    def listing(self) -> bool:
+        """Whether the list is shown: interactive, and no cluster selected yet."""
+        return self.interactive and self.cluster_id is None
+
+    def screen(self, clusters: Clusters) -> str:
+        """The screen, its last lines telling the keys."""
+        if self.listing:
+            return render_list(clusters) + MENU + "\n"
+        found = _chosen(clusters, self.cluster_id, self.name)
+        body = render_cluster(found[self.place % len(found)], _now()) if found else NO_DATA + "\n"
+        return body + FOOTER + "\n"
+
+
+def _follow(client: ClinfoClient, display: Display, refresh: float) -> int:
+    """Redraw when something changed or a key was pressed, until q. A cluster that is not there yet is waited for."""
+    clusters, changed = client.watch(), True
+    with Keys() as keys:
+        while True:
+            pressed = keys.pressed()
+            for key in pressed:
+                if not display.press(key, clusters):
+                    return 0
+            if changed or pressed:
+                clear = "\033[H\033[2J" if sys.stdout.isatty() else ""
+                sys.stdout.write(clear + display.screen(clusters))
+                sys.stdout.flush()
+            answer = client.changed(refresh, sys.stdin if sys.stdin.isatty() else None)
+            changed = answer is not None
+            clusters = answer or clusters
 
 
 def _now() -> str:

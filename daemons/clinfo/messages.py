@@ -34,6 +34,24 @@ class NodeInfo(msgspec.Struct, frozen=True):
     state: str
     interfaces: tuple[InterfaceInfo, ...] = ()
     groups: tuple[GroupOnNode, ...] = ()
+    networks: tuple[NetworkInfo, ...] = ()
+
+
+class NetworkInfo(msgspec.Struct, frozen=True):
+    """A network as seen from one node."""
+
+    network_id: int
+    name: str
+    state: str
+
+
+class GroupInfo(msgspec.Struct, frozen=True):
+    """A resource group's policies, in the numbers of resGroupTable (struct cl_group)."""
+
+    name: str
+    startup: int
+    fallover: int
+    fallback: int
 
 
 class ClusterInfo(msgspec.Struct, frozen=True):
@@ -45,6 +63,7 @@ class ClusterInfo(msgspec.Struct, frozen=True):
     substate: str
     primary: str
     nodes: tuple[NodeInfo, ...] = ()
+    groups: tuple[GroupInfo, ...] = ()
 
 
 class Query(msgspec.Struct, frozen=True, tag="query"):

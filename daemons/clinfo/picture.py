@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from daemons.clinfo.messages import ClusterInfo, GroupOnNode, InterfaceInfo, NodeInfo
+from daemons.clinfo.messages import ClusterInfo, GroupInfo, GroupOnNode, InterfaceInfo, NetworkInfo, NodeInfo
 from daemons.snmpd.mib import CLSMUXPD, CLUSTER_STATE, CLUSTER_SUBSTATE
 from daemons.snmpd.values import Oid, Value
 
@@ -58,9 +58,19 @@ def picture(instances: Iterable[tuple[Oid, Value]]) -> ClusterInfo | None:
                     for g_index, g in sorted(tables[11, 3].items())
                     if len(g_index) == 2 and g_index[1] == index[0] and 3 in g and g_index[0] in groups
                 ),
+                networks=tuple(
+                    NetworkInfo(n_index[1], _text(n[3]), _NODE_WORDS.get(_number(n[5]), "UNKNOWN"))
+                    for n_index, n in sorted(tables[4, 1].items())
+                    if len(n_index) == 2 and n_index[0] == index[0] and {3, 5} <= n.keys()
+                ),
             )
             for index, row in sorted(tables[2, 1].items())
             if {2, 4} <= row.keys()
+        ),
+        groups=tuple(
+            GroupInfo(_text(row[2]), *(_number(row[column]) for column in (7, 8, 9)))
+            for _, row in sorted(tables[11, 1].items())
+            if {2, 7, 8, 9} <= row.keys()
         ),
     )
 

@@ -13,7 +13,7 @@ from daemons.clinfo.picture import picture
 from daemons.runtime import keys
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import Closed, LocalConnection
+from daemons.runtime.local import Closed, LocalConnection, until_cancelled
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.pump import Pump
 from daemons.runtime.trust import Refused, challenge_server
@@ -22,6 +22,7 @@ from daemons.snmpd import configuration as snmp_configuration
 from daemons.snmpd.mib import CLSMUXPD
 from daemons.snmpd.protocol import community_of, parse_trap
 from srcctl.machine import RemoteFault
+from srcctl.src.remote import UnknownHost, host_addresses
 
 CLHOSTS = "/usr/es/sbin/cluster/etc/clhosts"
 CLINFO_RC = "/usr/es/sbin/cluster/etc/clinfo.rc"
@@ -49,6 +50,7 @@ class Clinfo(Daemon):
         self.machine = core.Clinfo(interval)
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.published = Clusters(())
+        self.version = 0
         self.changed = asyncio.Condition()
         self.connections = 0
         self.scripts: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=256)
@@ -57,7 +59,7 @@ class Clinfo(Daemon):
             own_port = port(self.root, SERVICE, "tcp")
             trap_port = port(self.root, "snmp-trap", "udp")
             self.servers = [
-                await asyncio.start_server(self._serve, interface.address, own_port)
+                await asyncio.start_server(until_cancelled(self._serve), interface.address, own_port)
                 for interface in self.identity.interfaces
             ]
             if self.traps:
@@ -107,7 +109,7 @@ class Clinfo(Daemon):
             return DEFAULT_COMMUNITY
 
     def _hosts(self) -> tuple[str, ...]:
-        """Addresses of clhosts, in order; the loopback address and unknown names mean this node."""
+        """Addresses of clhosts, in order: addresses, and names and labels of /etc/hosts; loopback is this node."""
         own = self.identity.interfaces[0].address
         try:
             with open(self.root.path(CLHOSTS), encoding="utf-8", errors="replace") as file:
@@ -116,11 +118,12 @@ class Clinfo(Daemon):
             return (own,)
         hosts: list[str] = []
         for word in filter(None, words):
-            node = self.identity.node_by_name(word)
-            address = own if word in LOOPBACK else node.addresses[0] if node else word
-            if address.count(".") != 3 or not address.replace(".", "").isdigit():
+            try:
+                address = own if word in LOOPBACK else host_addresses(self.root, word)[0]
+            except UnknownHost:
                 self.log.write(f"{CLHOSTS}: {word} is not known")
-            elif address not in hosts:
+                continue
+            if address not in hosts:
                 hosts.append(address)
         return tuple(hosts)
 
@@ -144,6 +147,7 @@ class Clinfo(Daemon):
                 self.spawn(self._poll(host))
             case core.Publish(cluster, agent):
                 self.published = Clusters((cluster,) if cluster is not None else (), agent)
+                self.version += 1
                 self.spawn(self._tell())
             case core.RunScript(action, label):
                 if not self.scripts.full():
@@ -211,11 +215,29 @@ class Clinfo(Daemon):
             connection.close()
 
     async def _follow(self, connection: LocalConnection[Answer, Request]) -> None:
+        """Tell a client every change until it goes away: one that died gives its place back at once."""
+        gone = asyncio.ensure_future(connection.receive())
+        told: asyncio.Future[int] | None = None
+        version = self.version
+        try:
+            while not gone.done():
+                version = told.result() if told is not None else version
+                told = asyncio.ensure_future(self._tell_next(connection, version))
+                await asyncio.wait((gone, told), return_when=asyncio.FIRST_COMPLETED)
+            await gone
+        finally:
+            for future in (gone, told):
+                if future is not None:
+                    future.cancel()
+
+    async def _tell_next(self, connection: LocalConnection[Answer, Request], seen: int) -> int:
+        """Tell a client what is newer than it has seen, once there is; returns what it has seen then."""
         async with self.changed:
-            while True:
-                await self.changed.wait()
-                connection.send(self.published)
-                await connection.drain()
+            await self.changed.wait_for(lambda: self.version != seen)
+        version = self.version
+        connection.send(self.published)
+        await connection.drain()
+        return version
 
 
 def main(argv: list[str]) -> int:

@@ -136,6 +136,7 @@ class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     event: str = ""
     timers: tuple[str, ...] = ()
     started_at: int = 0
+    sites: int = 0
 
 
 class EventRecord(msgspec.Struct, frozen=True, tag="event_record"):

@@ -66,6 +66,7 @@ def snapshot(
         queued=len(cluster.queue) + len(core.outbox) if cluster is not None else 0,
         event=run.event.name if run is not None else "",
         started_at=started_at,
+        sites=len(configuration.sites),
     )
 
 

@@ -33,7 +33,7 @@ from daemons.ctrmc.model import AuditRecord, Registry
 from daemons.runtime import keys
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.local import Closed, LocalConnection, LocalServer, until_cancelled
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.pump import Pump
 from daemons.runtime.trust import Refused, challenge_server
@@ -81,7 +81,7 @@ class ResourceMonitoring(Daemon):
             os.makedirs(os.path.dirname(self.root.path(SOCKET_PATH)), exist_ok=True)
             await self.local.start()
             self.servers = [
-                await asyncio.start_server(self._serve_remote, interface.address, number)
+                await asyncio.start_server(until_cancelled(self._serve_remote), interface.address, number)
                 for interface in self.identity.interfaces
             ]
         except UnknownService as reason:

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from daemons.runtime.codec import LENGTH_BYTES, Codec
 from srcctl.machine import RemoteFault
@@ -119,6 +119,24 @@ class LocalConnection(Generic[SentT, ReceivedT]):
             await self._writer.wait_closed()
         except (ConnectionError, OSError):
             pass
+
+
+Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def until_cancelled(handler: Handler) -> Handler:
+    """A connection's handler for ``asyncio.start_server`` that ends quietly with the daemon.
+
+    asyncio's stream callback would write the cancellation of a handler as a fault into the daemon's log.
+    """
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        except asyncio.CancelledError:
+            pass
+
+    return serve
 
 
 class LocalServer(Generic[SentT, ReceivedT]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 from daemons.snmpd.protocol import V2C, parse_reply, request
 from daemons.snmpd.values import Oid, Value
@@ -47,7 +48,7 @@ async def walk(
     name = prefix
     try:
         while len(found) < ROWS_MAX:
-            rows = await _ask(transport, exchange, community, name, tries, wait)
+            rows = await _ask(transport, exchange, community, [name], tries, wait)
             for oid, value in rows:
                 if oid[: len(prefix)] != prefix or value.syntax in ("end", "absent") or oid <= name:
                     return found
@@ -60,13 +61,35 @@ async def walk(
         transport.close()
 
 
+async def ask(
+    address: str, port: int, community: str, kind: str, names: Sequence[Oid], tries: int = TRIES, wait: float = WAIT
+) -> list[tuple[Oid, Value]]:
+    """The answer to one ``get`` or ``next`` request.
+
+    Raises:
+        NoAnswer: the agent does not answer, or answers with an error.
+    """
+    loop = asyncio.get_running_loop()
+    transport, exchange = await loop.create_datagram_endpoint(_Exchange, remote_addr=(address, port))
+    try:
+        return await _ask(transport, exchange, community, names, tries, wait, kind)
+    finally:
+        transport.close()
+
+
 async def _ask(
-    transport: asyncio.DatagramTransport, exchange: _Exchange, community: str, name: Oid, tries: int, wait: float
+    transport: asyncio.DatagramTransport,
+    exchange: _Exchange,
+    community: str,
+    names: Sequence[Oid],
+    tries: int,
+    wait: float,
+    kind: str = "bulk",
 ) -> list[tuple[Oid, Value]]:
     for _ in range(tries):
         request_id = random.randrange(1, 1 << 31)
         exchange.refused.clear()
-        transport.sendto(request("bulk", request_id, community, [name], V2C))
+        transport.sendto(request(kind, request_id, community, names, V2C))
         try:
             async with asyncio.timeout(wait):
                 while True:

@@ -1,12 +1,16 @@
 """RISC6000CLSMUXPD-MIB: the cluster manager's picture as instances of the subtree 1.3.6.1.4.1.2.3.1.2.1.5.
 
 Arcs and enumerations are those that published dumps and monitoring plug-ins use; the arcs of a few columns (addrRole,
-netODMid, resGroupPolicy and its neighbours, the clstrmgr and event groups) are inferred from their position.
+netODMid, resGroupPolicy and its neighbours, the policies of groups, the clstrmgr, clsmuxpd and event groups) are
+inferred from their position. The groups cllockd (there is no lock manager since HACMP 5) and application (what
+cl_registerwithclsmuxpd filled, which is gone since 5.3) have no rows; clinfo has none because the cluster manager does
+not know who runs a clinfoES (inferred). ``/usr/es/sbin/cluster/hacmp.defs`` and ``hacmp.my`` name all objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from daemons.clstrmgr.messages import ClusterSnapshot, EventRecord
 from daemons.snmpd.values import MibTree, Oid, Value, address, integer, string
@@ -54,6 +58,12 @@ RESOURCE_TYPE = {
 }
 GROUP_POLICY_CUSTOM = 5
 NETWORK_FAMILY_IPV4 = 1
+STARTUP_POLICY = {"OHN": 1, "OFAN": 2, "OAAN": 3, "OUDP": 4}
+FALLOVER_POLICY = {"FNPN": 1, "FUDNP": 2, "BO": 3}
+FALLBACK_POLICY = {"FBHPN": 1, "NFB": 2}
+SITE_POLICY_IGNORE = 1
+"""Numbers of the group policies: inferred, no published dump has them."""
+NEW_PRIMARY, CLUSTER_UNSTABLE, CLUSTER_STABLE = 12, 13, 14
 EVENT_IDS = {
     "TE_SWAP_ADAPTER": (0, 1),
     "TE_JOIN_NETWORK": (2, 4),
@@ -64,6 +74,11 @@ EVENT_IDS = {
     "TE_CONFIG_TOO_LONG": (17, 17),
     "TE_JOIN_INTERFACE": (28, 28),
     "TE_FAIL_INTERFACE": (29, 29),
+    "TE_DARE_TOPOLOGY": (21, 22),
+    "TE_DARE_RESOURCE": (23, 26),
+    "TE_DARE_CONFIGURATION": (15, 16),
+    "TE_RG_ONLINE": (27, 27),
+    "TE_RG_OFFLINE": (27, 27),
     "TE_RG_MOVE": (34, 34),
     "TE_SERVER_RESTART": (35, 36),
     "TE_SERVER_DOWN": (37, 38),
@@ -79,20 +94,38 @@ def event_id(record: EventRecord) -> int | None:
     return None if ids is None else ids[record.phase == "complete"]
 
 
-def subtree(snapshot: ClusterSnapshot, events: Sequence[EventRecord] = (), gmt_offset: int = 0) -> MibTree:
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A row of eventTable. ``place`` is its index, ``number`` its eventId, ``time`` in seconds since the epoch."""
+
+    place: int
+    number: int
+    node: int
+    node_name: str
+    network_id: int
+    time: int
+
+
+def subtree(
+    snapshot: ClusterSnapshot,
+    events: Sequence[EventRow] = (),
+    gmt_offset: int = 0,
+    old_holders: Mapping[str, int] | None = None,
+) -> MibTree:
     """All instances below risc6000clsmuxpd.
 
     Args:
         snapshot: what clstrmgrES says.
         events: the last events, oldest first (eventTable).
         gmt_offset: seconds west of GMT.
+        old_holders: the node that had an address before its present holder, by address.
     """
     return MibTree(
         (CLSMUXPD + suffix, value)
         for group in (
             _cluster(snapshot, gmt_offset),
             _nodes(snapshot),
-            _addresses(snapshot),
+            _addresses(snapshot, old_holders or {}),
             _networks(snapshot),
             _cluster_managers(snapshot),
             _events(events),
@@ -123,7 +156,7 @@ def _cluster(s: ClusterSnapshot, gmt_offset: int) -> Iterator[tuple[Oid, Value]]
         string(names.get(s.primary, "")),
         integer(len(s.nodes)),
         integer(s.local_node),
-        integer(0),
+        integer(s.sites),
     )
     for arc, value in enumerate(scalars, 1):
         yield (1, arc, 0), value
@@ -139,7 +172,7 @@ def _nodes(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
     )
 
 
-def _addresses(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
+def _addresses(s: ClusterSnapshot, old_holders: Mapping[str, int]) -> Iterator[tuple[Oid, Value]]:
     return _table(
         (3, 1),
         (
@@ -153,7 +186,7 @@ def _addresses(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
                     integer(a.network_id),
                     integer(NODE_STATE[a.state]),
                     integer(a.active_node),
-                    integer(0),
+                    integer(old_holders.get(a.address, 0)),
                 ),
             )
             for a in s.addresses
@@ -190,26 +223,35 @@ def _cluster_managers(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
     )
 
 
-def _events(events: Sequence[EventRecord]) -> Iterator[tuple[Oid, Value]]:
-    yield (10, 1, 0), integer(len(events))
-    rows = []
-    for place, record in enumerate(events, 1):
-        number = event_id(record)
-        if number is not None:
-            rows.append(
+def _events(events: Sequence[EventRow]) -> Iterator[tuple[Oid, Value]]:
+    yield (10, 1, 0), integer(events[-1].place if events else 0)
+    yield from _table(
+        (10, 2),
+        (
+            (
+                (row.place,),
                 (
-                    (place,),
-                    (
-                        integer(number),
-                        integer(record.node),
-                        integer(0),
-                        integer(record.time),
-                        integer(record.serial),
-                        string(record.node_name),
-                    ),
-                )
+                    integer(row.number),
+                    integer(row.node),
+                    integer(row.network_id),
+                    integer(row.time),
+                    integer(row.place),
+                    string(row.node_name),
+                ),
             )
-    yield from _table((10, 2), rows)
+            for row in events
+        ),
+    )
+
+
+CLSMUXPD_VERSION = "7.2.7"
+
+
+def agent_counters(gets: int, nexts: int, sets: int, trapped: int, errors: int) -> list[tuple[Oid, Value]]:
+    """The clsmuxpd group: what managers asked for below risc6000clsmuxpd, and the traps sent."""
+    counts = (gets, nexts, sets, trapped, errors)
+    values = [*(Value("counter", count % (1 << 32)) for count in counts), string(CLSMUXPD_VERSION)]
+    return [((*CLSMUXPD, 9, arc, 0), value) for arc, value in enumerate(values, 1)]
 
 
 def _groups(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
@@ -227,6 +269,10 @@ def _groups(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
                     string(""),
                     integer(len(g.resources)),
                     integer(len(g.nodes)),
+                    integer(STARTUP_POLICY.get(g.startup, 0)),
+                    integer(FALLOVER_POLICY.get(g.fallover, 0)),
+                    integer(FALLBACK_POLICY.get(g.fallback, 0)),
+                    integer(SITE_POLICY_IGNORE),
                 ),
             )
             for number, g in numbered

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from pyasn1.codec.ber import decoder, encoder
@@ -26,6 +26,12 @@ REPLY_MAX = 1_400
 BULK_MAX = 128
 """Repetitions of a GETBULK that are served at most."""
 
+_KINDS = (
+    ("GetRequestPDU", "get"),
+    ("GetNextRequestPDU", "next"),
+    ("GetBulkRequestPDU", "next"),
+    ("SetRequestPDU", "set"),
+)
 _NO_SUCH_NAME, _READ_ONLY, _NOT_WRITABLE = 2, 4, 17
 
 
@@ -61,8 +67,15 @@ def community_of(packet: bytes) -> str:
     return bytes(_modules(version).apiMessage.get_community(message)).decode("latin-1")
 
 
-def answer(packet: bytes, communities: Iterable[str], tree: MibTree) -> bytes | None:
+def answer(
+    packet: bytes,
+    communities: Iterable[str],
+    tree: MibTree,
+    asked: Callable[[str, Iterable[Oid]], None] = lambda kind, names: None,
+) -> bytes | None:
     """The reply to a request, or None where the standard wants silence (a trap, a response).
+
+    ``asked`` hears what is asked for, before it is answered: get, next (GETBULK too) or set, and the names.
 
     Raises:
         RemoteFault: malformed, or of a community that is not ours (the caller counts it; nobody is told).
@@ -75,6 +88,12 @@ def answer(packet: bytes, communities: Iterable[str], tree: MibTree) -> bytes | 
     try:
         reply = p.apiMessage.get_response(message)
         reply_pdu, pdu = p.apiMessage.get_pdu(reply), p.apiMessage.get_pdu(message)
+        kind = next(
+            (kind for name, kind in _KINDS if hasattr(p, name) and pdu.isSameTypeWith(getattr(p, name)())), None
+        )
+        if kind is None:
+            return None
+        asked(kind, [tuple(name) for name, _ in p.apiPDU.get_varbinds(pdu)])
         if pdu.isSameTypeWith(p.GetRequestPDU()):
             _get(p, version, pdu, reply_pdu, tree)
         elif pdu.isSameTypeWith(p.GetNextRequestPDU()):
@@ -84,8 +103,6 @@ def answer(packet: bytes, communities: Iterable[str], tree: MibTree) -> bytes | 
         elif pdu.isSameTypeWith(p.SetRequestPDU()):
             # Every object of the subtree is read-only; version 1 says noSuchName (RFC 1157, 4.1.5).
             _error(p, pdu, reply_pdu, _NO_SUCH_NAME if version == V1 else _NOT_WRITABLE, 1)
-        else:
-            return None
         return bytes(encoder.encode(reply))
     except (PyAsn1Error, ProtocolError, ValueError, KeyError, TypeError) as error:
         raise RemoteFault(f"malformed SNMP request: {error}") from None

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import cast
 
 from daemons.clstrmgr import messages as clstrmgr
@@ -64,7 +65,10 @@ class Snmpd(Daemon):
     async def start(self) -> None:
         self.started_at = time.monotonic()
         self.snapshot: clstrmgr.ClusterSnapshot | None = None
-        self.events: deque[clstrmgr.EventRecord] = deque(maxlen=EVENTS_KEPT)
+        self.events: deque[mib.EventRow] = deque(maxlen=EVENTS_KEPT)
+        self.last_event = 0
+        self.old_holders: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.requests = 0
         self._tree: MibTree | None = None
@@ -120,7 +124,7 @@ class Snmpd(Daemon):
             self._tree = self._build()
         self._tree.update((*SYSTEM, 3, 0), Value("ticks", self._uptime()))
         try:
-            reply = answer(packet, self.configuration.communities, self._tree)
+            reply = answer(packet, self.configuration.communities, self._tree, self._asked)
         except RemoteFault as fault:
             cause = str(fault).partition(":")[0]
             if not self.faults[cause]:
@@ -129,6 +133,18 @@ class Snmpd(Daemon):
             return None
         self.requests += 1
         return reply
+
+    def _asked(self, kind: str, names: Iterable[Oid]) -> None:
+        """Count what a manager wants below risc6000clsmuxpd, and show the counters as they stand."""
+        count = sum(name[: len(mib.CLSMUXPD)] == mib.CLSMUXPD for name in names)
+        if count and self._tree is not None:
+            self.counts[kind] += count
+            for oid, value in self._counters():
+                self._tree.update(oid, value)
+
+    def _counters(self) -> list[tuple[Oid, Value]]:
+        c = self.counts
+        return mib.agent_counters(c["get"], c["next"], c["set"], c["trap"], self.faults.total())
 
     def _read_configuration(self) -> None:
         path = self.root.path(configuration.CONFIGURATION_FILE)
@@ -156,7 +172,8 @@ class Snmpd(Daemon):
             ((*SYSTEM, 7, 0), integer(SERVICES_OF_A_HOST)),
         ]
         if self.snapshot is not None and self.configuration.serves(mib.CLSMUXPD):
-            instances += mib.subtree(self.snapshot, tuple(self.events), time.timezone).below(mib.CLSMUXPD)
+            tree = mib.subtree(self.snapshot, tuple(self.events), time.timezone, self.old_holders)
+            instances += [*tree.below(mib.CLSMUXPD), *self._counters()]
         return MibTree(instances)
 
     async def _feed(self) -> None:
@@ -189,17 +206,33 @@ class Snmpd(Daemon):
 
     def _take(self, message: clstrmgr.Answer) -> None:
         if isinstance(message, clstrmgr.ClusterSnapshot):
-            for change in traps.of_change(self.snapshot, message):
+            old, self.snapshot = self.snapshot, message
+            for former in old.addresses if old is not None else ():
+                holders = [a.active_node for a in message.addresses if a.address == former.address]
+                if former.active_node and holders and holders[0] not in (0, former.active_node):
+                    self.old_holders[former.address] = former.active_node
+            for change in traps.of_change(old, message):
                 self._send_trap(change)
-            self.snapshot, self._tree = message, None
-        elif isinstance(message, clstrmgr.EventRecord):
-            self.events.append(message)
+            for number in traps.event_numbers(old, message):
+                self._event(number, message.local_node, message.local_name, 0, message.last_change)
             self._tree = None
-            event = traps.of_event(message, self.snapshot.cluster_id if self.snapshot else 0)
+        elif isinstance(message, clstrmgr.EventRecord):
+            networks = self.snapshot.networks if self.snapshot is not None else ()
+            network = next((n.network_id for n in networks if n.name == message.network), 0)
+            event = mib.event_id(message)
             if event is not None:
-                self._send_trap(event)
+                self._event(event, message.node, message.node_name, network, message.time)
+
+    def _event(self, number: int, node: int, node_name: str, network_id: int, when: int) -> None:
+        """Enter an event into eventTable and send its trap."""
+        self.last_event += 1
+        row = mib.EventRow(self.last_event, number, node, node_name, network_id, when)
+        self.events.append(row)
+        self._tree = None
+        self._send_trap(traps.of_event(row, self.snapshot.cluster_id if self.snapshot else 0))
 
     def _send_trap(self, change: traps.Trap) -> None:
+        self.counts["trap"] += 1
         own = self.identity.interfaces[0].address
         for target in self.configuration.traps:
             # The loopback address of a node is its own: every node of a lab shares the host's 127.0.0.1.

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from daemons.clstrmgr.messages import ClusterSnapshot, EventRecord
-from daemons.snmpd.mib import CLSMUXPD, CLUSTER_STATE, CLUSTER_SUBSTATE, GROUP_STATE, NODE_STATE, event_id
-from daemons.snmpd.values import Oid, Value, integer
+from daemons.clstrmgr.messages import ClusterSnapshot, GroupNodeView
+from daemons.snmpd.mib import (
+    CLSMUXPD,
+    CLUSTER_STABLE,
+    CLUSTER_STATE,
+    CLUSTER_SUBSTATE,
+    CLUSTER_UNSTABLE,
+    GROUP_OFFLINE_REASON,
+    GROUP_STATE,
+    NEW_PRIMARY,
+    NODE_STATE,
+    EventRow,
+)
+from daemons.snmpd.values import Oid, Value, integer, string
 
 CLUSTER_STATE_TRAP, CLUSTER_SUBSTATE_TRAP, NODE_STATE_TRAP, NETWORK_STATE_TRAP, GROUP_STATE_TRAP = 10, 11, 12, 13, 23
 NEW_PRIMARY_TRAP = 15
+GROUP_ADDED_TRAP, GROUP_DELETED_TRAP = 20, 21
 EVENT_TRAP_BASE = 64
 
 
@@ -45,26 +57,47 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
             index = network.node, network.network_id
             row = (*CLSMUXPD, 4, 1, 1, 5, *index), integer(NODE_STATE[network.state])
             found.append(Trap(NETWORK_STATE_TRAP, (row, *identity)))
-    groups = {(g.name, n.node): n.state for g in old.groups for n in g.nodes}
+    groups = {(g.name, n.node): _group_state(n) for g in old.groups for n in g.nodes}
+    known = {g.name for g in old.groups}
     for number, group in enumerate(new.groups, 1):
+        name = (*CLSMUXPD, 11, 1, 1, 2, number), string(group.name)
+        if group.name not in known:
+            found.append(Trap(GROUP_ADDED_TRAP, (name, *identity)))
         for place in group.nodes:
-            if groups.get((group.name, place.node), place.state) != place.state:
-                row = (*CLSMUXPD, 11, 3, 1, 3, number, place.node), integer(GROUP_STATE[place.state])
+            now = _group_state(place)
+            if groups.get((group.name, place.node), now) != now:
+                row = (*CLSMUXPD, 11, 3, 1, 3, number, place.node), integer(now)
                 found.append(Trap(GROUP_STATE_TRAP, (row, *identity)))
+    for number, group in enumerate(old.groups, 1):
+        if group.name not in {g.name for g in new.groups}:
+            name = (*CLSMUXPD, 11, 1, 1, 2, number), string(group.name)
+            found.append(Trap(GROUP_DELETED_TRAP, (name, *identity)))
     return found
 
 
-def of_event(record: EventRecord, cluster_id: int) -> Trap | None:
-    """The trap of an event, or None if the MIB has no number for it."""
-    number = event_id(record)
-    if number is None:
-        return None
-    row = record.serial
+def _group_state(place: GroupNodeView) -> int:
+    return GROUP_OFFLINE_REASON.get(place.reason.upper(), GROUP_STATE[place.state])
+
+
+def event_numbers(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[int]:
+    """The eventIds of what is no engine event but a change of the picture: a new primary, (un)stable."""
+    if old is None:
+        return []
+    numbers = [NEW_PRIMARY] if old.primary != new.primary else []
+    if old.substate != new.substate and new.substate in ("stable", "unstable"):
+        numbers.append(CLUSTER_STABLE if new.substate == "stable" else CLUSTER_UNSTABLE)
+    return numbers
+
+
+def of_event(row: EventRow, cluster_id: int) -> Trap:
+    """The trap of an event: its variables are those of its row in eventTable."""
     return Trap(
-        EVENT_TRAP_BASE + number,
+        EVENT_TRAP_BASE + row.number,
         (
-            ((*CLSMUXPD, 10, 2, 1, 2, row), integer(record.node)),
-            ((*CLSMUXPD, 10, 2, 1, 4, row), integer(record.time)),
+            ((*CLSMUXPD, 10, 2, 1, 2, row.place), integer(row.node)),
+            ((*CLSMUXPD, 10, 2, 1, 3, row.place), integer(row.network_id)),
+            ((*CLSMUXPD, 10, 2, 1, 4, row.place), integer(row.time)),
+            ((*CLSMUXPD, 10, 2, 1, 5, row.place), integer(row.place)),
             ((*CLSMUXPD, 1, 1, 0), integer(cluster_id)),
         ),
     )

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from daemons.clinfo import core
+from msgspec.structs import replace
+
+from daemons.clinfo import cldump, commands, core
 from daemons.clinfo.commands import render_cluster
-from daemons.clinfo.messages import ClusterInfo, GroupOnNode, InterfaceInfo, NodeInfo
+from daemons.clinfo.messages import ClusterInfo, Clusters, GroupInfo, GroupOnNode, InterfaceInfo, NetworkInfo, NodeInfo
 from srcctl.machine import TICK
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "clstat"
@@ -84,6 +86,44 @@ def test_stray_answers_and_an_empty_clhosts() -> None:
     assert machine.step(0, core.Hosts(())) == []
     assert machine.step(1, core.Polled("x", True, cluster())) == []
     assert machine.next_deadline() == 1000
+
+
+def test_cldump_prints_what_its_parsers_rely_on() -> None:
+    seen = replace(
+        cluster(),
+        groups=(GroupInfo("app_rg", 1, 1, 2),),
+        nodes=tuple(replace(node, networks=(NetworkInfo(1, "net_ether_01", "UP"),)) for node in cluster().nodes),
+    )
+    witness, _, expected = (GOLDEN / "cldump_two_nodes.txt").read_text().partition("\n")
+    assert witness.startswith("# witness:")
+    text = cldump.render(seen, "node1")
+    assert text == expected
+    lines = text.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith(("Cluster State", "Cluster Substate"))] == [
+        "UP",
+        "STABLE",
+    ]
+    assert [line.split()[4] for line in lines if "Node Name" in line] == ["UP", "UP"]
+    assert [line.split() for line in lines[-2:]] == [["node1", "ONLINE"], ["node2", "OFFLINE"]]
+
+
+def test_clstat_pages_selects_and_quits() -> None:
+    two = Clusters((cluster(), replace(cluster(), cluster_id=7, name="other")))
+    display = commands.Display(None, None, interactive=False)
+    assert "haes_cluster" in display.screen(two)
+    assert display.press("f", two)
+    assert "Cluster: other   (7)" in display.screen(two)
+    assert display.press("b", two)
+    assert "haes_cluster" in display.screen(two)
+    assert not display.press("q", two)
+    menu = commands.Display(None, None, interactive=True)
+    assert "Number of clusters active: 2" in menu.screen(two)
+    assert all(menu.press(key, two) for key in "7\n")
+    assert "Cluster: other" in menu.screen(two)
+    waiting = commands.Display(9, None, interactive=False)
+    assert "Failed retrieving" in waiting.screen(two)
+    assert not commands.Display(None, None, interactive=True).press("x", two)
+    assert menu.press("x", two), "x quits the list only"
 
 
 def test_clstat_prints_the_documented_screen() -> None:

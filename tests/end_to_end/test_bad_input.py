@@ -109,7 +109,7 @@ TCP = {
     "clinfoES": ("clinfo_client", "clstat -o"),
 }
 UDP = {
-    "snmpd": ("snmp", "cldump >/dev/null; lssrc -ls snmpd"),
+    "snmpd": ("snmp", "cldump && lssrc -ls snmpd"),
     "caa": ("caa", "lscluster -m"),
     "cthags": ("cthags", "lssrc -ls cthags"),
 }

@@ -26,6 +26,68 @@ def test_clstat_shows_the_cluster_that_clinfo_reads_over_snmp(lab: LabUnderTest)
     assert "Resource Group: app_rg" in screen
 
 
+def test_cldump_and_snmpinfo_read_the_agent_and_say_when_there_is_nothing_to_read(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    dump = lab.output("node1", "cldump")
+    assert "Cluster Substate: STABLE" in dump
+    assert dump.splitlines()[-2].split() == ["node1", "ONLINE"]
+    defs = "-o /usr/es/sbin/cluster/hacmp.defs"
+    assert lab.output("node1", f"snmpinfo -v {defs} ClusterState.0") == "clusterState.0 = 2\n"
+    assert lab.output("node2", f"snmpinfo -h node1 {defs} clusterNodeId.0") == "1.3.6.1.4.1.2.3.1.2.1.5.1.12.0 = 1\n"
+    walked = lab.output("node1", f"snmpinfo -m dump -v {defs} risc6000clsmuxpd")
+    assert "resGroupNodeState.1.1 = 2\nresGroupNodeState.1.2 = 4\n" in walked
+    assert int(walked.partition("clsmuxpdGetNexts.0 = ")[2].split()[0]) > 0
+    lab.output("node1", "stopsrc -s snmpd")
+    eventually(lambda: "snmpd" not in lab.processes("node1"), "snmpd has stopped")
+    answer = lab.run("node1", "cldump")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "cldump: Waiting for the Cluster SMUX peer (clstrmgrES)\nto stabilize.....\n" in answer.stderr.replace(
+        "." * 9, "."
+    )
+    lab.output("node1", "startsrc -s snmpd")
+    eventually(lambda: lab.run("node1", f"snmpinfo {defs} clusterState.0").returncode == 0, "snmpd feeds again")
+
+
+def test_clinfo_goes_on_to_the_next_host_and_runs_clinfo_rc(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.run("node1", "startsrc -s clinfoES")
+    eventually(lambda: lab.run("node1", "clstat -o").returncode == 0, "clinfoES answers")
+    etc = "$HAES_ROOT/usr/es/sbin/cluster/etc"
+    lab.output("node1", f"cp {etc}/clinfo.rc {etc}/clinfo.rc.kept; cp {etc}/clhosts {etc}/clhosts.kept")
+    lab.output("node1", f"printf '#!/bin/sh\necho $1 $2 >>$HAES_ROOT/tmp/clinfo.calls\n' >{etc}/clinfo.rc")
+    lab.output("node1", f"printf 'nosuchhost\nnode2 # first\n127.0.0.1\n' >{etc}/clhosts")
+    block = lab.description()["block"]
+
+    def reads(address: str) -> bool:
+        return f"SNMP agent: {address}" in lab.run("node1", "lssrc -ls clinfoES").stdout
+
+    try:
+        lab.output("node1", "stopsrc -s clinfoES")
+        eventually(lambda: "clinfoES" not in lab.processes("node1"), "clinfoES has stopped")
+        lab.output("node1", "startsrc -s clinfoES")
+        eventually(lambda: reads(f"{block}.2"), "the first host of clhosts that answers is read")
+        lab.output("node2", "stopsrc -s snmpd")
+        eventually(lambda: reads(f"{block}.1"), "the next one is read")
+        lab.output("node1", "clRGmove -g app_rg -n node2 -m", timeout=120)
+
+        def told() -> bool:
+            # A poll that falls between release and acquisition sees the address on no node.
+            calls = lab.file("node1", "/tmp/clinfo.calls")
+            return "swap app_svc" in calls or "join app_svc" in calls.partition("fail app_svc")[2]
+
+        eventually(told, "clinfo.rc is told of the move", 30, lambda: lab.file("node1", "/tmp/clinfo.calls"))
+        assert "join node2" in lab.file("node1", "/tmp/clinfo.calls")
+        watching = "(clstat >/dev/null 2>&1 & sleep 1; stopsrc -s clinfoES)"
+        lab.output("node1", watching)
+        eventually(lambda: "clinfoES" not in lab.processes("node1"), "clinfoES has stopped")
+        assert "Traceback" not in lab.file("node1", "/var/hacmp/log/clinfo.log")
+        lab.output("node1", "startsrc -s clinfoES")
+    finally:
+        lab.output("node2", "startsrc -s snmpd")
+        lab.output("node1", f"mv {etc}/clinfo.rc.kept {etc}/clinfo.rc; mv {etc}/clhosts.kept {etc}/clhosts")
+        lab.output("node1", "refresh -s clinfoES; clRGmove -g app_rg -n node1 -m", timeout=120)
+
+
 @pytest.mark.skipif(shutil.which("snmpwalk") is None, reason="Net-SNMP's snmpwalk is not installed")
 def test_net_snmp_reads_the_agent(lab: LabUnderTest) -> None:
     services = lab.output("node1", "cat $HAES_ROOT/etc/services")

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemons.clinfo.picture import picture, topology_changes
 from daemons.clstrmgr.messages import (
@@ -21,9 +22,10 @@ from daemons.clstrmgr.messages import (
     ResourceView,
 )
 from daemons.snmpd import client, configuration, traps
-from daemons.snmpd.mib import CLSMUXPD, subtree
+from daemons.snmpd.commands import Objects, Refused
+from daemons.snmpd.mib import CLSMUXPD, EventRow, agent_counters, event_id, subtree
 from daemons.snmpd.protocol import V1, V2C, answer, parse_reply, parse_trap, request, trap
-from daemons.snmpd.values import MibTree, Oid, Value, dotted
+from daemons.snmpd.values import MibTree, Oid, Value, dotted, integer
 from srcctl.machine import RemoteFault
 
 
@@ -155,10 +157,64 @@ def test_traps_tell_what_changed() -> None:
         traps.GROUP_STATE_TRAP,
         traps.GROUP_STATE_TRAP,
     ]
-    event = traps.of_event(EventRecord(3, "TE_FAIL_NODE", 2, "node2", "", "complete", 1386133818), 5)
-    assert event is not None
+    number = event_id(EventRecord(3, "TE_FAIL_NODE", 2, "node2", "", "complete", 1386133818))
+    assert number is not None
+    row = EventRow(8, number, 2, "node2", 0, 1386133818)
+    event = traps.of_event(row, 5)
+    # The variables of an event's trap are those of its row in eventTable.
+    tree = subtree(snapshot(), (row,))
+    assert all(tree.get(oid) == value for oid, value in event.values[:-1])
+    assert tree.get((*CLSMUXPD, 10, 1, 0)) == integer(8)
     packet = trap(CLSMUXPD, "127.9.9.1", event.specific, 100, "public", event.values)
     assert parse_trap(packet) == (CLSMUXPD, 73)
+
+
+def test_a_group_that_goes_offline_for_a_reason_is_told_with_the_reason() -> None:
+    fallen = snapshot(owner=2)
+    (group,) = fallen.groups
+    nodes = tuple(replace(n, reason="OFFLINE DUE TO FALLOVER") if n.node == 1 else n for n in group.nodes)
+    changes = traps.of_change(snapshot(), replace(fallen, groups=(replace(group, nodes=nodes),)))
+    states = [value.data for change in changes for oid, value in change.values if oid[len(CLSMUXPD)] == 11]
+    assert states == [65536, 2]
+
+
+def test_groups_that_come_and_go_and_what_is_no_engine_event() -> None:
+    (group,) = snapshot().groups
+    two = replace(snapshot(), groups=(group, replace(group, name="other_rg")))
+    assert [change.specific for change in traps.of_change(snapshot(), two)] == [traps.GROUP_ADDED_TRAP]
+    assert [change.specific for change in traps.of_change(two, snapshot())] == [traps.GROUP_DELETED_TRAP]
+    moved = replace(snapshot(), primary=2, substate="unstable")
+    assert traps.event_numbers(snapshot(), moved) == [12, 13]
+    assert traps.event_numbers(moved, replace(moved, substate="stable")) == [14]
+    assert traps.event_numbers(None, moved) == []
+
+
+def test_every_object_has_a_name_in_hacmp_defs() -> None:
+    objects = Objects()
+    with open("etc/usr/es/sbin/cluster/hacmp.defs", encoding="utf-8") as file:
+        objects.read(file.read(), "hacmp.defs")
+    row = EventRow(1, 6, 1, "node1", 0, 1)
+    instances = [*subtree(snapshot(), (row,)).below(CLSMUXPD), *agent_counters(1, 2, 3, 4, 5)]
+    for oid, _ in instances:
+        name = objects.name(oid)
+        # A scalar is named with its .0, a column with its index: the name stands for all arcs before that.
+        assert not name.startswith(("cluster.", "node.", "event.", "resmanager.")), name
+        assert "Entry." not in name, name
+        assert objects.resolve(name.upper()) == oid
+    assert {oid[len(CLSMUXPD)] for oid, _ in instances} == {1, 2, 3, 4, 5, 9, 10, 11}
+    assert objects.resolve("clusterSubState.0") == (*CLSMUXPD, 1, 8, 0)
+    with pytest.raises(Refused, match="no such object"):
+        objects.resolve("nosuch.0")
+    with pytest.raises(Refused, match="line 1"):
+        objects.read("x nowhere.1", "bad")
+
+
+def test_what_managers_ask_for_is_counted() -> None:
+    asked: list[tuple[str, int]] = []
+    for kind, version in (("get", V1), ("next", V1), ("bulk", V2C)):
+        packet = request(kind, 1, "public", [(*CLSMUXPD, 1, 4, 0)], version)
+        answer(packet, ("public",), TREE, lambda kind, names: asked.append((kind, len(list(names)))))
+    assert asked == [("get", 1), ("next", 1), ("next", 1)]
 
 
 def test_the_picture_of_clinfo_and_its_changes() -> None:
