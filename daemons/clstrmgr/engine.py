@@ -17,6 +17,7 @@ from daemons.clstrmgr.inputs import (
     ReconfigurationEnded,
     Reconfigured,
     ResourceUpdated,
+    RunMethod,
     RunScript,
     Subsystems,
 )
@@ -25,6 +26,7 @@ from daemons.clstrmgr.jobs import JobList
 from daemons.clstrmgr.monitors import definition_of_resource
 from daemons.clstrmgr.recovery_program import Program, Statement
 from daemons.clstrmgr.wire import GroupOutcome, Report, RunEvent, codec
+from daemons.cluster.configuration import ResourceGroup
 from daemons.cthags import messages as cthags
 from srcctl.machine import SECOND, LocalFault, RemoteFault
 
@@ -236,6 +238,12 @@ class EventEngine(Foundation):
         self._end_run()
         self._mark(event, "complete")
         self._server_event_over(event)
+        if event.name == events.FAIL_NETWORK and event.node == self.node_id:
+            for group in cluster.configuration.groups:
+                if cluster.groups[group.name].state(self.node_id) == "ONLINE":
+                    for label in cluster.configuration.labels:
+                        if label.network == event.network and label.label in group.resource("SERVICE_LABEL"):
+                            self._notify_loss(group, "SERVICE_LABEL", label.label)
         self._log(f"event {event.serial} {event.name} is complete")
         for later in follow:
             self._enqueue(later)
@@ -248,6 +256,16 @@ class EventEngine(Foundation):
             elif event.mode in ("offline", "move"):
                 # A node that could not release a group stays a member, with the group in ERROR.
                 self._leaving = cluster.nodes[self.node_id] == "down"
+
+    def _notify_loss(self, group: ResourceGroup, kind: str, value: str) -> bool:
+        """A resource that is online here is lost: is that only to be told? Then run the method (arguments inferred)."""
+        method = group.notify_method(kind, value)
+        if method is None:
+            return False
+        self._log(f"{kind} {value} of resource group {group.name} is lost: notify instead of fallover")
+        if method:
+            self._effects.append(RunMethod(method, (kind, value, group.name, self.node_name), value, group.name))
+        return True
 
     def _server_event_over(self, event: Event) -> None:
         """An event is complete: whoever watches the application that it was about goes on."""

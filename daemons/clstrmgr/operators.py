@@ -271,7 +271,9 @@ class OperatorDesk(ScheduleDesk):
             # LVM_SA_QUORCLOSE).
             for group in self.configuration.groups:
                 held = self.cluster.groups[group.name].state(self.node_id) in HELD
-                if held and report.subject in group.resource("VOLUME_GROUP"):
+                if not held or report.subject not in group.resource("VOLUME_GROUP"):
+                    continue
+                if not self._notify_loss(group, "VOLUME_GROUP", report.subject):
                     self._want(Event(events.RG_MOVE, self.node_id, mode=events.FAILED, group=group.name))
 
     def _occurred(self, report: messages.SystemEvent) -> None:

@@ -149,6 +149,16 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     return follow
 
 
+def needs(cluster: ClusterState, group: str, network: str) -> bool:
+    """Does the group fall over when it loses the network: has it a service label there that is not only notified?"""
+    configured = cluster.configuration.group(group)
+    return configured is not None and any(
+        configured.notify_method("SERVICE_LABEL", name) is None
+        for name in configured.resource("SERVICE_LABEL")
+        if (label := cluster.configuration.label(name)) is not None and label.network == network
+    )
+
+
 def void(cluster: ClusterState, event: Event) -> bool:
     """Is there nothing left to do: an event about an application that is no longer online where it failed?"""
     if event.name not in (events.SERVER_RESTART, events.SERVER_DOWN):
@@ -300,7 +310,7 @@ def _network_events(cluster: ClusterState, event: Event, members: tuple[int, ...
         follow.extend(
             Event(events.RG_MOVE, event.node, mode=events.FAILED, group=name)
             for name, group in cluster.groups.items()
-            if event.network in cluster.group_networks[name] and group.state(event.node) in HELD
+            if group.state(event.node) in HELD and needs(cluster, name, event.network)
         )
     elif event.name == events.JOIN_NETWORK:
         follow.extend(

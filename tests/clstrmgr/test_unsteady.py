@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.inputs import Reported
 from daemons.clstrmgr.schedules import FORCED_DOWN_LIMIT, UNSTABLE_WINDOW
@@ -76,3 +78,33 @@ def test_node_that_stays_unmanaged_is_told_once_and_again_after_the_next_time() 
     ring.request(1, messages.StopServices("unmanage"))
     ring.pass_time(FORCED_DOWN_LIMIT + 60)
     assert len(heard(ring, "forced_down_too_long")) == 2
+
+
+def told_only(**methods: str) -> Ring:
+    entry = group("rg1", "node1 node2", "OFAN FNPN NFB")
+    notified = tuple((kind, entry.resource(kind)[0], method) for kind, method in methods.items())
+    ring = Ring(configuration(2, msgspec.structs.replace(entry, notified=notified)))
+    ring.start(1, 2)
+    ring.trace.clear()
+    return ring
+
+
+def test_service_label_that_is_lost_is_told_instead_of_a_fallover_where_that_is_wanted() -> None:
+    ring = told_only(SERVICE_LABEL="/usr/local/tell -v")
+    ring.feed(1, Reported(messages.SystemEvent("interface_down", "en0")))
+    ring.settle()
+    assert heard(ring, "network_down") != []
+    assert heard(ring, "rg_move_release") == []
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+    assert ring.methods == ["[1] /usr/local/tell -v SERVICE_LABEL svc1 rg1 node1"]
+
+
+def test_volume_group_that_is_lost_is_told_instead_of_a_fallover_where_that_is_wanted() -> None:
+    ring = told_only(VOLUME_GROUP="")
+    ring.feed(1, Reported(messages.SystemEvent("volume_group_lost", "rg1vg")))
+    ring.settle()
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+    assert ring.methods == []
+    ring.feed(1, Reported(messages.SystemEvent("interface_down", "en0")))
+    ring.settle()
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}, "its label falls over all the same"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from daemons.cluster import configuration as c
+from daemons.cluster.configuration import resources
 from srcctl.odm.description import parse
 
 SAMPLE = c.Configuration(
@@ -145,3 +146,16 @@ def test_a_monitor_is_read_with_the_defaults_of_the_product() -> None:
     assert (monitor.invocation, monitor.failure_action, monitor.is_process_monitor) == ("longrunning", "notify", False)
     with pytest.raises(c.ConfigurationFault, match="RESTART_COUNT"):
         _ = c.ApplicationMonitor(name="m", attributes=(("RESTART_COUNT", "many"),)).restart_count
+
+
+def test_recovery_of_a_resource_stands_beside_it_and_survives_the_odm() -> None:
+    group = c.ResourceGroup(
+        name="rg1",
+        nodes=("node1",),
+        resources=(("SERVICE_LABEL", "svc1"), ("VOLUME_GROUP", "vg1"), ("VOLUME_GROUP", "vg2")),
+        notified=(("SERVICE_LABEL", "svc1", "/a/tell -x"), ("VOLUME_GROUP", "vg2", "")),
+    )
+    objects = resources.group_objects((group,))
+    assert [o["monitor_method"] for o in objects["HACMPresource"]] == ["/a/tell -x", "", "NOTIFY"]
+    assert resources.load_groups(objects["HACMPgroup"], objects["HACMPresource"], []) == (group,)
+    assert group.notify_method("VOLUME_GROUP", "vg1") is None

@@ -264,6 +264,10 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         replace(resources(("USERDEFINED_RESOURCES", "q1")), user_resources=(QUEUE,), resource_types=(QUEUES,)),
         "The method '/nosuch start' of the user-defined resource 'q1' is not executable on node 'node1'.",
     ),
+    "notify method": (
+        group(notified=(("VOLUME_GROUP", "datavg", "/nosuch x"),)),
+        "The notify method '/nosuch x' of the resource 'datavg' of 'app_rg' is not executable on node 'node1'",
+    ),
     "order of groups": (SOUND.with_setting("RELEASE_ORDER", "app_rg nosuch"), "The release order names the resource"),
     "timer": (group(fallback_timer="sunday"), "fallback timer 'sunday', which is not"),
     "timer without fallback": (

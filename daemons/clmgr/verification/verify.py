@@ -140,6 +140,7 @@ def files_of(c: Configuration) -> list[str]:
     """Programs and files that the configuration names, whose presence on the nodes counts."""
     commands = [command for controller in c.controllers for command in (controller.start, controller.stop)]
     commands += [monitor.method for monitor in c.monitors]
+    commands += [method for group in c.groups for _, _, method in group.notified if method]
     for kind in c.resource_types:
         commands += [kind.start, kind.stop, kind.monitor, kind.cleanup, kind.restart, kind.notify]
     commands += [

@@ -20,6 +20,14 @@ class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
     fallback: str = "FBHPN"
     resources: tuple[tuple[str, str], ...] = ()
     fallback_timer: str = ""
+    notified: tuple[tuple[str, str, str], ...] = ()
+    """(kind, value, method) of service labels and volume groups whose loss is only told, and moves nothing (the
+    product's customized resource recovery). It stands in HACMPresource.monitor_method: a command line, or NOTIFY for
+    no method (inferred)."""
+
+    def notify_method(self, kind: str, value: str) -> str | None:
+        """What is run instead of a fallover when the resource is lost: "" for nothing; None: the group falls over."""
+        return next((method for name, word, method in self.notified if (name, word) == (kind, value)), None)
 
     def resource(self, name: str) -> tuple[str, ...]:
         """The values of one kind of resource (SERVICE_LABEL, VOLUME_GROUP, FILESYSTEM, APPLICATIONS ...)."""
@@ -149,10 +157,14 @@ def load_groups(
         ConfigurationFault: a resource belongs to no group.
     """
     values: dict[str, list[tuple[str, str]]] = {text(o, "group"): [] for o in groups}
+    notified: dict[str, list[tuple[str, str, str]]] = {}
     for o in resources:
         if (group := text(o, "group")) not in values:
             raise ConfigurationFault(f"HACMPresource names the resource group {group}, which HACMPgroup does not have")
         values[group].append((text(o, "name"), text(o, "value")))
+        if (method := text(o, "monitor_method")) and text(o, "name") in NOTIFIABLE:
+            entry = text(o, "name"), text(o, "value"), "" if method.upper() == NOTIFY else method
+            notified.setdefault(group, []).append(entry)
     fallback = {text(o, "group"): text(o, "value") for o in timers if text(o, "name") == TIMER}
     return tuple(
         ResourceGroup(
@@ -163,11 +175,15 @@ def load_groups(
             fallback=text(o, "fallback_pref"),
             resources=tuple(values[text(o, "group")]),
             fallback_timer=fallback.get(text(o, "group"), ""),
+            notified=tuple(notified.get(text(o, "group"), ())),
         )
         for o in groups
     )
 
 
+NOTIFY = "NOTIFY"
+NOTIFIABLE = ("SERVICE_LABEL", "VOLUME_GROUP")
+"""Resources whose recovery can be changed from fallover to notify."""
 TIMER = "FALLBACK_TIMER"
 """HACMPtimersvc.name of a group's delayed fallback timer (the fields are known, this value is inferred)."""
 
@@ -187,7 +203,13 @@ def group_objects(groups: tuple[ResourceGroup, ...]) -> dict[str, list[OdmObject
             for group in groups
         ],
         "HACMPresource": [
-            {"group": group.name, "name": name, "value": value, "id": place, "monitor_method": ""}
+            {
+                "group": group.name,
+                "name": name,
+                "value": value,
+                "id": place,
+                "monitor_method": _method(group, name, value),
+            }
             for group in groups
             for place, (name, value) in enumerate(group.resources)
         ],
@@ -197,6 +219,11 @@ def group_objects(groups: tuple[ResourceGroup, ...]) -> dict[str, list[OdmObject
             if group.fallback_timer
         ],
     }
+
+
+def _method(group: ResourceGroup, kind: str, value: str) -> str:
+    method = group.notify_method(kind, value)
+    return "" if method is None else method or NOTIFY
 
 
 def load_controllers(objects: list[OdmObject]) -> tuple[ApplicationController, ...]:

@@ -57,6 +57,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (RESOURCES, resources.can_be_acquired),
     (RESOURCES, resources.exports_fit),
     (RESOURCES, resources.user_defined_are_sound),
+    (RESOURCES, resources.notify_methods_can_run),
     (RESOURCES, resources.orders_name_groups),
     (RESOURCES, labels.nothing_is_active_where_it_should_not),
 )

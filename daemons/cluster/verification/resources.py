@@ -80,6 +80,18 @@ def user_defined_are_sound(case: Case) -> Iterator[Finding]:
                         )
 
 
+def notify_methods_can_run(case: Case) -> Iterator[Finding]:
+    """What is run instead of a fallover can be run on every node of the group."""
+    for group in case.configuration.groups:
+        for _, value, method in group.notified:
+            for node, known in case.answering(group.nodes):
+                if method and program(method) not in known.executable:
+                    yield error(
+                        f"The notify method '{method}' of the resource '{value}' of '{group.name}' is not "
+                        f"executable on node '{node}'."
+                    )
+
+
 def orders_name_groups(case: Case) -> Iterator[Finding]:
     """The serial orders of groups name groups that exist."""
     c = case.configuration
