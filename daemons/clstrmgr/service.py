@@ -17,12 +17,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from daemons.clconfd import client as clconfd
-from daemons.clstrmgr import availability, messages
+from daemons.clstrmgr import messages
 from daemons.clstrmgr.activity import Settings
 from daemons.clstrmgr.core import ClusterManager
-from daemons.clstrmgr.eventlog import LogFiles, Summary, preamble
-from daemons.clstrmgr.events import FAIL_NODE
+from daemons.clstrmgr.eventlog import LogFiles, preamble
 from daemons.clstrmgr.foundation import EXIT_CODE
+from daemons.clstrmgr.group_services_link import GroupServicesLink
 from daemons.clstrmgr.inputs import (
     Answer,
     AnswerJob,
@@ -32,11 +32,9 @@ from daemons.clstrmgr.inputs import (
     EventMark,
     Exit,
     FallbackTimerDue,
-    GroupServicesLost,
     Input,
     Log,
     Measured,
-    Notified,
     Preamble,
     Publish,
     ReadStaged,
@@ -59,19 +57,19 @@ from daemons.clstrmgr.inputs import (
 from daemons.clstrmgr.measuring import measure
 from daemons.clstrmgr.methods import MethodRunner
 from daemons.clstrmgr.object_classes import EVENTS, ObjectClasses
+from daemons.clstrmgr.publication import Connection, Publication
+from daemons.clstrmgr.script_environment import UTILITIES, script_environment
 from daemons.clstrmgr.scripts import ScriptRunner
 from daemons.clstrmgr.subsystems import SubsystemControl
-from daemons.clstrmgr.view import delayed_timers, long_status, snapshot
+from daemons.clstrmgr.view import long_status
 from daemons.clstrmgr.wire import group_name
 from daemons.cluster import configuration as model
 from daemons.cluster import node_priority
 from daemons.cluster.configuration import Configuration
-from daemons.cthags import messages as cthags
-from daemons.cthags.client import GroupServices, Unreachable
 from daemons.ctrmc.messages import SOCKET_PATH as RMC_SOCKET
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import LocalConnection, LocalServer
+from daemons.runtime.local import LocalServer
 from daemons.runtime.pump import Pump
 from srcctl.machine import SECOND, RemoteFault
 from srcctl.node import sockets
@@ -81,7 +79,6 @@ from srcctl.node.slots import SlotFile
 request_codec: Codec[messages.Request] = Codec(messages.Request)
 answer_codec: Codec[messages.Answer] = Codec(messages.Answer)
 
-UTILITIES = "/usr/es/sbin/cluster/utilities"
 CLEXIT = f"{UTILITIES}/clexit.rc"
 MERGE_ACTION = f"{EVENTS}/utils/cl_merge_action"
 SERIAL_FILE = "/var/hacmp/clstrmgr.serial"
@@ -104,14 +101,6 @@ STOP_PATIENCE = 15.0
 MERGE_PATIENCE = 10.0
 """Seconds that the action plan of a merge may take to reboot the node."""
 
-PROBE_INTERVAL = 30.0
-"""Product seconds between Group Services' probes of this client."""
-
-PROBE_PATIENCE = 5.0
-"""Seconds of patience, at least, with an answer to a probe."""
-
-Connection = LocalConnection[messages.Answer, messages.Request]
-
 
 class ClusterManagerDaemon(Daemon):
     """The process."""
@@ -126,19 +115,10 @@ class ClusterManagerDaemon(Daemon):
         Raises:
             CannotStart: a cluster is configured and Group Services cannot be reached.
         """
-        self._started_at = int(time.time())
-        self._last_change = self._started_at
         self._configuration: Configuration | None = None
-        self._cthags: GroupServices | None = None
         self._requests: dict[int, Callable[[messages.Answer], None]] = {}
         self._request = 0
         self.subsystems = SubsystemControl(self.root, self.spawn, self.log.write)
-        self._watchers: set[Connection] = set()
-        self._published: messages.ClusterSnapshot | None = None
-        self._overrides: dict[str, int] = {}
-        self._override_times: dict[str, int] = {}
-        self._summary: Summary | None = None
-        self._noted: messages.ClusterSnapshot | None = None
         self._src_stop = False
         self.classes = ObjectClasses(self.root, self.identity.node, self._real_path, self.log.write)
         self.core = ClusterManager(
@@ -148,11 +128,13 @@ class ClusterManagerDaemon(Daemon):
             self._read_serial(),
         )
         self.pump: Pump[Input, Effect] = Pump(self.core, self._execute, self.fail)
+        self.group_services = GroupServicesLink(self, self.pump.feed, self._check_node)
         self.runner = ScriptRunner(self._from_script, self.log.write)
         membership = Membership.of_this_process(os.environ.get(MARK_VARIABLE, ""), view=self.identity.mode == "view")
         self.methods = MethodRunner(self.pump.feed, self.log.write, membership, self._real_path)
         self.files = LogFiles.of(self.root, None)
         self.files.prepare()
+        self.publication = Publication(self.core, lambda: self.files)
         self.reload()
         self._server: LocalServer[messages.Answer, messages.Request] = LocalServer(
             self._path(messages.SOCKET_PATH), answer_codec, request_codec, self._serve, self._remote_fault
@@ -227,7 +209,7 @@ class ClusterManagerDaemon(Daemon):
             if self.classes.changed():
                 self.reload()
             if self.core.configuration is not None:
-                await self._connect()
+                await self.group_services.connect()
 
     def _look_at_rmc(self) -> None:
         try:
@@ -258,49 +240,11 @@ class ClusterManagerDaemon(Daemon):
     # Group Services.
 
     async def _find_group_services(self) -> None:
-        if not await self._connect_within(WAIT_FOR_GROUP_SERVICES):
+        if not await self.group_services.connect_within(WAIT_FOR_GROUP_SERVICES):
             # Status 0, because an abnormal end halts the node, and no service of the cluster ran here.
             await self._server.close()
             reason = "RSCT Group Services (cthags) cannot be reached: clstrmgrES cannot run without it"
             raise CannotStart(reason, status=0)
-
-    async def _connect_within(self, seconds: float) -> bool:
-        """At boot RSCT and the request to start services race."""
-        deadline = time.monotonic() + seconds
-        while not await self._connect():
-            if time.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(0.1)
-        return True
-
-    async def _connect(self) -> bool:
-        if self._cthags is not None:
-            return True
-        interval = self.scale.schedule(PROBE_INTERVAL)
-        limit = max(interval, self.scale.patience(PROBE_PATIENCE))
-        try:
-            services = await GroupServices.init(
-                self.root, "clstrmgr", interval_us=interval, limit_us=limit, critical=True
-            )
-        except Unreachable:
-            return False
-        if self._cthags is not None:
-            # A refresh and a start of services connect at the same moment: one client, or probes of the other one
-            # would be answered on the wrong connection, and we be killed as hung.
-            services.quit()
-            return True
-        self._cthags = services
-        self._check_node(services.node)
-        self.spawn(self._receive(services))
-        return True
-
-    async def _receive(self, services: GroupServices) -> None:
-        while not isinstance(notification := await services.receive(), cthags.Died):
-            self.pump.feed(Notified(notification))
-        services.quit()
-        if self._cthags is services:
-            self._cthags = None
-            self.pump.feed(GroupServicesLost(notification.reason))
 
     def _check_node(self, number: int) -> None:
         if self._configuration is not None and number != self.core.node_id:
@@ -311,8 +255,7 @@ class ClusterManagerDaemon(Daemon):
     def _execute(self, effect: Effect) -> None:
         match effect:
             case Send(request):
-                if self._cthags is not None:
-                    self._cthags.send(request)
+                self.group_services.send(request)
             case RunScript():
                 self._run_script(effect)
             case AnswerJob(run_number, assignments):
@@ -336,7 +279,7 @@ class ClusterManagerDaemon(Daemon):
             case Preamble(sentences):
                 self.files.append(preamble(sentences))
             case EventMark():
-                self._mark(effect)
+                self.publication.mark(effect)
             case ReadStaged():
                 self._read_staged()
             case ReconfigurationEnded():
@@ -348,7 +291,7 @@ class ClusterManagerDaemon(Daemon):
             case Store(serial):
                 self._write_serial(serial)
             case Publish():
-                self._publish()
+                self.publication.publish()
             case Exit(status, _, action):
                 if action:
                     self.spawn(self._give_way(status, action))
@@ -364,32 +307,7 @@ class ClusterManagerDaemon(Daemon):
         self.runner.start(effect.run, words, self._script_environment(effect.environment), self.files.hacmp_out)
 
     def _script_environment(self, variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        configuration = self._configuration
-        environment = dict(os.environ)
-        directories = [self.root.path(f"{EVENTS}"), self.root.path(f"{EVENTS}/utils"), self.root.path(UTILITIES)]
-        environment.update(variables)
-        environment.update(
-            PATH=":".join([*directories, environment.get("PATH", "/usr/bin:/bin")]),
-            LOCALNODENAME=self.identity.node,
-            CLUSTER_NAME=configuration.cluster.name if configuration is not None else "",
-            HACMP_LOG=self.files.hacmp_out,
-            CLUSTER_LOG=self.files.cluster_log,
-            HISTORY_DIR=self.files.history,
-            VERBOSE_LOGGING=self._verbose(),
-            QUARANTINE_POLICY=configuration.setting("QUARANTINE_POLICY") if configuration is not None else "",
-            CUSTOMIZED_EVENTS=" ".join(
-                event.name
-                for event in (configuration.events if configuration is not None else ())
-                if event.notify or event.pre or event.post or event.recovery
-            ),
-            NOTIFIED_EVENTS=" ".join(
-                event
-                for method in (configuration.notify_methods if configuration is not None else ())
-                if self.identity.node in method.nodes
-                for event in method.events
-            ),
-        )
-        return environment
+        return script_environment(self.root, self._configuration, self.files, variables)
 
     def _run_method(self, effect: RunMonitor | RunMethod) -> None:
         environment = {**os.environ, "LOCALNODENAME": self.identity.node, "MONITOR": effect.monitor}
@@ -407,65 +325,9 @@ class ClusterManagerDaemon(Daemon):
         return next((group.name for group in groups if application in group.resource("APPLICATIONS")), "")
 
     def _from_script(self, value: Input) -> None:
-        if isinstance(value, ResourceUpdated) and self._summary is not None:
-            self._summary.add(value.state, value.resource, value.script, value.group, time.time())
+        if isinstance(value, ResourceUpdated):
+            self.publication.note(value)
         self.pump.feed(value)
-
-    def _verbose(self) -> str:
-        own = self._configuration.node(self.identity.node) if self._configuration is not None else None
-        return dict(own.settings).get("VERBOSE_LOGGING", "high") if own is not None else "high"
-
-    def _mark(self, mark: EventMark) -> None:
-        now = time.time()
-        self._last_change = int(now)
-        if mark.phase == "start":
-            self._summary = Summary(mark.serial, mark.name, now)
-            if mark.name == FAIL_NODE and mark.node not in self.core.members:
-                self.files.append_to(
-                    self.files.availability, availability.failure(self._node_name(mark.node), now) + "\n"
-                )
-        elif mark.phase == "complete" and self._summary is not None:
-            self._note_availability(now)
-            if self.core.services or self._summary.lines:
-                self.files.append(self._summary.text(now))
-            self._summary = None
-        phase = "start" if mark.phase == "start" else "complete" if mark.phase == "complete" else "error"
-        record = messages.EventRecord(
-            mark.serial, mark.name, mark.node, self._node_name(mark.node), mark.network,
-            "start" if phase == "start" else "complete" if phase == "complete" else "error", int(now),
-        )  # fmt: skip
-        for watcher in self._watchers:
-            watcher.send(record)
-
-    def _node_name(self, number: int) -> str:
-        return self.core.cluster.node_names.get(number, "") if self.core.cluster is not None else ""
-
-    def _note_availability(self, now: float) -> None:
-        picture = self._picture()
-        if lines := availability.lines(self._noted, picture, now):
-            self.files.append_to(self.files.availability, "".join(f"{line}\n" for line in lines))
-        self._noted = picture
-
-    def _picture(self) -> messages.ClusterSnapshot:
-        timers = delayed_timers(self.core, datetime.now())
-        return snapshot(self.core, self._last_change, self._started_at, self._override_times, timers)
-
-    def _publish(self) -> None:
-        cluster = self.core.cluster
-        overrides = {name: group.override for name, group in cluster.groups.items()} if cluster is not None else {}
-        for name, node in overrides.items():
-            if node != self._overrides.get(name, 0):
-                self._override_times[name] = int(time.time())
-        self._overrides = overrides
-        if not self._watchers:
-            return
-        picture = self._picture()
-        if picture == self._published:
-            return
-        self._last_change = int(time.time())
-        self._published = picture = self._picture()
-        for watcher in self._watchers:
-            watcher.send(picture)
 
     async def _give_way(self, status: int, action: str) -> None:
         """The other side of a merge stays: the action plan ends this node. Where that fails clexit.rc halts it."""
@@ -519,7 +381,7 @@ class ClusterManagerDaemon(Daemon):
                 await self._one_request(connection, await connection.receive())
                 await connection.drain()
         finally:
-            self._watchers.discard(connection)
+            self.publication.unwatch(connection)
 
     def _remote_fault(self, fault: RemoteFault) -> None:
         self.log.write(f"a client sent rubbish: {fault}")
@@ -527,11 +389,9 @@ class ClusterManagerDaemon(Daemon):
     async def _one_request(self, connection: Connection, request: messages.Request) -> None:
         match request:
             case messages.QueryState():
-                connection.send(self._picture())
+                connection.send(self.publication.picture())
             case messages.WatchState():
-                self._published = self._picture()
-                self._watchers.add(connection)
-                connection.send(self._published)
+                self.publication.watch(connection)
             case messages.Reconfigure() if self.core.in_group:
                 self._read_staged()
                 await self._operator(connection, request)
@@ -574,7 +434,7 @@ class ClusterManagerDaemon(Daemon):
                 except OSError as error:
                     connection.send(messages.Done("failed", f"The active configuration: {error.strerror}."))
                     return
-                if not await self._connect_within(WAIT_AT_START):
+                if not await self.group_services.connect_within(WAIT_AT_START):
                     connection.send(messages.Done("cthags", "RSCT Group Services (cthags) cannot be reached."))
                     return
         await self._operator(connection, request)
@@ -596,7 +456,7 @@ class ClusterManagerDaemon(Daemon):
         result = await done
         # Whoever asked finds the subsystems that go with cluster services started or stopped.
         await self.subsystems.settled()
-        connection.send(messages.Done(result.error, result.message, self._picture()))
+        connection.send(messages.Done(result.error, result.message, self.publication.picture()))
 
     # SRC.
 
@@ -626,12 +486,8 @@ class ClusterManagerDaemon(Daemon):
         self.pump.close()
         self.runner.forget()
         self.methods.forget()
-        if self._cthags is not None:
-            services, self._cthags = self._cthags, None
-            if self.core.in_group and self._configuration is not None:
-                services.send(cthags.Leave(group_name(self._configuration.cluster.id)))
-                await asyncio.sleep(0)
-            services.quit()
+        configuration = self._configuration if self.core.in_group else None
+        await self.group_services.quit(group_name(configuration.cluster.id) if configuration is not None else "")
         await self._server.close()
         return 0
 

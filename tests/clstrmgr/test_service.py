@@ -114,8 +114,7 @@ class Lab:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if daemon._cthags is not None:
-                daemon._cthags.quit()
+            await daemon.group_services.quit()
         for server in self.servers:
             await server.close()
 
@@ -179,7 +178,7 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
 
 async def test_takeover(lab: Lab) -> None:
     async with running(lab):
-        link = lab.daemons[1]._cthags
+        link = lab.daemons[1].group_services.session
         assert link is not None
         began = time.monotonic()
         lab.services.host(1, False)
