@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pacemaker
 import remote
 
 from srcctl.node import enter, power
@@ -28,14 +30,15 @@ SRCCTL = str(Path(sys.executable).with_name("srcctl"))
 PATIENCE = 60.0
 IDLE_SECONDS = 30.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class BenchLab:
     """A lab with the sample cluster, at speed 10 unless said otherwise."""
 
-    def __init__(self, directory: str, speed: float = 10) -> None:
+    def __init__(self, directory: str, speed: float = 10, nodes: int = 2) -> None:
         self.directory = directory
-        self.srcctl("up", "--speed", f"{speed:g}")
+        self.srcctl("up", "--speed", f"{speed:g}", "--nodes", str(nodes))
         self.block = json.loads(Path(directory, "lab.json").read_text())["block"]
 
     def srcctl(self, *words: str, check: bool = True) -> str:
@@ -56,6 +59,17 @@ class BenchLab:
 
     def processes(self, node: str) -> dict[str, int]:
         return power.status(self.directory, node)
+
+    def node_names(self) -> list[str]:
+        """The nodes of the lab."""
+        return sorted(json.loads(self.srcctl("status", "--json"))["nodes"])
+
+    def online(self) -> int:
+        """How many groups are online, as the first node that is on says."""
+        for node in self.node_names():
+            if power.state(self.directory, node) == "on":
+                return self.run(node, "clRGinfo -s", check=False).count(":ONLINE:")
+        return 0
 
     def owner(self) -> str:
         for node in ("node1", "node2"):
@@ -227,14 +241,68 @@ def _make_whole(lab: BenchLab, node: str) -> None:
 
 
 def planned_move(lab: BenchLab, rounds: int) -> list[float]:
-    """``clmgr move resource_group`` until the application answers from the other node."""
+    """``clmgr move resource_group`` until the application answers from the other node, and where the time goes."""
     samples = []
+    parts: list[tuple[float, float, float]] = []
     for _ in range(rounds):
-        target = other(lab.owner())
+        source = lab.owner()
+        target = other(source)
         begin = time.perf_counter()
-        lab.run(target, f"clmgr move resource_group app_rg NODE={target}")
+        words = ["/bin/sh", "-c", f"clmgr move resource_group app_rg NODE={target}"]
+        command = threading.Thread(target=enter.run, args=(lab.directory, target, words), kwargs=QUIET)
+        command.start()
+        wait(lambda source=source: lab.answering_node() != source, f"the application on {source} ends")
+        gone = time.perf_counter()
         lab.wait_answer(target)
-        samples.append(time.perf_counter() - begin)
+        back = time.perf_counter()
+        command.join()
+        end = time.perf_counter()
+        samples.append(max(back, end) - begin)
+        parts.append((gone - begin, back - gone, max(0.0, end - back)))
+    for number, what in enumerate(
+        (
+            "until the application stops: clmgr, the vote, stop_server",
+            "without the application: file system, volume group and address change hands, start_server",
+            "until clmgr returns: the last barrier, the states",
+        )
+    ):
+        print(f"{'':<10}{statistics.median(part[number] for part in parts):>8.3g} s   {what}", flush=True)
+    return samples
+
+
+def many_groups(lab: BenchLab, rounds: int) -> list[float]:
+    """64 groups on four nodes: a node with a quarter of them dies; from its detection until all are online again."""
+    names = [f"many{number}" for number in range(1, 64)]  # and the sample's own
+    nodes = list(lab.node_names())
+    for node in nodes:
+        lab.run(node, "printf '#!/bin/sh\\nexit 0\\n' >/tmp/trivial && chmod 755 /tmp/trivial")
+    script = []
+    for number, name in enumerate(names):
+        order = ",".join(nodes[number % len(nodes) :] + nodes[: number % len(nodes)])
+        script += [
+            f"clmgr add application_controller {name}_app STARTSCRIPT=/tmp/trivial STOPSCRIPT=/tmp/trivial",
+            f"clmgr add resource_group {name} NODES={order} STARTUP=OHN FALLOVER=FNPN FALLBACK=NFB"
+            f" APPLICATIONS={name}_app",
+        ]
+    lab.run(nodes[0], " && ".join(script))
+    lab.run(nodes[0], "clmgr offline cluster && clmgr sync cluster")
+    begin = time.perf_counter()
+    lab.run(nodes[0], "clmgr online cluster")
+    wait(lambda: lab.online() == len(names) + 1, "all groups are online")
+    print(f"{'':<10}{time.perf_counter() - begin:>8.3g} s   clmgr online cluster, until all 64 are online", flush=True)
+    samples = []
+    for _ in range(max(1, rounds // 3)):
+        victim = nodes[-1]
+        os.kill(lab.processes(victim)["lpar"], signal.SIGKILL)
+        begin = time.time()
+        wait(lambda victim=victim: power.state(lab.directory, victim) != "on", f"{victim} is off")
+        wait(lambda: lab.online() == len(names) + 1, "all groups are online again")
+        end = time.time()
+        detected = _node_down_seen(lab, nodes[0])
+        if detected < begin - 1:
+            raise SystemExit(f"{nodes[0]} did not publish NODE_DOWN")
+        samples.append(end - detected)
+        _make_whole(lab, victim)
     return samples
 
 
@@ -248,22 +316,26 @@ class Bench:
     unit: str
     measure: Callable[[Any, int], list[float]]
     speed: float = 10
+    nodes: int = 2
     beside: Callable[[int], dict[str, float]] | None = None
 
 
 BENCHES = [
-    Bench("boot", "power on until the sample group is ONLINE", 4.0, "s", boot_to_online),
+    Bench("boot", "power on until the sample group is ONLINE", 4.0, "s", boot_to_online,
+          beside=pacemaker.beside("start")),
     Bench("respawn", "kill -9 of a respawned subsystem until its successor answers", 30, "ms", respawn),
     Bench("lssrc", "lssrc -a, by python -c pass", 3.0, "x", lssrc_ratio),
     Bench("memory", "memory (PSS) of one idle cluster node", 90, "MB", node_memory),
-    Bench("takeover", "takeover beyond the detection of a node crash", 0.7, "s", takeover),
-    Bench("move", "planned move of the sample group", 0.7, "s", planned_move),
+    Bench("takeover", "takeover beyond the detection of a node crash", 0.7, "s", takeover,
+          beside=pacemaker.beside("takeover")),
+    Bench("move", "planned move of the sample group", 0.7, "s", planned_move, beside=pacemaker.beside("move")),
+    Bench("groups", "64 groups on 4 nodes: takeover of 16 beyond detection", 5.0, "s", many_groups, nodes=4),
     Bench("rsh", "cl_rsh of true, new connection", 60, "ms", remote.rsh, beside=remote.beside_rsh),
     Bench("fanout", "16 cl_rsh of true at once", 1030, "ms", remote.fan_out, beside=remote.beside_fan_out),
     Bench("rcp", "64 MiB by cl_rcp (300 MiB/s)", 213, "ms", remote.rcp, beside=remote.beside_rcp),
     Bench("sync", "verification and synchronization of two nodes", 1000, "ms", remote.verify_and_sync),
     Bench("idle", "idle CPU of one node at speed 1", 1.0, "%", idle_cpu, speed=1),
-]
+]  # fmt: skip
 
 
 def _comparison(bench: Bench, rounds: int) -> list[str]:
@@ -272,7 +344,7 @@ def _comparison(bench: Bench, rounds: int) -> list[str]:
         return []
     try:
         figures = bench.beside(rounds)
-    except remote.NoServer as reason:
+    except (remote.NoServer, pacemaker.Missing) as reason:
         return [f"{'':<10}{'':>8} {bench.unit:<3} {reason}"]
     return [f"{'':<10}{figure:>8.3g} {bench.unit:<3} {what}" for what, figure in figures.items()]
 
@@ -295,11 +367,11 @@ def main() -> int:
     missed = 0
     directory = tempfile.mkdtemp(prefix="haes-bench.")
     try:
-        for speed in sorted({bench.speed for bench in chosen}, reverse=True):
-            lab = None
+        for speed, nodes in sorted({(bench.speed, bench.nodes) for bench in chosen}, key=lambda lab: (-lab[0], lab[1])):
+            place = os.path.join(directory, f"speed{speed:g}-{nodes}")
             try:
-                lab = BenchLab(os.path.join(directory, f"speed{speed:g}"), speed)
-                for bench in (bench for bench in chosen if bench.speed == speed):
+                lab = BenchLab(place, speed, nodes)
+                for bench in (bench for bench in chosen if (bench.speed, bench.nodes) == (speed, nodes)):
                     samples = bench.measure(lab, max(1, arguments.rounds))
                     figure = statistics.median(samples)
                     verdict = "ok" if figure <= bench.budget else "MISSED"
@@ -313,10 +385,8 @@ def main() -> int:
                     for line in _comparison(bench, max(1, arguments.rounds)):
                         print(line, flush=True)
             finally:
-                if os.path.exists(os.path.join(directory, f"speed{speed:g}")):
-                    subprocess.run(
-                        [SRCCTL, "--lab", os.path.join(directory, f"speed{speed:g}"), "destroy"], check=False
-                    )
+                if os.path.exists(place):
+                    subprocess.run([SRCCTL, "--lab", place, "destroy"], check=False)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return 1 if missed else 0

@@ -1,7 +1,7 @@
 """What the cluster manager lets others know: pictures of the cluster, records of events, summaries and availability.
 
-Whoever watches (the SNMP agent, the lab's tools) gets a picture whenever it has changed, and a record at the start and at
-the end of every event. hacmp.out gets a summary of each event, clavan.log when groups came and went.
+Whoever watches (the SNMP agent, the lab's tools) gets a picture whenever it has changed, and a record at the start and
+at the end of every event. hacmp.out gets a summary of each event, clavan.log when groups came and went.
 """
 
 from __future__ import annotations
