@@ -1,8 +1,8 @@
 """The view: a node's own root directory, in which the product's absolute paths are true.
 
 A new root on a small tmpfs holds recursive binds of the host's top level, overlays on /usr and /etc whose upper layers
-are the node's own, and the node's own /var, /tmp, /dev, /run and /aha. Where the lab's owner is not root all of it
-happens in a user namespace in which the owner is root.
+are the node's own, and the node's own /var, /tmp, /dev, /run, /aha and /audit. Where the lab's owner is not root all of
+it happens in a user namespace in which the owner is root.
 
 Sources: mount_namespaces(7), user_namespaces(7), pivot_root(2), and the kernel's overlayfs documentation
 (``userxattr`` for overlays mounted inside a user namespace).
@@ -19,7 +19,7 @@ from typing import Final
 from srcctl.node import syscalls
 
 OVERLAID: Final = ("etc", "usr")
-OWN: Final = ("var", "tmp", "aha", "dev")
+OWN: Final = ("var", "tmp", "aha", "audit", "dev")
 DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
 HAES: Final = "haes"
 BUILD_SITE: Final = "/tmp"
@@ -296,7 +296,7 @@ def build(plan: ViewPlan, own_user: bool) -> None:
             _overlay(f"/{name}", f"{root}/{name}", f"{work}/{name}", _directory(f"{base}/{name}"), own_user)
         _bind_submounts_again(base, plan.root, root)
         for name in OWN:
-            _bind(f"{root}/{name}", _directory(f"{base}/{name}"))
+            _bind(_directory(f"{root}/{name}"), _directory(f"{base}/{name}"))
         _build_devices(base, own_user)
         _build_run(base)
         for name in ("proc", "sys"):

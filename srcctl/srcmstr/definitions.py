@@ -14,13 +14,14 @@ MESSAGE_QUEUE, SIGNALS, SOCKETS = 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A subsystem's definition. ``waittime`` in seconds."""
+    """A subsystem's definition. ``waittime`` in seconds; ``auditid`` is the user whom auditing charges."""
 
     subsysname: str
     path: str
     synonym: str = ""
     cmdargs: str = ""
     uid: int = 0
+    auditid: int = 0
     standin: str = "/dev/console"
     standout: str = "/dev/console"
     standerr: str = "/dev/console"

@@ -30,6 +30,8 @@ from srcctl.srcmstr.remote import RemoteRequests
 REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
+AUDIT_STATE = "/var/run/audit"
+"""Where auditing says that it is on; looked at here, so that nothing of it is imported while it is off."""
 LPAR_VARIABLE = "HAES_LPAR_FD"
 SOFTWARE_ERROR = {"SRC_SVKO": -9017, "SRC_TRYX": -9020, "SRC_RSTRT": -9035}
 BATCH = 64
@@ -197,12 +199,17 @@ class Shell:
                 self._remember(effect)
             case exchange.StartProcess(instance):
                 self._start(instance)
+                self._audit("SRC_Start", instance)
             case exchange.SignalProcess(number, which, tree):
                 self._tell_lpar(messages.Signal(number, which, tree))
+                if not tree:  # which is the end of a stop that was audited
+                    self._audit("SRC_Stop", self.machine.instances.get(number))
             case exchange.Acknowledge(number):
                 self._tell_lpar(messages.Acknowledge(number))
             case exchange.Forward(number, request):
                 self._send(self._socket_path(number), packets.encode_request(request))
+                if request.action == packets.STOP and request.object == packets.SUBSYSTEM:
+                    self._audit("SRC_Stop", self.machine.instances.get(number))
             case exchange.Respond(reply):
                 if reply.retaddr:
                     path = self.root.path(f"{packets.SRC_DIRECTORY}/{reply.retaddr}")
@@ -280,6 +287,13 @@ class Shell:
     def _send(self, path: str, packet: bytes) -> None:
         """Send to a socket that may be gone."""
         self._outbox.send(path, packet)
+
+    def _audit(self, event: str, instance: exchange.Instance | None) -> None:
+        if instance is not None and os.path.exists(self.root.path(AUDIT_STATE)):
+            from srcctl.audit import record
+
+            definition = instance.definition
+            record(self.root, event, definition.subsysname, "/usr/sbin/srcmstr", definition.auditid)
 
     def _notify(self, method: str, subsystem: str, group: str) -> None:
         path = self.root.path(method)

@@ -15,7 +15,7 @@ from srcctl.node import control
 from srcctl.node.commands import power as power_commands
 from tests.commands.sessions import GOLDEN, Run
 from tests.storage.conftest import nodes, run, template
-from tests.storage.machine import Node
+from tests.storage.machine import ETC, Node
 from tests.storage.machine import Run as NodeRun
 from tests.storage.test_layouts import prepare
 
@@ -33,6 +33,7 @@ class KilledByLpar(BaseException):
 def machine(nodes: tuple[Node, Node], run: NodeRun, monkeypatch: pytest.MonkeyPatch) -> Node:
     """node1 with volume groups on two of its disks, and an error log with entries of every class."""
     node = prepare(nodes[0], run, monkeypatch)
+    shutil.copytree(ETC / "security", node.root.path("/etc/security"))
     for path, text in (("/var/run/lpar.pid", "1\n"), ("/etc/inittab", INITTAB)):
         Path(node.root.path(path)).write_text(text)
     for path in ("/var/run/lpar.pid", "/usr/lpp/bos/level"):

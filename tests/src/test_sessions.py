@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
+from srcctl.audit import configuration, trail
 from srcctl.odm import Repository
 from srcctl.src.client import Exchange
 from tests.commands.sessions import GOLDEN, Session, read_sessions, replay
-from tests.src.node import Inetd, Run, SrcNode
+from tests.src.node import ETC, Inetd, Run, SrcNode
 
 
 @pytest.mark.parametrize("session", read_sessions(GOLDEN / "src"), ids=lambda session: session.name)
@@ -50,6 +53,38 @@ def test_a_long_status_arrives_whole_however_slow_the_asker_is(
     lines *= 3
     status, out, err = run(["lssrc", "-ls", "inetd"])
     assert (status, err) == (1, "The status is longer than 2097152 bytes.\n"), "never a part for the whole"
+
+
+def test_what_auditing_records_of_src(node: SrcNode, run: Run) -> None:
+    Path(node.root.path("/var/run")).mkdir(parents=True)
+    shutil.copytree(ETC / "security", node.root.path("/etc/security"))
+    configuration.set_state(node.root, "on")
+    for line in (
+        "mkssys -s inetd -p /usr/sbin/inetd -u 0", "mkssys -s plain -p /bin/plain -u 0 -S -n 15 -f 9",
+        "mkssys -s plain -p /bin/plain -u 0", "mkssys", "mkserver -c 1 -s inetd -t telnet", "chserver -t telnet -c 2",
+        "startsrc -s inetd", "startsrc -s plain", "stopsrc -s plain", "stopsrc -s inetd",
+        "rmserver -t telnet", "chssys -s plain -w 5", "rmssys -s plain", "rmssys -s nosuch",
+    ):  # fmt: skip
+        run(line.split())
+        node.settle()
+    found = trail.records(Path(node.root.path("/audit/trail")).read_text().splitlines())
+    assert [(r.event, r.tail, "failed" if r.failed else "") for r in found] == [
+        ("SRC_Addssys", "inetd", ""), ("SRC_Addssys", "plain", ""), ("SRC_Addssys", "plain", "failed"),
+        ("SRC_Addserver", "telnet", ""), ("SRC_Chserver", "telnet", ""),
+        ("SRC_Start", "inetd", ""), ("SRC_Start", "plain", ""), ("SRC_Stop", "plain", ""), ("SRC_Stop", "inetd", ""),
+        ("SRC_Delserver", "telnet", ""), ("SRC_Chssys", "plain", ""), ("SRC_Delssys", "plain", ""),
+        ("SRC_Delssys", "nosuch", "failed"),
+    ]  # fmt: skip
+    assert {r.login for r in found} == {0}
+
+
+def test_the_argument_strings_of_startsrc_are_bounded(node: SrcNode, run: Run) -> None:
+    assert run(["mkssys", "-s", "many", "-p", "/bin/many", "-u", "0", "-q", "-S", "-n", "15", "-f", "9"])[0] == 0
+    for flag in ("-a", "-e"):
+        assert run(["startsrc", "-s", "many", flag, "x" * 1200])[0] == 0
+        status, out, err = run(["startsrc", "-s", "many", flag, "x" * 1201])
+        assert (status, out, err) == (1, "", f"startsrc: the string of {flag} has more than 1200 characters.\n")
+    assert run(["startsrc", "-s", "many", "-a", "€" * 1200])[2] == "startsrc: the strings of -a and -e are too long.\n"
 
 
 def test_a_group_of_a_hundred_is_answered_in_full(node: SrcNode, run: Run) -> None:

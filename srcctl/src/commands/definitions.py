@@ -43,14 +43,44 @@ def _repository() -> Repository:
     return Repository(NodeRoot.current(), "/etc/objrepos")
 
 
+EVENTS = {
+    "mkssys": "SRC_Addssys", "chssys": "SRC_Chssys", "rmssys": "SRC_Delssys", "mkserver": "SRC_Addserver",
+    "chserver": "SRC_Chserver", "rmserver": "SRC_Delserver",
+}  # fmt: skip
+"""Audit events of the commands."""
+
+
+def _audit(argv: list[str], flags: str, failed: bool) -> None:
+    """Record what was changed, or tried in vain: the name that the command was given."""
+    event = EVENTS.get(argv[0].rpartition("/")[2])
+    root = NodeRoot.current()
+    if event is None or not os.path.exists(root.path("/var/run/audit")):
+        return
+    from srcctl.audit import record
+
+    name = parse(argv, flags).all("t" if event.endswith("server") else "s")
+    record(root, event, name[0] if name else "", argv[0], _audit_id(), failed=failed)
+
+
 def _run(argv: list[str], flags: str, usage_text: str, work: Callable[[Options], str]) -> int:
+    status = _work(argv, flags, usage_text, work)
+    if status != USAGE:
+        _audit(argv, flags, failed=status != 0)
+    return 1 if status else 0
+
+
+USAGE = 2
+"""What ``_work`` returns for a wrong command line."""
+
+
+def _work(argv: list[str], flags: str, usage_text: str, work: Callable[[Options], str]) -> int:
     try:
         options = parse(argv, flags)
         if options.operands:
             raise UsageError("operands")
         print(work(options))
     except UsageError:
-        return usage(usage_text)
+        return usage(usage_text, USAGE)
     except _Refused as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -76,11 +76,12 @@ def startsrc(argv: list[str]) -> int:
         if "t" in options and ("a" in options or "e" in options):
             raise UsageError("-a and -e are for subsystems")
         arguments, environment = options.value("a"), options.value("e")
-        if len(arguments) > ARGUMENT_MAX or len(environment) > ARGUMENT_MAX:
-            raise UsageError("argument or environment too long")
+        for flag in "ae":
+            if len(options.value(flag)) > ARGUMENT_MAX:
+                raise Unaskable(f"startsrc: the string of -{flag} has more than {ARGUMENT_MAX} characters.")
         body = packets.encode_start_body(arguments, environment)
-        if len(body) > packets.BODY_MAX or "\0" in arguments + environment:
-            raise UsageError("argument or environment too long")
+        if len(body) > packets.BODY_MAX:
+            raise Unaskable("startsrc: the strings of -a and -e are too long.")
         return request._replace(action=packets.START, body=body)
 
     return _run(STARTSRC_USAGE, argv, STARTSRC_FLAGS, build, 59, 124)
