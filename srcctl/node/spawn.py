@@ -24,6 +24,7 @@ _DEFAULTED: Final = (
     signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1,
     signal.SIGUSR2, signal.SIGALRM, signal.SIGQUIT,
 )  # fmt: skip
+EVERY_SIGNAL: Final = signal.valid_signals()
 NICE_NEUTRAL: Final = 20
 """The SRC priority that stands for nice 0 (mkssys -E)."""
 TITLE_MAX: Final = 4096
@@ -184,7 +185,7 @@ def _fork() -> int:
 
     lpar ignores SIGTERM. A stop that came before the child does not would be ignored, too, and never come again.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, EVERY_SIGNAL)
     pid = -1
     try:
         pid = os.fork()

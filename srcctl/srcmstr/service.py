@@ -166,7 +166,7 @@ class Shell:
 
     def _serve_lpar(self) -> None:
         try:
-            packet = self.lpar.recv(1 << 20)
+            packet = self.lpar.recv(messages.PACKET_MAX)
         except BlockingIOError:
             return
         except OSError:
