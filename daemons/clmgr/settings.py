@@ -66,7 +66,8 @@ MONITOR_ATTRIBUTES = {
 }
 """Attributes of an application monitor: clmgr's name and HACMPmonitor's."""
 CONTROLLER_SETTINGS = ("CPU_USAGE_MONITOR", "PROCESS_TO_MONITOR_CPU_USAGE", "CPU_USAGE_MONITOR_INTERVAL")
-NETWORK_SETTINGS = ("RESOURCE_DIST_PREF", "SOURCE_IP", "ENABLE_NSORDER")
+NETWORK_SETTINGS = ("RESOURCE_DIST_PREF", "SOURCE_IP", "ENABLE_NSORDER", "NETMASK")
+"""Attributes of a network that are dynamic settings; NETMASK is the one for its first label."""
 DEPENDENCY_TYPES = {
     "PARENT_CHILD": "PARENTCHILD",
     "START_AFTER": "STARTAFTER",

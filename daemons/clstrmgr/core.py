@@ -132,6 +132,7 @@ class ClusterManager(Members):
         self.programs = dict(value.programs)
         if self.cluster is None:
             self.configuration = value.configuration
+            self._interfaces_changed()
             self._log("configuration read" if value.configuration else "no cluster is configured")
         elif value.configuration != self.configuration:
             self._log("the configuration changed while cluster services are active; it counts from the next start on")

@@ -235,6 +235,7 @@ class EventEngine(Foundation):
         if event.name in events.RECONFIGURATIONS and not run.cancelled:
             cluster.reconfigured(event.digest)
             self._effects.append(ReconfigurationEnded())
+            self._interfaces_changed()
         self._end_run()
         self._mark(event, "complete")
         self._server_event_over(event)
@@ -266,6 +267,9 @@ class EventEngine(Foundation):
         if method:
             self._effects.append(RunMethod(method, (kind, value, group.name, self.node_name), value, group.name))
         return True
+
+    def _interfaces_changed(self) -> None:
+        """Another configuration counts: whoever keeps the states of interfaces looks which ones are in it."""
 
     def _server_event_over(self, event: Event) -> None:
         """An event is complete: whoever watches the application that it was about goes on."""

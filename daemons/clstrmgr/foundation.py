@@ -89,6 +89,9 @@ class Foundation:
         self._gone: dict[int, int] = {}
         self._lost_here: dict[tuple[str, str], str] = {}
         """What clevmgrdES reported lost, as pairs of kind of thing and name, with the report's detail."""
+        self._interfaces_lost: set[str] = set()
+        """Interfaces of this node that clevmgrdES reported down, by the name it gave: those outside the cluster's
+        networks, too, which may become a part of one by dynamic reconfiguration."""
         self._last_report = 0
         self.addresses = ServiceAddresses(node_name)
         self._request_number = 0

@@ -246,6 +246,11 @@ class OperatorDesk(ScheduleDesk):
 
     def _reported(self, report: messages.SystemEvent) -> None:
         news = self.is_news(report)
+        if report.kind in ("interface_down", "interface_up") and not (
+            report.serial and report.serial <= self._last_report
+        ):
+            change = self._interfaces_lost.add if report.kind == "interface_down" else self._interfaces_lost.discard
+            change(report.subject)
         self._last_report = max(self._last_report, report.serial)
         if not news:
             return
@@ -312,6 +317,19 @@ class OperatorDesk(ScheduleDesk):
         if self.services:
             for event in self._interface_events(label, down):
                 self._want(event)
+
+    def _interfaces_changed(self) -> None:
+        """Interfaces that became a part of the cluster while they are down are events; those that left it are none."""
+        before, self.addresses.down = self.addresses.down, {}
+        for label in self.configuration.labels if self.configuration is not None else ():
+            if label.function != "boot" or label.node != self.node_name:
+                continue
+            if self._interfaces_lost.isdisjoint((label.address, label.interface, label.label)):
+                continue
+            self.addresses.down[label.address] = label.network
+            if self.services and before.get(label.address) != label.network:
+                for event in self._interface_events(label, down=True):
+                    self._want(event)
 
     def _interface_events(self, label: Label, down: bool) -> list[Event]:
         """An interface with service labels that another one can take over is swapped; nothing else moves then."""

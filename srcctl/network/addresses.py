@@ -55,6 +55,10 @@ class AddressRegistry(Registry[Alias]):
         """The aliases of a node."""
         return [alias for alias in self.all() if alias.node == node]
 
+    def interfaces_of(self, node: str) -> dict[tuple[str, str], str]:
+        """The interfaces on which a node has its aliases, by node and address."""
+        return {(node, alias.address): alias.interface for alias in self.of_node(node)}
+
     def configure(self, identity: Identity, interface: str, address: str, netmask: str) -> list[Alias]:
         """Configure an alias on this node; returns the other nodes that have it too (a split brain).
 

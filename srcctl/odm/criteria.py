@@ -76,6 +76,9 @@ def _constant(text: str, place: int) -> tuple[str, int]:
         if end < 0:
             raise OdmError("ODMI_BAD_CRIT", "a string has no end")
         return text[place + 1 : end], end + 1
+    if mark in "=<>":
+        # "name == " names no value "=": what looks like a second operator is one (inferred).
+        raise OdmError("ODMI_BAD_CRIT", f"a constant is expected at {text[place:]!r}")
     end = place
     while end < len(text) and not text[end].isspace():
         end += 1

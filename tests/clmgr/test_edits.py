@@ -304,3 +304,15 @@ def test_an_edit_succeeds_and_can_be_stored_or_is_refused(data: st.DataObject) -
 def test_the_request_is_not_needed_twice() -> None:
     request = asked("add", "rg", "x", "nodes=node1")
     assert edits.add(request, sample(), HERE).group("x")
+
+
+def test_netmasks_are_those_of_the_interfaces_and_of_the_network() -> None:
+    c = done(sample(), "delete", "interface", "node1")
+    c = done(c, "add", "interface", "node1", "NETWORK=net_ether_01", "IPADDR=127.9.9.1")
+    assert (c.label("node1").netmask, c.label("node1").interface) == ("255.255.255.192", "en0")  # type: ignore[union-attr]
+    c = done(c, "add", "network", "net_ether_02", "PREFIX=25")
+    c = done(c, "add", "interface", "far", "NETWORK=net_ether_02", "NODE=node1", "INTERFACE=en1", "IPADDR=10.1.1.1")
+    assert c.label("far").netmask == "255.255.255.128"  # type: ignore[union-attr]
+    c = done(c, "modify", "network", "net_ether_02", "NAME=net_wide", "NETMASK=255.255.0.0")
+    c = done(c, "add", "service_ip", "far_svc", "NETWORK=net_wide", "IPADDR=10.1.1.9")
+    assert {entry.netmask for entry in c.labels if entry.network == "net_wide"} == {"255.255.0.0"}

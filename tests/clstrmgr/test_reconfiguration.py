@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.inputs import Configured, Reconfigured, RunScript, Staged
+from daemons.clstrmgr.inputs import Configured, Reconfigured, Reported, RunScript, Staged
 from daemons.cluster.configuration import (
     ApplicationController,
     ApplicationMonitor,
@@ -296,3 +296,54 @@ def test_node_that_asks_to_join_has_booted_since_its_cluster_manager_failed() ->
     ring.feed(3, Configured(with_resources(base(), ("FILESYSTEM", "/more")), programs()))
     assert ring.request(3, messages.StartServices()).error == "failed"
     assert {ring.nodes[1].state, ring.nodes[2].state} == {"ST_STABLE"}
+
+
+def with_network(made: Configuration) -> Configuration:
+    """With a network net_ether_09 on interface en9 of all nodes."""
+    labels = tuple(
+        Label(
+            label=f"{node.name}_en9", function="boot", address=f"127.0.9.{node.id}", network="net_ether_09",
+            node=node.name, interface="en9",
+        )
+        for node in made.nodes
+    )  # fmt: skip
+    networks = (*made.networks, Network(name="net_ether_09", id=9))
+    return msgspec.structs.replace(made, networks=networks, labels=made.labels + labels)
+
+
+def test_network_that_is_added_while_its_interface_is_down_fails_at_once_and_comes_back() -> None:
+    ring = started()
+    ring.feed(1, Reported(messages.SystemEvent("interface_down", "en9")))
+    ring.settle()
+    assert lines(ring, 1) == [], "it is none of the cluster's interfaces"
+    assert change(ring, with_network(base())).error == ""
+    ring.settle()
+    assert lines(ring, 1) == [
+        "reconfig_topology_start",
+        "reconfig_topology_complete",
+        "fail_interface node1 127.0.9.1",
+        "network_down node1 net_ether_09",
+        "network_down_complete node1 net_ether_09",
+    ]
+    ring.trace.clear()
+    ring.feed(1, Reported(messages.SystemEvent("interface_up", "en9")))
+    ring.settle()
+    assert lines(ring, 1)[0] == "join_interface node1 127.0.9.1"
+    assert "network_up node1 net_ether_09" in lines(ring, 1)
+
+
+def test_network_that_was_down_when_it_was_deleted_is_up_when_it_is_added_again() -> None:
+    ring = started(with_network(base()))
+    ring.feed(1, Reported(messages.SystemEvent("interface_down", "en9")))
+    ring.settle()
+    assert "network_down node1 net_ether_09" in lines(ring, 1)
+    assert change(ring, base()).error == ""
+    ring.feed(1, Reported(messages.SystemEvent("interface_up", "en9")))
+    ring.trace.clear()
+    assert change(ring, with_network(base())).error == ""
+    ring.settle()
+    assert lines(ring, 1) == ["reconfig_topology_start", "reconfig_topology_complete"]
+    ring.trace.clear()
+    ring.feed(1, Reported(messages.SystemEvent("interface_down", "en9")))
+    ring.settle()
+    assert "network_down node1 net_ether_09" in lines(ring, 1), "its interface is watched again"

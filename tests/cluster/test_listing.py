@@ -17,10 +17,15 @@ def printed(name: str, c: Configuration) -> str:
     """What a command prints."""
     makers = {
         "cltopinfo": lambda: topology.summary(c, NAMES),
+        "cltopinfo_c": lambda: topology.head(c, NAMES),
+        "cltopinfo_n": lambda: topology.nodes_block(c)[:-1],
         "cltopinfo_i": lambda: topology.interface_table(c),
         "cltopinfo_w": lambda: topology.network_block(c),
         "cllscf": lambda: topology.connections(c, NAMES),
         "cllsif": lambda: topology.interface_lines(topology.interfaces(c), False, True),
+        "cllsif_acquired": lambda: topology.interface_lines(
+            topology.interfaces(c, "", "", "service", {("node1", "127.9.9.33"): "en0"}), False, True
+        ),
         "cllsif_c": lambda: topology.interface_lines(topology.interfaces(c), True, True),
         "cllsnode": lambda: topology.node_lines(c, [], False, True),
         "cllsnode_c": lambda: topology.node_lines(c, [], True, True),
@@ -31,11 +36,17 @@ def printed(name: str, c: Configuration) -> str:
         "cllssite": lambda: topology.site_lines(c, False, True),
         "cllssite_c": lambda: topology.site_lines(c, True, True),
         "cllsparam": lambda: topology.parameter_lines(c, [], False, True),
+        "cllsparam_c": lambda: topology.parameter_lines(c, [], True, True),
+        "cllsnim": lambda: topology.kind_lines(False, True),
+        "cllsnim_c": lambda: topology.kind_lines(True, True),
         "cllsgrp": lambda: resources.group_lines(c, False, True),
         "cllsgrp_c": lambda: resources.group_lines(c, True, True),
         "cllsserv": lambda: resources.controller_lines(c, "", False, True),
         "cllsserv_c": lambda: resources.controller_lines(c, "", True, True),
         "cllsappmon": lambda: resources.monitor_lines(c, "", False, True),
+        "cllsappmon_c": lambda: resources.monitor_lines(c, "", True, True),
+        "clshowres_g": lambda: resources.show(c, "web_rg"),
+        "clshowres_n": lambda: resources.show(c, "", "node2"),
         "cllsres": lambda: resources.resource_lines(c, "app_rg", False, True),
         "cllsres_c": lambda: resources.resource_lines(c, "", True, True),
         "clshowres": lambda: resources.show(c),
@@ -47,7 +58,9 @@ def printed(name: str, c: Configuration) -> str:
 
 
 COMMANDS = (
-    "cltopinfo", "cltopinfo_i", "cltopinfo_w", "cllscf", "cllsif", "cllsif_c", "cllsnode", "cllsnode_c", "cllsnw",
+    "cltopinfo", "cltopinfo_c", "cltopinfo_n", "cllsif_acquired", "cllsparam_c", "cllsnim", "cllsnim_c",
+    "cllsappmon_c", "clshowres_g", "clshowres_n", "cltopinfo_i",
+    "cltopinfo_w", "cllscf", "cllsif", "cllsif_c", "cllsnode", "cllsnode_c", "cllsnw",
     "cllsnw_c", "cllsclstr", "cllsclstr_c", "cllssite", "cllssite_c", "cllsparam", "cllsgrp", "cllsgrp_c", "cllsserv",
     "cllsserv_c", "cllsappmon", "cllsres", "cllsres_c", "clshowres", "cldisp",
 )  # fmt: skip

@@ -72,7 +72,8 @@ def _entry(request: Request, c: Configuration, here: Surroundings, name: str, fu
     if any(entry.address == address for entry in c.labels):
         raise ClmgrError(f'the address "{address}" is in use already.', INCORRECT_INPUT)
     boot = next((entry for entry in c.labels if entry.network == network and entry.function == "boot"), None)
-    netmask = netmask_of(request, boot.netmask if boot else "255.255.255.0")
+    default = boot.netmask if boot else c.setting(network_key(network, "NETMASK"), "255.255.255.0")
+    netmask = netmask_of(request, default)
     return Label(label=name, function=function, address=address, network=network, netmask=netmask)
 
 
@@ -84,8 +85,11 @@ def _boot(request: Request, c: Configuration, here: Surroundings, entry: Label) 
         raise missing("NODE")
     named(node, c.nodes)
     interface = request.attribute("INTERFACE")
-    if owner is not None and not interface:
-        interface = here.identity.interfaces[owner.addresses.index(entry.address)].name
+    if owner is not None:
+        real = here.identity.interfaces[owner.addresses.index(entry.address)]
+        interface = interface or real.name
+        # A boot address is what the interface has already, with its netmask.
+        entry = replace(entry, netmask=netmask_of(request, real.netmask))
     if not interface:
         raise missing("INTERFACE")
     if any((e.function, e.node, e.interface) == ("boot", node, interface) for e in c.labels):

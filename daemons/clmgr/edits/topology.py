@@ -185,6 +185,8 @@ def _network_attributes(request: Request, c: Configuration, name: str) -> Config
     for key in NETWORK_SETTINGS:
         if key in request.attributes:
             c = c.with_setting(network_key(name, key), request.attributes[key])
+    if mask := netmask_of(request, ""):
+        c = c.with_setting(network_key(name, "NETMASK"), mask)
     return c
 
 

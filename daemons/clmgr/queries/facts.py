@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daemons.clmgr.queries.shapes import Block
@@ -16,6 +17,7 @@ class Facts:
     """The running cluster and this node's storage, as far as a query needs them.
 
     ``disks`` maps PVIDs to disk names, ``uuids`` disk names to UUIDs; ``storage`` are blocks made by the storage side.
+    ``aliases`` are the interfaces of addresses that this node has acquired, by node and address.
     """
 
     local: str
@@ -28,3 +30,4 @@ class Facts:
     ever_synchronized: bool = True
     tunables: dict[str, str] | None = None
     storage: tuple[Block, ...] = ()
+    aliases: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -128,6 +128,11 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
                 up = status.membership.repository_up
         except caa.CaaError:
             pass
+    aliases = {}
+    if request.class_name == "service_ip":
+        from srcctl.network.addresses import AddressRegistry
+
+        aliases = AddressRegistry(identity.lab).interfaces_of(identity.node)
     return Facts(
         local=identity.node,
         views=views,
@@ -138,6 +143,7 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
         unsynchronized=unsynchronized,
         ever_synchronized=synchronized,
         tunables=tunables,
+        aliases=aliases,
     )
 
 
@@ -170,7 +176,7 @@ def configured_tunables(c: Configuration) -> dict[str, str]:
 
 
 STATEFUL = {
-    "cluster": ("STATE",), "node": ("STATE", "RAW_STATE"), "site": ("STATE",), "service_ip": ("NODE",),
+    "cluster": ("STATE",), "node": ("STATE", "RAW_STATE"), "site": ("STATE",), "service_ip": ("NODE", "INTERFACE"),
     "resource_group": ("STATE", "CURRENT_NODE"),
 }  # fmt: skip
 """The attributes that depend on the running cluster; asking its nodes is by far the dearest part of a query."""

@@ -88,6 +88,7 @@ def networks(c: Configuration, facts: Facts) -> list[Block]:
     blocks = []
     for n in c.networks:
         netmask = next((entry.netmask for entry in c.labels if entry.network == n.name), "")
+        netmask = netmask or c.setting(network_key(n.name, "NETMASK"))
         blocks.append(
             [
                 ("NAME", n.name),
@@ -112,6 +113,7 @@ def _label(c: Configuration, entry: Label, facts: Facts) -> Block:
     if entry.function == "service" and facts.picture is not None:
         active = next((a.active_node for a in facts.picture.addresses if a.label == entry.label and a.active_node), 0)
         holder = next((n.name for n in facts.picture.nodes if n.number == active), "")
+        interface = facts.aliases.get((holder, entry.address), "")
     return [
         ("NAME", entry.label),
         ("IPADDR", entry.address),

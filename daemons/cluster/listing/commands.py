@@ -101,7 +101,10 @@ def cllsif(argv: list[str]) -> int:
         if label and c.label(label) is None:
             raise Unknown(f"the adapter {label} is not defined.")
         function = "service" if "p" in options else ""
-        rows = topology.interfaces(c, _node(c, options.value("i")), label, function)
+        from srcctl.network.addresses import AddressRegistry
+
+        aliases = AddressRegistry(root.identity.lab).interfaces_of(root.identity.node)
+        rows = topology.interfaces(c, _node(c, options.value("i")), label, function, aliases)
         return topology.interface_lines(rows, "c" in options, "S" not in options)
 
     return _command(argv, "cSi:n:pJ:o:", "[-c] [-S] [-i node] [-n label] [-p] [-J label]", work)

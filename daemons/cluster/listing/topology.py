@@ -7,6 +7,7 @@ colon forms of cllsif, cllsnode and cllsclstr are inferred but for their column 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from daemons.cluster.configuration import Configuration, Label
 from daemons.cluster.configuration.topology import prefix_length
@@ -167,8 +168,17 @@ INTERFACE_HEADER = (
 INTERFACE_WIDTHS = (20, 10, 12, 10, 10, 10, 16, 16, 16, 16, 16, 12, 13)
 
 
-def interfaces(c: Configuration, node: str = "", label: str = "", function: str = "") -> list[tuple[str, ...]]:
-    """The rows of cllsif, of one node, label or function if asked for."""
+def interfaces(
+    c: Configuration,
+    node: str = "",
+    label: str = "",
+    function: str = "",
+    aliases: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> list[tuple[str, ...]]:
+    """The rows of cllsif, of one node, label or function if asked for.
+
+    ``aliases`` are the interfaces of addresses that this node has acquired, by node and address.
+    """
     rows: list[tuple[str, ...]] = []
     for name, entry in _rows(c):
         if node not in ("", name) or label not in ("", entry.label) or function not in ("", entry.function):
@@ -178,7 +188,8 @@ def interfaces(c: Configuration, node: str = "", label: str = "", function: str 
         kind = network.type if network else entry.type
         rows.append(
             (entry.label, entry.function, entry.network, kind, attribute, name, entry.address, "",
-             entry.interface, "", entry.netmask, "", prefix_length(entry.netmask))
+             entry.interface or aliases.get((name, entry.address), ""), "", entry.netmask, "",
+             prefix_length(entry.netmask))
         )  # fmt: skip
     return rows
 
