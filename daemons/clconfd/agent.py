@@ -29,15 +29,17 @@ from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
 USAGE = (
-    "Usage: cl_config lock OWNER GENERATION | stage GENERATION DISK | install | unlock | forget | facts [FILE ...] | "
-    "correct KIND [ARGUMENT ...] | note error|passed LINE"
+    "Usage: cl_config lock OWNER GENERATION | stage GENERATION DISK | install | unlock [OWNER SINCE] | keep | running "
+    "| forget | facts [FILE ...] | correct KIND [ARGUMENT ...] | note error|passed LINE"
 )
 
 
 CLUTILS_LOG = "/var/hacmp/log/clutils.log"
 INSTALL_FILE = "/etc/es/objrepos/.installing"
 LOCKED = 3
-"""The exit code of ``cl_config lock`` when another synchronization has the lock."""
+"""The exit code of ``cl_config lock`` when another synchronization has the lock, which it prints."""
+NOT_RUNNING = 4
+"""The exit code of ``cl_config running`` when no synchronization runs on the node."""
 
 
 def stage(root: NodeRoot, generation: int, disk: str) -> None:
@@ -169,6 +171,12 @@ def cl_config(argv: list[str]) -> int:
                 tell_manager(root)
             case ["unlock"]:
                 staging.release(root)
+            case ["unlock", owner, since] if since.replace(".", "", 1).isdigit():
+                staging.release_abandoned(root, owner, float(since))
+            case ["keep"]:
+                staging.keep(root)
+            case ["running"]:
+                return 0 if staging.is_running(root) else NOT_RUNNING
             case ["forget"]:
                 forget(root)
                 tell_manager(root)
@@ -181,6 +189,7 @@ def cl_config(argv: list[str]) -> int:
             case _:
                 return usage(USAGE)
     except Locked as error:
+        print(msgspec.json.encode(error.held).decode())
         sys.stderr.write(f"cl_config: {error} has the lock\n")
         return LOCKED
     except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, corrections.CorrectionFailed) as error:

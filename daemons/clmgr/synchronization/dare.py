@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
 
 from daemons.caa import client as caa
 from daemons.caa import formation
@@ -16,17 +16,19 @@ from daemons.clcomd import client as clcomd
 from daemons.clcomd import security
 from daemons.clconfd import agent
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.verification.verify import CL_CONFIG, NODE_LIMIT
+from daemons.clmgr.verification.verify import CL_CONFIG, NODE_LIMIT, nodes_down
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
-from daemons.cluster.configuration import DCD, Configuration
+from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization import staging
+from daemons.cluster.synchronization.repair import is_abandoned
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
 INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
-RUN_FILE = "/var/hacmp/.cldare"
+IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
+"""States of a cluster manager that is not taking a new configuration."""
 RUNNING = "another synchronization runs on this node."
 FAULTS = (
     caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, synchronization.Locked, OdmError,
@@ -35,23 +37,16 @@ FAULTS = (
 
 @contextlib.contextmanager
 def alone(root: NodeRoot) -> Iterator[None]:
-    """One synchronization at a time on this node; the lock is the kernel's and ends with the process.
+    """One synchronization at a time on this node.
 
     Raises:
         ClmgrError: another one runs.
     """
-    path = root.path(RUN_FILE)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
+        with staging.running(root):
+            yield
+    except synchronization.Busy:
         raise ClmgrError(RUNNING) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class Dare:
@@ -72,6 +67,9 @@ class Dare:
         self._archive = b""
         self._checksum = 0
         self._session = core.Session()
+        self._committed = 0
+        self._held: dict[str, synchronization.Lock] = {}
+        """What keeps nodes from giving their lock, as they said last."""
 
     def run(self) -> None:
         """Synchronize.
@@ -87,20 +85,33 @@ class Dare:
 
     def _run(self) -> None:
         before = self._disk.read_commit()
+        self._committed = before.generation if before is not None else 0
         self._archive = synchronization.pack(Repository(self._root, DCD), self._certificate())
         old = self._disk.read_archive(before) if before is not None else None
         changed = old is None or synchronization.unpack(old) != synchronization.unpack(self._archive)
+        # One that was killed after its commit left the running cluster on the configuration before.
+        changed = changed or self._is_pending()
         if not changed:
             print("\ncldare: No changes detected in Cluster Topology or Resources.")
         elif before is not None:
             print("\ncldare: Detected changes to Cluster Topology or Resources.")
         print("\nCommitting any changes, as required, to all available nodes...", flush=True)
-        effects = self._session.step(0, self._begin(before.generation if before else 0, changed))
+        effects = self._session.step(0, self._begin(self._committed, changed))
         while effects:
             answer: core.Input | None = None
             for effect in effects:
                 answer = self._execute(effect)
             effects = self._session.step(0, answer) if answer is not None else []
+
+    def _is_pending(self) -> bool:
+        """Whether cluster services run here on another configuration than the one that is committed."""
+        try:
+            if not manager.query_state(self._root).members:
+                return False
+        except manager.ManagerUnreachable:
+            return False
+        active, default = Repository(self._root, ACD), Repository(self._root, DCD)
+        return any(active.get(name) != default.get(name) for name in CLASSES)
 
     def _certificate(self) -> dict[str, str]:
         """The certificate that goes with a security level which encrypts: the one that is named, had, or made now."""
@@ -142,7 +153,9 @@ class Dare:
                 return core.Finished(self._activate(generation))
             case core.Warn(text):
                 print(f"WARNING: {text}", flush=True)
-            case core.Fail(text, _):
+            case core.Fail(text, committed):
+                if committed:
+                    self._ask("keep", self._session.reached, self._session.generation)
                 sys.stdout.flush()
                 raise ClmgrError(text)
         return None
@@ -174,7 +187,49 @@ class Dare:
         others = [node for node in nodes if node != self._own]
         with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             answers = list(pool.map(one, others))
-        return (*answers, *(one(node) for node in nodes if node == self._own))
+        answers += [one(node) for node in nodes if node == self._own]
+        if what != "lock":
+            return tuple(answers)
+        free = self._free_abandoned([node for node, answer, _ in answers if answer is core.Answer.LOCKED])
+        return tuple(one(entry[0]) if entry[0] in free else entry for entry in answers)
+
+    def _free_abandoned(self, nodes: list[str]) -> set[str]:
+        """Give back the locks of synchronizations whose process, or node, is dead; returns the nodes that had one."""
+        known: dict[tuple[str, float], bool] = {}
+        freed = set()
+        for node in nodes:
+            held = self._held[node]
+            key = (held.owner, held.since)
+            if key not in known:
+                known[key] = self._is_abandoned(held)
+            if not known[key]:
+                continue
+            freed.add(node)
+            if node == self._own:
+                staging.release_abandoned(self._root, *key)
+            else:
+                self._there(node, ["unlock", held.owner, repr(held.since)])
+        return freed
+
+    def _is_abandoned(self, held: synchronization.Lock) -> bool:
+        committed = held.generation <= self._committed
+        return is_abandoned(held.kept, self._runs(held.owner), committed, committed and self._reconfiguring())
+
+    def _runs(self, owner: str) -> bool:
+        """Whether a synchronization runs on a node; one that cannot be asked, but is not known dead, may run one."""
+        if owner == self._own:
+            return False
+        try:
+            status = clcomd.run(self._root, owner, [CL_CONFIG, "running"], limit=NODE_LIMIT).status
+        except clcomd.ClcomdError:
+            return not owner or owner not in nodes_down(self._root)
+        return status != agent.NOT_RUNNING
+
+    def _reconfiguring(self) -> bool:
+        try:
+            return manager.query_state(self._root).state not in IDLE
+        except manager.ManagerUnreachable:
+            return False
 
     def _there(self, node: str, words: list[str]) -> tuple[core.Answer, str]:
         try:
@@ -184,7 +239,13 @@ class Dare:
         if result.status == 0:
             return core.Answer.DONE, ""
         complaint = result.err.decode(errors="replace").strip().removeprefix("cl_config: ")
-        return core.Answer.LOCKED if result.status == agent.LOCKED else core.Answer.REFUSED, complaint
+        if result.status != agent.LOCKED:
+            return core.Answer.REFUSED, complaint
+        try:
+            self._held[node] = msgspec.json.decode(result.out, type=synchronization.Lock)
+        except msgspec.DecodeError:
+            self._held[node] = synchronization.Lock("", 0, 0.0)
+        return core.Answer.LOCKED, complaint
 
     def _here(self, what: str, generation: int) -> tuple[core.Answer, str]:
         try:
@@ -193,12 +254,15 @@ class Dare:
                     staging.lock(self._root, self._own, generation)
                 case "stage":
                     agent.stage(self._root, generation, self._disk_name)
+                case "keep":
+                    staging.keep(self._root)
                 case "install":
                     agent.install_committed(self._root)
                     agent.tell_manager(self._root)
                 case _:
                     staging.release(self._root)
         except synchronization.Locked as error:
+            self._held[self._own] = error.held
             return core.Answer.LOCKED, str(error)
         except FAULTS as error:
             return core.Answer.REFUSED, str(error)

@@ -15,10 +15,11 @@ from daemons.cluster.synchronization.archive import (
     unpack,
 )
 from daemons.cluster.synchronization.ids import assign_ids
-from daemons.cluster.synchronization.staging import Lock, Locked
+from daemons.cluster.synchronization.staging import Busy, Lock, Locked
 
 __all__ = [
     "ArchiveError",
+    "Busy",
     "Lock",
     "Locked",
     "assign_ids",

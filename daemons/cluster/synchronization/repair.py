@@ -9,6 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+
+def is_abandoned(kept: bool, holder_runs: bool, committed: bool, reconfiguring: bool) -> bool:
+    """Whether the lock of a synchronization is nobody's any more, so that another one may take it.
+
+    ``kept``: its run left it for the administrator. ``holder_runs``: its process runs, or nobody can tell.
+    ``committed`` and ``reconfiguring``: what it is about is committed, and the running cluster is just taking it.
+    """
+    return not kept and not holder_runs and not (committed and reconfiguring)
+
+
 LOCK_LIFE = 600.0
 """Product seconds after which the lock of a synchronization that never committed is given up: nobody holds one longer
 than seconds, so whoever took it was killed."""

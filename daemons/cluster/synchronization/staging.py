@@ -1,33 +1,92 @@
 """A node's staging directory (SCD): the configuration that a synchronization brings, and by its presence the lock of
-dynamic reconfiguration."""
+dynamic reconfiguration.
+
+The lock is a synchronization's, not a node's: it counts as long as the process that took it runs on its node, which
+holds a lock of the kernel's there (``RUN_FILE``), or until what it left is dealt with (``Lock.kept``).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
+import struct
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemons.cluster.configuration import CLASSES, DCD, SCD
 from daemons.cluster.synchronization.archive import localize, unpack
-from srcctl.node.root import NodeRoot
+from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
 
 LOCK_FILE = ".lock"
+RUN_FILE = "/var/hacmp/.cldare"
+"""Locked by the kernel as long as a synchronization runs on this node."""
+_FLOCK = "hhqqi4x"
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who holds the lock for which generation, since when (seconds since the epoch).
+
+    ``kept`` says that its run has ended and left it: a reconfiguration of the running cluster failed, and an
+    administrator has to look at that before the next one (Release Locks Set By Dynamic Reconfiguration).
+    """
+
+    owner: str
+    generation: int
+    since: float
+    kept: bool = False
 
 
 class Locked(Exception):
     """Another synchronization has the lock; ``str()`` is its node."""
 
+    def __init__(self, held: Lock) -> None:
+        super().__init__(held.owner or "an unknown node")
+        self.held = held
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Who holds the lock for which generation, since when (seconds since the epoch)."""
 
-    owner: str
-    generation: int
-    since: float
+class Busy(Exception):
+    """A synchronization runs on this node already."""
+
+
+@contextlib.contextmanager
+def running(root: NodeRoot) -> Iterator[None]:
+    """One synchronization at a time on this node; that it runs ends with the process, whatever ends that.
+
+    Raises:
+        Busy: another one runs.
+        OSError: the file cannot be opened.
+    """
+    path = root.path(RUN_FILE)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        except OSError:
+            raise Busy from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_running(root: NodeRoot) -> bool:
+    """Whether a synchronization runs on this node; to ask does not hinder one that begins."""
+    try:
+        descriptor = os.open(root.path(RUN_FILE), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted))
+        return bool(found[0] != fcntl.F_UNLCK)
+    finally:
+        os.close(descriptor)
 
 
 def read(root: NodeRoot) -> Lock | None:
@@ -36,7 +95,9 @@ def read(root: NodeRoot) -> Lock | None:
     try:
         with open(os.path.join(directory, LOCK_FILE), encoding="utf-8") as file:
             value = json.load(file)
-        return Lock(str(value["owner"]), int(value["generation"]), float(value["since"]))
+        return Lock(
+            str(value["owner"]), int(value["generation"]), float(value["since"]), bool(value.get("kept", False))
+        )
     except (OSError, ValueError, KeyError, TypeError):
         try:
             return Lock("", 0, os.stat(directory).st_mtime) if os.listdir(directory) else None
@@ -45,7 +106,8 @@ def read(root: NodeRoot) -> Lock | None:
 
 
 def lock(root: NodeRoot, owner: str, generation: int) -> None:
-    """Take the lock. A node runs one synchronization at a time: its own lock, left by one that was killed, is replaced.
+    """Take the lock. A node runs one synchronization at a time: its own lock, left by one that was killed, is replaced,
+    but not one that was kept.
 
     Raises:
         Locked: another node has it.
@@ -54,8 +116,8 @@ def lock(root: NodeRoot, owner: str, generation: int) -> None:
     directory = root.path(SCD)
     held = read(root)
     if held is not None:
-        if held.owner != owner:
-            raise Locked(held.owner or "an unknown node")
+        if held.owner != owner or held.kept:
+            raise Locked(held)
         release(root)
     fresh = f"{directory}.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -66,8 +128,26 @@ def lock(root: NodeRoot, owner: str, generation: int) -> None:
         os.rename(fresh, directory)  # an empty directory may be there, one that holds something is a lock
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
-        held = read(root)
-        raise Locked(held.owner if held else "an unknown node") from None
+        raise Locked(read(root) or Lock("", 0, 0.0)) from None
+
+
+def keep(root: NodeRoot) -> None:
+    """The run that holds the lock has failed after its commit: the lock stays for an administrator.
+
+    Raises:
+        OSError: the staging directory cannot be written.
+    """
+    held = read(root)
+    if held is not None:
+        value = {"owner": held.owner, "generation": held.generation, "since": held.since, "kept": True}
+        replace_file(os.path.join(root.path(SCD), LOCK_FILE), json.dumps(value).encode())
+
+
+def release_abandoned(root: NodeRoot, owner: str, since: float) -> None:
+    """Give back one certain lock, whose holder is known to be dead; a later one of the same node stays."""
+    held = read(root)
+    if held is not None and (held.owner, held.since) == (owner, since) and not held.kept:
+        release(root)
 
 
 def stage(root: NodeRoot, archive: bytes) -> None:
