@@ -78,7 +78,23 @@ def install_committed(root: NodeRoot) -> int:
             pair = (texts.get("certificate", ""), texts.get("private_key", ""))
             security.install(root, pair if all(pair) else None)
             install(root, archive, commit.generation)
+            start_on_boot(root)
         return commit.generation
+
+
+def start_on_boot(root: NodeRoot) -> None:
+    """Services start at boot, or not, as the configuration says of this node (START_ON_BOOT, ..._ON_START)."""
+    from daemons.clstrmgr import startup
+    from daemons.cluster import configuration as configurations
+
+    c = configurations.load(Repository(root, DCD))
+    node = c.node(root.identity.node) if c is not None else None
+    if node is None:
+        return
+    flags = ["-A"]
+    flags += ["-b"] if node.setting("BROADCAST_ON_START", "true") == "true" else []
+    flags += ["-i"] if node.setting("CLINFO_ON_START", "false") in ("true", "consistent") else []
+    startup.follow_start_on_boot(root, node.setting("START_ON_BOOT", "false") == "true", flags)
 
 
 @contextlib.contextmanager

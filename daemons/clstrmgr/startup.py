@@ -17,6 +17,7 @@ from srcctl.node.root import NodeRoot
 INITTAB_ID: Final = "hacmp6000"
 RC_CLUSTER: Final = "/usr/es/sbin/cluster/etc/rc.cluster"
 CLSTART: Final = "/usr/es/sbin/cluster/utilities/clstart"
+START_ON_BOOT: Final = " (START_ON_BOOT)"
 MANAGER_PATIENCE: Final = 5.0
 """Seconds within which the cluster manager of a booting node answers."""
 CONSOLE: Final = "/dev/console"
@@ -33,12 +34,28 @@ def restart_flags(root: NodeRoot) -> tuple[str, ...] | None:
     return tuple(words)
 
 
-def start_at_restart(root: NodeRoot, flags: Iterable[str]) -> bool:
+def start_at_restart(root: NodeRoot, flags: Iterable[str], why: str = "") -> bool:
     """Have services start when the node boots, with these flags of -b, -i, -I, -A, -M; False if inittab refuses."""
     shown = " ".join(["-boot", *(flag for flag in ("-b", "-i", "-I", "-M", "-A") if flag in set(flags))])
-    record = f"{INITTAB_ID}:2:wait:{RC_CLUSTER} {shown} >>/dev/console 2>&1 # Bring up Cluster"
+    record = f"{INITTAB_ID}:2:wait:{RC_CLUSTER} {shown} >>/dev/console 2>&1 # Bring up Cluster{why}"
     command = "mkitab" if restart_flags(root) is None else "chitab"
     return subprocess.run([root.path(f"/usr/sbin/{command}"), record], check=False).returncode == 0
+
+
+def follow_start_on_boot(root: NodeRoot, wanted: bool, flags: Iterable[str]) -> bool:
+    """Make /etc/inittab what the configuration's START_ON_BOOT says of this node; False if inittab refuses.
+
+    An entry that ``online ... WHEN=restart`` made is the operator's and stays; ours says what made it (inferred).
+    """
+    answer = subprocess.run(
+        [root.path("/usr/sbin/lsitab"), INITTAB_ID], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    ours = answer.returncode == 0 and answer.stdout.decode(errors="replace").rstrip().endswith(START_ON_BOOT)
+    if not wanted:
+        return not_at_restart(root) if ours else True
+    if answer.returncode == 0 and not ours:
+        return True
+    return start_at_restart(root, flags, START_ON_BOOT)
 
 
 def not_at_restart(root: NodeRoot) -> bool:

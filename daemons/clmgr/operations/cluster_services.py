@@ -109,28 +109,38 @@ def services(root: NodeRoot, c: Configuration, request: Request) -> None:
             raise does_not_exist(name)
     whole = request.class_name == "cluster"
     if options.online:
-        if options.when != "restart" and options.start_caa != "only":
-            _verify(root, c, options, names)
-        _start(root, options, names, whole)
+        verified = [name for name in names if _verified_on_start(c, name)]
+        silent = frozenset[str]()
+        if options.when != "restart" and options.start_caa != "only" and verified:
+            silent = _verify(root, c, options, verified)
+        _start(root, options, names, whole, silent)
     else:
         _stop(root, request, options, names, whole)
 
 
-def _verify(root: NodeRoot, c: Configuration, options: Options, names: list[str]) -> None:
+def _verified_on_start(c: Configuration, name: str) -> bool:
+    node = c.node(name)
+    return node is None or node.setting("VERIFY_ON_START", "true") != "false"
+
+
+def _verify(root: NodeRoot, c: Configuration, options: Options, names: list[str]) -> frozenset[str]:
     """Verification before a start: what it finds goes into autoverify.log, errors keep the cluster from starting.
 
-    The nodes that are started may have been powered on a moment ago: their clcomd is waited for.
+    The nodes that are started may have been powered on a moment ago: their clcomd is waited for. Returns the nodes
+    that did not answer even so.
     """
     from daemons.clmgr.verification import verify
 
     fix = {"true": "yes", "yes": "yes", "interactively": "interactively"}.get(options.fix, "no")
     run = verify.Options(fix=fix, changing=True, quiet=fix != "interactively", awaited=frozenset(names))
-    found = verify.run(root, c, run).findings
+    outcome = verify.run(root, c, run)
+    found = outcome.findings
     verify.note_automatic_run(root, found)
     errors = [finding.line() for finding in found if finding.error]
     if errors and not options.force:
         sys.stderr.write("".join(f"{line}\n" for line in errors))
         raise ClmgrError(f"verification of the cluster configuration has found errors, see {verify.AUTOVERIFY_LOG}.")
+    return outcome.silent
 
 
 # Start.
@@ -139,8 +149,9 @@ def _verify(root: NodeRoot, c: Configuration, options: Options, names: list[str]
 class _Start:
     """The start of services on one node, on a thread of its own."""
 
-    def __init__(self, root: NodeRoot, options: Options, name: str) -> None:
+    def __init__(self, root: NodeRoot, options: Options, name: str, patience: float) -> None:
         self.root = root
+        self.patience = patience
         self.options = options
         self.name = name
         self.lines: list[str] = []
@@ -173,8 +184,7 @@ class _Start:
             self._fail(report.complaint.removeprefix("clstart: "))
 
     def _there(self) -> None:
-        # A node that is started may have been powered on a moment ago.
-        patience = clcomd.BOOT_PATIENCE
+        patience = self.patience
         if self.options.start_caa in ("yes", "true", "only"):
             self._remotely([CLMGR, "online", "node", self.name, "START_CAA=only"], patience)
         if self.options.start_caa == "only" or self.failed:
@@ -218,8 +228,9 @@ def _flags(words: list[str]) -> dict[str, str]:
     return flags
 
 
-def _start(root: NodeRoot, options: Options, names: list[str], whole: bool) -> None:
-    starts = [_Start(root, options, name) for name in names]
+def _start(root: NodeRoot, options: Options, names: list[str], whole: bool, silent: frozenset[str]) -> None:
+    # A node that is started may have been powered on a moment ago; verification has waited for it already.
+    starts = [_Start(root, options, name, 0.0 if name in silent else clcomd.BOOT_PATIENCE) for name in names]
     alone = names == [root.identity.node] and not whole
     now = options.when != "restart" and options.start_caa != "only"
     for start in starts:

@@ -47,6 +47,7 @@ def options_of(request: Request) -> verify.Options:
         verbose=logging == "verbose",
         log_file=log_file,
         errors_max=int(errors_max),
+        changes_only=request.truth("CHANGES_ONLY", False),
         default_tests=request.truth("DEFAULT_TESTS", True),
         methods=chosen,
     )

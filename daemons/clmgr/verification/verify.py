@@ -17,7 +17,7 @@ from daemons.clmgr.verification.record import Record
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import SystemEvent
 from daemons.cluster.configuration import Configuration
-from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps
+from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps, verify
 from daemons.cluster.verification.applications import program
 from daemons.runtime.log import DaemonLog
 from srcctl.node.root import NodeRoot
@@ -45,6 +45,7 @@ class Options:
         methods: names of custom methods; None runs all that are defined.
         changing: a synchronization or start follows, which prints the closing line itself.
         quiet: print nothing (the log has it all).
+        changes_only: leave out what the configuration that was synchronized last would have been told as well.
         awaited: nodes that may be booting, whose clcomd is waited for within a bound.
     """
 
@@ -56,15 +57,17 @@ class Options:
     methods: tuple[str, ...] | None = None
     changing: bool = False
     quiet: bool = False
+    changes_only: bool = False
     awaited: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run found; ``active`` says that cluster services run somewhere."""
+    """What a run found; ``active`` says that cluster services run somewhere, ``silent`` which nodes did not answer."""
 
     findings: list[Finding] = field(default_factory=list)
     active: bool = False
+    silent: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> int:
@@ -80,11 +83,13 @@ def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
             record.say("Verifying additional prerequisites for Dynamic Reconfiguration...\n...completed.\n")
         record.say("Verification to be performed on the following:\n\tCluster Topology\n\tCluster Resources\n")
         corrected: set[Correction] = set()
+        before = _committed(root) if options.changes_only else None
         while True:
             facts = _gather(root, c, record, options.awaited)
             case = Case(c, facts)
             outcome.active = case.active
-            outcome.findings = _check(case, options, record) if options.default_tests else []
+            outcome.silent = frozenset(name for name, known in facts.items() if not known.reachable)
+            outcome.findings = _check(case, options, record, before) if options.default_tests else []
             if not _corrective(root, case, outcome.findings, options, corrected, record):
                 break
             record.block("Verification is run again after corrective actions.")
@@ -207,10 +212,28 @@ def nodes_down(root: NodeRoot) -> frozenset[str]:
 # Checks.
 
 
-def _check(case: Case, options: Options, record: Record) -> list[Finding]:
+def _committed(root: NodeRoot) -> Configuration | None:
+    """The configuration that was synchronized last; None if there is none that can be read."""
+    from daemons.cluster import configuration as configurations
+    from daemons.cluster import synchronization
+    from daemons.cluster.snapshot import Memory
+
+    try:
+        repository = caa.repository(root)
+        commit = repository.read_commit()
+        archive = repository.read_archive(commit) if commit is not None else None
+        if archive is None:
+            return None
+        return configurations.load(Memory(synchronization.unpack(archive)))
+    except (caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, configurations.ConfigurationFault):
+        return None
+
+
+def _check(case: Case, options: Options, record: Record, before: Configuration | None) -> list[Finding]:
     found: list[Finding] = []
+    known = frozenset(finding.line() for finding in verify(Case(before, case.facts))) if before is not None else None
     area, told = "", 0
-    for step in steps(case, options.errors_max):
+    for step in steps(case, options.errors_max, known or frozenset()):
         if step.area != area:
             area = step.area
             record.block(f"Verifying {area}...")

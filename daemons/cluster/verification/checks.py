@@ -73,11 +73,14 @@ class Step:
     percent: int
 
 
-def steps(case: Case, errors_max: int = 0) -> Iterator[Step]:
-    """Go through the checks in order; with ``errors_max`` the run ends after so many errors."""
+def steps(case: Case, errors_max: int = 0, known: frozenset[str] = frozenset()) -> Iterator[Step]:
+    """Go through the checks in order; with ``errors_max`` the run ends after so many errors.
+
+    Findings whose line is ``known`` are left out (verification of changes only).
+    """
     errors = 0
     for number, (area, check) in enumerate(CHECKS, 1):
-        found = tuple(check(case))
+        found = tuple(finding for finding in check(case) if finding.line() not in known)
         module = check.__module__.rpartition(".")[2]
         yield Step(area, f"{module}.{check.__name__}", found, 100 * number // len(CHECKS))
         errors += sum(finding.error for finding in found)
