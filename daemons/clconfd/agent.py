@@ -19,8 +19,17 @@ from daemons.caa import client as caa
 from daemons.clcomd import security
 from daemons.clconfd import collector, corrections
 from daemons.clstrmgr import client as manager
-from daemons.cluster.configuration import CLASSES, DCD, SEEDED_CLASSES
-from daemons.cluster.synchronization import ArchiveError, Locked, attachments_of, install, installed_generation, staging
+from daemons.cluster.configuration import ACD, CLASSES, DCD, SEEDED_CLASSES
+from daemons.cluster.synchronization import (
+    ArchiveError,
+    Locked,
+    attachments_of,
+    has_unsynchronized_changes,
+    install,
+    installed_generation,
+    repair,
+    staging,
+)
 from daemons.cluster.synchronization.repair import Copy, Repair, decide
 from daemons.runtime.log import DaemonLog
 from daemons.runtime.scale import Scale
@@ -129,6 +138,35 @@ def bring_in_step(root: NodeRoot) -> int:
         case Repair.UNLOCK:
             staging.release(root)
     return committed
+
+
+def is_outstanding(root: NodeRoot) -> bool:
+    """Whether this node is to complete a synchronization that was killed (``repair.is_outstanding``).
+
+    Raises:
+        caa.CaaError: CAA is not active.
+        caa.RepositoryError, ArchiveError, OdmError, OSError: it cannot be told now.
+    """
+    try:
+        picture = manager.query_state(root)
+    except manager.ManagerUnreachable:
+        return False
+    if not picture.members or picture.state != "ST_STABLE":
+        return False
+    active, default = Repository(root, ACD), Repository(root, DCD)
+    held = staging.read(root)
+    if (held is not None and held.kept) or all(active.get(name) == default.get(name) for name in CLASSES):
+        return False
+    repository = caa.repository(root)
+    commit = repository.read_commit()
+    archive = repository.read_archive(commit) if commit is not None else None
+    return repair.is_outstanding(
+        Copy(installed_generation(root)),
+        commit.generation if commit is not None else 0,
+        active_differs=True,
+        first=picture.local_node == min(picture.members),
+        edited=has_unsynchronized_changes(root, archive),
+    )
 
 
 def services_active(root: NodeRoot) -> bool:

@@ -22,6 +22,7 @@ THRESHOLD, INTERVAL = 75, 15
 """Defaults of -t (percent) and -i (product minutes)."""
 VAR = "/var"
 AUTOVERIFY = "/usr/es/sbin/cluster/diag/autoverify"
+CLMGR = "/usr/es/sbin/cluster/utilities/clmgr"
 CLFILEPROP = "/usr/es/sbin/cluster/utilities/clfileprop"
 RESOURCE = "CAA (for RSCT)"
 
@@ -102,7 +103,18 @@ class Clconfd(Daemon):
             self.pump.feed(core.InStep(self.machine.generation, str(error)))
         else:
             self.pump.feed(core.InStep(generation or self.machine.generation))
+            await self._push_outstanding()
         await self._plan()
+
+    async def _push_outstanding(self) -> None:
+        """Changes that were committed, but never reached the running cluster."""
+        try:
+            outstanding = await asyncio.to_thread(agent.is_outstanding, self.root)
+        except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, OSError):
+            return
+        if outstanding:
+            error = await self._run(CLMGR, "sync", "cluster", "VERIFY=no")
+            self.log.write(f"outstanding changes pushed to the running cluster: {error or 'done'}")
 
     async def _plan(self) -> None:
         """When this node verifies the cluster next, if it is the one that does."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemons.cluster.synchronization import repair
 from daemons.cluster.synchronization import session as s
-from daemons.cluster.synchronization.repair import LOCK_LIFE, Copy, Repair, decide
+from daemons.cluster.synchronization.repair import LOCK_LIFE, Copy, Repair, decide, is_abandoned, is_outstanding
 
 NODES = ("node1", "node2", "node3")
 
@@ -246,3 +246,20 @@ def test_what_a_node_does_by_itself() -> None:
     assert decide(Copy(3, staged=4, lock_age=repair.LOCK_LIFE), 3, services=True) is Repair.UNLOCK
     assert decide(Copy(4, staged=4, lock_age=1), 4, services=False) is Repair.UNLOCK
     assert decide(Copy(4, staged=4, lock_age=9e9), 4, services=True) is Repair.NOTHING, "the cluster manager's"
+
+
+def test_a_lock_is_nobody_s_when_its_holder_is_dead_and_nothing_is_in_progress() -> None:
+    dead = {"kept": False, "holder_runs": False, "committed": False, "reconfiguring": False}
+    assert is_abandoned(**dead)
+    assert is_abandoned(**{**dead, "committed": True}), "the running cluster takes nothing: it was never told"
+    for change in ({"kept": True}, {"holder_runs": True}, {"committed": True, "reconfiguring": True}):
+        assert not is_abandoned(**{**dead, **change})
+
+
+def test_what_was_committed_and_never_reached_the_running_cluster_is_completed_by_one_node() -> None:
+    assert is_outstanding(Copy(4), 4, active_differs=True, first=True, edited=False)
+    assert not is_outstanding(Copy(4), 4, active_differs=True, first=False, edited=False), "another one does it"
+    assert not is_outstanding(Copy(4), 4, active_differs=False, first=True, edited=False)
+    assert not is_outstanding(Copy(4), 4, active_differs=True, first=True, edited=True), "not what nobody committed"
+    assert not is_outstanding(Copy(3), 4, active_differs=True, first=True, edited=False), "it has to install it first"
+    assert not is_outstanding(Copy(0), 0, active_differs=True, first=True, edited=False)

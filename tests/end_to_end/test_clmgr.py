@@ -158,6 +158,68 @@ def test_a_file_collection_reaches_the_other_nodes(bare_lab: LabUnderTest) -> No
     lab.output("node1", "clmgr delete file_collection notes; clmgr sync cluster", timeout=120)
 
 
+def test_a_collection_goes_with_every_synchronization(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "echo mine > $HAES_ROOT/etc/notes; chmod 640 $HAES_ROOT/etc/notes")
+    lab.output("node2", "echo theirs > $HAES_ROOT/etc/notes")
+    lab.output("node1", "clmgr add file_collection notes FILES=/etc/notes SYNC_WITH_CLUSTER=yes")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    assert lab.file("node2", "/etc/notes") == "mine\n"
+    assert lab.output("node2", "stat -c %a $HAES_ROOT/etc/notes").strip() == "640"
+    # Also where nothing else has changed, and from the node that synchronizes, however old its copy is.
+    lab.output("node1", "echo newer > $HAES_ROOT/etc/notes; touch -d '2001-01-01' $HAES_ROOT/etc/notes")
+    said = lab.output("node1", "clmgr sync cluster", timeout=120)
+    assert "cldare: No changes detected in Cluster Topology or Resources." in said
+    assert lab.file("node2", "/etc/notes") == "newer\n"
+    lab.output("node1", "clmgr modify file_collection notes SYNC_WITH_CLUSTER=no")
+    lab.output("node1", "echo last > $HAES_ROOT/etc/notes; clmgr sync cluster", timeout=120)
+    assert lab.file("node2", "/etc/notes") == "newer\n"
+    lab.output("node1", "clmgr delete file_collection notes; clmgr sync cluster", timeout=120)
+
+
+OLDER = r's/<ODM/<ODM\n\nHACMPgone:\n\tname = "was once"\n/; s/cluster_version = .*/cluster_version = 15/'
+
+
+def test_a_snapshot_is_described_renamed_converted_and_removed(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    folder = "/usr/es/sbin/cluster/snapshots"
+    lab.output("node1", "clmgr add snapshot one DESCRIPTION='the first'", timeout=120)
+    assert lab.output("node1", "clmgr modify snapshot one NAME=two DESCRIPTION='of two lines'") == ""
+    found = lab.output("node1", f"cd $HAES_ROOT{folder} && ls one* two*; true").split()
+    assert found == ["two.info", "two.odm"]
+    block = dict(line.split("=", 1) for line in lab.output("node1", "clmgr query snapshot two").splitlines())
+    assert (block["NAME"], block["DESCRIPTION"], block["MODE"]) == ('"two"', '"of two lines"', '"0644"')
+    before = lab.file("node1", f"{folder}/two.odm")
+    for command, code in (
+        ("clmgr modify snapshot one NAME=three", 2),
+        ("clmgr modify snapshot two NAME=../three", 4),
+        ("clmgr modify snapshot two", 3),
+        ("clmgr add snapshot two", 4),
+        ("clmgr delete snapshot one", 2),
+        ("clmgr add snapshot three METHODS=nosuch", 2),
+        (f"clmgr modify snapshot two DESCRIPTION={'x' * 256}", 4),
+    ):
+        assert refused(lab, command)[0] == code, command
+    assert lab.file("node1", f"{folder}/two.odm") == before
+    # An older release's snapshot.
+    lab.output("node1", f"sed -i '{OLDER}' $HAES_ROOT{folder}/two.odm")
+    assert "HACMPgone" in lab.file("node1", f"{folder}/two.odm")
+    answer = lab.run("node1", "$HAES_ROOT/usr/es/sbin/cluster/conversion/clconvert_snapshot -v 7.1.3 -s two")
+    assert answer.returncode == 0
+    assert answer.stdout == (
+        "Extracting ODM's from snapshot file... done.\nConverting extracted ODM's... done.\n"
+        "Rebuilding snapshot file... done.\n"
+    )
+    assert "HACMPgone" in answer.stderr
+    assert lab.file("node1", f"{folder}/two.odm") == before, "it is this release's again"
+    assert "HACMPgone" in lab.file("node1", f"{folder}/two.odm.old")
+    lab.output("node1", "clsnapshot -R -n two -N three -d 'once more'")
+    assert lab.output("node1", "clsnapshot -s -n three") == "three: once more\n"
+    lab.output("node1", "clmgr delete snapshot three")
+    assert "three" not in lab.output("node1", "clmgr query snapshot").split()
+    assert lab.run("node1", f"ls $HAES_ROOT{folder}/three.odm").returncode != 0
+
+
 def test_a_snapshot_brings_the_cluster_back(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     said = lab.output("node1", "clmgr add snapshot before DESCRIPTION='as it was'", timeout=120)

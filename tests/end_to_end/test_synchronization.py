@@ -112,3 +112,44 @@ def test_what_is_broken_on_a_node_is_named_and_corrected(lab: LabUnderTest) -> N
     assert "node_id = 9" not in lab.output("node2", "odmget HACMPnode"), "ids edited by hand go back"
     assert "WARNING: The configuration on node" not in lab.output("node1", "clmgr verify cluster")
     lab.output("node1", "clmgr online cluster", timeout=120)
+
+
+def test_a_verification_of_changes_only_leaves_out_what_was_known(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    known = "WARNING: Application monitors are required"
+    assert known in lab.output("node1", "clmgr verify cluster CHANGES_ONLY=no")
+    assert known not in lab.output("node1", "clmgr verify cluster CHANGES_ONLY=yes")
+    lab.output("node1", "clmgr add application_controller idle STARTSCRIPT=/bin/nosuch STOPSCRIPT=/bin/true")
+    said = lab.output("node1", "clmgr verify cluster CHANGES_ONLY=yes")
+    assert [line for line in said.splitlines() if line.startswith(("WARNING", "ERROR"))] == [
+        "WARNING: The application controller 'idle' belongs to no resource group."
+    ]
+    lab.output("node1", "clmgr delete application_controller idle")
+
+
+def test_services_start_at_boot_where_the_configuration_says_so(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node1", "clmgr modify node node2 START_ON_BOOT=true BROADCAST_ON_START=false")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    entry = lab.output("node2", "lsitab hacmp6000")
+    assert entry.startswith("hacmp6000:2:wait:/usr/es/sbin/cluster/etc/rc.cluster -boot -A >>")
+    assert lab.run("node1", "lsitab hacmp6000").returncode == 1, "the other node is not concerned"
+    lab.srcctl("halt", "node2")
+    lab.srcctl("boot", "node2")
+    lab.wait_for_state("node2", "ST_STABLE", 60)
+    lab.output("node2", "clmgr modify node node2 START_ON_BOOT=false")
+    lab.output("node2", "clmgr sync cluster", timeout=120)
+    assert lab.run("node2", "lsitab hacmp6000").returncode == 1
+    # What the operator asked for stays.
+    lab.output("node2", "clmgr online node node2 WHEN=restart")
+    lab.output("node1", "clmgr modify node node1 START_ON_BOOT=false; clmgr sync cluster", timeout=120)
+    assert lab.run("node2", "lsitab hacmp6000").returncode == 0
+    lab.output("node2", "clmgr offline node node2 WHEN=restart")
+    # A node that need not be verified starts although verification would find errors.
+    lab.output("node2", "clmgr offline node node2", timeout=120)
+    lab.output("node1", "sed -i '/caa_cfg/d' $HAES_ROOT/etc/services")
+    assert lab.run("node2", "clmgr online node node2", timeout=120).returncode == 1
+    lab.output("node2", "clmgr modify node node2 VERIFY_ON_START=false")
+    lab.output("node2", "clmgr online node node2", timeout=120)
+    lab.output("node2", "clmgr modify node node2 VERIFY_ON_START=true")
+    lab.output("node1", "echo 'caa_cfg 6181/tcp' >>$HAES_ROOT/etc/services")

@@ -9,16 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-
-def is_abandoned(kept: bool, holder_runs: bool, committed: bool, reconfiguring: bool) -> bool:
-    """Whether the lock of a synchronization is nobody's any more, so that another one may take it.
-
-    ``kept``: its run left it for the administrator. ``holder_runs``: its process runs, or nobody can tell.
-    ``committed`` and ``reconfiguring``: what it is about is committed, and the running cluster is just taking it.
-    """
-    return not kept and not holder_runs and not (committed and reconfiguring)
-
-
 LOCK_LIFE = 600.0
 """Product seconds after which the lock of a synchronization that never committed is given up: nobody holds one longer
 than seconds, so whoever took it was killed."""
@@ -44,6 +34,25 @@ class Copy:
     installed: int
     staged: int = 0
     lock_age: float = 0.0
+
+
+def is_abandoned(kept: bool, holder_runs: bool, committed: bool, reconfiguring: bool) -> bool:
+    """Whether the lock of a synchronization is nobody's any more, so that another one may take it.
+
+    ``kept``: its run left it for the administrator. ``holder_runs``: its process runs, or nobody can tell.
+    ``committed`` and ``reconfiguring``: what it is about is committed, and the running cluster is just taking it.
+    """
+    return not kept and not holder_runs and not (committed and reconfiguring)
+
+
+def is_outstanding(copy: Copy, committed: int, active_differs: bool, first: bool, edited: bool) -> bool:
+    """Whether this node is to complete a synchronization that was killed between its commit and the reconfiguration.
+
+    Cluster services run on all members with the configuration before (``active_differs``), and a node that starts now
+    is refused by them. One node does it, the ``first`` of the members, and only what is committed: one whose own
+    classes were ``edited`` since leaves it to the administrator's next synchronization.
+    """
+    return first and active_differs and not edited and bool(committed) and copy.installed == committed
 
 
 def decide(copy: Copy, committed: int, services: bool) -> Repair:
