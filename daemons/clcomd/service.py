@@ -16,7 +16,8 @@ import stat
 import time
 from collections.abc import Sequence
 
-from daemons.clcomd import access, files, security
+from daemons.clcomd import access, command_line, files, security
+from daemons.clcomd.diagnostics import DiagnosticLog
 from daemons.clcomd.messages import (
     CHUNK,
     INPUTS_MAX,
@@ -40,7 +41,6 @@ from daemons.clcomd.messages import (
 from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, until_cancelled
-from daemons.runtime.log import DaemonLog
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.trust import Refused, challenge_server
 from srcctl.machine import RemoteFault
@@ -88,8 +88,8 @@ class Clcomd(Daemon):
     log_file = "/var/hacmp/clcomd/clcomd.log"
 
     async def start(self) -> None:
-        self.log.stamp = "%Y-%m-%dT%H:%M:%S: "
-        self.diagnostics = DaemonLog(self.root.path(DIAGNOSTICS), stamp=self.log.stamp)
+        self.log.stamp = "%a %b %d %H:%M:%S %Y: "
+        self.diagnostics = DiagnosticLog(self.root.path(DIAGNOSTICS))
         self.faults = Faults(self.identity.lab)
         self.sessions = self.served = self.refused = self.knocking = 0
         self.context: ssl.SSLContext | None = None
@@ -159,7 +159,7 @@ class Clcomd(Daemon):
                 name = await self._admit(reader, writer, peer)
             finally:
                 self.knocking -= 1
-            self.log.write(f"ACCEPTED: {name or peer}->{self.identity.node}: {peer}->{own}")
+            self.log.write(f"CONNECTION: ACCEPTED: {name or peer}: {peer}->{own}")
             self.sessions += 1
             self.served += 1
             try:
@@ -168,12 +168,13 @@ class Clcomd(Daemon):
                 self.sessions -= 1
         except Refused as reason:
             self.refused += 1
-            self.log.write(f"REJECTED: {peer}->{self.identity.node}: {peer}->{own}: {reason}")
-            self.diagnostics.write(f"clcomd: connection from {peer} refused: {reason}")
+            known = next((n.name for n in self.identity.nodes if peer in n.addresses), peer)
+            self.log.write(f"CONNECTION: REJECTED({reason}): {known}: {peer}->{own}")
+            self.diagnostics.write(f"connection from {peer} refused: {reason}")
         except (Closed, ConnectionError):
             pass
         except RemoteFault as fault:
-            self.diagnostics.write(f"clcomd: connection from {peer} dropped: {fault}")
+            self.diagnostics.write(f"connection from {peer} dropped: {fault}")
         finally:
             connection.close()
 
@@ -249,7 +250,7 @@ class Clcomd(Daemon):
             await connection.drain()
 
     async def _run(self, connection: Connection, request: Run, name: str) -> None:
-        self.diagnostics.write(f"clcomd: {name}: {' '.join(request.arguments) or request.shell}")
+        self.diagnostics.write(f"{name} runs: {' '.join(request.arguments) or request.shell}")
         try:
             arguments, environment = self._command(request)
             process = await asyncio.create_subprocess_exec(
@@ -354,30 +355,36 @@ class Clcomd(Daemon):
         """
         environment = dict(os.environ)
         environment.pop("SPT_NOENV", None)
+        search = environment.get("PATH", "")
+        drop = self._without_privileges()
         if request.shell:
-            arguments = ["/bin/sh", "-c", request.shell]
-            program = request.shell.split()[0] if request.shell.split() else ""
-            # A line for the shell may name more than one command: only a single plain one is trusted.
-            single = not set(request.shell) & set(";&|<>`$(){}\n\\\"'")
-        else:
-            arguments = list(request.arguments) or ["/bin/true"]
-            program, single = arguments[0], True
-        if not request.shell:
-            found = self._find(program, environment.get("PATH", ""))
-            # In folder mode the host's own programs stay where they are.
-            inside = self.root.path(found) if found else program
-            arguments[0] = inside if os.path.lexists(inside) else found or program
-        else:
-            found = self._find(program, environment.get("PATH", ""))
-        if not request.shell and not os.path.exists(arguments[0]):
+            line = command_line.rewritten(request.shell, lambda program: self._identity(program, search), drop)
+            if line is not None:
+                return ["/bin/sh", "-c", line if drop else request.shell], environment
+            return [*drop, "/bin/sh", "-c", request.shell], environment
+        arguments = list(request.arguments) or ["/bin/true"]
+        program = arguments[0]
+        arguments[0], trusted = self._identity(program, search)
+        if not os.path.exists(arguments[0]):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-        trusted = single and found is not None and self._is_trusted(found)
-        if trusted or self.setpriv is None:
-            return arguments, environment
-        drop = [self.setpriv, "--no-new-privs", "--inh-caps", "-all", "--bounding-set", "-all"]
+        return arguments if trusted else [*drop, *arguments], environment
+
+    def _without_privileges(self) -> tuple[str, ...]:
+        """The command that executes another one without privileges; nothing where we have none."""
+        if self.setpriv is None:
+            return ()
+        drop: tuple[str, ...] = (self.setpriv, "--no-new-privs", "--inh-caps", "-all", "--bounding-set", "-all")
         if self.separate_user:
-            drop += ["--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups"]
-        return [*drop, "--", *arguments], environment
+            drop += ("--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups")
+        return (*drop, "--")
+
+    def _identity(self, program: str, search: str) -> tuple[str, bool]:
+        """The real path of a program, as far as it is one, and whether it is trusted."""
+        found = self._find(program, search)
+        # In folder mode the host's own programs stay where they are.
+        inside = self.root.path(found) if found else program
+        real = inside if os.path.lexists(inside) else found or program
+        return real, found is not None and self._is_trusted(found)
 
     def _is_trusted(self, path: str) -> bool:
         directory, _, name = path.rpartition("/")

@@ -15,7 +15,7 @@ import msgspec
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event, Stage
 from daemons.clstrmgr.replicated import ClusterState, PlanItem, configuration_digest
-from daemons.cluster import placement
+from daemons.cluster import placement, reconfiguration
 from daemons.cluster.configuration import Configuration, ResourceGroup
 
 _TOPOLOGY: Final = ("nodes", "networks", "sites")
@@ -66,23 +66,11 @@ def event_for(cluster: ClusterState, node: int) -> Event:
 
 def objection(cluster: ClusterState, new: Configuration) -> str:
     """Why the change cannot be made while services are active, a sentence; "" if it can."""
-    old = cluster.configuration
-    if (old.cluster.id, old.cluster.name) != (new.cluster.id, new.cluster.name):
-        return "The cluster's name cannot be changed while cluster services are active."
-    if any("UNMANAGED" in group.states.values() for group in cluster.groups.values()):
-        return "There are unmanaged resource groups: dynamic reconfiguration is not possible."
-    for number, name in cluster.node_names.items():
-        if cluster.nodes[number] in ("down", "unknown"):
-            continue
-        after = new.node(name)
-        if after is None or after.id != number:
-            return f"Cluster services are active on node {name}: stop them before the node is removed."
-        for label in old.labels:
-            if label.function == "boot" and label.node == name and label not in new.labels:
-                same = any(entry.node == name and entry.interface == label.interface for entry in new.labels)
-                if same:
-                    return f"The address of interface {label.interface} of node {name} is in use and cannot change."
-    return ""
+    active = {
+        name: number for number, name in cluster.node_names.items() if cluster.nodes[number] not in ("down", "unknown")
+    }
+    states = (state for group in cluster.groups.values() for state in group.states.values())
+    return reconfiguration.objection(cluster.configuration, new, active, states)
 
 
 def items(cluster: ClusterState) -> tuple[PlanItem, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from daemons.clcomd import client
 from daemons.clcomd.access import parse_rhosts
 from daemons.clcomd.client import ClcomdError
+from daemons.clcomd.diagnostics import DiagnosticLog
 from daemons.clcomd.service import reachable_by_others
 from daemons.runtime.trust import Refused, connect_trusted
 from srcctl.node.root import Identity, LabNode
@@ -42,7 +44,15 @@ async def test_a_listed_node_with_the_key_runs_commands_and_copies_files(pair) -
     await asyncio.to_thread(copy)
     assert (first.directory / "tmp/back").read_bytes() == source.read_bytes()
     assert (second.directory / "tmp/copy").stat().st_mode & 0o777 == 0o640
-    assert "ACCEPTED: node1->node2" in second.log()
+    lines = [line for line in second.log().splitlines() if "CONNECTION" in line]
+    form = (
+        rf"\w{{3}} \w{{3}} \d\d \d\d:\d\d:\d\d \d{{4}}: CONNECTION: ACCEPTED: node1: {first.address}->{second.address}"
+    )
+    assert lines
+    assert all(re.fullmatch(form, line) for line in lines), lines
+    trace = (second.directory / "var/hacmp/clcomd/clcomddiag.log").read_text().splitlines()
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\(\d+\): service\.py: _run: \d+: node1 runs: /bin/cat"
+    assert any(re.fullmatch(form, line) for line in trace), trace
 
     def refused() -> None:
         with client.Session(first.root, "node2") as session:
@@ -56,8 +66,7 @@ async def test_a_listed_address_without_the_key_is_refused_and_logged(pair) -> N
     first, second, _, port = pair
     with pytest.raises(Refused):
         await asyncio.to_thread(connect_trusted, second.address, port, OTHER, "node1", source=first.address)
-    assert "REJECTED" in second.log()
-    assert "the key challenge failed" in second.log()
+    assert f"CONNECTION: REJECTED(the key challenge failed): node1: {first.address}->{second.address}" in second.log()
 
 
 async def test_an_unlisted_address_is_refused_although_it_holds_the_key(pair) -> None:  # type: ignore[no-untyped-def]
@@ -146,3 +155,15 @@ def test_another_user_is_taken_only_where_he_can_reach_the_node(tmp_path: Path) 
     assert reachable_by_others(str(inner)) == reachable_by_others(str(tmp_path))
     outer.chmod(0o700)
     assert not reachable_by_others(str(inner))
+
+
+def test_the_trace_is_bounded(tmp_path: Path) -> None:
+    trace = DiagnosticLog(str(tmp_path / "clcomddiag.log"))
+    for number in range(3000):
+        trace.write(f"{number} " + "x" * 1000)
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["clcomddiag.log", "clcomddiag.log.1", "clcomddiag.log.2", "clcomddiag.log.3"]
+    assert all(path.stat().st_size <= 1 << 20 for path in tmp_path.iterdir())
+    last = (tmp_path / "clcomddiag.log").read_text().splitlines()[-1]
+    assert ": test_trust.py: test_the_trace_is_bounded: " in last
+    assert ": 2999 xxx" in last

@@ -18,7 +18,8 @@ from daemons.clconfd import agent
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.verification.verify import CL_CONFIG, NODE_LIMIT, nodes_down
 from daemons.clstrmgr import client as manager
-from daemons.cluster import synchronization
+from daemons.cluster import configuration as configurations
+from daemons.cluster import reconfiguration, synchronization
 from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization import staging
@@ -29,6 +30,9 @@ from srcctl.odm import OdmError, Repository
 INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
 IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
 """States of a cluster manager that is not taking a new configuration."""
+EVENT_PATIENCE = 300.0
+"""Seconds within which an event of the running cluster ends that keeps it from taking the configuration."""
+EVENT_POLL = 0.2
 RUNNING = "another synchronization runs on this node."
 FAULTS = (
     caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, synchronization.Locked, OdmError,
@@ -68,6 +72,8 @@ class Dare:
         self._checksum = 0
         self._session = core.Session()
         self._committed = 0
+        self._untouched = False
+        """The running cluster was not reached: clconfd completes the synchronization, and nobody has to look first."""
         self._held: dict[str, synchronization.Lock] = {}
         """What keeps nodes from giving their lock, as they said last."""
 
@@ -135,7 +141,29 @@ class Dare:
         removed = tuple(name for name in members if name not in nodes)
         # What did not change is nothing that a running cluster would have to take.
         active = active_nodes(self._root, nodes) if changed else frozenset[str]()
+        if self._own in active:
+            self._refuse_what_cannot_change()
         return core.Begin(self._own, nodes, removed, committed, active)
+
+    def _refuse_what_cannot_change(self) -> None:
+        """What the running cluster would not take is refused before anything is committed.
+
+        Raises:
+            ClmgrError: the configuration has such a change.
+        """
+        try:
+            picture = manager.query_state(self._root)
+            running = configurations.load(Repository(self._root, ACD))
+        except (manager.ManagerUnreachable, configurations.ConfigurationFault):
+            return
+        if running is None:
+            return
+        # A node that is to be removed while its services are active is the session's matter.
+        known = {node.name for node in self._configuration.nodes}
+        active = {n.name: n.number for n in picture.nodes if n.number in picture.members and n.name in known}
+        states = (entry.state for group in picture.groups for entry in group.nodes)
+        if why := reconfiguration.objection(running, self._configuration, active, states):
+            raise ClmgrError(f"cldare: {why}")
 
     def _execute(self, effect: core.Effect) -> core.Input | None:
         match effect:
@@ -154,7 +182,7 @@ class Dare:
             case core.Warn(text):
                 print(f"WARNING: {text}", flush=True)
             case core.Fail(text, committed):
-                if committed:
+                if committed and not self._untouched:
                     self._ask("keep", self._session.reached, self._session.generation)
                 sys.stdout.flush()
                 raise ClmgrError(text)
@@ -307,15 +335,23 @@ class Dare:
     # The running cluster.
 
     def _activate(self, generation: int) -> str:
-        try:
-            manager.reconfigure(generation, root=self._root)
-        except manager.Refused as refused:
-            if refused.done.error != "restart":
+        deadline = time.monotonic() + EVENT_PATIENCE
+        while True:
+            try:
+                manager.reconfigure(generation, root=self._root)
+            except manager.Refused as refused:
+                if refused.done.error == "busy" and time.monotonic() < deadline:
+                    # An event began meanwhile (a node has failed): nothing of this was begun.
+                    time.sleep(EVENT_POLL)
+                    continue
+                self._untouched = refused.done.error == "busy"
                 return str(refused)
-            print(f"WARNING: {refused}", flush=True)
-        except (manager.ManagerUnreachable, TimeoutError) as error:
-            return str(error)
-        return ""
+            except manager.ManagerUnreachable as error:
+                self._untouched = True
+                return str(error)
+            except TimeoutError as error:
+                return str(error)
+            return ""
 
 
 def active_nodes(root: NodeRoot, nodes: tuple[str, ...]) -> frozenset[str]:
