@@ -72,6 +72,8 @@ class Dare:
         self._checksum = 0
         self._session = core.Session()
         self._committed = 0
+        self._known: set[str] = set()
+        """Nodes of the configuration before: the others get their entries in /etc/inittab and /etc/rc.net now."""
         self._untouched = False
         """The running cluster was not reached: clconfd completes the synchronization, and nobody has to look first."""
         self._held: dict[str, synchronization.Lock] = {}
@@ -94,6 +96,8 @@ class Dare:
         self._committed = before.generation if before is not None else 0
         self._archive = synchronization.pack(Repository(self._root, DCD), self._certificate())
         old = self._disk.read_archive(before) if before is not None else None
+        if old is not None:
+            self._known = {str(o["name"]) for o in synchronization.unpack(old)["HACMPnode"]}
         changed = old is None or synchronization.unpack(old) != synchronization.unpack(self._archive)
         # One that was killed after its commit left the running cluster on the configuration before.
         changed = changed or self._is_pending()
@@ -207,7 +211,7 @@ class Dare:
 
         def one(node: str) -> tuple[str, core.Answer, str]:
             answer, complaint = self._here(what, generation) if node == self._own else self._there(node, words)
-            if what == "install" and answer is core.Answer.DONE:
+            if what == "install" and answer is core.Answer.DONE and node not in self._known:
                 print(INSTALLED % node, flush=True)
             return node, answer, complaint
 
