@@ -296,8 +296,8 @@ class Session:
 
     def _send_some(self, data: bytearray) -> int:
         if hasattr(self._socket, "pending"):
-            # A record at a time; clcomd reads while its command runs, so this does not last.
-            return self._socket.send(memoryview(data)[:16384])
+            # clcomd reads while its command runs, so this does not last.
+            return self._socket.send(memoryview(data)[:CHUNK])
         return self._socket.send(data, socket.MSG_DONTWAIT)
 
     def _fill(self) -> None:

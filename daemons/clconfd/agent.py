@@ -17,7 +17,7 @@ import msgspec
 
 from daemons.caa import client as caa
 from daemons.clcomd import security
-from daemons.clconfd import collector, corrections
+from daemons.clconfd import collector, corrections, persistent_labels
 from daemons.clstrmgr import client as manager
 from daemons.cluster.configuration import ACD, CLASSES, DCD, SEEDED_CLASSES
 from daemons.cluster.synchronization import (
@@ -88,6 +88,7 @@ def install_committed(root: NodeRoot) -> int:
             security.install(root, pair if all(pair) else None)
             install(root, archive, commit.generation)
             start_on_boot(root)
+            persistent_labels.configure(root)
         return commit.generation
 
 
@@ -96,7 +97,10 @@ def start_on_boot(root: NodeRoot) -> None:
     from daemons.clstrmgr import startup
     from daemons.cluster import configuration as configurations
 
-    c = configurations.load(Repository(root, DCD))
+    try:
+        c = configurations.load(Repository(root, DCD))
+    except configurations.ConfigurationFault:
+        return
     node = c.node(root.identity.node) if c is not None else None
     if node is None:
         return
@@ -132,6 +136,8 @@ def bring_in_step(root: NodeRoot) -> int:
     else:
         age = (time.time() - held.since) * Scale(root.identity.speed).speed
         own = Copy(installed_generation(root), max(1, held.generation), age)
+    if own.installed == committed:
+        persistent_labels.configure(root)
     match decide(own, committed, services_active(root)):
         case Repair.INSTALL:
             return install_committed(root)
@@ -208,6 +214,7 @@ def forget(root: NodeRoot) -> None:
             repository.delete(name)
     security.install(root, None)
     staging.release(root)
+    persistent_labels.configure(root)
 
 
 def cl_config(argv: list[str]) -> int:

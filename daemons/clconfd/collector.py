@@ -8,7 +8,7 @@ from daemons.caa import client as caa
 from daemons.clcomd import access
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
-from daemons.cluster.configuration import DCD
+from daemons.cluster.configuration import DCD, OdmObject
 from daemons.cluster.verification import FileSystemFacts, InterfaceFacts, NodeFacts, VolumeGroupFacts
 from daemons.cluster.verification.agreement import differences
 from srcctl.network.addresses import AddressRegistry
@@ -18,6 +18,8 @@ from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.filesystems import read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
+CLSMUXPD = "1.3.6.1.4.1.2.3.1.2.1.5"
+"""The subtree of risc6000clsmuxpd, under which the cluster manager registers."""
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
 
 
@@ -25,7 +27,12 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
     """The facts of this node; ``files`` are the programs and files that the configuration names."""
     identity = root.identity
     active, online = services_state(root)
-    own = tuple(InterfaceFacts(i.name, i.address, i.netmask) for i in identity.interfaces)
+    attributes = _customized(root)
+    own = tuple(
+        InterfaceFacts(i.name, i.address, i.netmask, _number(attributes.get((i.name, "mtu"), ""), 1500))
+        for i in identity.interfaces
+    )
+    community, smux_peer = _snmp(root)
     aliases = (alias.address for alias in AddressRegistry(identity.lab).of_node(identity.node))
     real = {path: root.path(path) for path in files if path.startswith("/")}
     return NodeFacts(
@@ -34,7 +41,7 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         interfaces=own,
         addresses=frozenset((*(i.address for i in own), *aliases)),
         disks=frozenset(pvid(identity.lab_id, name) for name in disk_names(identity.lab)),
-        volume_groups=_volume_groups(root),
+        volume_groups=_volume_groups(root, attributes),
         file_systems={
             stanza.mount_point: FileSystemFacts(stanza.volume, stanza.attributes.get("mount", ""))
             for stanza in read_stanzas(root)
@@ -42,6 +49,8 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         existing=frozenset(path for path, there in real.items() if os.path.isfile(there) and os.path.getsize(there)),
         executable=frozenset(p for p, there in real.items() if os.path.isfile(there) and os.access(there, os.X_OK)),
         netmon=_size(root.path(NETMON)) > 0,
+        community=community,
+        smux_peer=smux_peer,
         rhosts_fault=access.fault(root),
         services_active=active,
         online=online,
@@ -75,18 +84,47 @@ def _services(root: NodeRoot) -> frozenset[str]:
     return frozenset(name for line in words if line for name in (line[0], *line[2:]))
 
 
-def _volume_groups(root: NodeRoot) -> dict[str, VolumeGroupFacts]:
+def _customized(root: NodeRoot) -> dict[tuple[str, str], str]:
+    """Attributes of this node's devices that are not the defaults, by device and attribute."""
     try:
-        attributes = Repository(root, "/etc/objrepos").get("CuAt")
+        return {(str(o["name"]), str(o["attribute"])): str(o["value"]) for o in _attributes(root)}
     except OdmError:
         return {}
-    found = {}
-    for name in VolumeGroups(root).known():
-        own = [(str(o["attribute"]), str(o["value"])) for o in attributes if o["name"] == name]
+
+
+def _attributes(root: NodeRoot) -> list[OdmObject]:
+    return Repository(root, "/etc/objrepos").get("CuAt")
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isdigit() else default
+
+
+def _volume_groups(root: NodeRoot, attributes: dict[tuple[str, str], str]) -> dict[str, VolumeGroupFacts]:
+    try:
+        disks = [(str(o["name"]), str(o["value"])) for o in _attributes(root) if o["attribute"] == "pv"]
+    except OdmError:
+        return {}
+    groups, found = VolumeGroups(root), {}
+    for name in groups.known():
+        known = groups.find(name)
         found[name] = VolumeGroupFacts(
-            dict(own).get("vgserial_id", ""), frozenset(value for attribute, value in own if attribute == "pv")
+            attributes.get((name, "vgserial_id"), ""),
+            frozenset(value[:16] for group, value in disks if group == name),
+            auto_on=attributes.get((name, "auto_on")) == "y",
+            concurrent=attributes.get((name, "conc_capable")) == "y",
+            varied_on=known is not None and groups.mode(known) == "active",
         )
     return found
+
+
+def _snmp(root: NodeRoot) -> tuple[str, bool]:
+    """The community for clinfoES in snmpd's configuration, and whether the cluster manager may register with it."""
+    from daemons.snmpd import configuration
+    from daemons.snmpd.values import parse_oid
+
+    agent = configuration.parse("\n".join(_lines(root.path(configuration.CONFIGURATION_FILE))))
+    return agent.public_community or "", agent.serves(parse_oid(CLSMUXPD))
 
 
 def _drift(root: NodeRoot) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
+SMUX_ENTRY = "smux            1.3.6.1.4.1.2.3.1.2.1.5         clsmuxpd_password # PowerHA SystemMirror clsmuxpd"
+
 
 class CorrectionFailed(Exception):
     """It could not be done; ``str()`` says why."""
@@ -30,6 +32,15 @@ def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
             _append(root, "/etc/services", f"{name}\t\t{number}")
         case "volume_group", [name]:
             _import(root, name)
+        case "auto_on", [name]:
+            _run("varyonvg", name)
+            _run("chvg", "-a", "n", name)
+            _run("varyoffvg", name)
+        case "varyoff", [name]:
+            _run("varyoffvg", name)
+        case "snmp", []:
+            _append(root, "/etc/snmpd.conf", SMUX_ENTRY)
+            _run("refresh", "-s", "snmpd")
         case "mount", [mount_point]:
             _clear_mount(root, mount_point)
         case "alias", [address]:
@@ -76,11 +87,13 @@ def _import(root: NodeRoot, name: str) -> None:
         raise CorrectionFailed(f"no disk of this node holds the volume group {name}")
     # Known with its file systems, and not varied on; -L learns what has changed of a known one.
     flag = "-L" if name in groups.known() else "-y"
-    done = subprocess.run(
-        ["importvg", "-n", flag, name, found.disks[0]], capture_output=True, text=True, errors="replace", check=False
-    )
+    _run("importvg", "-n", flag, name, found.disks[0])
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
-        raise CorrectionFailed(done.stderr.strip() or f"importvg ended with {done.returncode}")
+        raise CorrectionFailed(done.stderr.strip() or f"{command[0]} ended with {done.returncode}")
 
 
 def _clear_mount(root: NodeRoot, mount_point: str) -> None:

@@ -10,6 +10,7 @@ import sys
 from srcctl.network.addresses import AddressRegistry, Alias
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, Interface, NodeRoot
+from srcctl.odm import OdmError, Repository
 
 IFCONFIG_USAGE = (
     "Usage: ifconfig -a [-d | -u]\n"
@@ -136,6 +137,7 @@ def _shown(identity: Identity, interface: Interface) -> str:
     return "\n".join(lines) + "\n"
 
 
+MTU = 1500
 HEADING = "Name   Mtu   Network     Address                 Ipkts     Ierrs        Opkts     Oerrs  Coll"
 NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]"
 
@@ -171,10 +173,19 @@ def netstat(argv: list[str]) -> int:
             network = ipaddress.IPv4Network(f"{address}/{interface.netmask}", strict=False)
             shown = address if "n" in flags else _name(address)
             rows.append((str(network.network_address).removesuffix(".0"), shown))
-        _print_interface(interface.name + star, 1500, rows)
+        _print_interface(interface.name + star, _mtu(interface.name), rows)
     if wanted in ("", "lo0"):
         _print_interface("lo0", 16896, [("link#1", ""), ("127", "127.0.0.1" if "n" in flags else "loopback")])
     return 0
+
+
+def _mtu(interface: str) -> int:
+    """The MTU that chdev gave an interface, or the default; loopback itself does not care."""
+    try:
+        found = Repository(NodeRoot.current(), "/etc/objrepos").get("CuAt", f"name = {interface} AND attribute = mtu")
+        return int(str(found[0]["value"])) if found else MTU
+    except (OdmError, ValueError):
+        return MTU
 
 
 def _print_interface(name: str, mtu: int, rows: list[tuple[str, str]]) -> None:

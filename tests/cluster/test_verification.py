@@ -346,6 +346,33 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
         replace(NODE2, services=NODE2.services - {"cthags"}),
         "ERROR: The service 'cthags' is missing from /etc/services on node 'node2'.", "services cthags 12348/udp",
     ),
+    "smux": (
+        replace(NODE2, smux_peer=False),
+        "WARNING: The SMUX entry of clstrmgrES is missing from /etc/snmpd.conf on node 'node2'.", "snmp ",
+    ),
+    "no community": (replace(NODE2, community=""), "WARNING: No SNMP community for clinfoES is defined", ""),
+    "community": (
+        replace(NODE2, community="secret"),
+        "WARNING: The SNMP community of clinfoES differs between nodes: node1 public, node2 secret.", "",
+    ),
+    "mtu": (
+        replace(NODE2, interfaces=(replace(NODE2.interfaces[0], mtu=9000), NODE2.interfaces[1])),
+        "WARNING: The MTU of the interfaces on network 'net_ether_01' differs: node1 en0 1500, node2 en0 9000.", "",
+    ),
+    "auto varyon": (
+        replace(NODE2, volume_groups={"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), auto_on=True)}),
+        "ERROR: The volume group 'datavg' of resource group 'app_rg' is varied on automatically at boot on node ",
+        "auto_on datavg",
+    ),
+    "not concurrent": (
+        replace(NODE2, volume_groups={"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), concurrent=False)}),
+        "WARNING: The volume group 'datavg' of resource group 'app_rg' is not concurrent capable on node 'node2'", "",
+    ),
+    "varied on": (
+        replace(NODE2, volume_groups={"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), varied_on=True)}),
+        "WARNING: The volume group 'datavg' is varied on on node 'node2', but the resource group 'app_rg' is",
+        "varyoff datavg",
+    ),
     "netmon": (
         replace(NODE2, netmon=False), "File 'netmon.cf' is missing or empty on the following node(s):\nnode2\nThis", "",
     ),

@@ -61,6 +61,27 @@ def services_are_defined(case: Case) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def snmp_is_configured(case: Case) -> Iterator[Finding]:
+    """snmpd lets the cluster manager register, and answers clinfoES under one community on all nodes."""
+    communities: dict[str, str] = {}
+    for node, known in case.answering():
+        if not known.smux_peer:
+            yield warning(
+                f"The SMUX entry of clstrmgrES is missing from /etc/snmpd.conf on node '{node}'.",
+                Correction(
+                    node, "snmp", (), "cl_update_snmp",
+                    f"Adding the SMUX entry of clstrmgrES to /etc/snmpd.conf on node {node}",
+                ),
+            )  # fmt: skip
+        if not known.community:
+            yield warning(f"No SNMP community for clinfoES is defined in /etc/snmpd.conf on node '{node}'.")
+        else:
+            communities[node] = known.community
+    if len(set(communities.values())) > 1:
+        listed = ", ".join(f"{node} {name}" for node, name in communities.items())
+        yield warning(f"The SNMP community of clinfoES differs between nodes: {listed}.")
+
+
 def netmon_exists(case: Case) -> Iterator[Finding]:
     """netmon.cf where a node has a single interface on a network."""
     c = case.configuration

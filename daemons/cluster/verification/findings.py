@@ -11,18 +11,25 @@ from daemons.cluster.configuration import Configuration
 
 
 class InterfaceFacts(msgspec.Struct, frozen=True):
-    """A network interface of a node, with its first address."""
+    """A network interface of a node, with its first address; ``mtu`` in bytes."""
 
     name: str
     address: str
     netmask: str
+    mtu: int = 1500
 
 
 class VolumeGroupFacts(msgspec.Struct, frozen=True):
-    """A volume group as a node's ODM has it: its identifier and the PVIDs of its disks."""
+    """A volume group as a node's ODM has it: its identifier and the PVIDs of its disks.
+
+    ``auto_on``: varied on at boot; ``concurrent``: concurrent capable; ``varied_on``: this node has it for itself now.
+    """
 
     identifier: str
     disks: frozenset[str] = frozenset()
+    auto_on: bool = False
+    concurrent: bool = True
+    varied_on: bool = False
 
 
 class FileSystemFacts(msgspec.Struct, frozen=True):
@@ -47,6 +54,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
         file_systems: by mount point.
         existing, executable: of the files that the configuration names, those that exist and those that can be run.
         netmon: whether netmon.cf exists and is not empty.
+        community: the SNMP community that clinfoES asks with (/etc/snmpd.conf), "" for none.
+        smux_peer: whether /etc/snmpd.conf lets the cluster manager register with snmpd.
         rhosts_fault: why /etc/cluster/rhosts is ignored, "" if it is not.
         services_active: cluster services run on it.
         online: the resource groups that its cluster manager has online on it.
@@ -65,6 +74,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     existing: frozenset[str] = frozenset()
     executable: frozenset[str] = frozenset()
     netmon: bool = False
+    community: str = "public"
+    smux_peer: bool = True
     rhosts_fault: str = ""
     services_active: bool = False
     online: frozenset[str] = frozenset()
@@ -79,8 +90,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
 class Correction:
     """What would mend a finding on a node.
 
-    ``kind`` is hosts, volume_group, mount, services or alias; ``arguments`` are for ``cl_config correct`` on that
-    node; ``function`` and ``text`` are what the administrator reads.
+    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp or alias; ``arguments`` are for
+    ``cl_config correct`` on that node; ``function`` and ``text`` are what the administrator reads.
     """
 
     node: str

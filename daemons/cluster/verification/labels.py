@@ -52,6 +52,19 @@ def interfaces_hold_boot_addresses(case: Case) -> Iterator[Finding]:
             )
 
 
+def packets_fit_everywhere(case: Case) -> Iterator[Finding]:
+    """One MTU on all interfaces of a network: larger packets than the smallest are lost on the way to it."""
+    for network in case.configuration.networks:
+        found: dict[str, int] = {}
+        for label in case.configuration.labels:
+            known = case.known(label.node)
+            if label.function == "boot" and label.network == network.name and known is not None:
+                found.update({f"{label.node} {i.name}": i.mtu for i in known.interfaces if i.address == label.address})
+        if len(set(found.values())) > 1:
+            listed = ", ".join(f"{place} {mtu}" for place, mtu in found.items())
+            yield warning(f"The MTU of the interfaces on network '{network.name}' differs: {listed}.")
+
+
 def hosts_files_agree(case: Case) -> Iterator[Finding]:
     """Every label can be resolved on every node, everywhere to the cluster's address."""
     for node, known in case.answering():

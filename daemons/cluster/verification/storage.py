@@ -47,6 +47,39 @@ def volume_groups_are_known(case: Case) -> Iterator[Finding]:
                     )  # fmt: skip
 
 
+def volume_groups_are_the_cluster_s(case: Case) -> Iterator[Finding]:
+    """Nobody but the cluster varies its volume groups on, and all of them can be shared."""
+    for group in case.configuration.groups:
+        for name in _volume_groups(group):
+            for node, known in case.answering(group.nodes):
+                found = known.volume_groups.get(name)
+                if found is None:
+                    continue
+                if found.auto_on:
+                    yield error(
+                        f"The volume group '{name}' of resource group '{group.name}' is varied on automatically at "
+                        f"boot on node '{node}'.",
+                        Correction(
+                            node, "auto_on", (name,), "cl_disable_auto_varyon",
+                            f"Disabling automatic varyon of volume group {name} on node {node}",
+                        ),
+                    )  # fmt: skip
+                if not found.concurrent:
+                    yield warning(
+                        f"The volume group '{name}' of resource group '{group.name}' is not concurrent capable on node "
+                        f"'{node}': fast disk takeover is not possible."
+                    )
+                if found.varied_on and group.name not in known.online:
+                    yield warning(
+                        f"The volume group '{name}' is varied on on node '{node}', but the resource group "
+                        f"'{group.name}' is not online there.",
+                        Correction(
+                            node, "varyoff", (name,), "cl_varyoff_vg",
+                            f"Varying off volume group {name} on node {node}",
+                        ),
+                    )  # fmt: skip
+
+
 def disks_agree(case: Case) -> Iterator[Finding]:
     """All nodes of a group have the same PVIDs for its volume groups."""
     for group in case.configuration.groups:
