@@ -144,6 +144,24 @@ class Session:
         Raises:
             ClcomdError: the connection was lost or the limit passed; whether the command ran to its end is not known.
         """
+        if not hasattr(self._socket, "pending"):
+            return self._run(request, output, stdin, signals, limit)
+        # A descriptor of TLS that can be read may hold a record without data, or half of one: no call may wait for the
+        # rest while the node waits for input.
+        self._socket.setblocking(False)
+        try:
+            return self._run(request, output, stdin, signals, limit)
+        finally:
+            self._socket.setblocking(True)
+
+    def _run(
+        self,
+        request: Run,
+        output: Callable[[int, bytes], None],
+        stdin: int | None,
+        signals: int | None,
+        limit: float | None,
+    ) -> int:
         deadline = None if limit is None else time.monotonic() + limit
         own, waiting, untaken = self._socket.fileno(), bytearray(request_codec.frame(request)), 0
         while True:
@@ -186,8 +204,9 @@ class Session:
                     del waiting[: self._send_some(waiting)]
             except BlockingIOError:
                 pass
-            except OSError:
-                waiting.clear()  # the node has gone, and may have said why
+            except OSError as error:
+                if not _is_not_yet(error):
+                    waiting.clear()  # the node has gone, and may have said why
             if own in ready:
                 self._fill()
 
@@ -296,7 +315,6 @@ class Session:
 
     def _send_some(self, data: bytearray) -> int:
         if hasattr(self._socket, "pending"):
-            # clcomd reads while its command runs, so this does not last.
             return self._socket.send(memoryview(data)[:CHUNK])
         return self._socket.send(data, socket.MSG_DONTWAIT)
 
@@ -304,6 +322,8 @@ class Session:
         try:
             part = self._socket.recv(1 << 18)
         except OSError as error:
+            if _is_not_yet(error):
+                return
             raise ClcomdError(f"the connection was lost: {error.strerror}") from None
         if not part:
             raise ClcomdError("the connection was lost")
@@ -325,6 +345,11 @@ class Session:
             return answer_codec.decode(data)
         except RemoteFault as fault:
             raise ClcomdError(str(fault)) from None
+
+
+def _is_not_yet(error: OSError) -> bool:
+    """Whether TLS only lacks more from, or room to, the other side (the names of ssl, which few commands import)."""
+    return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
 
 
 def _connect(root: NodeRoot, node: str) -> socket.socket:

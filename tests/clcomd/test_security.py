@@ -25,7 +25,7 @@ async def test_everything_goes_through_tls(pair, certificates) -> None:  # type:
     for node in (first, second):
         security.install(node.root, certificates[0])
     data = os.urandom(1 << 20) * 8
-    result = await asyncio.wait_for(asyncio.to_thread(client.run, first.root, "node2", ["/bin/cat"], data), 240)
+    result = await asyncio.wait_for(asyncio.to_thread(client.run, first.root, "node2", ["/bin/cat"], data), 120)
     assert (result.status, result.out == data) == (0, True)
     source = first.directory / "tmp/source"
     source.write_bytes(data)
