@@ -75,6 +75,7 @@ from srcctl.machine import SECOND, RemoteFault
 from srcctl.node import sockets
 from srcctl.node.processes import MARK_VARIABLE, Membership, outlived_by_children
 from srcctl.node.slots import SlotFile
+from srcctl.odm import OdmError
 
 request_codec: Codec[messages.Request] = Codec(messages.Request)
 answer_codec: Codec[messages.Answer] = Codec(messages.Answer)
@@ -120,6 +121,7 @@ class ClusterManagerDaemon(Daemon):
         self._request = 0
         self.subsystems = SubsystemControl(self.root, self.spawn, self.log.write)
         self._src_stop = False
+        self._installed = ""
         self.classes = ObjectClasses(self.root, self.identity.node, self._real_path, self.log.write)
         self.core = ClusterManager(
             self.identity.number,
@@ -502,7 +504,18 @@ class ClusterManagerDaemon(Daemon):
 
     def long_status(self) -> str:
         """``lssrc -ls clstrmgrES``."""
-        return long_status(self.core)
+        return long_status(self.core, self._level())
+
+    def _level(self) -> str:
+        """The level of the installed server fileset, as halevel prints it."""
+        if not self._installed:
+            from srcctl.node.commands.software import SERVER, installed
+
+            try:
+                self._installed = next((f.level for f in installed(self.root) if f.name == SERVER), "")
+            except OdmError as error:
+                self.log.write(f"{SERVER}: {error}")
+        return self._installed or "7.2.7.0"
 
 
 def main(argv: list[str]) -> int:

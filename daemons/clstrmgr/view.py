@@ -285,18 +285,21 @@ def _application_word(held: bool, monitored: bool, mark: str) -> str:
     }.get(mark, "ONLINE MONITORED")
 
 
-def long_status(core: ClusterManager) -> str:
+def long_status(core: ClusterManager, level: str = "7.2.7.0") -> str:
     """The text of ``lssrc -ls clstrmgrES``.
 
     Line 1 is the state line; no other line may contain the word "state" in lower case, because monitors search for it.
     ``my_handle`` is the node's id, ``i_local_nodeid`` an index from 0 into the members in the order of their names (in
     both captures the node with handle 2 has the lesser name and the index 0), ``i_local_siteid`` one into the sites.
-    Dynamic node priority values are not collected, so none is shown.
+    Dynamic node priority values are those that nodes have told, none where no group needs any. ``level`` is that of the
+    installed fileset cluster.es.server.rte.
     """
+    version, release, modification, fix = (*level.split("."), "0", "0", "0", "0")[:4]
     lines = [
         f"Current state: {core.state}",
-        'sccsid = "@(#)36 1.135.1.118 src/43haes/usr/sbin/cluster/hacmprd/main.C,hacmp.pe,61haes_r727"',
-        'build = "HAES, an emulation of PowerHA SystemMirror 7.2.7"',
+        'sccsid = "@(#)36 1.135.1.118 src/43haes/usr/sbin/cluster/hacmprd/main.C,hacmp.pe,'
+        f'61haes_r{version}{release}{modification}"',
+        f'build = "HAES, an emulation of PowerHA SystemMirror {version}.{release}.{modification}"',
     ]
     cluster = core.cluster
     if cluster is None:
@@ -312,8 +315,8 @@ def long_status(core: ClusterManager) -> str:
         f"There are {len(cluster.queue)} events on the Ibcast queue",
         f"There are {len(core.outbox)} events on the RM Ibcast queue",
         f"CLversion: {cluster.configuration.cluster.version}",
-        "local node vrmf is 7270",
-        'cluster fix level is "0"',
+        f"local node vrmf is {version}{release}{modification}{fix}",
+        f'cluster fix level is "{fix}"',
         "The following timer(s) are currently active:",
         *(("Settling Timer",) if core.settling else ()),
         *(f"monitor {name}:::RestartTimer" for name in core.restart_timers()),

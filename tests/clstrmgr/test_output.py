@@ -156,3 +156,12 @@ def test_group_without_its_network_is_in_temporary_error_until_the_network_is_ba
         shown = picture(made)
         assert f" {state} " in render.plain(shown, list(shown.groups))[3]
         assert render.colon(shown, list(shown.groups))[0].split(":")[1] == state.replace(" ", "_")
+
+
+def test_long_status_has_the_level_of_the_installed_fileset() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2")))
+    ring.start(1, 2)
+    lines = view.long_status(ring.nodes[1], "7.2.5.3").splitlines()
+    assert "local node vrmf is 7253" in lines
+    assert 'cluster fix level is "3"' in lines
+    assert "61haes_r725" in lines[1]
