@@ -50,3 +50,22 @@ def test_service_address_and_group_come_and_go(lab: LabUnderTest) -> None:
     assert f"{block}.34" not in addresses(lab, other)
     assert "stage" not in lab.output(owner, "ls $HAES_ROOT/usr/es/sbin/cluster/etc/objrepos").split()
     assert lab.owner() == owner
+
+
+def test_configuration_that_the_running_cluster_refused_is_asked_again(lab: LabUnderTest) -> None:
+    """The refusal came after the commit: nothing is different the second time, and yet it is to become active."""
+    lab.make_whole()
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    lab.output(owner, f"clmgr offline node {owner} MANAGE=unmanage", 120)
+    lab.output(other, f"clmgr add resource_group late_rg NODES={other},{owner} STARTUP=OHN FALLBACK=NFB")
+    refused = lab.run(other, "clmgr sync cluster", 120)
+    assert refused.returncode != 0
+    assert "There are unmanaged resource groups: dynamic reconfiguration is not possible." in refused.stderr
+    lab.output(owner, f"clmgr online node {owner}", 120)
+    assert "late_rg" not in lab.output(owner, "clRGinfo -s")
+    lab.output(other, "clmgr sync cluster", 120)
+    assert lab.owner("late_rg") == other
+    lab.output(other, "clmgr delete resource_group late_rg")
+    lab.output(other, "clmgr sync cluster", 120)
+    assert lab.owner() == owner
