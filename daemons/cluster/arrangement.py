@@ -2,8 +2,9 @@
 
 A trigger changes goals: placement decides for each group alone, then sets that belong on one node are brought together
 and groups that belong on different nodes are kept apart, the higher priority first (a greedy choice in order of
-priority is the lexicographically best one, because to be nowhere is always possible). Source: the product's planning
-guide on location dependencies; where it is silent the rule is marked inferred.
+priority is the lexicographically best one, because to be nowhere is always possible). Groups that belong at one site
+follow the one that an operator moves; otherwise those that stay where they are decide for the others. Source: the
+product's planning guide on location dependencies; where it is silent the rule is marked inferred.
 """
 
 from __future__ import annotations
@@ -77,12 +78,15 @@ def _reconcile(
     def candidates(unit: tuple[GroupPolicy, ...]) -> list[int]:
         return _candidates(trigger, unit, situations, dependencies, goals, wishes, gone)
 
-    def urgency(unit: tuple[GroupPolicy, ...]) -> tuple[int, bool, int]:
+    asked = trigger.group if isinstance(trigger, OperatorMove) and dependencies.same_site else ""
+
+    def urgency(unit: tuple[GroupPolicy, ...]) -> tuple[int, bool, bool, int]:
         names = [member.name for member in unit]
         there = candidates(unit)[:1]
         held = {node for name in names for node in situations.get(name, GroupSituation()).holders()}
         return (
             min(dependencies.rank(name) for name in names),
+            asked not in names,
             not (there and held == set(there)),
             min(order[name] for name in names),
         )
@@ -107,11 +111,8 @@ def _reconcile(
 def _waits(policy: GroupPolicy, situations: Mapping[str, GroupSituation], dependencies: Dependencies) -> bool:
     """Does a group without a goal look for a place: one that had to give way, or found none?"""
     situation = situations.get(policy.name, GroupSituation())
-    located = any(policy.name in entry for entry in dependencies.same_node) or any(
-        policy.name == name for entry in dependencies.apart for name, _ in entry
-    )
     return (
-        located
+        dependencies.located(policy.name)
         and situation.wanted
         and not situation.operator_offline
         and policy.fallover != "BO"
@@ -133,10 +134,7 @@ def _candidates(
     asked = [trigger.node] if isinstance(trigger, OperatorMove) and trigger.group in names and trigger.node else []
     anew = [node for name in names for node in wishes[name] if node not in goals.get(name, ())]
     stay = [node for name in names for node in wishes[name]]
-    located = any(set(names) & set(entry) for entry in dependencies.same_node) or any(
-        name in names for entry in dependencies.apart for name, _ in entry
-    )
-    free = unit if located else ()
+    free = unit if dependencies.located(*names) else ()
     may = [node for member in free if _may_go_anywhere(member, situations, goals) for node in member.nodes]
     return [node for node in dict.fromkeys((*asked, *anew, *stay, *may)) if node != gone]
 
@@ -162,7 +160,11 @@ def _first(
     for node in places:
         if all(
             _fits(member, situations.get(member.name, GroupSituation()), node, gone)
-            and not any(node in goal and dependencies.separate(member.name, name) for name, goal in taken.items())
+            and not any(
+                (node in goal and dependencies.separate(member.name, name))
+                or dependencies.at_other_site(member.name, node, name, goal)
+                for name, goal in taken.items()
+            )
             for member in members
         ):
             return node

@@ -6,8 +6,8 @@ groups that have some; where it is silent the rule is marked inferred.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.configuration.policies import (
@@ -17,6 +17,7 @@ from daemons.cluster.configuration.policies import (
     LOW,
     PARENT_CHILD,
     SAME_NODE,
+    SAME_SITE,
     START_AFTER,
     STOP_AFTER,
 )
@@ -38,6 +39,8 @@ class Dependencies:
         stop_after: pairs (target, source): of two that are to be released the source waits for the target.
         same_node: sets of groups that are online on one node.
         apart: sets of groups, with their ranks (0 is the highest priority), no two of which are online on one node.
+        same_site: sets of groups that are online at one site.
+        sites: the site of each node.
     """
 
     parents: tuple[tuple[str, str], ...] = ()
@@ -45,13 +48,17 @@ class Dependencies:
     stop_after: tuple[tuple[str, str], ...] = ()
     same_node: tuple[tuple[str, ...], ...] = ()
     apart: tuple[tuple[tuple[str, int], ...], ...] = ()
+    same_site: tuple[tuple[str, ...], ...] = ()
+    sites: Mapping[int, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.parents or self.start_after or self.stop_after or self.same_node or self.apart)
+        located = self.same_node or self.apart or self.same_site
+        return bool(self.parents or self.start_after or self.stop_after or located)
 
     @classmethod
     def of(cls, configuration: Configuration) -> Dependencies:
-        """The dependencies of a configuration; those on the same site mean nothing without sites."""
+        """The dependencies of a configuration; those on the same site mean nothing without sites (and verification
+        refuses them)."""
 
         def pairs(kind: str) -> tuple[tuple[str, str], ...]:
             return tuple((entry.parent, entry.child) for entry in configuration.dependencies if entry.kind == kind)
@@ -67,6 +74,10 @@ class Dependencies:
                 for entry in sets
                 if entry.kind == DIFFERENT_NODES
             ),
+            same_site=tuple(entry.groups for entry in sets if entry.kind == SAME_SITE) if configuration.sites else (),
+            sites={node.id: configuration.site_of(node.name) for node in configuration.nodes}
+            if configuration.sites
+            else {},
         )
 
     def parents_of(self, group: str) -> tuple[str, ...]:
@@ -87,6 +98,19 @@ class Dependencies:
         for name in found:
             found += [other for entry in self.same_node if name in entry for other in entry if other not in found]
         return tuple(found)
+
+    def located(self, *groups: str) -> bool:
+        """Is one of the groups in a location dependency?"""
+        plain = (*self.same_node, *self.same_site)
+        return any(set(groups) & set(entry) for entry in plain) or any(
+            name in groups for entry in self.apart for name, _ in entry
+        )
+
+    def at_other_site(self, one: str, node: int, other: str, places: Iterable[int]) -> bool:
+        """Would ``one`` on the node be at another site than ``other``, with which it must be at one site?"""
+        if one == other or not any({one, other} <= set(entry) for entry in self.same_site):
+            return False
+        return any(self.sites.get(place) != self.sites.get(node) for place in places)
 
     def rank(self, group: str) -> int:
         """Its priority in the different-nodes sets, 0 the highest (also outside of any)."""

@@ -132,4 +132,6 @@ class _World:
                 return False
             if other in self.dependencies.together(group) and any(place_ != node for place_ in held):
                 return False
+            if self.dependencies.at_other_site(group, node, other, held):
+                return False
         return True

@@ -7,11 +7,13 @@ import msgspec
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.inputs import Staged
 from daemons.clstrmgr.view import long_status, snapshot
+from daemons.cluster.configuration import Site
 from daemons.cluster.configuration.policies import (
     DIFFERENT_NODES,
     HIGH,
     LOW,
     SAME_NODE,
+    SAME_SITE,
     START_AFTER,
     GroupDependency,
     LocationDependency,
@@ -159,6 +161,57 @@ def test_groups_of_one_node_move_together() -> None:
     assert where(ring) == {"a": [1], "b": [1]}
     assert ring.request(1, messages.MoveGroup("b", 2)).error == ""
     assert where(ring) == {"a": [2], "b": [2]}
+
+
+def sites(*groups: str) -> Ring:
+    """Two sites of two nodes; the groups are at one of them."""
+    made = configuration(
+        4,
+        group("a", "node1 node2 node3 node4", "OFAN FNPN NFB", "svc_a"),
+        group("b", "node2 node1 node4 node3", "OFAN FNPN NFB", "svc_b"),
+        location_dependencies=(LocationDependency(id=1, kind=SAME_SITE, members=tuple((name, "") for name in groups)),),
+    )
+    ring = Ring(
+        msgspec.structs.replace(
+            made,
+            sites=(Site(name="east", nodes=("node1", "node2")), Site(name="west", nodes=("node3", "node4"))),
+        )
+    )
+    ring.start(1, 2, 3, 4)
+    return ring
+
+
+def test_groups_of_one_site_stay_there_and_follow_an_operator_to_the_other() -> None:
+    ring = sites("a", "b")
+    # The second one was started on the first node that came up and may be anywhere at this site.
+    assert {node for nodes in where(ring).values() for node in nodes} <= {1, 2}
+    assert ring.request(1, messages.MoveGroup("a", 3)).error == ""
+    assert where(ring)["a"] == [3]
+    assert where(ring)["b"][0] in (3, 4), "it follows"
+    ring.crash(3)
+    ring.settle()
+    assert {node for nodes in where(ring).values() for node in nodes} == {4}
+
+
+def test_groups_of_one_site_go_to_the_other_when_their_site_is_lost() -> None:
+    ring = sites("a", "b")
+    ring.crash(1)
+    ring.settle()
+    assert where(ring) == {"a": [2], "b": [2]}
+    ring.crash(2)
+    ring.settle()
+    assert {node for nodes in where(ring).values() for node in nodes} <= {3, 4}
+    assert all(where(ring).values())
+
+
+def test_group_that_has_failed_everywhere_at_its_site_does_not_leave_the_others() -> None:
+    ring = sites("a", "b")
+    ring.job_hook = lambda node, job: "a" if node == 2 and 'ACTION="ACQUIRE"' in job and "avg" in job else ""
+    ring.feed(1, _lost("avg"))
+    ring.settle()
+    assert where(ring)["a"] == []
+    assert where(ring)["b"][0] in (1, 2)
+    assert "ERROR" in ring.states("a").values()
 
 
 def test_higher_priority_pushes_the_lower_one_off_and_lets_it_back() -> None:

@@ -143,9 +143,8 @@ class Dare:
         membership = caa.status(self._root).membership
         members = [node.name for node in membership.nodes] if membership is not None else []
         removed = tuple(name for name in members if name not in nodes)
-        # What did not change is nothing that a running cluster would have to take, unless it refused it the last time.
-        wanted = changed or self._is_pending()
-        active = active_nodes(self._root, nodes) if wanted else frozenset[str]()
+        # What did not change is nothing that a running cluster would have to take.
+        active = active_nodes(self._root, nodes) if changed else frozenset[str]()
         if self._own in active:
             self._refuse_what_cannot_change()
         return core.Begin(self._own, nodes, removed, committed, active)
@@ -169,18 +168,6 @@ class Dare:
         states = (entry.state for group in picture.groups for entry in group.nodes)
         if why := reconfiguration.objection(running, self._configuration, active, states):
             raise ClmgrError(f"cldare: {why}")
-
-    def _is_pending(self) -> bool:
-        """Do cluster services of this node run with another configuration than the one that is to be synchronized?"""
-        from daemons.clmgr.operations import live
-
-        picture = live.picture_of(self._root, self._own)
-        if picture is None or picture.local_node not in picture.members:
-            return False
-        try:
-            return configurations.load(Repository(self._root, ACD)) != self._configuration
-        except (configurations.ConfigurationFault, OdmError, OSError):
-            return True
 
     def _execute(self, effect: core.Effect) -> core.Input | None:
         match effect:
