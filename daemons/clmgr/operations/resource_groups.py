@@ -6,6 +6,7 @@ from daemons.clmgr.errors import ClmgrError, does_not_exist, missing
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import ClusterSnapshot, Progress
+from daemons.clstrmgr.sites import node_at_site
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 
@@ -18,12 +19,15 @@ def group(root: NodeRoot, c: Configuration, request: Request) -> None:
     """
     if not request.names:
         raise ClmgrError("the name of a resource group is needed.", 3)
-    target = request.attribute("NODE", "NODES")
-    if request.action == "move" and not target:
+    target, site = request.attribute("NODE", "NODES"), request.attribute("SITE")
+    if request.action == "move" and not target and not site:
         raise missing("NODE")
     for name in request.names:
         if c.group(name) is None:
             raise does_not_exist(name)
+    if site and not target:
+        _to_site(root, c, request, site)
+        return
     number = 0
     if target:
         node = c.node(target)
@@ -32,6 +36,23 @@ def group(root: NodeRoot, c: Configuration, request: Request) -> None:
         number = node.id
     for name in request.names:
         _one_group(root, request.action, name, number, target)
+
+
+def _to_site(root: NodeRoot, c: Configuration, request: Request, site: str) -> None:
+    """Each group to its first node at the site whose services are active."""
+    if c.site(site) is None:
+        raise does_not_exist(site)
+    for name in request.names:
+        try:
+            picture = manager.query_state(root)
+        except manager.ManagerUnreachable as error:
+            raise ClmgrError(str(error)) from None
+        chosen, complaint = node_at_site(c, picture, name, site)
+        if complaint:
+            raise ClmgrError(complaint)
+        node = c.node(chosen)
+        assert node is not None
+        _one_group(root, request.action, name, node.id, chosen)
 
 
 def _one_group(root: NodeRoot, action: str, name: str, number: int, target: str) -> None:

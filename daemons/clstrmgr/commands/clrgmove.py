@@ -8,7 +8,9 @@ from daemons.clstrmgr import client, render
 from daemons.clstrmgr.messages import ClusterSnapshot, Done, GroupView, Progress
 from srcctl.commands.options import Options, UsageError, parse, usage
 
-USAGE = "Usage: clRGmove -g <groupname> -n <nodename> | -r | -a [-m | -u | -d] [-i] [-s true | false]\n"
+USAGE = (
+    "Usage: clRGmove -g <groupname> -n <nodename> | -x -n <sitename> | -r | -a [-m | -u | -d] [-i] [-s true | false]\n"
+)
 """``-g`` takes several groups, separated by commas."""
 
 MANUAL = (
@@ -32,9 +34,8 @@ def main(argv: list[str]) -> int:
     names = list(dict.fromkeys(name for name in options.value("g").split(",") if name))
     if not names:
         return usage(USAGE)
-    if "x" in options:
-        sys.stderr.write("clRGmove: resource groups are not moved to a site: name a node of it with -n.\n")
-        return 1
+    if "x" in options and ("n" not in options or wanted == ["d"]):
+        return usage(USAGE)
     if options.value("s").lower() == "true":
         sys.stderr.write("clRGmove: resource groups have no secondary instance in this cluster.\n")
         return 1
@@ -62,6 +63,8 @@ def _run(options: Options, what: str, picture: ClusterSnapshot, names: list[str]
             return 1
     target = 0
     node_name = options.value("n")
+    if "x" in options:
+        return _to_site(options, what, picture, names)
     if "n" in options:
         node = client.node_named(picture, node_name)
         if node is None:
@@ -78,8 +81,39 @@ def _run(options: Options, what: str, picture: ClusterSnapshot, names: list[str]
     return 0
 
 
-def _one(options: Options, what: str, picture: ClusterSnapshot, name: str, target: int, alone: bool) -> int:
-    node_name = options.value("n")
+def _to_site(options: Options, what: str, picture: ClusterSnapshot, names: list[str]) -> int:
+    """Each group to its first node at the site."""
+    from daemons.clstrmgr.sites import node_at_site
+    from daemons.cluster.configuration import ACD, ConfigurationFault, load
+    from srcctl.node.root import NodeRoot
+    from srcctl.odm import OdmError, Repository
+
+    try:
+        configuration = load(Repository(NodeRoot.current(), ACD))
+    except (ConfigurationFault, OdmError) as error:
+        sys.stderr.write(f"clRGmove: {error}\n")
+        return 1
+    assert configuration is not None, "cluster services are active"
+    status = 0
+    for number, name in enumerate(names):
+        chosen, complaint = node_at_site(configuration, picture, name, options.value("n"))
+        node = client.node_named(picture, chosen)
+        if complaint or node is None:
+            sys.stderr.write(f"clRGmove: {complaint}\n")
+            return 1
+        if number:
+            sys.stdout.write("\n")
+            picture = client.query_state()
+        status = _one(options, what, picture, name, node.number, alone=len(names) == 1, node_name=chosen)
+        if status:
+            break
+    return status
+
+
+def _one(
+    options: Options, what: str, picture: ClusterSnapshot, name: str, target: int, alone: bool, node_name: str = ""
+) -> int:
+    node_name = node_name or options.value("n")
     group = client.group_named(picture, name)
     if group is None:
         sys.stderr.write(f"clRGmove: There is no resource group {name} in this cluster.\n")
