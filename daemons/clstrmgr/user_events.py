@@ -53,7 +53,7 @@ def watch(root: NodeRoot, events: Iterable[UserDefinedEvent]) -> list[str]:
                     severity="w",
                 )
             ),
-            DefineResponse(name, Action(name=name, script=f"{REPORT} {event.name}")),
+            DefineResponse(name, (Action(name=name, script=f"{REPORT} {event.name}"),)),
             Associate(name, (name,), "start"),
         )
     return complaints

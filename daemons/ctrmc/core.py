@@ -17,7 +17,16 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from daemons.ctrmc import expression
-from daemons.ctrmc.messages import Associate, Define, DefineResponse, Outcome, Remove, Resource
+from daemons.ctrmc.messages import (
+    Associate,
+    ChangeResponse,
+    Define,
+    DefineResponse,
+    Definition,
+    Outcome,
+    Remove,
+    Resource,
+)
 from daemons.ctrmc.model import (
     SEVERITIES,
     SEVERITY_IDS,
@@ -31,7 +40,14 @@ from daemons.ctrmc.model import (
 )
 from srcctl.machine import Tick
 
-CLASSES = ("IBM.FileSystem", "IBM.Host", "IBM.NetworkInterface", "IBM.Processor", "IBM.Program")
+CLASSES = (
+    "IBM.FileSystem",
+    "IBM.Host",
+    "IBM.NetworkInterface",
+    "IBM.PagingDevice",
+    "IBM.Processor",
+    "IBM.Program",
+)
 """Resource classes that can be measured on a node."""
 
 AUDIT_INFO, AUDIT_ERROR = "Info", "Error"
@@ -68,7 +84,7 @@ class Command:
     """Input: a defining request of client ``requester``."""
 
     requester: int
-    request: Define | DefineResponse | Remove | Associate
+    request: Definition
     moment: Moment
 
 
@@ -126,6 +142,9 @@ class Audit:
 
     category: str
     description: str
+    condition: str = ""
+    response: str = ""
+    kind: str = ""
 
 
 Effect: TypeAlias = Observe | RunResponse | Store | Reply | Audit
@@ -234,12 +253,10 @@ class ResourceMonitor:
     ) -> list[Effect]:
         kind = "Rearm event" if rearm else "Event"
         seconds, micros = divmod(moment.epoch, 1_000_000)
-        effects: list[Effect] = [
-            Audit(
-                AUDIT_INFO,
-                f"{kind} : {condition.name} occurred at {moment.text} {micros:06d} on {resource.name} on {self.node}.",
-            )
-        ]
+        text = f"{kind} : {condition.name} occurred at {moment.text} {micros:06d} on {resource.name} on {self.node}."
+        effects: list[Effect] = []
+        if condition.audit == "ALL":
+            effects.append(Audit(AUDIT_INFO, text, condition.name, kind="r" if rearm else "a"))
         attribute = next((name for name in fired.attributes if name in resource.dynamic), "")
         measured = resource.dynamic.get(attribute)
         for association in self.registry.associations:
@@ -289,11 +306,15 @@ class ResourceMonitor:
         )
         if action is not None and action.keep_output and ended.output:
             text += f" Output: {ended.output}"
-        return [Audit(AUDIT_INFO if good else AUDIT_ERROR, text)]
+        condition = self.registry.condition(ended.condition)
+        recorded = condition.audit if condition is not None else "ALL"
+        if recorded == "NONE" or (recorded == "ERRORS" and good):
+            return []
+        return [Audit(AUDIT_INFO if good else AUDIT_ERROR, text, ended.condition, ended.response, "e")]
 
     # Definitions.
 
-    def _command(self, now: int, requester: int, request: Define | DefineResponse | Remove | Associate) -> list[Effect]:
+    def _command(self, now: int, requester: int, request: Definition) -> list[Effect]:
         records: list[str] = []
         try:
             match request:
@@ -301,6 +322,8 @@ class ResourceMonitor:
                     registry = self._define(request)
                 case DefineResponse():
                     registry = self._define_response(request)
+                case ChangeResponse():
+                    registry = self._change_response(request)
                 case Remove():
                     registry = self._remove(request)
                 case Associate():
@@ -328,6 +351,8 @@ class ResourceMonitor:
                 f"2639-008 Resource class name {condition.resource_class} is not recognized by this resource manager.",
                 4,
             )
+        if existing is not None and existing.locked and condition.locked:
+            raise _Refused(f'2618-014 The condition "{condition.name}" is locked.')
         if condition.severity not in SEVERITIES:
             raise _Refused(f"2618-010 {condition.severity} is not a severity: c, w or i.", 4)
         for text in (condition.event_expression, condition.rearm_expression, condition.selection):
@@ -351,27 +376,43 @@ class ResourceMonitor:
         )
 
     def _define_response(self, request: DefineResponse) -> Registry:
-        registry, action = self.registry, request.action
-        existing = registry.response(request.name)
-        if action is not None:
-            fault = schedule_fault(action.days, action.times)
-            if fault or action.event_type not in ("a", "r", "b", "A", "e"):
-                raise _Refused(f"2618-012 {fault or f'{action.event_type} is not an event type'}.", 4)
-            if not action.script.startswith("/"):
-                raise _Refused(f"2618-013 The script {action.script} is not an absolute path.", 4)
-        if request.add:
-            if existing is None:
-                raise _Refused(f'2618-002 The response "{request.name}" is not defined.')
-            if action is None or any(a.name == action.name for a in existing.actions):
-                raise _Refused(f'2618-202 The response "{request.name}" has that action already.')
-            changed = replace(existing, actions=(*existing.actions, action))
-            return replace(
-                registry, responses=tuple(changed if r.name == request.name else r for r in registry.responses)
-            )
-        if existing is not None:
+        registry = self.registry
+        if registry.response(request.name) is not None:
             raise _Refused(f'2618-201 The response "{request.name}" is already defined.')
-        created = Response(name=request.name, actions=(action,) if action is not None else ())
+        for action in request.actions:
+            _check(action)
+        created = Response(name=request.name, actions=request.actions)
         return replace(registry, responses=(*registry.responses, created))
+
+    def _change_response(self, request: ChangeResponse) -> Registry:
+        registry = self.registry
+        existing = registry.response(request.name)
+        if existing is None:
+            raise _Refused(f'2618-002 The response "{request.name}" is not defined.')
+        if existing.locked and request.locked is None:
+            raise _Refused(f'2618-014 The response "{request.name}" is locked.')
+        changed = existing if request.locked is None else replace(existing, locked=request.locked)
+        names = [action.name for action in existing.actions]
+        if request.add is not None:
+            _check(request.add)
+            if request.add.name in names:
+                raise _Refused(f'2618-202 The response "{request.name}" has that action already.')
+            changed = replace(changed, actions=(*existing.actions, request.add))
+        if request.delete:
+            if request.delete not in names:
+                raise _Refused(f'2618-003 The response "{request.name}" has no action "{request.delete}".')
+            changed = replace(changed, actions=tuple(a for a in existing.actions if a.name != request.delete))
+        if request.new_name:
+            if registry.response(request.new_name) is not None:
+                raise _Refused(f'2618-201 The response "{request.new_name}" is already defined.')
+            changed = replace(changed, name=request.new_name)
+        return replace(
+            registry,
+            responses=tuple(changed if r.name == request.name else r for r in registry.responses),
+            associations=tuple(
+                replace(a, response=changed.name) if a.response == request.name else a for a in registry.associations
+            ),
+        )
 
     def _remove(self, request: Remove) -> Registry:
         registry = self.registry
@@ -379,6 +420,8 @@ class ResourceMonitor:
         known = registry.condition(request.name) if condition else registry.response(request.name)
         if known is None:
             raise _Refused(f'2618-00{1 if condition else 2} The {request.kind} "{request.name}" is not defined.')
+        if known.locked:
+            raise _Refused(f'2618-014 The {request.kind} "{request.name}" is locked.')
         linked = [a for a in registry.associations if (a.condition if condition else a.response) == request.name]
         if linked and not request.force:
             raise _Refused(f'2618-203 The {request.kind} "{request.name}" is linked; use -f to remove the links too.')
@@ -391,16 +434,25 @@ class ResourceMonitor:
         registry, records = self.registry, list[str]()
         if registry.condition(request.condition) is None:
             raise _Refused(f'2618-001 The condition "{request.condition}" is not defined.')
+        # Without responses: those that the request changes.
         responses = request.responses or tuple(
-            a.response for a in registry.associations if a.condition == request.condition
+            a.response
+            for a in registry.associations
+            if a.condition == request.condition and a.active != {"start": True, "stop": False}.get(request.state)
         )
+        if not responses and any(a.condition == request.condition for a in registry.associations):
+            number, word = ("2618-244", "started") if request.state == "start" else ("2618-264", "stopped")
+            raise _Refused(f'{number} The condition "{request.condition}" is already {word}.')
         if not responses:
             raise _Refused(f'2618-008 The condition "{request.condition}" is not linked with any response.')
+        already: list[str] = []
         was_monitored = registry.monitored(request.condition)
         for name in responses:
             if registry.response(name) is None:
                 raise _Refused(f'2618-002 The response "{name}" is not defined.')
             known = registry.association(request.condition, name)
+            if known is not None and known.locked and request.state != "unlock":
+                raise _Refused(f'2618-014 "{request.condition}" and "{name}" are locked.')
             others = tuple(a for a in registry.associations if a is not known)
             match request.state:
                 case "make":
@@ -409,13 +461,28 @@ class ResourceMonitor:
                     added = Association(condition=request.condition, response=name)
                     registry = replace(registry, associations=(*others, added))
                 case "start":
+                    if known is not None and known.active:
+                        already.append(f'2618-244 "{request.condition}" with "{name}" is already started.')
+                        continue
                     added = Association(condition=request.condition, response=name, active=True)
                     registry = replace(registry, associations=(*others, added))
                 case "stop" | "remove":
                     if known is None:
                         raise _Refused(f'2618-008 "{request.condition}" and "{name}" are not linked.')
+                    if request.state == "stop" and not known.active:
+                        already.append(f'2618-264 "{request.condition}" with "{name}" is already stopped.')
+                        continue
                     kept = (replace(known, active=False),) if request.state == "stop" else ()
                     registry = replace(registry, associations=(*others, *kept))
+                case "lock" | "unlock":
+                    if known is None:
+                        raise _Refused(f'2618-008 "{request.condition}" and "{name}" are not linked.')
+                    changed = replace(known, locked=request.state == "lock")
+                    registry = replace(
+                        registry, associations=tuple(changed if a is known else a for a in registry.associations)
+                    )
+        if len(already) == len(responses):
+            raise _Refused(already[0])
         if registry.monitored(request.condition) != was_monitored:
             word = "stopped" if was_monitored else "started"
             records.append(f"Monitoring of condition {request.condition} is {word} successfully.")
@@ -424,6 +491,15 @@ class ResourceMonitor:
 
 _PROGRAM_NAME = re.compile(r"""ProgramName\s*={1,2}\s*(?:"([^"]*)"|'([^']*)')""")
 _PROGRAM_FILTER = re.compile(r"""Filter\s*={1,2}\s*(?:"([^"]*)"|'([^']*)')""")
+
+
+def _check(action: Action) -> None:
+    """Refuse an action that could never run."""
+    fault = schedule_fault(action.days, action.times)
+    if fault or action.event_type not in ("a", "r", "b", "A", "e"):
+        raise _Refused(f"2618-012 {fault or f'{action.event_type} is not an event type'}.", 4)
+    if not action.script.startswith("/"):
+        raise _Refused(f"2618-013 The script {action.script} is not an absolute path.", 4)
 
 
 def programs_of(conditions: Iterable[Condition]) -> tuple[Program, ...]:

@@ -30,8 +30,15 @@ class ListAudit(msgspec.Struct, frozen=True, tag="audit"):
     """Ask for the audit log."""
 
 
+class RemoveAudit(msgspec.Struct, frozen=True, tag="remove_audit"):
+    """rmaudrec: remove the records that a select string chooses; ``subsystem`` limits it to those of one."""
+
+    selection: str
+    subsystem: str = ""
+
+
 class Define(msgspec.Struct, frozen=True, tag="define"):
-    """mkcondition, or chcondition when ``change``: ``new_name`` renames."""
+    """mkcondition, or chcondition when ``change``: ``new_name`` renames. A lock is changed by itself."""
 
     condition: Condition
     change: bool = False
@@ -39,11 +46,20 @@ class Define(msgspec.Struct, frozen=True, tag="define"):
 
 
 class DefineResponse(msgspec.Struct, frozen=True, tag="define_response"):
-    """mkresponse (``add`` False) or chresponse -a (``add`` True)."""
+    """mkresponse with the actions of the new response."""
 
     name: str
-    action: Action | None = None
-    add: bool = False
+    actions: tuple[Action, ...] = ()
+
+
+class ChangeResponse(msgspec.Struct, frozen=True, tag="change_response"):
+    """chresponse: add an action, delete one by name, rename the response, or lock and unlock it."""
+
+    name: str
+    add: Action | None = None
+    delete: str = ""
+    new_name: str = ""
+    locked: bool | None = None
 
 
 class Remove(msgspec.Struct, frozen=True, tag="remove"):
@@ -57,7 +73,8 @@ class Remove(msgspec.Struct, frozen=True, tag="remove"):
 class Associate(msgspec.Struct, frozen=True, tag="associate"):
     """mkcondresp (``state`` "make"), startcondresp ("start"), stopcondresp ("stop"), rmcondresp ("remove").
 
-    Without responses, start and stop mean all responses linked with the condition.
+    Without responses, start and stop mean all responses linked with the condition. "lock" and "unlock" are the flags -L
+    and -U of startcondresp and its kin.
     """
 
     condition: str
@@ -102,5 +119,6 @@ class AuditReply(msgspec.Struct, frozen=True, tag="audit_reply"):
     records: tuple[AuditRecord, ...]
 
 
-Request: TypeAlias = ListRegistry | ListResources | ListAudit | Define | DefineResponse | Remove | Associate
+Definition: TypeAlias = Define | DefineResponse | ChangeResponse | Remove | Associate
+Request: TypeAlias = ListRegistry | ListResources | ListAudit | RemoveAudit | Definition
 Answer: TypeAlias = Outcome | RegistryReply | ResourcesReply | AuditReply

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterable
 
 import psutil
@@ -17,7 +18,7 @@ from daemons.ctrmc.messages import Attribute, Resource
 from srcctl.network.faults import Faults
 from srcctl.node.processes import MARK_VARIABLE, Membership, members
 from srcctl.node.root import NodeRoot
-from srcctl.storage.filesystems import usage
+from srcctl.storage.filesystems import contents_below, contents_of, mounted, usage
 
 FILE_SYSTEMS = ("/", "/var", "/tmp")
 PAGE_BYTES = 4096
@@ -30,6 +31,7 @@ class Metrics:
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
         self._processors = psutil.cpu_times(percpu=True)
+        self._paging = time.monotonic(), _paging_counts()
         self.peer_domain = ""
         """The peer domain in which the node is online, as its owner last heard."""
 
@@ -39,6 +41,7 @@ class Metrics:
             "IBM.FileSystem": self._file_systems,
             "IBM.Host": self._host,
             "IBM.NetworkInterface": self._interfaces,
+            "IBM.PagingDevice": self._paging_devices,
             "IBM.Processor": self._processor_resources,
             "IBM.Program": lambda: self._programs(programs),
         }
@@ -50,7 +53,8 @@ class Metrics:
                 continue
         return found
 
-    def _common(self) -> dict[str, Attribute]:
+    def common(self) -> dict[str, Attribute]:
+        """The attributes with which every listing of a resource ends."""
         return {"ActivePeerDomain": self.peer_domain, "NodeNameList": "{" + f'"{self._root.identity.node}"' + "}"}
 
     def _processor_shares(self) -> list[tuple[float, float, float, float]]:
@@ -84,7 +88,7 @@ class Metrics:
                     "RealMemSize": memory.total,
                     "OSName": "AIX",
                     "KernelVersion": "7.2",
-                    **self._common(),
+                    **self.common(),
                 },
                 {
                     "PctTotalTimeIdle": idle,
@@ -97,15 +101,31 @@ class Metrics:
                     "TotalPgSpFree": swap.free // PAGE_BYTES,
                     "PctTotalPgSpFree": round(100 * swap.free / swap.total, 6) if swap.total else 100.0,
                     "PctTotalPgSpUsed": round(100 * swap.used / swap.total, 6) if swap.total else 0.0,
+                    **self._paging_rates(),
+                    "UpTime": int(time.time() - psutil.boot_time()),
                 },
             ),
         )
+
+    def _paging_rates(self) -> dict[str, Attribute]:
+        """Pages a second since the last call: page-ins and page-outs, and those from and to paging space."""
+        (then, before), now = self._paging, time.monotonic()
+        counts = _paging_counts()
+        self._paging = now, counts
+        seconds = max(now - then, 1e-3)
+        return {name: round((count - before.get(name, count)) / seconds, 6) for name, count in counts.items()}
+
+    def _paging_devices(self) -> tuple[Resource, ...]:
+        swap = psutil.swap_memory()
+        free = round(100 * swap.free / swap.total, 6) if swap.total else 100.0
+        persistent: dict[str, Attribute] = {"Name": "hd6", "Size": swap.total // PAGE_BYTES, **self.common()}
+        return (Resource("hd6", persistent, {"OpState": 1, "PctFree": free}),)
 
     def _processor_resources(self) -> tuple[Resource, ...]:
         return tuple(
             Resource(
                 f"proc{number}",
-                {"Name": f"proc{number}", "ProcessorType": "PowerPC_POWER9", **self._common()},
+                {"Name": f"proc{number}", "ProcessorType": "PowerPC_POWER9", **self.common()},
                 {
                     "PctTimeIdle": round(idle, 6),
                     "PctTimeWait": round(wait, 6),
@@ -119,18 +139,23 @@ class Metrics:
 
     def _file_systems(self) -> tuple[Resource, ...]:
         resources = []
-        for mount_point in FILE_SYSTEMS:
+        shared = mounted(self._root)
+        for mount_point in (*FILE_SYSTEMS, *sorted(shared)):
             try:
-                size, used = usage(self._root, mount_point)
+                size, _ = usage(self._root, mount_point)
+                folder = shared.get(mount_point)
+                used, files = contents_below(folder) if folder else contents_of(self._root, mount_point)
             except OSError:
                 continue
             resources.append(
                 Resource(
                     mount_point,
-                    {"Name": mount_point, "MountPoint": mount_point, "Vfs": "jfs2", **self._common()},
+                    {"Name": mount_point, "MountPoint": mount_point, "Vfs": "jfs2", **self.common()},
                     {
                         "OpState": 1,
                         "PercentTotUsed": round(100 * used / size) if size else 0,
+                        # JFS2 makes inodes as they are needed, out of what is free: 512 bytes each (as df counts).
+                        "PercentINodeUsed": round(100 * files / max(1, files + max(0, size - used) // 512)),
                         "Size": size,
                     },
                 )
@@ -150,7 +175,7 @@ class Metrics:
                     "SubnetMask": interface.netmask,
                     "CommGroup": interface.network,
                     "HardwareAddress": mac_of(interface.address),
-                    **self._common(),
+                    **self.common(),
                 },
                 {"OpState": 1 if faults.link_up(identity.node, interface.network) else 2},
             )
@@ -162,7 +187,7 @@ class Metrics:
         return tuple(
             Resource(
                 program.name,
-                {"Name": program.name, "ProgramName": program.name, "Filter": program.filter, **self._common()},
+                {"Name": program.name, "ProgramName": program.name, "Filter": program.filter, **self.common()},
                 {
                     "Processes.CurPidCount": sum(
                         program.name in names and _passes(program.filter, user) for names, user in processes
@@ -187,6 +212,20 @@ class Metrics:
             except (psutil.Error, KeyError):
                 continue
         return found
+
+
+_PAGING = {"pgpgin": "VMPgInRate", "pgpgout": "VMPgOutRate", "pswpin": "VMPgSpInRate", "pswpout": "VMPgSpOutRate"}
+_KILOBYTES = ("pgpgin", "pgpgout")
+
+
+def _paging_counts() -> dict[str, float]:
+    """Pages moved since the host booted, by the name of the attribute that is their rate (proc(5), /proc/vmstat)."""
+    with open("/proc/vmstat", encoding="ascii") as file:
+        found = dict(line.split() for line in file if line.split()[0] in _PAGING)
+    return {
+        attribute: int(found.get(name, 0)) / (PAGE_BYTES // 1024 if name in _KILOBYTES else 1)
+        for name, attribute in _PAGING.items()
+    }
 
 
 def mac_of(address: str) -> str:

@@ -9,7 +9,10 @@ SEVERITY_IDS = {"i": 0, "w": 1, "c": 2}
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """IBM.Condition. ``severity`` is c, w or i; ``toggle`` says that event and rearm expression take turns."""
+    """IBM.Condition. ``severity`` is c, w or i; ``toggle`` says that event and rearm expression take turns.
+
+    ``audit`` says what is recorded: ALL, ERRORS or NONE. What is ``locked`` can be neither changed nor removed.
+    """
 
     name: str
     resource_class: str
@@ -20,6 +23,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     selection: str = ""
     severity: str = "i"
     toggle: bool = True
+    audit: str = "ALL"
+    locked: bool = False
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +46,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     actions: tuple[Action, ...] = ()
+    locked: bool = False
 
 
 class Association(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,7 @@ class Association(msgspec.Struct, frozen=True, kw_only=True):
     condition: str
     response: str
     active: bool = False
+    locked: bool = False
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +83,19 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of the audit log. ``time`` in microseconds since the epoch."""
+    """One record of the audit log. ``time`` in microseconds since the epoch.
+
+    ``kind`` is "a" for an event and "r" for a rearm event of ``condition``, "e" for the end of ``response`` to one.
+    """
 
     time: int
     category: str
     description: str
     subsystem: str = "ERRM"
+    number: int = 0
+    condition: str = ""
+    response: str = ""
+    kind: str = ""
 
 
 def applies_now(action: Action, weekday: int, minutes: int) -> bool:
@@ -129,3 +143,13 @@ def _minutes(text: str) -> int:
     if len(text) != 4 or not text.isdigit() or int(text) > 2400 or int(text[2:]) > 59:
         raise ValueError(text)
     return int(text[:2]) * 60 + int(text[2:])
+
+
+def day_groups(action: Action) -> list[tuple[set[int], int, int]]:
+    """An action's schedule: days (1 for Sunday), and from and until when on them, in minutes since midnight."""
+    times = action.times.split(",")
+    groups = []
+    for number, days in enumerate(action.days.split(",")):
+        start, _, end = times[min(number, len(times) - 1)].partition("-")
+        groups.append((_days(days), _minutes(start), _minutes(end)))
+    return groups

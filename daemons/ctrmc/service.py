@@ -10,21 +10,19 @@ from collections import deque
 import msgspec
 
 from daemons.cthags.client import peer_domain
-from daemons.ctrmc import core, expression
+from daemons.ctrmc import core, definitions, expression
 from daemons.ctrmc.messages import (
     SERVICE,
     SOCKET_PATH,
     Answer,
-    Associate,
     AuditReply,
-    Define,
-    DefineResponse,
+    Definition,
     ListAudit,
     ListRegistry,
     ListResources,
     Outcome,
     RegistryReply,
-    Remove,
+    RemoveAudit,
     Request,
     ResourcesReply,
 )
@@ -161,8 +159,18 @@ class ResourceMonitoring(Daemon):
             case core.Reply(requester, outcome):
                 if (future := self.waiting.pop(requester, None)) is not None and not future.done():
                     future.set_result(outcome)
-            case core.Audit(category, description):
-                self.audit.append(AuditRecord(time=time.time_ns() // 1000, category=category, description=description))
+            case core.Audit():
+                self.audit.append(
+                    AuditRecord(
+                        time=time.time_ns() // 1000,
+                        category=effect.category,
+                        description=effect.description,
+                        number=self.audit[-1].number + 1 if self.audit else 1,
+                        condition=effect.condition,
+                        response=effect.response,
+                        kind=effect.kind,
+                    )
+                )
                 if not self._audit_dirty:
                     self._audit_dirty = True
                     asyncio.get_running_loop().call_soon(self._save_audit)
@@ -238,17 +246,36 @@ class ResourceMonitoring(Daemon):
             case ListResources(resource_class, selection):
                 self.metrics.peer_domain = await peer_domain(self.root)
                 return self._resources(resource_class, selection)
-            case Define() | DefineResponse() | Remove() | Associate():
+            case RemoveAudit():
+                return self._remove_audit(request)
+            case _:
+                definition: Definition = request
                 self.requester += 1
                 future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
                 self.waiting[self.requester] = future
-                self.pump.feed(core.Command(self.requester, request, moment()))
+                self.pump.feed(core.Command(self.requester, definition, moment()))
                 return await future
+
+    def _remove_audit(self, request: RemoveAudit) -> Outcome:
+        try:
+            chooses = expression.parse(request.selection)
+        except expression.ExpressionError as error:
+            return Outcome(f"2612-011 The selection string is not valid: {error}.", 4)
+        kept = [
+            record
+            for record in self.audit
+            if request.subsystem not in ("", record.subsystem)
+            or not chooses.holds(definitions.audit_fields(record, self.identity.node))
+        ]
+        if len(kept) < len(self.audit):
+            self.audit = deque(kept, maxlen=AUDIT_KEPT)
+            self._save_audit()
+        return Outcome()
 
     def _resources(self, resource_class: str, selection: str) -> ResourcesReply:
         if not resource_class:
-            return ResourcesReply(classes=core.CLASSES)
-        if resource_class not in core.CLASSES:
+            return ResourcesReply(classes=tuple(sorted((*core.CLASSES, *definitions.CLASSES))))
+        if resource_class not in (*core.CLASSES, *definitions.CLASSES):
             return ResourcesReply(
                 error=f"2612-008 Resource class {resource_class} is not supported by the RMC daemon on this node."
             )
@@ -258,6 +285,9 @@ class ResourceMonitoring(Daemon):
             except expression.ExpressionError as error:
                 return ResourcesReply(error=f"2612-011 The selection string is not valid: {error}.")
         programs = core.programs_of(self.machine.registry.conditions)
+        if resource_class in definitions.CLASSES:
+            defined = definitions.resources(resource_class, self.machine.registry, self.metrics.common())
+            return ResourcesReply(tuple(r for r in defined if core.selects(selection, r)))
         measured = self.metrics.measure((resource_class,), programs).get(resource_class, ())
         return ResourcesReply(tuple(r for r in measured if core.selects(selection, r)))
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from daemons.ctrmc import core
+from daemons.ctrmc import core, definitions
 from daemons.ctrmc.commands import _condition_block
-from daemons.ctrmc.messages import Associate, Define, DefineResponse, Outcome, Remove, Resource
-from daemons.ctrmc.model import Action, Condition, Registry, applies_now, schedule_fault
+from daemons.ctrmc.messages import Associate, ChangeResponse, Define, DefineResponse, Outcome, Remove, Resource
+from daemons.ctrmc.model import Action, Condition, Registry, Response, applies_now, schedule_fault
 from daemons.ctrmc.render import delimited, long_form, table
 from srcctl.machine import TICK
 
@@ -110,8 +111,11 @@ def test_a_class_that_cannot_be_measured_is_an_error_of_its_conditions() -> None
         (Define(Condition(name="x", resource_class="IBM.Host", event_expression="1=")), "2618-011"),
         (Define(Condition(name="x", resource_class="IBM.Host", event_expression="")), "2618-011"),
         (Define(Condition(name="x", resource_class="IBM.Host", event_expression="1", severity="z")), "2618-010"),
-        (DefineResponse("r", Action(name="a", script="/bin/true", days="1-9")), "2618-012"),
-        (DefineResponse("r", Action(name="a", script="true")), "2618-013"),
+        (DefineResponse("r", (Action(name="a", script="/bin/true", days="1-9"),)), "2618-012"),
+        (DefineResponse("r", (Action(name="a", script="true"),)), "2618-013"),
+        (ChangeResponse("nosuch", new_name="x"), "2618-002"),
+        (ChangeResponse("Log event anytime", new_name="E-mail root anytime"), "2618-201"),
+        (ChangeResponse("Log event anytime", delete="nosuch"), "2618-003"),
         (DefineResponse("Log event anytime"), "2618-201"),
         (Remove("condition", "nosuch"), "2618-001"),
         (Associate("nosuch", ("Log event anytime",), "make"), "2618-001"),
@@ -134,6 +138,83 @@ def test_removing_what_is_linked_needs_force() -> None:
     assert "2618-203" in reply.outcome.error
     command(monitor, Remove("response", "Log event anytime", force=True))
     assert monitor.registry.associations == ()
+
+
+def refusal(monitor: core.ResourceMonitor, request: object) -> str:
+    reply = command(monitor, request)[-1]
+    assert isinstance(reply, core.Reply)
+    return reply.outcome.error
+
+
+def test_what_is_started_already_is_said_and_the_rest_is_started() -> None:
+    monitor = watching_var()
+    link = "/var space used", ("Log event anytime",)
+    assert refusal(monitor, Associate(*link, "start")).startswith("2618-244")
+    assert refusal(monitor, Associate("/var space used", (), "start")).startswith("2618-244")
+    assert refusal(monitor, Associate("/var space used", (*link[1], "E-mail root anytime"), "start")) == ""
+    assert [a.active for a in monitor.registry.associations] == [True, True]
+    assert refusal(monitor, Associate("/var space used", (), "stop")) == ""
+    assert refusal(monitor, Associate(*link, "stop")).startswith("2618-264")
+
+
+def test_what_is_locked_stays_as_it_is() -> None:
+    monitor = watching_var()
+    link = "/var space used", ("Log event anytime",)
+    var = monitor.registry.condition("/var space used")
+    assert var is not None
+    assert refusal(monitor, Define(replace(var, locked=True), change=True)) == ""
+    assert refusal(monitor, Define(replace(var, locked=True, severity="w"), change=True)).startswith("2618-014")
+    assert refusal(monitor, Remove("condition", var.name, force=True)).startswith("2618-014")
+    assert refusal(monitor, Define(replace(var, locked=False), change=True)) == ""
+    assert refusal(monitor, ChangeResponse("Log event anytime", locked=True)) == ""
+    assert refusal(monitor, ChangeResponse("Log event anytime", new_name="x")).startswith("2618-014")
+    assert refusal(monitor, ChangeResponse("Log event anytime", locked=False)) == ""
+    assert refusal(monitor, Associate(*link, "lock")) == ""
+    assert refusal(monitor, Associate(*link, "stop")).startswith("2618-014")
+    assert refusal(monitor, Associate(*link, "unlock")) == ""
+    assert refusal(monitor, Associate(*link, "stop")) == ""
+
+
+def test_a_response_is_renamed_with_its_links_and_loses_an_action() -> None:
+    monitor = watching_var()
+    assert refusal(monitor, ChangeResponse("Log event anytime", new_name="Log it")) == ""
+    assert [a.response for a in monitor.registry.associations] == ["Log it"]
+    (action,) = monitor.registry.response("Log it").actions  # type: ignore[union-attr]
+    assert refusal(monitor, ChangeResponse("Log it", delete=action.name)) == ""
+    assert monitor.registry.response("Log it") == Response(name="Log it")
+
+
+@pytest.mark.parametrize(("audit", "records"), [("ALL", ["a", "e", "e"]), ("ERRORS", ["e"]), ("NONE", [])])
+def test_what_is_recorded_is_the_conditions_choice(audit: str, records: list[str]) -> None:
+    monitor = watching_var()
+    var = monitor.registry.condition("/var space used")
+    assert var is not None
+    command(monitor, Define(replace(var, audit=audit), change=True))
+    command(monitor, ChangeResponse("Log event anytime", add=Action(name="second", script="/x", return_code=0)))
+    effects = monitor.step(1, core.Observed({"IBM.FileSystem": (file_system("/var", 91),)}, MOMENT))
+    effects += [
+        effect
+        for status in (0, 1)
+        for effect in monitor.step(2, core.ResponseEnded(var.name, "Log event anytime", "second", status, "", MOMENT))
+    ]
+    assert [effect.kind for effect in effects if isinstance(effect, core.Audit)] == records
+
+
+def test_definitions_are_resources() -> None:
+    monitor = watching_var()
+    conditions = definitions.resources("IBM.Condition", monitor.registry, {"NodeNameList": "{}"})
+    (var,) = (c for c in conditions if core.selects('Name="/var space used"', c))
+    assert (var.persistent["Severity"], var.persistent["NoToggleExprFlag"]) == (2, 0)
+    shift = next(
+        r for r in definitions.resources("IBM.EventResponse", monitor.registry, {}) if r.name == "E-mail root off-shift"
+    )
+    # The stored form of an action, as it was seen.
+    assert "{62,62,65},{61200,0,0},{86400,28800,86400},/usr/sbin/rsct/bin/notifyevent root" in str(
+        shift.persistent["Actions"]
+    )
+    (link,) = definitions.resources("IBM.Association", monitor.registry, {})
+    assert link.persistent["ActiveFlag"] == 1
+    assert link.persistent["ConditionHandle"] == core.handle("IBM.Condition", "/var space used")
 
 
 def test_schedules() -> None:

@@ -123,7 +123,45 @@ def test_a_condition_on_var_runs_its_response(lab: LabUnderTest) -> None:
     lab.output("node1", "rm $HAES_ROOT/var/tmp/filler")
     eventually(lambda: "rearm event" in lab.file("node1", "/tmp/systemEvents"), "the response logged the rearm event")
     assert "Event : /var space used occurred" in lab.output("node1", "lsaudrec")
+    lines = lab.output("node1", "lsevent -e a -O 1 '/var space used'").splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["Time", "Category", "Description"]
+    assert "completed with return code 0" in lab.output("node1", "lsevent -r 'Log event anytime'")
+    assert lab.run("node1", "startcondresp '/var space used' 'Log event anytime'").stderr.startswith(
+        "startcondresp: 2618-244"
+    )
     lab.output("node1", "stopcondresp '/var space used'")
+    lab.output("node1", "rmaudrec -s 'Category=\"Info\"'")
+    assert lab.output("node1", "lsaudrec -x; lsevent -A") == ""
+
+
+def test_conditions_of_ones_own_on_a_program_and_on_the_processors(lab: LabUnderTest) -> None:
+    for command in (
+        "mkssys -s watched -p /bin/sleep -a 3601 -u 0 -S -n 15 -f 9 -G local && startsrc -s watched",
+        "mkresponse -n note -s '/bin/sh -c \"echo $ERRM_COND_NAME $ERRM_VALUE >>$HAES_ROOT/tmp/notes\"' -e b Note",
+        "mkcondition -r IBM.Program -e 'Processes.CurPidCount<=0' -E 'Processes.CurPidCount>0' "
+        "-s 'ProgramName==\"sleep\"' -S w 'sleep runs'",
+        "mkcondition -c 'Processors idle time' -e 'PctTotalTimeIdle>=0' --qnotoggle 'any idle time'",
+        "startcondresp 'sleep runs' Note && startcondresp 'any idle time' Note",
+    ):
+        lab.output("node1", command)
+    notes = lambda: lab.file("node1", "/tmp/notes")  # noqa: E731
+    eventually(lambda: "any idle time" in notes(), "the processors' idle time is an event", 30, notes)
+    lab.output("node1", "stopsrc -s watched")
+    eventually(lambda: "sleep runs 0" in notes(), "the program's end is an event", 30, notes)
+    lab.output("node1", "startsrc -s watched")
+    eventually(lambda: "sleep runs 1" in notes(), "its return is a rearm event", 30, notes)
+    shown = lab.output("node1", "lscondition -C 'any idle time'").strip()
+    lab.output("node1", "stopcondresp 'any idle time'; rmcondition -f 'any idle time'")
+    lab.output("node1", shown)
+    assert lab.output("node1", "lscondition -C 'any idle time'").strip() == shown
+    refused = lab.run("node1", "mkcondition -r IBM.Host -e 1=1 -m p x")
+    assert refused.returncode == 4
+    assert "CT_CONTACT" in refused.stderr
+    assert lab.run("node1", "mkcondition -r IBM.Host -e 1=1 -b 10 x").returncode == 4
+    lab.output("node1", "stopcondresp 'sleep runs'; stopsrc -s watched; rmssys -s watched")
+    assert "VMPgInRate" in lab.output("node1", "lsrsrc -A d IBM.Host")
+    assert 'Name             = "/sharedfs"' in lab.output("node1", "lsrsrc IBM.FileSystem")
+    assert lab.output("node1", "lsrsrc -x -D : IBM.Condition Name | head -1") == '"/var space used"\n'
 
 
 def test_a_host_names_the_peer_domain_in_which_it_is_online(lab: LabUnderTest) -> None:
