@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from srcctl.lab import disks, faults, lifecycle, links, power, sample_cluster, status
-from srcctl.lab.errors import LabError, NotRunning
+from srcctl.lab.errors import LabError, NotRunning, WrongUse
 from srcctl.lab.model import Lab, default_directory, locked
 from srcctl.lab.progress import Progress
 from srcctl.network.faults import ROOT_DISK, root_disk
@@ -240,7 +240,7 @@ def show_status(ctx: click.Context, as_json: bool) -> None:
 def halt(ctx: click.Context, node: str) -> None:
     """Switch a node off at once, as by pulling its plug."""
     directory = _lab_directory(ctx)
-    with Progress(f"powering off {node}"), locked(directory):
+    with Progress(f"powering off {node}"), locked(directory, power_off=True):
         lab = Lab.load(directory)
         power.halt(lab, [lab.node(node).name])
 
@@ -301,7 +301,7 @@ def partition(ctx: click.Context, first: str, second: str, keep_disk: bool) -> N
     lab = _lab(ctx)
     sides = [[lab.node(name).name for name in side.split(",") if name] for side in (first, second)]
     if not all(sides) or set(sides[0]) & set(sides[1]):
-        raise LabError("a partition is between two sets of different nodes")
+        raise WrongUse("a partition is between two sets of different nodes")
     links.partition(lab, sides[0], sides[1], keep_disk=keep_disk)
 
 
@@ -341,7 +341,7 @@ def disk(ctx: click.Context, disk: str, action: str, node: str) -> None:
 def down(ctx: click.Context) -> None:
     """Power off all nodes; their state is kept."""
     directory = _lab_directory(ctx)
-    with Progress("powering off"), locked(directory):
+    with Progress("powering off"), locked(directory, power_off=True):
         lifecycle.down(Lab.load(directory))
 
 
@@ -354,7 +354,7 @@ def destroy(ctx: click.Context) -> None:
     if not os.path.isdir(directory):
         raise NotRunning(f"there is no lab in {directory}")
     lifecycle.check_destroyable(directory)
-    with Progress("removing the lab"), locked(directory):
+    with Progress("removing the lab"), locked(directory, power_off=True):
         lifecycle.check_destroyable(directory)
         lifecycle.destroy(directory)
 

@@ -14,6 +14,12 @@ class LabError(Exception):
     exit_code = 1
 
 
+class WrongUse(LabError):
+    """What was asked makes no sense whatever the lab is."""
+
+    exit_code = 2
+
+
 class UnknownName(LabError):
     """There is no such node, network, disk or process in this lab."""
 

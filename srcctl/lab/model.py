@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -193,12 +194,21 @@ def speed_cap(nodes: int) -> float:
     return min(50.0, 2500.0 / max(1, nodes * (nodes - 1)))
 
 
+def _open_lock(path: str, power_off: bool) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS or not power_off:
+            raise
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 @contextmanager
-def locked(directory: str, *, create: bool = False) -> Iterator[None]:
+def locked(directory: str, *, create: bool = False, power_off: bool = False) -> Iterator[None]:
     """Hold the lab's lock: one ``srcctl`` at a time makes, powers or removes a lab.
 
     The lock is a file in the lab's folder, so that nothing is left when the lab is destroyed; whoever waited for a
-    lab that was destroyed meanwhile starts over with a new folder.
+    lab that was destroyed meanwhile starts over with a new folder. To ``power_off`` works on a read-only disk.
 
     Raises:
         NotRunning: there is no lab (and ``create`` is false).
@@ -210,7 +220,7 @@ def locked(directory: str, *, create: bool = False) -> Iterator[None]:
             try:
                 if create:
                     os.makedirs(directory, mode=0o700, exist_ok=True)
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                descriptor = _open_lock(path, power_off)
             except (FileNotFoundError, FileExistsError, NotADirectoryError):
                 if not create:
                     raise NotRunning(f"there is no lab in {directory}; 'srcctl up' makes one") from None

@@ -7,6 +7,7 @@ sent again when srcmstr was restarted before it answered: srcmstr recognizes it 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -43,6 +44,10 @@ Answer = Reply | StatusReply
 
 class NotActive(Exception):
     """srcmstr does not run, or may not be asked."""
+
+
+class NoReplyAddress(NotActive):
+    """No socket for the answer can be made: the disk is full or read-only. srcmstr may well run."""
 
 
 class NoAnswer(Exception):
@@ -131,6 +136,7 @@ class Asker:
 
     Raises:
         NotActive: the node has no /dev/.SRC-unix (it was never booted).
+        NoReplyAddress: nothing can be written there.
     """
 
     _number = 0
@@ -161,6 +167,8 @@ class Asker:
                 bind_private(own, short)
         except OSError as error:
             own.close()
+            if error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+                raise NoReplyAddress(f"no reply socket can be made in {SRC_DIRECTORY}: {error.strerror}") from None
             raise NotActive(str(error)) from None
         try:
             own.setsockopt(SOL_SOCKET, SO_RCVBUF, 1 << 20)

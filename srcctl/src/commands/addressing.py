@@ -12,7 +12,7 @@ from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets
 from srcctl.src.catalogue import message
-from srcctl.src.client import Answer, Asker, NotActive
+from srcctl.src.client import Answer, Asker, NoReplyAddress, NotActive
 from srcctl.src.packets import Reply, Request, StatusReply
 
 NAME_MAX = packets.NAME_BYTES - 1
@@ -126,5 +126,6 @@ def _values(number: int, reply: Reply, subject: str) -> tuple[object, ...]:
 
 def complain(reason: Exception) -> int:
     """Say why nothing can be asked; returns the exit code."""
-    sys.stderr.write((message(1) if isinstance(reason, NotActive) else str(reason)) + "\n")
+    not_active = isinstance(reason, NotActive) and not isinstance(reason, NoReplyAddress)
+    sys.stderr.write((message(1) if not_active else str(reason)) + "\n")
     return 1
