@@ -100,7 +100,10 @@ class Clconfd(Daemon):
             # Without a cluster, or with CAA stopped, there is nothing to be in step with.
             self.pump.feed(core.InStep(self.machine.generation))
         except (caa.RepositoryError, ArchiveError, OdmError, OSError) as error:
-            self.pump.feed(core.InStep(self.machine.generation, str(error)))
+            words = (
+                f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+            )
+            self.pump.feed(core.InStep(self.machine.generation, words))
         else:
             self.pump.feed(core.InStep(generation or self.machine.generation))
             await self._push_outstanding()

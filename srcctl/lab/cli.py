@@ -31,6 +31,10 @@ Try next ('srcctl' is {srcctl}):
   srcctl boot node1 && srcctl exec node1 -- clmgr online node node1"""
 
 
+INTERRUPTED = 130
+"""Exit code after an interrupt from the keyboard, as shells have it: 128 and the signal's number."""
+
+
 class LabCommand(click.Command):
     """A command that shows its examples as they were written, and ends with the lab's exit codes."""
 
@@ -49,6 +53,9 @@ class LabCommand(click.Command):
         """Run; a LabError becomes its text and its exit code."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(f"\nsrcctl {ctx.info_name}: interrupted; the same command again goes on from here", err=True)
+            ctx.exit(INTERRUPTED)
         except LabError as error:
             click.echo(f"srcctl: {error}", err=True)
             ctx.exit(error.exit_code)

@@ -115,7 +115,7 @@ def up(
                 mode=mode,
                 networks=networks or 1,
             )
-        except LabError:
+        except (LabError, KeyboardInterrupt):
             destroy(directory)
             raise
     else:

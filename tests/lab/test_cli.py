@@ -100,3 +100,26 @@ def test_a_folder_left_without_permissions_is_removed(tmp_path: Path) -> None:
     inner.chmod(0)
     lifecycle.remove_tree(str(tmp_path / "tree"))
     assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupt_while_the_lab_is_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("srcctl.lab.seeding.seed_node", interrupted)
+    answer = srcctl("up", "--lab", str(tmp_path / "lab"), "--mode", "folder")
+    assert answer.exit_code == 130
+    assert "interrupted" in answer.output
+    assert not (tmp_path / "lab").exists()
+
+
+def test_an_interrupt_later_keeps_the_lab_for_the_next_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("srcctl.lab.lifecycle.boot", interrupted)
+    lab = str(tmp_path / "lab")
+    assert srcctl("up", "--lab", lab, "--mode", "folder").exit_code == 130
+    assert lifecycle.exists(lab)
+    assert srcctl("destroy", "--lab", lab).exit_code == 0
+    assert not (tmp_path / "lab").exists()

@@ -65,8 +65,8 @@ def test_a_partition_that_keeps_the_disk(tmp_path: Path) -> None:
 
 def test_a_partition_has_two_sides(tmp_path: Path) -> None:
     a_stored_lab(tmp_path)
-    assert srcctl(tmp_path, "partition", "node1,node2", "node2")[0] == 1
-    assert srcctl(tmp_path, "partition", "node1", ",")[0] == 1
+    assert srcctl(tmp_path, "partition", "node1,node2", "node2")[0] == 2
+    assert srcctl(tmp_path, "partition", "node1", ",")[0] == 2
     assert srcctl(tmp_path, "partition", "node1", "node7")[0] == 3
 
 
