@@ -156,7 +156,16 @@ def connect_trusted(
         Refused: it refused us, or does not hold the key.
     """
     client_nonce, encoded = os.urandom(NONCE_BYTES), name.encode()[:NAME_MAX]
-    sock = socket.create_connection((address, port), time_limit, (source, 0) if source else None)
+    # Addresses are numbers here; a resolver would be loaded for nothing.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.settimeout(time_limit)
+    try:
+        if source:
+            sock.bind((source, 0))
+        sock.connect((address, port))
+    except BaseException:
+        sock.close()
+        raise
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client, server = _roles(context is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from srcctl.lab.errors import LabError
 from srcctl.lab.model import NETMASK, Lab, Node, boot_address, service_address
 from srcctl.node import seed
@@ -53,4 +51,4 @@ def change_speed(lab: Lab) -> None:
     """
     for node in lab.description.nodes:
         root = NodeRoot(lab.root(node.name))
-        seed.write_identity(root, replace(root.identity, speed=lab.description.speed))
+        seed.write_identity(root, root.identity._replace(speed=lab.description.speed))

@@ -7,11 +7,10 @@ privilege is needed, and every program of a node obeys: the heartbeats, Group Se
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from srcctl.node.root import replace_file
 
@@ -24,8 +23,7 @@ def root_disk(node: str) -> str:
     return f"{ROOT_DISK} of {node}"
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """Two sets of nodes that do not reach each other; ``keep_disk`` spares the path over the repository disk."""
 
     first: frozenset[str]
@@ -37,8 +35,7 @@ class Partition:
         return (one in self.first and other in self.second) or (one in self.second and other in self.first)
 
 
-@dataclass(frozen=True, slots=True)
-class FaultSet:
+class FaultSet(NamedTuple):
     """All faults in force."""
 
     links: frozenset[tuple[str, str]] = frozenset()
@@ -48,6 +45,8 @@ class FaultSet:
     @classmethod
     def parse(cls, text: str | bytes) -> FaultSet:
         """From the file's text; a damaged file means no faults."""
+        import json
+
         try:
             value = json.loads(text)
             return cls(
@@ -63,6 +62,8 @@ class FaultSet:
 
     def text(self) -> str:
         """The file's text."""
+        import json
+
         value = {
             "links": sorted(map(list, self.links)),
             "partitions": [
@@ -147,7 +148,7 @@ class Faults:
         """
         with self._changing() as change:
             links = change[0].links - {(node, network)}
-            change[0] = replace(change[0], links=links if up else links | {(node, network)})
+            change[0] = change[0]._replace(links=links if up else links | {(node, network)})
 
     def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool) -> None:
         """Cut everything between two sets of nodes.
@@ -158,7 +159,7 @@ class Faults:
         with self._changing() as change:
             added = Partition(frozenset(first), frozenset(second), keep_disk)
             kept = tuple(p for p in change[0].partitions if {p.first, p.second} != {added.first, added.second})
-            change[0] = replace(change[0], partitions=(*kept, added))
+            change[0] = change[0]._replace(partitions=(*kept, added))
 
     def heal(self) -> None:
         """Mend every partition and every link.
@@ -177,7 +178,7 @@ class Faults:
         """
         with self._changing() as change:
             disks = change[0].disks - {disk}
-            change[0] = replace(change[0], disks=disks | {disk} if failed else disks)
+            change[0] = change[0]._replace(disks=disks | {disk} if failed else disks)
 
     @contextmanager
     def _changing(self) -> Iterator[list[FaultSet]]:

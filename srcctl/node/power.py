@@ -11,7 +11,7 @@ import select
 import subprocess
 import time
 import uuid
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Final
 
 from srcctl.node import bytecode, control, messages, powerlock, processes, seed, view
@@ -92,8 +92,7 @@ def boot(lab: str, node: str) -> None:
     in_view = old.mode == "view"
     mark = f"{old.lab_id}/{node}"
     try:
-        identity = replace(
-            old,
+        identity = old._replace(
             lab=view.VIEW_LAB if in_view else os.path.join(lab, "shared"),
             key=view.VIEW_KEY if in_view else os.path.join(lab, "key"),
             code=inside.code,

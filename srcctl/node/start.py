@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import uuid
-from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from srcctl.node import doors, powerlock, syscalls, view
@@ -50,7 +49,7 @@ def write_power(descriptor: int, boot_id: str) -> None:
 
 def begin_again(root: NodeRoot, lock: int, keep_mounts: list[str]) -> NoReturn:
     """Reboot: this process, alone by now, takes away what was mounted since boot and becomes a fresh lpar."""
-    identity = replace(root.identity, boot_id=str(uuid.uuid4()))
+    identity = root.identity._replace(boot_id=str(uuid.uuid4()))
     if identity.mode == "view":
         kept = set(keep_mounts)
         for point in reversed(view.current_mount_points()):

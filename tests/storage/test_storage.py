@@ -42,7 +42,7 @@ def test_a_volume_group_belongs_to_one_live_node(nodes: tuple[Node, Node], run: 
     assert run(second, "varyoffvg", "datavg")[0] == 0
     first.boot = "node1-second-life"
     first.boot_up()
-    identity = replace(first.root.identity, boot_id=first.boot)
+    identity = first.root.identity._replace(boot_id=first.boot)
     Path(first.root.path("/etc/lpar.json")).write_text(identity.text())
     first.root = NodeRoot(first.root.directory)
     assert run(first, "varyonvg", "datavg")[0] == 0
