@@ -30,7 +30,7 @@ class Entry:
         lines = [
             f"CLMGR STARTED  {mark}: {_stamp(self._began)}",
             f"CLMGR USER     {mark}: ::{_user()}:system",
-            f"CLMGR COMMAND  {mark}: clmgr {' '.join(self._words)}",
+            f"CLMGR COMMAND  {mark}: clmgr {' '.join(map(_without_password, self._words))}",
         ]
         if complaint:
             lines += [f"CLMGR STDERR -- BEGIN {mark}:", "", *complaint.splitlines(), f"CLMGR STDERR -- END {mark}"]
@@ -40,6 +40,12 @@ class Entry:
             f"CLMGR ELAPSED  {mark}: {int((now - self._began) * 1000)}ms",
         ]
         append(self._root, "\n".join(lines) + "\n")
+
+
+def _without_password(word: str) -> str:
+    """A word of the command line, its value hidden if it may be a password (names can be abbreviated)."""
+    name, mark, _ = word.partition("=")
+    return f"{name}=********" if mark and name and "PASSWORD".startswith(name.upper()) else word
 
 
 def append(root: NodeRoot, text: str) -> None:

@@ -76,7 +76,7 @@ def test_flags_and_attributes() -> None:
         ("query", "nonsense"),
         ("query", "s"),
         ("add", "log"),
-        ("query", "user"),
+        ("query", "ldap_server"),
         ("-y", "q", "cl"),
         ("-a",),
         ("-d", "", "q", "no"),
@@ -137,6 +137,7 @@ def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
     edited = edits.modules()
     changed = {**STORAGE_CHANGES, **FILE_SYSTEM_CHANGES, **POOL_CHANGES}
     elsewhere = {("snapshot", a) for a in ("add", "modify", "delete")} | {("log", "modify"), ("cluster", "delete")}
+    elsewhere |= {(account, a) for account in ("user", "group") for a in ("add", "modify", "delete")}
     elsewhere |= {("repository", a) for a in ("add", "modify", "delete", "replace")}
     for class_name, entry in catalogue.CLASSES.items():
         for action in entry.actions:

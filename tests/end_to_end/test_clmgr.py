@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from pathlib import Path
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
@@ -99,7 +100,7 @@ def test_refusals_change_nothing(bare_lab: LabUnderTest) -> None:
         ("clmgr delete cluster", 1),
         ("clmgr modify cluster NAME=other", 4),
         ("clmgr delete vg datavg", 5),
-        ("clmgr add user somebody", 4),
+        ("clmgr add ldap_server somebody", 4),
         ("clmgr add snapshot a/b", 4),
         ("clmgr manage snapshot restore nosuch", 2),
     ):
@@ -156,6 +157,46 @@ def test_a_file_collection_reaches_the_other_nodes(bare_lab: LabUnderTest) -> No
     lab.output("node2", "refresh -s clconfd")
     eventually(lambda: lab.file("node2", "/etc/notes") == "three\n", "the newer file comes to node2")
     lab.output("node1", "clmgr delete file_collection notes; clmgr sync cluster", timeout=120)
+
+
+def test_users_and_groups_are_the_same_on_all_nodes(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    before = {node: lab.file(node, "/etc/passwd") for node in ("node1", "node2")}
+    host = Path("/etc/passwd").read_bytes()
+    lab.output("node2", "mkuser id=201 here_only")  # 201 would be the next on node1 alone
+    lab.output("node1", "clmgr add group dba")
+    lab.output("node1", "clmgr add user oracle PRIMARY=dba HOME=/oracle SHELL=/bin/sh PASSWORD=sEcret")
+    for node in ("node1", "node2"):
+        assert lab.output(node, "lsuser -a id pgrp home shell oracle") == (
+            "oracle id=202 pgrp=dba home=/oracle shell=/bin/sh\n"
+        )
+        stored = lab.file(node, "/etc/security/passwd")
+        assert "oracle:\n\tpassword = {ssha256}06$" in stored
+        assert "flags = ADMCHG" in stored
+        for log in ("/var/hacmp/log/clutils.log", "/var/hacmp/log/cspoc.log", "/var/hacmp/clcomd/clcomddiag.log"):
+            assert "sEcret" not in lab.file(node, log)
+    assert "oracle" in lab.output("node1", "clmgr query user").split()
+    lines = lab.output("node2", "clmgr -a NAME,ID,PRIMARY query user oracle")
+    assert lines == 'NAME="oracle"\nID="202"\nPRIMARY="dba"\n'
+    lab.output("node2", "clmgr modify user oracle SHELL=/usr/bin/ksh GROUPS=dba,daemon")
+    assert lab.output("node1", "lsuser -c -a shell groups oracle") == (
+        "#name:shell:groups\noracle:/usr/bin/ksh:dba,daemon\n"
+    )
+    for command, code in (
+        ("clmgr add user oracle", 4),
+        ("clmgr add user other ID=202", 4),
+        ("clmgr add user 'a:b'", 4),
+        ("clmgr delete user nobody_at_all", 2),
+        ("clmgr add user x RESOURCE_GROUP=nosuch", 2),
+        ("clmgr add user x REGISTRY=ldap", 4),
+        ("clmgr delete group dba", 1),
+    ):
+        assert refused(lab, command)[0] == code, command
+    lab.output("node1", "clmgr delete user oracle")
+    lab.output("node1", "clmgr delete group dba")
+    lab.output("node2", "rmuser -p here_only")
+    assert {node: lab.file(node, "/etc/passwd") for node in ("node1", "node2")} == before
+    assert Path("/etc/passwd").read_bytes() == host, "the host's users are nobody's business here"
 
 
 def test_a_collection_goes_with_every_synchronization(bare_lab: LabUnderTest) -> None:

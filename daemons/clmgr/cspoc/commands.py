@@ -92,15 +92,15 @@ def on_nodes(
     for thread in threads:
         thread.join()
     status, text = 0, " ".join(command)
-    _log(root, f"[========== C_SPOC COMMAND LINE ==========]\n{name} {text}")
+    log(root, f"[========== C_SPOC COMMAND LINE ==========]\n{name} {text}")
     for node in nodes:
         result = results[node]
         if isinstance(result, clcomd.ClcomdError):
-            _log(root, f"{node}: FAILED: {text}")
+            log(root, f"{node}: FAILED: {text}")
             sys.stderr.write(f"{name}: unable to communicate with {node}: {result}\n")
             status = status or (0 if lenient else 1)
             continue
-        _log(root, f"{node}: {'FAILED' if result.status else 'success'}: {text}")
+        log(root, f"{node}: {'FAILED' if result.status else 'success'}: {text}")
         for stream, data in ((sys.stdout, result.out), (sys.stderr, result.err)):
             stream.writelines(f"{node}: {line}\n" for line in data.decode(errors="replace").splitlines())
             stream.flush()
@@ -108,7 +108,8 @@ def on_nodes(
     return status
 
 
-def _log(root: NodeRoot, text: str) -> None:
+def log(root: NodeRoot, text: str) -> None:
+    """Lines of cspoc.log, each with its time."""
     stamp = time.strftime("%m/%d/%y %H:%M:%S")
     try:
         with open(root.path(LOG), "a", encoding="utf-8") as file:

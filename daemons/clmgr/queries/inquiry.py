@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NO_CLUSTER = "no cluster is defined on this node."
 ELSEWHERE = {
     "volume_group": "storage", "logical_volume": "storage", "file_system": "storage", "physical_volume": "storage",
-    "mirror_pool": "storage", "hosts": "storage", "snapshot": "snapshots",
+    "mirror_pool": "storage", "hosts": "storage", "snapshot": "snapshots", "user": "accounts", "group": "accounts",
 }  # fmt: skip
 """Classes whose objects are not in the configuration: the module that makes their blocks."""
 
@@ -59,6 +59,10 @@ def _blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
         from daemons.clmgr.snapshots import snapshots
 
         return snapshots.blocks(root, request.names)
+    if module == "accounts":
+        from daemons.clmgr.cspoc import accounts
+
+        return accounts.blocks(root, request.class_name)
     return queries.query(request.class_name, c, facts(root, request, c))
 
 

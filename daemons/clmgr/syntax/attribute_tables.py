@@ -7,6 +7,7 @@ with single values before a comma: ``0,5..590``) or the words that are possible 
 from __future__ import annotations
 
 AM = ("add", "modify")
+AMD = ("add", "modify", "delete")
 ON, OFF = ("online",), ("offline",)
 SYNC = ("sync", "verify")
 MASK = {"NETMASK": (AM, "address"), "PREFIX": (AM, "1..128")}
@@ -370,6 +371,32 @@ TABLES: dict[str, Table] = {
         "EXT_ATTR_FORMAT": (("add",), "v1|v2"),
         "QUOTA": (AM, "no|all|user|group"),
         "EFS": (AM, "truth"),
+    },
+    "user": {
+        "REGISTRY": (AMD, "local|ldap"),
+        "RESOURCE_GROUP": (AMD, "name"),
+        "ID": (AM, "1..2147483647"),
+        "PRIMARY": (AM, "name"),
+        "PASSWORD": (AM, "text"),
+        "CHANGE_ON_NEXT_LOGIN": (AM, "truth"),
+        "GROUPS": (AM, "names"),
+        "HOME": (AM, "path"),
+        "SHELL": (AM, "path"),
+        "INFORMATION": (AM, "text"),
+        "ADMINISTRATIVE": (AM, "truth"),
+        "LOGIN": (AM, "truth"),
+        "RLOGIN": (AM, "truth"),
+        "SU": (AM, "truth"),
+        "LOCKED": (AM, "truth"),
+        "EXPIRES": (AM, "text"),
+    },
+    "group": {
+        "REGISTRY": (AMD, "local|ldap"),
+        "RESOURCE_GROUP": (AMD, "name"),
+        "ID": (AM, "1..2147483647"),
+        "ADMINISTRATIVE": (AM, "truth"),
+        "USERS": (AM, "names"),
+        "ADMINS": (AM, "names"),
     },
     "mirror_pool": {
         "NAME": (("modify",), "name"),

@@ -103,6 +103,11 @@ def change(root: NodeRoot, request: Request) -> None:
         _add_cluster(root, request)
     elif request.class_name == "cluster" and request.action == "delete":
         _delete_cluster(root, request)
+    elif request.class_name in ("user", "group"):
+        from daemons.clmgr.cspoc import accounts
+
+        request.attributes = checked(request)
+        accounts.change(root, request, read(root))
     elif request.class_name == "log":
         from daemons.clmgr.views import logs
 
