@@ -148,10 +148,26 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
     elif event.name == events.FAIL_NODE:
         result.append(Event(events.FAIL_NODE_DEP_COMPLETE, event.node, mode=event.mode, left=event.left))
     elif change:
+        if event.mode == events.FAILED and _kept_at_site(cluster, event.group):
+            result.append(Event(events.INTERSITE_FALLOVER_PREVENTED, event.node, group=event.group))
         external = event.mode == events.OPERATOR
         name = events.EXTERNAL_STATE_CHANGE_COMPLETE if external else events.RESOURCE_STATE_CHANGE_COMPLETE
         result.append(Event(name, event.node))
     return result
+
+
+def _kept_at_site(cluster: ClusterState, name: str) -> bool:
+    """Has the group no place left, but would have one at another site than the groups that it belongs with?"""
+    group = cluster.groups.get(name)
+    policy = next((policy for policy in cluster.policies if policy.name == name), None)
+    if group is None or policy is None or group.goals or not group.wanted or group.operator_offline:
+        return False
+    return any(
+        cluster.node_available(node, name)
+        and node not in group.tried
+        and any(cluster.dependencies.at_other_site(name, node, other, goal) for other, goal in cluster.goals.items())
+        for node in policy.nodes
+    )
 
 
 def _manage_again(cluster: ClusterState, node: int) -> None:

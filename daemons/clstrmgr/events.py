@@ -44,6 +44,7 @@ EXTERNAL_STATE_CHANGE_COMPLETE: Final = "TE_EXTERNAL_RESOURCE_STATE_CHANGE_COMPL
 NETWORK_UNSTABLE: Final = "TE_NETWORK_UNSTABLE"
 NETWORK_STABLE: Final = "TE_NETWORK_STABLE"
 FORCED_DOWN_TOO_LONG: Final = "TE_FORCED_DOWN_TOO_LONG"
+INTERSITE_FALLOVER_PREVENTED: Final = "TE_INTERSITE_FALLOVER_PREVENTED"
 
 OF_INTERFACES: Final = (FAIL_INTERFACE, JOIN_INTERFACE, SWAP_ADAPTER)
 """Events about one boot address of a node; its state changes when they enter the queue."""
@@ -78,6 +79,7 @@ _PRIORITY: Final = {
     NETWORK_UNSTABLE: 42,
     NETWORK_STABLE: 42,
     FORCED_DOWN_TOO_LONG: 80,
+    INTERSITE_FALLOVER_PREVENTED: 57,
     CLUSTER_NOTIFY: 80,
 }
 """Lower runs first; events of one priority keep their order. The figures are inferred."""
@@ -98,7 +100,14 @@ _PRIORITY_BY_MODE: Final = {
 
 _ONE_SCRIPT: Final = (
     *(FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY),
-    *(NETWORK_UNSTABLE, NETWORK_STABLE, FORCED_DOWN_TOO_LONG, RESOURCE_STATE_CHANGE, EXTERNAL_STATE_CHANGE),
+    *(
+        NETWORK_UNSTABLE,
+        NETWORK_STABLE,
+        FORCED_DOWN_TOO_LONG,
+        INTERSITE_FALLOVER_PREVENTED,
+        RESOURCE_STATE_CHANGE,
+        EXTERNAL_STATE_CHANGE,
+    ),
 )
 """Events without a script of completion."""
 
@@ -191,6 +200,8 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name, event.address)
         case "TE_SWAP_ADAPTER":
             return (node_name, event.network, event.address, event.service)
+        case "TE_INTERSITE_FALLOVER_PREVENTED":
+            return (event.group,)
         case "TE_JOIN_SITE" | "TE_FAIL_SITE":
             return (event.site,)
         case "TE_CLUSTER_NOTIFY" | "TE_DARE_TOPOLOGY" | "TE_DARE_RESOURCE" | "TE_DARE_CONFIGURATION":

@@ -211,6 +211,9 @@ def test_group_that_has_failed_everywhere_at_its_site_does_not_leave_the_others(
     ring.settle()
     assert where(ring)["a"] == []
     assert where(ring)["b"][0] in (1, 2)
+    assert [line for line in ring.trace if "intersite" in line] == [
+        f"[{node}] intersite_fallover_prevented a" for node in (1, 2, 3, 4)
+    ], "it has places at the other site"
     assert "ERROR" in ring.states("a").values()
 
 
