@@ -146,15 +146,17 @@ def movement(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
 
 
 def monitoring(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
-    """``clRGinfo -m``."""
+    """``clRGinfo -m``: where the group is; a row for each node that has a concurrent one (inferred)."""
     names = _names(picture)
     rule = "-" * 80
     lines = [rule, f"{'Group Name':<14} {'Group State':<28} {'Application state':<28} Node", rule]
     for group in groups:
-        holder = next((entry for entry in group.nodes if entry.state != "OFFLINE"), None)
-        shown = holder or (group.nodes[0] if group.nodes else None)
-        state, node = (_shown(shown.state), names.get(shown.node, "")) if shown is not None else ("OFFLINE", "")
-        lines.append(f"{group.name:<14} {state:<28} {'':<28} {node}")
+        holders = [entry for entry in group.nodes if entry.state != "OFFLINE"] or list(group.nodes[:1])
+        shown = holders if group.startup == "OAAN" else holders[:1]
+        label = group.name
+        for entry in shown:
+            lines.append(f"{label:<14} {_shown(entry.state):<28} {'':<28} {names.get(entry.node, '')}")
+            label = ""
         lines += [
             f" {resource.name:<13} {'':<28} {resource.state}"
             for resource in group.resources

@@ -165,3 +165,15 @@ def test_long_status_has_the_level_of_the_installed_fileset() -> None:
     assert "local node vrmf is 7253" in lines
     assert 'cluster fix level is "3"' in lines
     assert "61haes_r725" in lines[1]
+
+
+def test_monitoring_shows_every_node_of_a_concurrent_group() -> None:
+    concurrent = group("rg1", "node1 node2", "OAAN BO NFB")
+    ring = Ring(configuration(2, concurrent))
+    ring.start(1, 2)
+    picture = view.snapshot(ring.nodes[1])
+    assert render.monitoring(picture, list(picture.groups))[3:] == [
+        f"{'rg1':<14} {'ONLINE':<28} {'':<28} node1",
+        f"{'':<14} {'ONLINE':<28} {'':<28} node2",
+        f" {'rg1_app':<13} {'':<28} ONLINE NOT MONITORED",
+    ]
