@@ -40,7 +40,15 @@ from daemons.clstrmgr.inputs import (
     Staged,
 )
 from daemons.clstrmgr.members import Members
-from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, PriorityValues, RunEvent, codec
+from daemons.clstrmgr.wire import (
+    ApplicationMark,
+    Enqueue,
+    GroupStable,
+    NodeGone,
+    PriorityValues,
+    RunEvent,
+    codec,
+)
 from daemons.cthags import messages as cthags
 from srcctl.machine import RemoteFault, Tick
 
@@ -90,6 +98,7 @@ class ClusterManager(Members):
             self._follow_applications()
             self._say_who_is_gone()
             self._note_forced_down()
+            self._note_stable_groups()
             self._propose()
             self._answer_when_stable()
             self._log_state()
@@ -257,7 +266,7 @@ class ClusterManager(Members):
         except RemoteFault as fault:
             self._log(f"message of {approved.proposer} dropped: {fault}")
             return
-        if not isinstance(message, Enqueue | NodeGone | ApplicationMark | PriorityValues):
+        if not isinstance(message, Enqueue | NodeGone | ApplicationMark | PriorityValues | GroupStable):
             return
         if self.outbox and self.outbox[0] == message:
             self.outbox.popleft()
@@ -267,6 +276,8 @@ class ClusterManager(Members):
             self._log(f"node {message.node} has left the view")
         elif isinstance(message, PriorityValues):
             self.cluster.priorities[message.node] = message.values
+        elif isinstance(message, GroupStable):
+            self._group_is_stable(message)
         elif isinstance(message, ApplicationMark):
             self._application_marked(message)
         else:

@@ -24,7 +24,7 @@ from daemons.clstrmgr.messages import ManagerState
 from daemons.clstrmgr.monitors import Definition, Monitor, Watched
 from daemons.clstrmgr.recovery_program import Program
 from daemons.clstrmgr.replicated import ClusterState, StateRecord
-from daemons.clstrmgr.wire import ApplicationMark, Enqueue, NodeGone, PriorityValues, group_name
+from daemons.clstrmgr.wire import ApplicationMark, Enqueue, GroupStable, NodeGone, PriorityValues, group_name
 from daemons.cluster.configuration import Configuration
 from daemons.cthags import messages as cthags
 
@@ -56,7 +56,7 @@ class Foundation:
         self.self_provider: cthags.Provider | None = None
         self.run: Run | None = None
         self.scripts: deque[Script] = deque()
-        self.outbox: deque[Enqueue | NodeGone | ApplicationMark | PriorityValues] = deque()
+        self.outbox: deque[Enqueue | NodeGone | ApplicationMark | PriorityValues | GroupStable] = deque()
         self.pending: list[Pending] = []
         self.joining: Pending | None = None
         self.watched: dict[tuple[str, str], Watched] = {}
@@ -81,6 +81,8 @@ class Foundation:
         self._rmc_lost_at: int | None = None
         self._network_losses: dict[str, list[int]] = {}
         """When each network was lost lately, by this node's clock."""
+        self._well_since: dict[str, int] = {}
+        """Since when a group that has failed elsewhere is online here without a failure."""
         self._forced_since: dict[int, int] = {}
         """Since when a node's services are stopped with its groups unmanaged; a negative time was told already."""
         self._alive: frozenset[int] = frozenset()

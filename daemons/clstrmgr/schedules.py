@@ -1,5 +1,5 @@
 """What comes from clocks and meters: delayed fallback timers, the values of dynamic node priority policies, networks
-that come and go, and nodes that stay stopped with their groups unmanaged.
+that come and go, nodes that stay stopped with their groups unmanaged, and groups that have been well for long.
 
 Every node measures itself and tells all members; a fallover uses the last values that everybody has been told. A timer
 that is due is the business of one member, so that it makes one event. The events are the product's; how often a network
@@ -14,13 +14,15 @@ from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import FallbackTimerDue, Measured
 from daemons.clstrmgr.monitoring import MonitorDesk
-from daemons.clstrmgr.wire import Enqueue, PriorityValues
+from daemons.clstrmgr.wire import Enqueue, GroupStable, PriorityValues
 from daemons.cluster.placement import FallbackDue, place
 
 UNSTABLE_LOSSES: Final = 3
 """A network is unstable that was lost so often within ``UNSTABLE_WINDOW``."""
 UNSTABLE_WINDOW: Final = 300
 """Product seconds. A network that was neither lost nor came back for as long is stable again."""
+FORGIVEN_AFTER: Final = 3600
+"""Product seconds without a failure after which nodes where a group failed before are candidates again."""
 FORCED_DOWN_LIMIT: Final = 3600
 """Product seconds for which a node may be stopped with its groups unmanaged before the others say so."""
 
@@ -86,6 +88,35 @@ class ScheduleDesk(MonitorDesk):
                 self._network_losses[name] = [self._now]
         return {name: max(self._network_losses[name]) + window for name in sorted(cluster.networks_unstable)}
 
+    # Groups that are well again.
+
+    def _note_stable_groups(self) -> None:
+        groups = self.cluster.groups if self.cluster is not None and self.services else {}
+        if not self._well_since and not any(group.tried for group in groups.values()):
+            return
+        failing = {watched.group for watched in self.watched.values() if watched.handled}
+        well = [
+            name
+            for name, group in groups.items()
+            if group.tried and group.state(self.node_id) == "ONLINE" and name not in failing
+        ]
+        self._well_since = {name: self._well_since.get(name, self._now) for name in well}
+
+    def _forgiven(self) -> dict[str, int]:
+        """When each group that is online here has been well for long enough."""
+        limit = FORGIVEN_AFTER * self.settings.settling_scale
+        return {
+            name: since + limit
+            for name, since in self._well_since.items()
+            if GroupStable(self.node_id, name) not in self.outbox
+        }
+
+    def _group_is_stable(self, message: GroupStable) -> None:
+        group = self.cluster.groups.get(message.group) if self.cluster is not None else None
+        if group is not None and group.state(message.node) == "ONLINE":
+            self._log(f"former failures of resource group {message.group} are forgotten")
+            group.tried.clear()
+
     # Nodes that stay unmanaged.
 
     def _note_forced_down(self) -> None:
@@ -104,7 +135,7 @@ class ScheduleDesk(MonitorDesk):
     def _schedule_deadlines(self) -> list[int]:
         queued = {entry.network for entry in self._on_the_way() if entry.name == events.NETWORK_STABLE}
         networks = [time for name, time in self._settled_networks().items() if name not in queued]
-        return [*networks, *self._overdue().values()]
+        return [*networks, *self._overdue().values(), *self._forgiven().values()]
 
     def _on_the_way(self) -> list[Event]:
         queue = self.cluster.queue if self.cluster is not None else []
@@ -114,6 +145,9 @@ class ScheduleDesk(MonitorDesk):
         for name, time in self._settled_networks().items():
             if self._now >= time:
                 self._want_once(Event(events.NETWORK_STABLE, 0, network=name))
+        for group, time in self._forgiven().items():
+            if self._now >= time:
+                self.outbox.append(GroupStable(self.node_id, group))
         for node, time in self._overdue().items():
             if self._now >= time:
                 self._forced_since[node] = -1

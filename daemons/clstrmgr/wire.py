@@ -41,6 +41,13 @@ class PriorityValues(msgspec.Struct, frozen=True, tag="priorities"):
     values: dict[str, float]
 
 
+class GroupStable(msgspec.Struct, frozen=True, tag="stable"):
+    """One-phase: the group has been well on the node for so long that its former failures elsewhere are forgotten."""
+
+    node: int
+    group: str
+
+
 class RunEvent(msgspec.Struct, frozen=True, tag="run"):
     """n-phase: run the event with this serial number.
 
@@ -77,7 +84,9 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     unprepared: bool = False
 
 
-Message: TypeAlias = Enqueue | NodeGone | ApplicationMark | PriorityValues | RunEvent | Report | StateRecord
+Message: TypeAlias = (
+    Enqueue | NodeGone | ApplicationMark | PriorityValues | GroupStable | RunEvent | Report | StateRecord
+)
 
 codec: Codec[Message] = Codec(Message, limit=SNAPSHOT_LIMIT)
 

@@ -18,6 +18,7 @@ from daemons.clstrmgr.monitors import (
     Unwatch,
     Watch,
 )
+from daemons.clstrmgr.schedules import FORGIVEN_AFTER
 from daemons.clstrmgr.view import long_status, snapshot
 from daemons.cluster.configuration import ApplicationMonitor, Configuration, ResourceType, UserDefinedResource
 from daemons.cluster.configuration.policies import GroupDependency
@@ -229,6 +230,33 @@ def test_group_that_failed_everywhere_is_tried_when_a_node_rejoins() -> None:
     ring.request(1, messages.StopServices("offline"))
     ring.start(1)
     assert "ONLINE" in ring.states("rg1").values()
+
+
+def test_failure_is_forgotten_when_the_group_has_been_well_for_an_hour() -> None:
+    ring = cluster(RESTART_COUNT="0", **FALLOVER)
+    ring.monitor_hook = lambda node, method: 1 if node == 1 else 0
+    ring.pass_time(60)
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
+    ring.pass_time(FORGIVEN_AFTER + 60)
+    assert all(machine.cluster and not machine.cluster.groups["rg1"].tried for machine in ring.nodes.values())
+    ring.monitor_hook = lambda node, method: 1 if node == 2 else 0
+    ring.pass_time(120)
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+
+
+def test_group_whose_application_needs_restarts_is_not_well() -> None:
+    ring = cluster(RESTART_COUNT="3", RESTART_INTERVAL="600", **FALLOVER)
+    bad = {1}
+    ring.monitor_hook = lambda node, method: 1 if node in bad else 0
+    ring.pass_time(200)
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
+    for _ in range(3):
+        ring.pass_time(FORGIVEN_AFTER / 2)
+        bad.add(2)
+        ring.pass_time(31)
+        bad.discard(2)
+    assert ring.nodes[2].cluster is not None
+    assert ring.nodes[2].cluster.groups["rg1"].tried == {1}
 
 
 def test_node_where_it_failed_once_is_better_than_none_when_its_node_crashes() -> None:
