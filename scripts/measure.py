@@ -101,12 +101,12 @@ class BenchLab:
         self.srcctl("destroy", check=False)
 
 
-def wait(look: Callable[[], object], what: str) -> None:
+def wait(look: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Poll as fast as is harmless until ``look`` is true."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not look():
         if time.monotonic() > deadline:
-            raise SystemExit(f"did not happen within {PATIENCE:g} s: {what}")
+            raise SystemExit(f"did not happen within {patience:g} s: {what}")
         time.sleep(0.002)
 
 
