@@ -26,7 +26,10 @@ that hangs as well; without clients that hang it is down long before, by the cli
 
 from __future__ import annotations
 
+import msgspec
+
 from daemons.caa.inputs import (
+    EVERYBODY,
     Announce,
     Arbitrate,
     Arbitrated,
@@ -50,6 +53,7 @@ from daemons.caa.peers import Peer, left_out, reachable
 from srcctl.machine import Tick
 
 __all__ = [
+    "EVERYBODY",
     "Announce",
     "Arbitrate",
     "Arbitrated",
@@ -207,6 +211,7 @@ class Membership:
         settings = self.settings
         if settings is None or path not in self.links or not settings.lan:
             return []
+        heartbeat = heartbeat.to(settings.own)
         reborn, effects = self._hear(now, path, heartbeat)
         peer = self.peers.get(heartbeat.sender)
         if peer is not None and peer.wants_answer(now, settings.heartbeat_us // 4):
@@ -295,6 +300,11 @@ class Membership:
             self._verdict,
         )
 
+    def _to_everybody(self, now: int, contacts: Contacts) -> Heartbeat:
+        """A heartbeat by multicast, which answers the stamps of all."""
+        echoes = tuple((n, p.last_stamp, now - p.last_stamp_at) for n, p in self.peers.items() if p.last_stamp)
+        return msgspec.structs.replace(self._heartbeat(now, None, contacts), stamp=now, echoes=echoes)
+
     def _contacts(self, now: int) -> Contacts:
         heard, direct = self._heard(now), self._direct(now)
         contacts = tuple((node, self.peers[node].incarnation) for node in sorted(heard))
@@ -331,7 +341,10 @@ class Membership:
         self._serial += 1
         effects: list[Effect] = []
         networks, contacts = self._networks(), self._contacts(now)
-        for node, peer in self.peers.items():
+        if settings.multicast:
+            heartbeat = self._to_everybody(now, contacts)
+            effects += [Send(network, EVERYBODY, heartbeat) for network in networks]
+        for node, peer in self.peers.items() if not settings.multicast else ():
             heartbeat = self._heartbeat(now, peer, contacts)
             effects += [Send(network, node, heartbeat) for network in networks]
         if settings.disk:

@@ -8,6 +8,9 @@ from typing import TypeAlias
 from daemons.caa.messages import Heartbeat
 from srcctl.machine import SECOND, Tick
 
+EVERYBODY = 0
+"""Instead of a node number: all nodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -32,6 +35,8 @@ class Settings:
     group_services_us: int = 40 * SECOND
     """After so long without a word from Group Services whose critical clients hold something the node goes down. Less
     than the silence after which the other nodes' Group Services call these failed."""
+    multicast: bool = False
+    """Heartbeats on a network are one for all nodes, instead of one for each (communication_mode)."""
     arbitrate: bool = False
     """Whether a side of a split must win the tie breaker before it may call other nodes dead."""
 
@@ -92,7 +97,7 @@ Input: TypeAlias = Configure | Received | DiskSeen | Links | Arbitrated | GroupS
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Effect: send a heartbeat to a node on a network."""
+    """Effect: send a heartbeat to a node on a network, or (``node`` is EVERYBODY) to all by multicast."""
 
     network: str
     node: int

@@ -175,6 +175,7 @@ class Statistics(msgspec.Struct, frozen=True):
     events_sent: int = 0
     events_received: int = 0
     node_downs: int = 0
+    multicast: int = 0
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
@@ -205,6 +206,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     is no recording. ``down`` has a bit for every network on which the sender's interface is down, in the order of
     networks; ``repository``: it can use the repository disk. ``deaf``: contacts that do not hear the sender. ``rows``:
     pairs of a node and the nodes that are in contact with it both ways, of all whose contacts differ from the sender's.
+    ``echoes``: of a heartbeat to all by multicast: triples of a receiver and what ``echo`` and ``held`` say to it.
     ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, and the nodes of that side.
     """
 
@@ -220,6 +222,14 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     deaf: tuple[int, ...] = ()
     rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
     verdict: tuple[int, ...] = ()
+    echoes: tuple[tuple[int, int, int], ...] = ()
+
+    def to(self, receiver: int) -> Heartbeat:
+        """What a heartbeat to all says to one node."""
+        for node, echo, held in self.echoes:
+            if node == receiver:
+                return msgspec.structs.replace(self, echo=echo, held=held, echoes=())
+        return self
 
 
 Request: TypeAlias = Subscribe | Query | Relay | DeadMansSwitch | Decide | Join | Leave | Reread | Replace | Move

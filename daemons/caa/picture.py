@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from daemons.caa.inputs import Announce
-from daemons.caa.messages import DISK_PATH, Membership, PathState, Statistics
+from daemons.caa.messages import DISK_PATH, Membership, Node, PathState, Statistics
 from daemons.caa.repository import Definition
 
 
@@ -34,6 +35,13 @@ def membership_of(definition: Definition, node: str, picture: Announce, policy: 
         tuple(sorted(picture.stale)),
         *policy,
     )
+
+
+def multicast_group(nodes: Sequence[Node], network: str) -> str:
+    """The multicast group of a network: 228 and the last three octets of the first node's address on it; every network
+    has its own, because all addresses of a lab are on one interface of the host. "" if nobody is on it."""
+    address = next((address for node in nodes for name, address in node.addresses if name == network), "")
+    return "228." + address.partition(".")[2] if address else ""
 
 
 def statistics_of(counts: Counter[str], drops: Counter[str]) -> Statistics:

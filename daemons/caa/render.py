@@ -224,7 +224,8 @@ def statistics(status: Status, membership: Membership, identity: Identity) -> st
         "storage pkts recv": counters.relayed_in,
         "disk pkts sent": counters.disk_writes,
         "disk pkts recv": counters.disk_reads,
-        "unicast pkts sent": counters.sent,
+        "multicast pkts": counters.multicast,
+        "unicast pkts sent": counters.sent - counters.multicast,
         "unicast pkts recv": counters.received,
     }
     shown = [f"{name}: {values.get(name, 0)}" for name in COUNTERS]

@@ -167,6 +167,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.copy = replacement.RepositoryCopy()
         self.copy.definition = definition
         self._set_ttl()
+        await self._join_groups()
         try:
             self.producers.appear()
         except OSError as error:
@@ -222,8 +223,30 @@ class ClusterAwareAix(RepositoryKeeper):
             repository_assert=tunables.value_of(values, "repos_mode") == "a",
             lan=tunables.value_of(values, "hb_src_lan") != "0",
             disk=tunables.value_of(values, "hb_src_disk") != "0",
+            multicast=tunables.value_of(values, "communication_mode") == "m"
+            and all(endpoint.group for endpoint in self.endpoints.values()),
             arbitrate=self.policy.current.arbitrates,
         )
+
+    async def _join_groups(self) -> None:
+        """Be in the multicast group of each network, if heartbeats go that way (communication_mode)."""
+        definition = self.definition
+        if definition is None or tunables.value_of(definition.tunables, "communication_mode") != "m":
+            return
+        for network, endpoint in self.endpoints.items():
+            group = picture.multicast_group(definition.nodes, network)
+            if endpoint.group or not group:
+                continue
+            try:
+                await endpoint.join(group)
+            except OSError as error:
+                self.log.error(f"{network}: no multicast ({error.strerror}), heartbeats go to each node")
+        self._reconfigure()
+
+    def _reconfigure(self) -> None:
+        own = self.definition.node(self.identity.node) if self.definition is not None else None
+        if self.definition is not None and own is not None and self.machine.settings is not None:
+            self.pump.feed(core.Configure(self._settings(self.definition, own.number)))
 
     def _set_ttl(self) -> None:
         if self.definition is not None:
@@ -255,7 +278,7 @@ class ClusterAwareAix(RepositoryKeeper):
                 heartbeat = heartbeat_codec.decode(payload)
             except RemoteFault:
                 return
-            if heartbeat.sender == sender:
+            if heartbeat.sender == sender and (own := self.machine.settings) is not None and sender != own.own:
                 self.counts["received"] += 1
                 self.pump.feed(core.Received(network, heartbeat))
 
@@ -347,6 +370,11 @@ class ClusterAwareAix(RepositoryKeeper):
 
     def _send(self, network: str, node: int, heartbeat: Heartbeat) -> None:
         definition, endpoint = self.definition, self.endpoints.get(network)
+        if node == core.EVERYBODY:
+            if endpoint is not None and endpoint.send_to_group(heartbeat_codec.encode(heartbeat)):
+                self.counts["sent"] += 1
+                self.counts["multicast"] += 1
+            return
         peer = next((n for n in definition.nodes if n.number == node), None) if definition else None
         address = dict(peer.addresses).get(network) if peer else None
         if endpoint is not None and address and endpoint.send(node, address, heartbeat_codec.encode(heartbeat)):
@@ -489,6 +517,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.copy.definition = definition
         self._set_ttl()
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
+        self.spawn(self._join_groups())
         old = set(before.shared_disks) if before is not None else set()
         for name in sorted(old ^ set(definition.shared_disks)):
             details = (f"DISK_UID={uuid_of(self.identity.lab_id, name)}",)

@@ -26,7 +26,7 @@ class Tunable(NamedTuple):
 
 
 PURPOSES = {
-    "communication_mode": "How heartbeats travel between nodes: u unicast, m multicast (here both go to each node).",
+    "communication_mode": "How heartbeats travel between nodes: u one to each, m one to all by multicast.",
     "config_timeout": "Time allowed for a coordinated change of the configuration.",
     "deadman_mode": "What a node does that can no longer tell the others that it lives: a halts it, e makes an event.",
     "hb_src_disk": "Heartbeats over the repository disk; 0 switches them off.",

@@ -47,7 +47,9 @@ class DatagramEndpoint:
         self._received = received
         self._admit = admit
         self._socket: socket.socket | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.group = ""
+        """The multicast group that this endpoint is in."""
         self.dropped: Counter[str] = Counter()
         """Packets that were not accepted or not sent, by cause."""
 
@@ -66,7 +68,44 @@ class DatagramEndpoint:
             raise
         self._socket = sock
         stream = await asyncio_dgram.from_socket(sock)
-        self._task = asyncio.create_task(self._receive(stream))
+        self._tasks.append(asyncio.create_task(self._receive(stream, self.address)))
+
+    async def join(self, group: str) -> None:
+        """Be in a multicast group, on the interface of this address: what is sent to it comes in, too.
+
+        Loopback serves: it needs neither a route nor its MULTICAST flag where interface and group are named (ip(7)).
+
+        Raises:
+            OSError: there is no multicast here.
+        """
+        assert self._socket is not None
+        own = socket.inet_aton(self.address)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sock.bind((group, self.port))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + own)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, own)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+        except BaseException:
+            sock.close()
+            raise
+        stream = await asyncio_dgram.from_socket(sock)
+        self._tasks.append(asyncio.create_task(self._receive(stream, group)))
+        self.group = group
+
+    def send_to_group(self, payload: bytes) -> bool:
+        """Send to all in the group; False if the packet was lost here. Receivers apply the lab's faults."""
+        if self._socket is None or not self.group:
+            return False
+        destination = self.group, self.port
+        try:
+            self._socket.sendto(self._seal.seal(payload, destination), socket.MSG_DONTWAIT, destination)
+        except OSError as error:
+            self.dropped[error.strerror or "error"] += 1
+            return False
+        return True
 
     def send(self, node: int, address: str, payload: bytes) -> bool:
         """Send to a node's address; False if the packet was lost here (faults, full buffers)."""
@@ -85,15 +124,17 @@ class DatagramEndpoint:
         """The time to live of what is sent, in hops (ip(7), IP_TTL)."""
         if self._socket is not None:
             self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, hops)
 
     def close(self) -> None:
         """Stop and release the address."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+        self.group = ""
         self._socket = None
 
-    async def _receive(self, stream: DatagramStream) -> None:
+    async def _receive(self, stream: DatagramStream, destination: str) -> None:
         queue: asyncio.Queue[object] = stream._recvq  # type: ignore[attr-defined]
         try:
             while True:
@@ -107,7 +148,7 @@ class DatagramEndpoint:
                     queue.get_nowait()
                     self.dropped["backlog"] += 1
                 try:
-                    sender, payload = self._seal.open(packet, (self.address, self.port))
+                    sender, payload = self._seal.open(packet, (destination, self.port))
                 except RemoteFault as fault:
                     self.dropped[str(fault)] += 1
                     continue

@@ -25,6 +25,7 @@ class Cluster:
         members: a program on every node uses all of Group Services.
         parts: makes the processes.
         split: the split policy.
+        configuration: of the cluster, instead of what ``groups`` says.
     """
 
     def __init__(
@@ -36,12 +37,13 @@ class Cluster:
         groups: int = 0,
         members: bool = False,
         split: str = NONE,
+        configuration: Configuration | None = None,
     ) -> None:
         self.world = world
         self.parts = parts
         self.members = members
         self.numbers = tuple(range(1, count + 1))
-        self.configuration = varied(world.seed, count, groups) if groups else sample(count)
+        self.configuration = configuration or (varied(world.seed, count, groups) if groups else sample(count))
         self.programs = shipped_programs()
         self.holdings = Holdings()
         self.topology = Topology(self.numbers, network_names(networks))

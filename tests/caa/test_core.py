@@ -59,8 +59,7 @@ class Ring:
         for effect in self.nodes[number].step(self.now, value):
             match effect:
                 case core.Send(_, node, heartbeat):
-                    if self.random.random() >= self.loss and not self.is_cut(number, node):
-                        self.wire.append((self.now + 1, node, heartbeat_codec.encode(heartbeat)))
+                    self.send(number, node, heartbeat)
                 case core.WriteDisk(heartbeat):
                     if number not in self.disk_lost:
                         self.sectors[number] = heartbeat
@@ -81,6 +80,11 @@ class Ring:
                     self.events[number].append(effect)
                 case core.HaltNode(reason, _):
                     self.halted[number] = reason
+
+    def send(self, number: int, node: int, heartbeat: Heartbeat) -> None:
+        """A heartbeat leaves a node."""
+        if self.random.random() >= self.loss and not self.is_cut(number, node):
+            self.wire.append((self.now + 1, node, heartbeat_codec.encode(heartbeat)))
 
     def arbitrate(self, number: int, side: frozenset[int]) -> None:
         """The tie breaker answers at once."""
@@ -562,3 +566,34 @@ def test_a_split_that_heals_needs_no_answer() -> None:
     ring.step(2, core.Arbitrated(stale, False, True))
     assert not ring.halted, "an answer that comes too late is none"
     assert ring.views() == [frozenset({1, 2})] * 2
+
+
+class Multicast(Ring):
+    """Heartbeats on the network are one for all."""
+
+    def __init__(self, count: int) -> None:
+        self.sent = 0
+        super().__init__(count)
+
+    def boot(self, number: int, incarnation: int, **options: bool) -> None:
+        super().boot(number, incarnation, multicast=True, **options)
+
+    def send(self, number: int, node: int, heartbeat: Heartbeat) -> None:
+        self.sent += 1
+        others = [n for n in self.nodes if n != number] if node == core.EVERYBODY else [node]
+        for other in others:
+            super().send(number, other, heartbeat)
+
+
+def test_by_multicast_one_heartbeat_reaches_everybody() -> None:
+    ring = Multicast(8)
+    ring.disk_lost.update(range(1, 9))
+    ring.run(1_000)
+    assert ring.views() == [frozenset(range(1, 9))] * 8
+    before = ring.sent
+    ring.run(10 * BEAT)
+    assert ring.sent - before == 8 * 10, "one a node and beat, whatever their number"
+    ring.isolate(3, disk=True)
+    ring.run(TIMEOUT + DELAY + 4 * BEAT)
+    assert ring.nodes[1].alive == frozenset({1, 2, 4, 5, 6, 7, 8})
+    assert ring.nodes[3].alive == frozenset({3})

@@ -43,6 +43,29 @@ def test_a_cluster_is_made(bare_lab: LabUnderTest) -> None:
     assert lab.output("node1", "lscluster -d").count("CLUSDISK") == 2
 
 
+def counter(lab: LabUnderTest, label: str) -> int:
+    return int(lab.output("node1", "lscluster -s").split(f"{label}: ", 1)[1].split()[0])
+
+
+def test_heartbeats_by_multicast(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    before = counter(lab, "multicast pkts")
+    lab.output("node2", "clctrl -tune -o communication_mode=m")
+    eventually(lambda: counter(lab, "multicast pkts") > before + 20, "heartbeats go to all", 30)
+    unicast, began = counter(lab, "unicast pkts sent"), counter(lab, "multicast pkts")
+    eventually(lambda: counter(lab, "multicast pkts") > began + 100, "longer than node_timeout", 60)
+    assert counter(lab, "unicast pkts sent") == unicast, "nothing goes to each node any more"
+    both_up(lab)
+    both_up(lab, "node2")
+    assert "Communication Mode: multicast" in lab.output("node1", "lscluster -c")
+    lab.srcctl("link", "node2", "net_ether_01", "down")
+    eventually(lambda: "DOWN" in lab.output("node1", "lscluster -i"), "a link that is down is seen", 30)
+    lab.srcctl("link", "node2", "net_ether_01", "up")
+    lab.output("node1", "clctrl -tune -d communication_mode")
+    eventually(lambda: counter(lab, "unicast pkts sent") > unicast + 20, "heartbeats go to each node again", 30)
+    both_up(lab)
+
+
 def test_a_monitor_file_blocks_its_reader_until_the_other_nodes_link_is_down(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     root = "" if lab.status()["mode"] == "view" else str(lab.directory / "nodes/node1/root")

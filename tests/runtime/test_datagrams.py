@@ -43,3 +43,31 @@ async def test_nodes_hear_each_other_and_strangers_and_cut_links_are_dropped() -
         one.close()
         two.close()
         await asyncio.sleep(0)
+
+
+async def test_one_packet_reaches_all_that_are_in_the_group_and_no_other_group() -> None:
+    port, heard = free_port(), asyncio.Queue[tuple[int, int, bytes]]()
+
+    def member(number: int) -> DatagramEndpoint:
+        return DatagramEndpoint(
+            f"127.77.0.{number}", port, Seal(KEY, number), lambda sender, data: heard.put_nowait((number, sender, data))
+        )
+
+    members = [member(number) for number in (1, 2, 3, 4)]
+    for endpoint in members:
+        await endpoint.start()
+    for endpoint, group in zip(members, ("228.77.0.1", "228.77.0.1", "228.77.0.1", "228.77.0.4"), strict=True):
+        await endpoint.join(group)
+    try:
+        members[0].set_ttl(1)
+        assert members[0].send_to_group(b"to all")
+        got = sorted([await asyncio.wait_for(heard.get(), 5) for _ in range(3)])
+        assert got == [(1, 1, b"to all"), (2, 1, b"to all"), (3, 1, b"to all")]
+        assert members[0].send(4, "127.77.0.4", b"to one")
+        assert await asyncio.wait_for(heard.get(), 5) == (4, 1, b"to one")
+        assert not any(endpoint.dropped for endpoint in members)
+    finally:
+        for endpoint in members:
+            endpoint.close()
+        await asyncio.sleep(0)
+    assert not members[0].send_to_group(b"closed")

@@ -172,7 +172,7 @@ def configured_tunables(c: Configuration) -> dict[str, str]:
     """CAA's tunables as the configuration wants them, before there is a CAA cluster."""
     from daemons.clmgr.settings import TUNABLES, tunable_value
 
-    found = {}
+    found = {"communication_mode": "m" if c.cluster.heartbeat_type == "C" else "u"}
     for attribute, (tunable, _) in TUNABLES.items():
         if value := c.setting(attribute):
             found[tunable] = tunable_value(attribute, value)

@@ -1,0 +1,228 @@
+"""The same scenarios inside and outside: the simulator and real processes come to the same end.
+
+A lab with the sample cluster, and a simulated cluster with that lab's own configuration. Each scenario is played in
+both: what has ended, who is still in the cluster, who holds the group, and what Group Services believe must be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from daemons.cluster.configuration import CLASSES, DCD, Configuration, load
+from daemons.sim.cluster import Cluster
+from daemons.sim.faults import Fault
+from daemons.sim.group_services import GroupServicesProcess
+from daemons.sim.manager import ManagerProcess
+from daemons.sim.node import SimulatedNode
+from daemons.sim.operator import Operator
+from daemons.sim.parts import Parts
+from daemons.sim.scenario import NONE, TIE_BREAKER
+from daemons.sim.strikes import Strikes
+from daemons.sim.world import World
+from srcctl.machine import SECOND
+from srcctl.node.root import NodeRoot
+from srcctl.odm import Repository
+from tests.end_to_end.lab import GROUP, LabUnderTest, eventually
+
+SETTLED_US, BEGIN_US, END_US = 40 * SECOND, 60 * SECOND, 260 * SECOND
+OUTSIDE_PATIENCE = 60.0
+SPLITS = {
+    NONE: "SPLIT_POLICY=none MERGE_POLICY=majority",
+    TIE_BREAKER: "SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker TIEBREAKER=hdisk4",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a scenario ends: node numbers, with the owner at its beginning as 1 and the other node as 2.
+
+    Args:
+        ended: the life in which the node was at the beginning is over.
+        active: cluster services are up and stable.
+        online: where the group is online.
+        view: members of Group Services' view as each active node sees it, of those who were not ended.
+    """
+
+    ended: frozenset[int]
+    active: frozenset[int]
+    online: frozenset[int]
+    view: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario: ``inside`` is a fault of the simulator, ``outside`` acts on the lab (lab, owner, other node).
+
+    ``either``: which of the two nodes it hits is chance; outcomes are compared up to that.
+    """
+
+    name: str
+    inside: str
+    outside: Callable[[LabUnderTest, str, str], object]
+    split: str = NONE
+    either: bool = False
+
+
+def srcctl(*words: str) -> Callable[[LabUnderTest, str, str], object]:
+    """A fault of the lab; OWNER and OTHER stand for the nodes."""
+
+    def strike(lab: LabUnderTest, owner: str, other: str) -> object:
+        return lab.srcctl(*({"OWNER": owner, "OTHER": other}.get(word, word) for word in words))
+
+    return strike
+
+
+def clmgr(words: str) -> Callable[[LabUnderTest, str, str], object]:
+    """An operator's request, made on the node that stays."""
+
+    def ask(lab: LabUnderTest, owner: str, other: str) -> object:
+        return lab.output(other, "clmgr " + words.replace("OWNER", owner).replace("OTHER", other), timeout=120)
+
+    return ask
+
+
+SPLIT = "partition halves=1/2 for=900"
+SCENARIOS = (
+    Scenario("manager-killed", "kill node=1 what=clstrmgrES", srcctl("kill", "OWNER", "clstrmgrES")),
+    Scenario("manager-hangs", "hang node=1 what=clstrmgrES", srcctl("hang", "OWNER", "clstrmgrES")),
+    Scenario("cthags-killed", "kill node=1 what=cthags", srcctl("kill", "OWNER", "cthags")),
+    Scenario("cthags-hangs", "hang node=1 what=cthags", srcctl("hang", "OWNER", "cthags")),
+    Scenario("caa-killed", "kill node=1 what=caa", srcctl("kill", "OWNER", "caa")),
+    Scenario("crash", "crash node=1 for=900", srcctl("halt", "OWNER")),
+    Scenario("standby-crashes", "crash node=2 for=900", srcctl("halt", "OTHER")),
+    Scenario("srcmstr-killed", "kill node=1 what=srcmstr", srcctl("kill", "OWNER", "srcmstr")),
+    Scenario("repository-lost", "disk-lost for=900", srcctl("disk", "hdisk1", "fail")),
+    Scenario("network-lost", f"{SPLIT} disk=kept", srcctl("partition", "OWNER", "OTHER", "--keep-disk")),
+    Scenario("split-without-policy", SPLIT, srcctl("partition", "OWNER", "OTHER")),
+    Scenario("split-with-tie-breaker", SPLIT, srcctl("partition", "OWNER", "OTHER"), TIE_BREAKER, either=True),
+    Scenario(
+        "moved", "operator node=1 asks=move group=app_rg target=2", clmgr(f"move resource_group {GROUP} NODE=OTHER")
+    ),
+    Scenario(
+        "stopped-with-takeover",
+        "operator node=1 asks=stop-move group=app_rg target=1",
+        clmgr("offline node OWNER WHEN=now MANAGE=move"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+    """A lab in whatever mode this host has."""
+    lab = LabUnderTest(tmp_path_factory.mktemp("inside-outside") / "lab")
+    try:
+        lab.up()
+        yield lab
+    finally:
+        lab.destroy()
+
+
+@pytest.fixture(scope="module")
+def configuration(outside: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Configuration:
+    """The lab's own cluster configuration."""
+    root = NodeRoot(str(tmp_path_factory.mktemp("configuration")))
+    directory = Path(root.path(DCD))
+    directory.mkdir(parents=True)
+    for name in CLASSES:
+        (directory / name).write_text(outside.output("node1", f"cat $HAES_ROOT{DCD}/{name}"))
+    found = load(Repository(root, DCD))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_both_come_to_the_same_end(scenario: Scenario, outside: LabUnderTest, configuration: Configuration) -> None:
+    expected = play_inside(scenario, configuration)
+    wanted = {expected, _mirrored(expected)} if scenario.either else {expected}
+    play = begin_outside(scenario, outside)
+    eventually(lambda: play() in wanted, f"{scenario.name} ends outside as inside: {expected}", OUTSIDE_PATIENCE, play)
+
+
+def _mirrored(outcome: Outcome) -> Outcome:
+    def swap(nodes: frozenset[int]) -> frozenset[int]:
+        return frozenset(3 - node for node in nodes)
+
+    view = tuple(sorted(tuple(sorted(3 - node for node in members)) for members in outcome.view))
+    return Outcome(swap(outcome.ended), swap(outcome.active), swap(outcome.online), view)
+
+
+# Inside ---------------------------------------------------------------------------------------------------------------
+
+
+class AtTheBeginning(Operator):
+    """An operator who goes home when the cluster has settled."""
+
+    def _look_after(self, node: SimulatedNode) -> None:
+        if self.cluster.world.now < SETTLED_US:
+            super()._look_after(node)
+
+
+def play_inside(scenario: Scenario, configuration: Configuration) -> Outcome:
+    """The end in the simulator."""
+    world = World(1)
+    cluster = Cluster(world, 2, Parts(), split=scenario.split, configuration=configuration)
+    AtTheBeginning(cluster, patient=True).begin()
+    world.run(SETTLED_US)
+    assert cluster.holdings.online(GROUP) == [1], "the group begins on node 1"
+    boots = {number: node.boot_number for number, node in cluster.nodes.items()}
+    Strikes(cluster).schedule((Fault.parse(f"at {BEGIN_US / SECOND:.3f} {scenario.inside}"),))
+    world.run(END_US)
+    managers = {
+        number: process
+        for number, node in cluster.nodes.items()
+        if node.on and isinstance(process := node.process("clstrmgrES"), ManagerProcess)
+    }
+    active = {n for n, process in managers.items() if process.core.services and process.core.state == "ST_STABLE"}
+    ended = {n for n, node in cluster.nodes.items() if not node.on or node.boot_number != boots[n]}
+    views = [
+        tuple(sorted(set(daemon.core.status().members) - ended))
+        for number in active
+        if isinstance(daemon := cluster.nodes[number].process("cthags"), GroupServicesProcess)
+    ]
+    online = frozenset(cluster.holdings.online(GROUP))
+    return Outcome(frozenset(ended), frozenset(active), online, tuple(sorted(views)))
+
+
+# Outside --------------------------------------------------------------------------------------------------------------
+
+
+def begin_outside(scenario: Scenario, lab: LabUnderTest) -> Callable[[], Outcome]:
+    """Play it on the lab; returns what looks at its end."""
+    lab.make_whole()
+    if lab.run("node1", "clmgr -v -a SPLIT_POLICY query cluster").stdout.find(f'"{scenario.split}"') < 0:
+        lab.output("node1", f"clmgr modify cluster {SPLITS[scenario.split]}")
+        lab.output("node1", "clmgr sync cluster", timeout=120)
+    own = lab.owner()
+    other = "node2" if own == "node1" else "node1"
+    numbers = {own: 1, other: 2}
+    boots = {node: boot_of(lab, node) for node in numbers}
+    scenario.outside(lab, own, other)
+
+    def look() -> Outcome:
+        ended = {
+            number for node, number in numbers.items() if lab.power(node) == "off" or boot_of(lab, node) != boots[node]
+        }
+        active = {
+            number for node, number in numbers.items() if number not in ended and lab.cluster_state(node) == "ST_STABLE"
+        }
+        names = {number: node for node, number in numbers.items()}
+        online, views = set(), []
+        for number in active:
+            states = lab.run(names[number], f"clRGinfo -s {GROUP}").stdout.splitlines()
+            online |= {numbers[line.split(":")[2]] for line in states if line.split(":")[1] == "ONLINE"}
+            inside = lab.run(names[number], "lsrpnode -o -x").stdout.split()
+            views.append(
+                tuple(sorted(numbers[name] for name in inside if name in numbers and numbers[name] not in ended))
+            )
+        return Outcome(frozenset(ended), frozenset(active), frozenset(online), tuple(sorted(views)))
+
+    return look
+
+
+def boot_of(lab: LabUnderTest, node: str) -> str:
+    """Names the present life of a node."""
+    return (lab.directory / "shared" / "power" / node).read_text().split()[0]
