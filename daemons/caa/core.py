@@ -48,7 +48,7 @@ from daemons.caa.inputs import (
     Withdraw,
     WriteDisk,
 )
-from daemons.caa.messages import DISK_PATH, Heartbeat
+from daemons.caa.messages import DISK_PATH, Heartbeat, mask_of, nodes_of
 from daemons.caa.peers import Peer, left_out, reachable
 from srcctl.machine import Tick
 
@@ -75,7 +75,7 @@ __all__ = [
 ]
 
 
-Contacts = tuple[tuple[tuple[int, int], ...], tuple[int, ...], tuple[tuple[int, tuple[int, ...]], ...]]
+Contacts = tuple[tuple[tuple[int, int], ...], int, tuple[tuple[int, int], ...]]
 """What a heartbeat says of contacts: the nodes that are heard with their lives, those of them that are deaf, and the
 contacts of those nodes whose contacts are not the same as the sender's (none in a healthy cluster)."""
 
@@ -107,7 +107,7 @@ class Membership:
         self._asked: frozenset[int] | None = None
         self._won: frozenset[int] | None = None
         """The side that was told that it may act, while that is of use."""
-        self._verdict: tuple[int, ...] = ()
+        self._verdict = (0, 0)
         self._granted: frozenset[int] = frozenset()
         self._granted_from = 0
         """The nodes that this side may call dead since it has won the tie breaker, and from when on."""
@@ -297,7 +297,7 @@ class Membership:
             self.repository_up,
             deaf,
             rows,
-            self._verdict,
+            *self._verdict,
         )
 
     def _to_everybody(self, now: int, contacts: Contacts) -> Heartbeat:
@@ -308,15 +308,15 @@ class Membership:
     def _contacts(self, now: int) -> Contacts:
         heard, direct = self._heard(now), self._direct(now)
         contacts = tuple((node, self.peers[node].incarnation) for node in sorted(heard))
-        return contacts, tuple(sorted(heard - direct)), self._rows(direct)
+        return contacts, mask_of(heard - direct), self._rows(direct)
 
-    def _rows(self, own: set[int]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    def _rows(self, own: set[int]) -> tuple[tuple[int, int], ...]:
         assert self.settings is not None
         if self._complete(own):
             return ()
         everybody = own | {self.settings.own}
         rows = ((node, self.peers[node].row) for node in sorted(own))
-        return tuple((node, tuple(sorted(row))) for node, row in rows if row | {node} != everybody)
+        return tuple((node, mask_of(row)) for node, row in rows if row | {node} != everybody)
 
     def _complete(self, own: set[int]) -> bool:
         """All of the cluster's nodes are in contact with each other."""
@@ -385,7 +385,7 @@ class Membership:
             rows[node] = self.peers[node].row
             for other, row in self.peers[node].rows:
                 if other in found and other not in own and other != settings.own:
-                    rows.setdefault(other, frozenset(row))
+                    rows.setdefault(other, nodes_of(row))
         return settings.own in left_out(rows)
 
     def _evaluate(self, now: int, reborn: frozenset[int]) -> list[Effect]:
@@ -417,14 +417,14 @@ class Membership:
                     alive.discard(node)
         alive &= settings.nodes
         self._granted -= found
-        if not self._granted and self._verdict:
-            self._verdict = ()
+        if not self._granted:
+            self._verdict = (0, 0)
         granted = self._granted if now >= self._granted_from else frozenset[int]()
         if settings.arbitrate and not self.alive & settings.nodes <= alive | granted:
             # The other side may live: whether this one may act is for the tie breaker, or an operator, to say.
             side = frozenset(alive)
             if side not in (self._asked, self._won):
-                self._asked, self._won, self._verdict = side, None, ()
+                self._asked, self._won, self._verdict = side, None, (0, 0)
                 effects.append(Arbitrate(side))
             alive |= self.alive & settings.nodes
         else:
@@ -463,7 +463,7 @@ class Membership:
         self._settled_until = None
         told: list[Effect] = []
         if spread:
-            self._verdict = (GO_ON if won else GIVE_WAY, *sorted(side))
+            self._verdict = (GO_ON if won else GIVE_WAY, mask_of(side))
             told = [
                 Send(network, node, self._heartbeat(now, self.peers[node]))
                 for node in sorted(side - {self.settings.own})
@@ -481,9 +481,9 @@ class Membership:
     def _hear_verdict(self, now: int, heartbeat: Heartbeat) -> list[Effect]:
         """An operator has decided on another node of this side."""
         side = self._asked
-        if not heartbeat.verdict or side is None or side != frozenset(heartbeat.verdict[1:]):
+        if side is None or mask_of(side) != heartbeat.verdict_side:
             return []
-        return [Withdraw(), *self._arbitrated(now, side, heartbeat.verdict[0] == GO_ON, True)]
+        return [Withdraw(), *self._arbitrated(now, side, heartbeat.verdict == GO_ON, True)]
 
     def _announce(self, now: int) -> list[Effect]:
         settings = self.settings

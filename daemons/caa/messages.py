@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -198,6 +199,20 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     error: str = ""
 
 
+NODES_MAX = 64
+"""The highest node number of which a heartbeat can tell (a cluster has 16, the simulator plays 64)."""
+
+
+def mask_of(nodes: Iterable[int]) -> int:
+    """A set of nodes as a number: bit 0 is node 1."""
+    return sum(1 << (node - 1) for node in nodes)
+
+
+def nodes_of(mask: int) -> frozenset[int]:
+    """The nodes of such a number; none of one that cannot be."""
+    return frozenset(bit + 1 for bit in range(mask.bit_length()) if mask >> bit & 1) if mask > 0 else frozenset()
+
+
 class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     """Between nodes: I live, and these are the nodes that I hear myself.
 
@@ -207,7 +222,8 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     networks; ``repository``: it can use the repository disk. ``deaf``: contacts that do not hear the sender. ``rows``:
     pairs of a node and the nodes that are in contact with it both ways, of all whose contacts differ from the sender's.
     ``echoes``: of a heartbeat to all by multicast: triples of a receiver and what ``echo`` and ``held`` say to it.
-    ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, and the nodes of that side.
+    ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, for the side ``verdict_side``.
+    Sets of nodes are numbers with a bit for each (``mask_of``): a heartbeat must fit into a sector of the disk.
     """
 
     sender: int
@@ -219,9 +235,10 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     held: int = 0
     down: int = 0
     repository: bool = True
-    deaf: tuple[int, ...] = ()
-    rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    verdict: tuple[int, ...] = ()
+    deaf: int = 0
+    rows: tuple[tuple[int, int], ...] = ()
+    verdict: int = 0
+    verdict_side: int = 0
     echoes: tuple[tuple[int, int, int], ...] = ()
 
     def to(self, receiver: int) -> Heartbeat:
@@ -237,4 +254,4 @@ Answer: TypeAlias = Membership | Event | Relay | Status | Outcome
 
 request_codec: Codec[Request] = Codec(Request)
 answer_codec: Codec[Answer] = Codec(Answer)
-heartbeat_codec: Codec[Heartbeat] = Codec(Heartbeat, limit=2048)
+heartbeat_codec: Codec[Heartbeat] = Codec(Heartbeat, limit=4096)

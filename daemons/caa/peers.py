@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from daemons.caa.messages import DISK_PATH, Heartbeat
+from daemons.caa.messages import DISK_PATH, NODES_MAX, Heartbeat, nodes_of
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Peer:
     """Its contacts that do not hear it."""
     row: frozenset[int] = frozenset()
     """Its contacts both ways, as it says."""
-    rows: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    rows: tuple[tuple[int, int], ...] = ()
 
     def begin(self, incarnation: int) -> bool:
         """Note a newer life of the node: nothing from the former one counts; True if there was one."""
@@ -94,8 +94,8 @@ class Peer:
             return True  # a slower path: a faster one has told more already
         self.newest = heartbeat.serial
         if heartbeat.contacts != self.contacts or heartbeat.deaf or self.deaf:
-            self.contacts, self.deaf = heartbeat.contacts, frozenset(heartbeat.deaf)
-            self.row = frozenset(node for node, _ in heartbeat.contacts) - self.deaf
+            self.contacts, self.deaf = heartbeat.contacts, nodes_of(heartbeat.deaf)
+            self.row = frozenset(node for node, _ in heartbeat.contacts if 0 < node <= NODES_MAX) - self.deaf
         self.contacts_at, self.rows = now, heartbeat.rows
         if self.first_heard is None:
             self.first_heard = now

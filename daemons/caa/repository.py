@@ -191,6 +191,7 @@ class RepositoryDisk:
         """Write a node's sector."""
         body = heartbeat_codec.encode(heartbeat)
         sector = len(body).to_bytes(2, "big") + zlib.crc32(body).to_bytes(4, "big") + body
+        assert len(sector) <= SECTOR, f"a heartbeat of {len(body)} bytes would run into the next node's sector"
         self._disk.write(HEARTBEATS + heartbeat.sender * SECTOR, sector.ljust(SECTOR, b"\0"))
 
     def read_heartbeats(self, nodes: frozenset[int]) -> tuple[Heartbeat, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from daemons.caa import core, tunables
-from daemons.caa.messages import DISK_PATH, Heartbeat, heartbeat_codec
+from daemons.caa.messages import DISK_PATH, Heartbeat, heartbeat_codec, mask_of, nodes_of
 from srcctl.machine import TICK
 from srcctl.storage.disk import SECTOR
 
@@ -383,8 +383,21 @@ def test_nodes_that_come_and_go_by_configuration_are_events() -> None:
 
 def test_a_heartbeat_of_sixteen_nodes_fits_into_a_sector() -> None:
     big = 1 << 53
-    heartbeat = Heartbeat(16, big, big, tuple((n, big) for n in range(1, 17)), big, big, big, 255, False)
+    everybody = mask_of(range(1, 17))
+    rows = tuple((node, everybody) for node in range(1, 17))
+    contacts = tuple((n, big) for n in range(1, 17))
+    heartbeat = Heartbeat(16, big, big, contacts, big, big, big, 255, False, everybody, rows, 2, everybody)
     assert len(heartbeat_codec.encode(heartbeat)) <= SECTOR - 6
+
+
+def test_a_heartbeat_of_sixty_four_nodes_is_no_longer_than_it_may_be() -> None:
+    big = 1 << 53
+    everybody = mask_of(range(1, 65))
+    assert nodes_of(everybody) == frozenset(range(1, 65))
+    contacts, rows = tuple((n, big) for n in range(1, 65)), tuple((n, everybody) for n in range(1, 65))
+    heartbeat = Heartbeat(64, big, big, contacts, big, big, big, 255, False, everybody, rows, 2, everybody)
+    assert heartbeat_codec.decode(heartbeat_codec.encode(heartbeat)) == heartbeat
+    assert nodes_of(-1) == frozenset()
 
 
 def test_what_a_dead_node_left_on_the_disk_is_no_life() -> None:
@@ -488,7 +501,7 @@ def test_a_contact_with_everybody_is_told_in_no_more_words() -> None:
     ring = Ring(4)
     ring.run(1_000)
     for heartbeat in ring.sectors.values():
-        assert (heartbeat.deaf, heartbeat.rows) == ((), ())
+        assert (heartbeat.deaf, heartbeat.rows) == (0, ())
 
 
 def test_group_services_that_fall_silent_with_critical_clients_end_the_node() -> None:
