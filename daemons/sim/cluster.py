@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemons.caa.repository import NODES_MAX
 from daemons.cluster.configuration import Configuration
 from daemons.sim.configuration import sample, shipped_programs, varied
 from daemons.sim.disks import SharedDisk
@@ -49,6 +50,8 @@ class Cluster:
         self.topology = Topology(self.numbers, network_names(networks))
         self.disk = SharedDisk(self.topology)
         """The repository disk."""
+        self.has_disk_path = count <= NODES_MAX
+        """The repository disk has room for the nodes of a real cluster; larger ones are for the measure of traffic."""
         self.split = split
         self.reservation: frozenset[str] = frozenset()
         """The names of the nodes that hold the tie breaker."""

@@ -177,6 +177,8 @@ class SimulatedNode:
         self.supervisor = Supervisor(self)
         self.states = self.cluster.parts.states(self)
         self.states.start()
+        if self.supervisor is None:
+            return  # the power went in its first write to the disk
         self.after(600 * MILLISECOND, self.supervisor.request_start, "clstrmgrES")
         self.after(SECOND, self._booted)
 

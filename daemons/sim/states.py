@@ -55,6 +55,7 @@ class StatesProcess(Process):
             node_timeout_us=NODE_TIMEOUT_US,
             node_down_delay_us=NODE_DOWN_DELAY_US,
             network_fdt_us=NODE_TIMEOUT_US,
+            disk=self.node.cluster.has_disk_path,
             arbitrate=self._breaker is not None or self.node.cluster.split == MANUAL,
         )
         self.feed(caa.Configure(settings))
@@ -118,6 +119,8 @@ class StatesProcess(Process):
 
     def post(self, target: int, data: bytes) -> None:
         """Put a datagram into the mailbox of a pair on the repository disk."""
+        if not self.node.cluster.has_disk_path:
+            return
         # Numbered on from boot to boot, as by the clock of a real node.
         self._posted[target] = self._posted.get(target, self._began) + 1
         try:
