@@ -78,7 +78,8 @@ def with_caller(environment: Mapping[str, str], caller: Mapping[str, str]) -> di
 def rooted(command: str, root: NodeRoot) -> str:
     """A shell line with every absolute path that exists in the node's root replaced by its real path.
 
-    Only words that begin a path after a blank or a redirection are looked at (folder mode).
+    Only words that begin a path after a blank or a redirection are looked at (folder mode). A file that is still to be
+    made is the node's, too, where the node has its folder; a program that only the host has is the host's.
     """
     result = []
     index = 0
@@ -90,7 +91,8 @@ def rooted(command: str, root: NodeRoot) -> str:
                 end += 1
             word = command[index:end]
             own = root.path(word)
-            in_node = os.path.lexists(own) or os.path.isdir(os.path.dirname(own))
+            of_host = os.path.isfile(word) and os.access(word, os.X_OK)
+            in_node = os.path.lexists(own) or (os.path.isdir(os.path.dirname(own)) and not of_host)
             result.append(shlex.quote(own) if in_node else word)
             index = end
         else:

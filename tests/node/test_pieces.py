@@ -132,6 +132,9 @@ def test_shell_lines_name_the_nodes_own_files(tmp_path: Path) -> None:
         == f"{tmp_path}/usr/bin/own a >{tmp_path}/usr/bin/new 2>&1"
     )
     assert environment.rooted("/bin/echo /nowhere/x", root) == "/bin/echo /nowhere/x"
+    # A program that only the host has, although the node has a folder of that name.
+    (tmp_path / "bin").mkdir()
+    assert environment.rooted("/bin/sh -c x >/bin/new", root) == f"/bin/sh -c x >{tmp_path}/bin/new"
 
 
 def test_process_trees() -> None:
