@@ -20,7 +20,8 @@ and the notify method of the subsystem or else of its group. An end with status 
 srcmstr itself may die at any moment. lpar keeps processes and their ends; what lpar cannot know (a stop was requested,
 earlier abnormal ends, who asked for a start) is remembered in a file *before* the effect that depends on it. A
 restarted srcmstr begins with both, and answers a request that is sent to it again as if it had never been away: what
-it started or stopped for the same asker before is not done twice, and the answer is the same.
+it started or stopped for the same asker before is not done twice, and the answer is the same. An end that it had
+not acknowledged yet is taken note of again: the error log knows the entry, a notify method may run a second time.
 
 A subserver belongs to a subsystem, which does all the work: srcmstr looks up the type and passes the request on. A
 start of a subserver starts its subsystem first.
