@@ -335,6 +335,11 @@ BENCHES = [
     Bench("fanout", "16 cl_rsh of true at once", 1030, "ms", remote.fan_out, beside=remote.beside_fan_out),
     Bench("rcp", "64 MiB by cl_rcp (300 MiB/s)", 213, "ms", remote.rcp, beside=remote.beside_rcp),
     Bench("sync", "verification and synchronization of two nodes", 1000, "ms", remote.verify_and_sync),
+    Bench("query", "clmgr query cluster, by python -c pass", 6.0, "x", remote.query_cluster),
+    Bench("sync64", "verification and synchronization: 64 groups, 2 nodes", 2000, "ms", remote.grown_sync),
+    Bench("sync8", "verification and synchronization: 64 groups, 8 nodes", 4000, "ms", remote.grown_sync, nodes=8),
+    Bench("every", "clcmd of true on 16 nodes", 2000, "ms", remote.every_node, nodes=16),
+    Bench("sync16", "verification and synchronization: 64 groups, 16 nodes", 8000, "ms", remote.grown_sync, nodes=16),
     Bench("idle", "idle CPU of one node at speed 1", 1.0, "%", idle_cpu, speed=1),
 ]  # fmt: skip
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 MEGABYTES = 64
 FAN_OUT = 16
+GROUPS = 64
 
 
 class Lab(Protocol):
@@ -54,6 +55,39 @@ def rcp(lab: Lab, rounds: int) -> list[float]:
 def verify_and_sync(lab: Lab, rounds: int) -> list[float]:
     """``clmgr sync cluster`` with verification, in milliseconds."""
     return [_seconds(lab, "clmgr sync cluster >/dev/null") * 1000 for _ in range(rounds)]
+
+
+def query_cluster(lab: Lab, rounds: int) -> list[float]:
+    """``clmgr query cluster`` by ``python -c pass``, both inside the node."""
+    samples = []
+    for _ in range(rounds):
+        asked = _seconds(lab, "clmgr query cluster >/dev/null")
+        samples.append(asked / _seconds(lab, "python3 -c pass"))
+    return samples
+
+
+def every_node(lab: Lab, rounds: int) -> list[float]:
+    """``clcmd`` of ``true`` on all nodes of the cluster, in milliseconds."""
+    return [_seconds(lab, "clcmd /bin/true >/dev/null") * 1000 for _ in range(rounds)]
+
+
+def grown_sync(lab: Lab, rounds: int) -> list[float]:
+    """Verification and synchronization of all nodes with 64 resource groups, cluster services down, in milliseconds.
+
+    Every round has a change to bring to the nodes.
+    """
+    nodes = lab.run("node1", "clmgr query node").split()
+    groups = lab.run("node1", "clmgr query resource_group").split()
+    lab.run("node1", "clmgr offline cluster >/dev/null")
+    members = ",".join(nodes)
+    added = "".join(f"add rg bench_rg{n} NODES={members}\n" for n in range(GROUPS - len(groups)))
+    lab.run("node1", f"clmgr -M - '{added}'")
+    lab.run("node1", "clmgr sync cluster >/dev/null")
+    samples = []
+    for number in range(rounds):
+        lab.run("node1", f"clmgr modify cluster VERIFICATION_HOUR={number + 1}")
+        samples.append(_seconds(lab, "clmgr sync cluster >/dev/null") * 1000)
+    return samples
 
 
 # The others.
