@@ -149,7 +149,7 @@ def test_services_start_at_boot_where_the_configuration_says_so(lab: LabUnderTes
     lab.output("node2", "clmgr offline node node2", timeout=120)
     lab.output("node1", "sed -i '/caa_cfg/d' $HAES_ROOT/etc/services")
     assert lab.run("node2", "clmgr online node node2", timeout=120).returncode == 1
-    lab.output("node2", "clmgr modify node node2 VERIFY_ON_START=false")
+    lab.output("node1", "clmgr modify node node2 VERIFY_ON_START=false; clmgr sync cluster VERIFY=no", timeout=120)
     lab.output("node2", "clmgr online node node2", timeout=120)
-    lab.output("node2", "clmgr modify node node2 VERIFY_ON_START=true")
     lab.output("node1", "echo 'caa_cfg 6181/tcp' >>$HAES_ROOT/etc/services")
+    lab.output("node1", "clmgr modify node node2 VERIFY_ON_START=true; clmgr sync cluster", timeout=120)
