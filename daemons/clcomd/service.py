@@ -10,37 +10,17 @@ import asyncio
 import errno
 import os
 import shutil
-import signal
 import ssl
 import stat
 import time
-from collections.abc import Sequence
 
-from daemons.clcomd import access, command_line, files, security
+from daemons.clcomd import access, command_line, core, security
 from daemons.clcomd.diagnostics import DiagnosticLog
-from daemons.clcomd.messages import (
-    CHUNK,
-    INPUTS_MAX,
-    SERVICE,
-    Answer,
-    Done,
-    Ended,
-    Get,
-    Input,
-    Look,
-    MakeDirectory,
-    Output,
-    Put,
-    Request,
-    Run,
-    SignalCommand,
-    Taken,
-    answer_codec,
-    request_codec,
-)
+from daemons.clcomd.messages import SERVICE, Run, answer_codec, request_codec
+from daemons.clcomd.session import Connection, Session
 from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import Closed, LocalConnection, until_cancelled
+from daemons.runtime.local import Closed, until_cancelled
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.trust import Refused, challenge_server
 from srcctl.machine import RemoteFault
@@ -65,10 +45,6 @@ disks that are the owner's, so they run as he (inferred: ``clcmd lssrc -g caa`` 
 QUERY_DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/sbin/rsct/bin")
 UNPRIVILEGED = 65534
 DIAGNOSTICS = "/var/hacmp/clcomd/clcomddiag.log"
-TERMINATION_GRACE = 5.0
-"""Seconds between SIGTERM and SIGKILL for the command of a lost connection."""
-
-Connection = LocalConnection[Answer, Request]
 
 
 def reachable_by_others(path: str) -> bool:
@@ -193,11 +169,8 @@ class Clcomd(Daemon):
                 raise Refused("the address is in neither rhosts nor the configuration")
         name = await challenge_server(reader, writer, keys.accepted(self.root), context=self._encryption())
         node = next((n.name for n in self.identity.nodes if peer in n.addresses), None)
-        if node is not None and node != name:
-            raise Refused(f"it claims to be {name}, but the address is {node}'s")
         networks = [interface.network for interface in self.identity.interfaces]
-        if node is not None and not self.faults.any_path(node, self.identity.node, networks):
-            raise Refused("no network leads there")
+        core.check_claim(name, node, node is None or self.faults.any_path(node, self.identity.node, networks))
         return name
 
     def _encryption(self) -> ssl.SSLContext | None:
@@ -231,123 +204,24 @@ class Clcomd(Daemon):
     async def _session(
         self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str
     ) -> None:
-        while True:
-            request = await connection.receive()
-            match request:
-                case Run():
-                    await self._run(connection, request, name)
-                case Put():
-                    connection.send(Done(await files.receive(self.root, reader, request)))
-                case Get(path):
-                    if (refusal := await files.send(self.root, writer, path)) is not None:
-                        connection.send(refusal)
-                case Look():
-                    connection.send(files.look(self.root, request))
-                case MakeDirectory():
-                    connection.send(files.make_directory(self.root, request))
-                case Input() | SignalCommand():
-                    pass  # a command that has ended already
-            await connection.drain()
+        """One connection, as its machine wants it.
 
-    async def _run(self, connection: Connection, request: Run, name: str) -> None:
-        self.diagnostics.write(f"{name} runs: {' '.join(request.arguments) or request.shell}")
+        Raises:
+            Closed, RemoteFault: the client went away, or broke the rules; its command has ended.
+        """
+        session = Session(self, connection, reader, writer, name)
         try:
-            arguments, environment = self._command(request)
-            process = await asyncio.create_subprocess_exec(
-                *arguments,
-                stdin=asyncio.subprocess.PIPE if request.stdin else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=environment,
-                cwd=self.root.path("/"),
-                start_new_session=True,
-            )
-        except OSError as error:
-            text = f"clcomd: {error.filename or request.shell}: {error.strerror}\n"
-            connection.send(Output(2, text.encode()))
-            connection.send(Ended(127))
-            return
-        pumps = [
-            asyncio.ensure_future(self._pump(connection, 1, process.stdout)),
-            asyncio.ensure_future(self._pump(connection, 2, process.stderr)),
-        ]
-        inputs = asyncio.Queue[bytes](INPUTS_MAX)
-        feeder = asyncio.ensure_future(self._feed(connection, process, inputs))
-        listener = asyncio.ensure_future(self._listen(connection, process, inputs))
-        finished = asyncio.ensure_future(self._finish(process, pumps))
-        try:
-            await asyncio.wait((listener, finished), return_when=asyncio.FIRST_COMPLETED)
-            if not finished.done():
-                listener.result()  # raises Closed: the client has gone, and so must the command
-        except (Closed, RemoteFault):
-            await self._end(process, finished)
-            raise
-        finally:
-            for task in (listener, feeder):
-                if not task.done():
-                    task.cancel()
-            await asyncio.gather(listener, feeder, return_exceptions=True)
-        connection.send(Ended(finished.result()))
-
-    async def _finish(self, process: asyncio.subprocess.Process, pumps: Sequence[asyncio.Future[None]]) -> int:
-        await asyncio.gather(*pumps)
-        status = await process.wait()
-        return status if status >= 0 else 128 - status
-
-    async def _end(self, process: asyncio.subprocess.Process, finished: asyncio.Future[int]) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
-                return
-            await asyncio.wait((finished,), timeout=TERMINATION_GRACE)
-            if finished.done():
-                return
-
-    async def _pump(self, connection: Connection, number: int, stream: asyncio.StreamReader | None) -> None:
-        assert stream is not None
-        while data := await stream.read(CHUNK):
-            connection.send(Output(number, data))
-            try:
+            while True:
+                await session.take(core.Asked(await connection.receive()))
                 await connection.drain()
-            except Closed:
-                pass  # the listener notices and ends the command
+        finally:
+            await session.end()
 
-    async def _feed(
-        self, connection: Connection, process: asyncio.subprocess.Process, inputs: asyncio.Queue[bytes]
-    ) -> None:
-        """What the client sent goes into the command's standard input as fast as that takes it."""
-        while True:
-            data = await inputs.get()
-            try:
-                if process.stdin is not None:
-                    if data:
-                        process.stdin.write(data)
-                        await process.stdin.drain()
-                    else:
-                        process.stdin.close()
-            except (ConnectionError, RuntimeError):
-                pass  # the command does not read any more
-            connection.send(Taken())
+    def log_command(self, name: str, request: Run) -> None:
+        """A line of clcomddiag.log."""
+        self.diagnostics.write(f"{name} runs: {' '.join(request.arguments) or request.shell}")
 
-    async def _listen(
-        self, connection: Connection, process: asyncio.subprocess.Process, inputs: asyncio.Queue[bytes]
-    ) -> None:
-        """Input and signals for the running command; ends by Closed when the client goes away."""
-        while True:
-            message = await connection.receive()
-            if isinstance(message, Input):
-                try:
-                    inputs.put_nowait(message.data)
-                except asyncio.QueueFull:
-                    raise RemoteFault("more input than is taken") from None
-            elif isinstance(message, SignalCommand) and 0 < message.number < 65:
-                try:
-                    os.killpg(process.pid, message.number)
-                except ProcessLookupError:
-                    pass
-
-    def _command(self, request: Run) -> tuple[list[str], dict[str, str]]:
+    def command(self, request: Run) -> tuple[list[str], dict[str, str]]:
         """What is executed: PowerHA's own commands as they are, everything else without privileges.
 
         Without privileges means as another user, or, where that one cannot reach the node (a lab in folder mode in

@@ -10,6 +10,8 @@ reflected). A side that cannot prove it learns nothing: the connection just ends
     server -> client   HMAC(key, "server", both nonces, name)
 
 The other magic asks for TLS: after the challenge, whose digests say so too, both sides go over to it.
+
+Both sides are machines over bytes (``ServerChallenge``, ``ClientChallenge``); the functions carry them over sockets.
 """
 
 from __future__ import annotations
@@ -49,6 +51,94 @@ def proof(key: bytes, role: bytes, client_nonce: bytes, server_nonce: bytes, nam
     return hmac.digest(key, b"HAES " + role + b"\0" + client_nonce + server_nonce + name, "sha256")
 
 
+class ServerChallenge:
+    """The server's side of a challenge: give it ``wants`` bytes at a time, send what it returns.
+
+    Args:
+        keys: those that are accepted.
+        nonce: NONCE_BYTES random bytes that were never used before.
+        encrypted: only clients that go over to TLS are let in; without it none of them.
+    """
+
+    def __init__(self, keys: Sequence[bytes], nonce: bytes, encrypted: bool = False) -> None:
+        self.wants = HELLO_BYTES
+        """Bytes that it waits for; 0: the client is admitted."""
+        self.name = b""
+        """What the client calls itself, proven only when nothing more is wanted."""
+        self._keys = keys
+        self._nonce = nonce
+        self._encrypted = encrypted
+        self._client_nonce = b""
+        self._take = self._hello
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what was wanted; what to send.
+
+        Raises:
+            Refused: the client holds none of the keys, or sent something else.
+        """
+        return self._take(data)
+
+    def _hello(self, data: bytes) -> bytes:
+        length, encrypted = data[-1], data[: len(MAGIC)] == MAGIC_TLS
+        if not (encrypted or data[: len(MAGIC)] == MAGIC) or not 0 < length <= NAME_MAX:
+            raise Refused("no challenge was offered")
+        if encrypted and not self._encrypted:
+            raise Refused("encryption was asked for, but this node has no certificate")
+        if self._encrypted and not encrypted:
+            raise Refused("the connection is not encrypted, as the security level asks")
+        self._client_nonce, self.wants, self._take = data[len(MAGIC) : -1], length, self._named
+        return b""
+
+    def _named(self, data: bytes) -> bytes:
+        self.name, self.wants, self._take = data, PROOF_BYTES, self._answered
+        return self._nonce
+
+    def _answered(self, data: bytes) -> bytes:
+        client, server = _roles(self._encrypted)
+        for key in self._keys:
+            if hmac.compare_digest(data, proof(key, client, self._client_nonce, self._nonce, self.name)):
+                self.wants = 0
+                return proof(key, server, self._client_nonce, self._nonce, self.name)
+        raise Refused("the key challenge failed")
+
+
+class ClientChallenge:
+    """The client's side of a challenge: send ``hello``, then give it ``wants`` bytes at a time, send what it returns.
+
+    Args:
+        key: the key.
+        name: this node's name.
+        nonce: NONCE_BYTES random bytes that were never used before.
+        encrypted: go over to TLS afterwards.
+    """
+
+    def __init__(self, key: bytes, name: str, nonce: bytes, encrypted: bool = False) -> None:
+        self._key = key
+        self._name = name.encode()[:NAME_MAX]
+        self._nonce = nonce
+        self._encrypted = encrypted
+        self._server_nonce = b""
+        self.hello = (MAGIC_TLS if encrypted else MAGIC) + nonce + bytes((len(self._name),)) + self._name
+        self.wants = NONCE_BYTES
+        """Bytes that it waits for; 0: the server holds the key too."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what was wanted; what to send.
+
+        Raises:
+            Refused: the server does not hold the key.
+        """
+        client, server = _roles(self._encrypted)
+        if not self._server_nonce:
+            self._server_nonce, self.wants = data, PROOF_BYTES
+            return proof(self._key, client, self._nonce, data, self._name)
+        if not hmac.compare_digest(data, proof(self._key, server, self._nonce, self._server_nonce, self._name)):
+            raise Refused("the other side does not hold the key")
+        self.wants = 0
+        return b""
+
+
 async def challenge_server(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -65,34 +155,19 @@ async def challenge_server(
     """
     import asyncio  # commands use this module without an event loop, and asyncio takes long to import
 
+    challenge = ServerChallenge(keys, os.urandom(NONCE_BYTES), context is not None)
     try:
         async with asyncio.timeout(time_limit):
-            hello = await reader.readexactly(HELLO_BYTES)
-            length = hello[-1]
-            encrypted = hello[: len(MAGIC)] == MAGIC_TLS
-            if not (encrypted or hello[: len(MAGIC)] == MAGIC) or not 0 < length <= NAME_MAX:
-                raise Refused("no challenge was offered")
-            if encrypted and context is None:
-                raise Refused("encryption was asked for, but this node has no certificate")
-            if context is not None and not encrypted:
-                raise Refused("the connection is not encrypted, as the security level asks")
-            client, server = _roles(encrypted)
-            client_nonce = hello[len(MAGIC) : -1]
-            name = await reader.readexactly(length)
-            server_nonce = os.urandom(NONCE_BYTES)
-            writer.write(server_nonce)
-            answer = await reader.readexactly(PROOF_BYTES)
-            for key in keys:
-                if hmac.compare_digest(answer, proof(key, client, client_nonce, server_nonce, name)):
-                    if context is not None:
-                        # What comes after our proof is TLS: it must not be read before that is set up.
-                        writer.transport.pause_reading()  # type: ignore[attr-defined]
-                    writer.write(proof(key, server, client_nonce, server_nonce, name))
-                    await writer.drain()
-                    if context is not None:
-                        await writer.start_tls(context)
-                    return name.decode()
-            raise Refused("the key challenge failed")
+            while challenge.wants:
+                answer = challenge.receive(await reader.readexactly(challenge.wants))
+                if context is not None and not challenge.wants:
+                    # What comes after our proof is TLS: it must not be read before that is set up.
+                    writer.transport.pause_reading()  # type: ignore[attr-defined]
+                writer.write(answer)
+            await writer.drain()
+            if context is not None:
+                await writer.start_tls(context)
+            return challenge.name.decode()
     except (asyncio.IncompleteReadError, ConnectionError, UnicodeDecodeError):
         raise Refused("the connection ended during the key challenge") from None
     except OSError as error:
@@ -117,17 +192,14 @@ async def challenge_client(
     """
     import asyncio
 
-    client_nonce, encoded = os.urandom(NONCE_BYTES), name.encode()[:NAME_MAX]
+    challenge = ClientChallenge(key, name, os.urandom(NONCE_BYTES))
     try:
         async with asyncio.timeout(time_limit):
-            writer.write(_hello(client_nonce, encoded, MAGIC))
-            server_nonce = await reader.readexactly(NONCE_BYTES)
-            writer.write(proof(key, b"client", client_nonce, server_nonce, encoded))
-            answer = await reader.readexactly(PROOF_BYTES)
+            writer.write(challenge.hello)
+            while challenge.wants:
+                writer.write(challenge.receive(await reader.readexactly(challenge.wants)))
     except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
         raise Refused("the other side ended the key challenge") from None
-    if not hmac.compare_digest(answer, proof(key, b"server", client_nonce, server_nonce, encoded)):
-        raise Refused("the other side does not hold the key")
 
 
 def connect_trusted(
@@ -155,7 +227,7 @@ def connect_trusted(
         OSError: nobody listens there.
         Refused: it refused us, or does not hold the key.
     """
-    client_nonce, encoded = os.urandom(NONCE_BYTES), name.encode()[:NAME_MAX]
+    challenge = ClientChallenge(key, name, os.urandom(NONCE_BYTES), context is not None)
     # Addresses are numbers here; a resolver would be loaded for nothing.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.settimeout(time_limit)
@@ -168,13 +240,9 @@ def connect_trusted(
         raise
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client, server = _roles(context is not None)
-        sock.sendall(_hello(client_nonce, encoded, MAGIC if context is None else MAGIC_TLS))
-        server_nonce = _receive_exactly(sock, NONCE_BYTES)
-        sock.sendall(proof(key, client, client_nonce, server_nonce, encoded))
-        answer = _receive_exactly(sock, PROOF_BYTES)
-        if not hmac.compare_digest(answer, proof(key, server, client_nonce, server_nonce, encoded)):
-            raise Refused("the other side does not hold the key")
+        sock.sendall(challenge.hello)
+        while challenge.wants:
+            sock.sendall(challenge.receive(_receive_exactly(sock, challenge.wants)))
         if context is not None:
             try:
                 sock = context.wrap_socket(sock)
@@ -194,10 +262,6 @@ def connect_trusted(
 def _roles(encrypted: bool) -> tuple[bytes, bytes]:
     """What client and server call themselves in their proofs."""
     return (b"client tls", b"server tls") if encrypted else (b"client", b"server")
-
-
-def _hello(nonce: bytes, name: bytes, magic: bytes) -> bytes:
-    return magic + nonce + bytes((len(name),)) + name
 
 
 def _receive_exactly(sock: socket.socket, count: int) -> bytes:
