@@ -177,8 +177,14 @@ class RepositoryDisk:
         return archive if zlib.crc32(archive) == int.from_bytes(header[12:], "big") else None
 
     def commit(self, commit: Commit) -> None:
-        """The commit point: from here on every node goes forward to this generation."""
+        """The commit point: from here on every node goes forward to this generation.
+
+        Raises:
+            RepositoryError: the disk does not hold what was written.
+        """
         self._write_next(COMMIT_SLOTS, SECTOR, commit)
+        if self.read_commit() != commit or self.read_archive(commit) is None:
+            raise RepositoryError("the repository disk does not hold what was written to it; nothing was changed")
 
     def read_archive(self, commit: Commit) -> bytes | None:
         """The archive of a commit record, or None if it is not whole."""

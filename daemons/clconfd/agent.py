@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import sys
-import time
 from collections.abc import Iterator
 
 import msgspec
@@ -134,7 +133,7 @@ def bring_in_step(root: NodeRoot) -> int:
     if held is None:
         own = Copy(installed_generation(root))
     else:
-        age = (time.time() - held.since) * Scale(root.identity.speed).speed
+        age = held.age(root) * Scale(root.identity.speed).speed
         own = Copy(installed_generation(root), max(1, held.generation), age)
     if own.installed == committed:
         persistent_labels.configure(root)

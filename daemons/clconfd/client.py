@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from daemons.caa import client as caa
-from daemons.cluster.synchronization import ArchiveError
+from daemons.cluster.synchronization import ArchiveError, half_installed
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError
+
+__all__ = ["bring_in_step", "half_installed"]
 
 
 def bring_in_step(root: NodeRoot) -> str:

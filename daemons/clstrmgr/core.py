@@ -139,11 +139,12 @@ class ClusterManager(Members):
 
     def _configure(self, value: Configured) -> None:
         self.programs = dict(value.programs)
-        if self.cluster is None:
+        if self.cluster is None and not self._join_sent:
             self.configuration = value.configuration
             self._interfaces_changed()
             self._log("configuration read" if value.configuration else "no cluster is configured")
         elif value.configuration != self.configuration:
+            # A join that is under way as well: it was checked that the active nodes have the one it began with.
             self._log("the configuration changed while cluster services are active; it counts from the next start on")
 
     def _notified(self, notification: cthags.Notification) -> None:

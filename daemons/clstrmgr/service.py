@@ -429,6 +429,10 @@ class ClusterManagerDaemon(Daemon):
             # A node that missed a synchronization is brought in step before it acts.
             if complaint := await asyncio.to_thread(clconfd.bring_in_step, self.root):
                 self.log.write(f"the configuration may be an old one: {complaint}")
+                if clconfd.half_installed(self.root):
+                    text = f"The configuration of this node is half installed and cannot be repaired: {complaint}"
+                    connection.send(messages.Done("failed", text))
+                    return
             self.reload()
             if self.core.configuration is not None:
                 try:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from daemons.caa.repository import NODES_MAX
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daemons.caa.repository import NODES_MAX, Commit, RepositoryDisk
 from daemons.cluster.configuration import Configuration
 from daemons.sim.configuration import sample, shipped_programs, varied
-from daemons.sim.disks import SharedDisk
+from daemons.sim.disks import AttachedDisk, SharedDisk
 from daemons.sim.invariants import Checker
 from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import Parts
 from daemons.sim.resources import Holdings
-from daemons.sim.scenario import NONE, network_names
+from daemons.sim.scenario import CONFIGURATION, NONE, network_names
+from daemons.sim.store import pack, unpack
 from daemons.sim.topology import Topology
-from daemons.sim.world import World
+from daemons.sim.world import InvariantBroken, World
+
+if TYPE_CHECKING:
+    from daemons.sim.faults import Fault
 
 
 class Cluster:
@@ -45,6 +52,9 @@ class Cluster:
         self.members = members
         self.numbers = tuple(range(1, count + 1))
         self.configuration = configuration or (varied(world.seed, count, groups) if groups else sample(count))
+        self.generation = 1
+        self.committed = {1: self.configuration}
+        """All that was ever committed, by generation."""
         self.programs = shipped_programs()
         self.holdings = Holdings()
         self.topology = Topology(self.numbers, network_names(networks))
@@ -56,16 +66,39 @@ class Cluster:
         self.reservation: frozenset[str] = frozenset()
         """The names of the nodes that hold the tie breaker."""
         self.local_faults: list[str] = []
+        self.on_phase: Callable[[Fault, SimulatedNode], None] = lambda fault, node: None
+        self._make_repository()
         self.checker = Checker(self)
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}
 
-    def commit(self, configuration: Configuration, by: int) -> None:
-        """A synchronization from one node: those that are on and reachable have it at once, others get it later."""
-        self.configuration = configuration
-        apart = {pair for pair in self.topology.separated() if by in pair}
-        for node in self.nodes.values():
-            if node.live and not any(node.number in pair and node.number != by for pair in apart):
-                node.install(configuration)
+    def _make_repository(self) -> None:
+        repository = RepositoryDisk("", "hdisk1", AttachedDisk(self.disk, 0))
+        checksum = repository.store_archive(self.generation, pack(self.configuration))
+        repository.commit(Commit(self.generation, checksum, "node1", 0))
+        self._repository = repository
+
+    def look_at_commit(self) -> None:
+        """A commit record may have been written: what the disk holds is what is committed."""
+        commit = self._repository.read_commit()
+        if commit is None or commit.generation == self.generation:
+            return
+        archive = self._repository.read_archive(commit)
+        if commit.generation < self.generation or archive is None:
+            raise InvariantBroken(CONFIGURATION, f"the repository disk holds {commit} after {self.generation}")
+        self.generation, self.configuration = commit.generation, unpack(archive)
+        self.committed[self.generation] = self.configuration
+        self.world.trace("-", f"generation {self.generation} is committed")
+
+    def generation_of(self, configuration: Configuration) -> int:
+        """The newest generation of a configuration, 0 if it was never committed."""
+        for generation in sorted(self.committed, reverse=True):
+            if self.committed[generation] is configuration or self.committed[generation] == configuration:
+                return generation
+        return 0
+
+    def strike_synchronization(self, fault: Fault, node: SimulatedNode) -> None:
+        """What a fault does to a synchronization that has come to a phase."""
+        self.on_phase(fault, node)
 
     def topology_changed(self) -> None:
         """Interfaces and paths went or came."""

@@ -54,6 +54,8 @@ def shipped_programs() -> dict[str, Program]:
 def changed(configuration: Configuration, change: str) -> Configuration:
     """The configuration with another group, a resource of the first group or a second network more; or without it."""
     match change:
+        case "group-and-network":
+            return changed(changed(configuration, "group"), "network")
         case "group":
             last = configuration.groups[-1]
             groups = (

@@ -46,10 +46,15 @@ class SharedDisk:
     def __init__(self, topology: Topology, size: int = REPOSITORY_BYTES) -> None:
         self.topology = topology
         self.memory = mmap.mmap(-1, size)
-        self.holder: object = None
+        self.holder: AttachedDisk | None = None
         """Who has reserved it."""
         self.torn = 0
         """Writes of which only the beginning has arrived."""
+
+    def lose(self, node: int) -> None:
+        """A node is off: its reservation is free."""
+        if self.holder is not None and self.holder.node == node:
+            self.holder = None
 
 
 class AttachedDisk:
@@ -68,7 +73,7 @@ class AttachedDisk:
         self, disk: SharedDisk, node: int, tear: Callable[[int, int], int | None] = lambda offset, size: None
     ) -> None:
         self._disk = disk
-        self._node = node
+        self.node = node
         self._tear = tear
 
     def read(self, offset: int, size: int) -> bytes:
@@ -99,5 +104,5 @@ class AttachedDisk:
             self._disk.holder = None
 
     def _check(self) -> None:
-        if self._node in self._disk.topology.without_disk:
+        if self.node in self._disk.topology.without_disk:
             raise OSError(errno.EIO, "Input/output error", "hdisk1")

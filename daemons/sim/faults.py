@@ -59,7 +59,7 @@ class Fault:
         try:
             at = round(float(parts[1]) * SECOND)
             words = tuple((name, value) for name, _, value in (part.partition("=") for part in parts[3:]))
-            if parts[0] != "at" or parts[2] not in (*KINDS, *REQUESTS) or not all(value for _, value in words):
+            if parts[0] != "at" or parts[2] not in KINDS or not all(value for _, value in words):
                 raise FaultSyntax(line)
         except (IndexError, ValueError):
             raise FaultSyntax(f"no fault: {line!r}") from None
@@ -94,17 +94,10 @@ def draw(
     return faults
 
 
-def draw_reconfigurations(seed: int, numbers: Numbers, begin: int, until: int) -> list[Fault]:
-    """Dynamic reconfigurations, to be mixed with the faults of a seed, whose draws they leave as they are."""
-    chance = Random(f"{seed}/reconfigurations")
-    faults = []
-    now = begin + int(20 * SECOND * chance.random())
-    while now < until:
-        words = tuple(REQUESTS["reconfigure"](chance, numbers, ()).items())
-        faults.append(Fault.parse(str(Fault(now, "reconfigure", words))))
-        now += int(SECOND * (5 + 50 * chance.random()))
-    return faults
-
+CONFIGURATION = ("clcomd", "clconfd")
+PHASES = ("lock", "store", "stage", "members", "commit", "install", "activate", "unlock")
+"""Of a synchronization (``daemons.cluster.synchronization.session``)."""
+CHANGES = ("group", "resource", "network", "group-and-network")
 
 # How each kind is drawn ----------------------------------------------------------------------------------------------
 
@@ -132,12 +125,15 @@ def _torn(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
 def _killed(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
     return {
         "node": _node(chance, numbers),
-        "what": chance.choice(("clstrmgrES", "clstrmgrES", "cthags", "cthags", "srcmstr", "caa")),
+        "what": chance.choice(("clstrmgrES", "clstrmgrES", "cthags", "cthags", "srcmstr", "caa", *CONFIGURATION)),
     }
 
 
 def _hung(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
-    words = {"node": _node(chance, numbers), "what": chance.choice(("clstrmgrES", "clstrmgrES", "cthags", "caa"))}
+    words = {
+        "node": _node(chance, numbers),
+        "what": chance.choice(("clstrmgrES", "clstrmgrES", "cthags", "caa", *CONFIGURATION)),
+    }
     if chance.random() < 0.4:
         words["for"] = _for(chance, 90)
     return words
@@ -224,6 +220,18 @@ def _operator(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
     }
 
 
+def _synchronized(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    """A change is synchronized from a node; mostly something is killed, there or elsewhere, when a phase is reached."""
+    words = {"node": _node(chance, numbers), "change": chance.choice(CHANGES)}
+    if chance.random() < 0.7:
+        words["phase"] = chance.choice(PHASES)
+        words["after"] = f"{0.12 * chance.random() * chance.random():.4f}"
+        words["what"] = chance.choice(("clmgr", "clmgr", "node", "node", "cl_config", *CONFIGURATION, "clstrmgrES"))
+        words["victim"] = words["node"] if words["what"] == "clmgr" else _node(chance, numbers)
+        words["for"] = _for(chance)
+    return words
+
+
 SYNCHRONIZED = ("archive", "commit")
 """Parts of the repository disk that only a synchronization writes."""
 
@@ -248,13 +256,6 @@ KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]
     "read-only": (1, _struck),
     "clock-step": (1, _clock),
     "operator": (2, _operator),
+    "synchronize": (3, _synchronized),
 }
 """How often each kind comes, and how its particulars are drawn."""
-
-
-def _reconfigured(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
-    return {"node": _node(chance, numbers), "change": chance.choice(("group", "resource", "network"))}
-
-
-REQUESTS: dict[str, Callable[[Random, Numbers, tuple[str, ...]], Words]] = {"reconfigure": _reconfigured}
-"""What only a scenario asks for: no seed draws it."""

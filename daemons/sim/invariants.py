@@ -12,6 +12,8 @@ what clients answered.
    every provider that could vote in the last one has voted.
 4. A group is acquired only while no live node of the same view holds any of it.
 5. A serial event script begins only when no other serial one runs on its node, whoever started that.
+7. Whatever a node does, it does on a configuration that was committed as a whole, the old one or the new one; it joins
+   a cluster only on one that is not older than what was committed when it was last brought in step.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from daemons.cthags.inputs import ViewInstalled
 from daemons.cthags.messages import Approved, Goodbye, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.member import PREFIX
-from daemons.sim.scenario import NONE
+from daemons.sim.scenario import CONFIGURATION, NONE
 from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.world import InvariantBroken
 
 if TYPE_CHECKING:
+    from daemons.cluster.configuration import Configuration
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
     from daemons.sim.process import Process
@@ -63,7 +66,7 @@ class Checker:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.checks = [0, 0, 0, 0, 0, 0, 0]
+        self.checks = [0] * (CONFIGURATION + 1)
         """How often each invariant was looked at, by number."""
         self._nodes = {number: _Knowledge() for number in cluster.numbers}
         self.dependencies = Dependencies.of(cluster.configuration)
@@ -287,6 +290,24 @@ class Checker:
             holdings = self.cluster.holdings
             if not any({one, other} <= set(holdings.holders(group)) for group in holdings.groups()):
                 del self._excused[one, other]
+
+    # Configurations.
+
+    def acts(self, node: SimulatedNode, configuration: Configuration | None, older: bool = True) -> None:
+        """A node does something on a configuration; ``older``: it may be an old one."""
+        self.checks[CONFIGURATION] += 1
+        generation = self.cluster.generation_of(configuration) if configuration is not None else 0
+        if not generation:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} acts on a configuration that was never committed")
+        if not older and generation < node.in_step_with:
+            raise InvariantBroken(
+                CONFIGURATION,
+                f"{node.name} acts on generation {generation}, but generation {node.in_step_with} was committed",
+            )
+
+    def joins(self, node: SimulatedNode, configuration: Configuration | None) -> None:
+        """A node's cluster manager joins the cluster."""
+        self.acts(node, configuration, older=False)
 
     # Scripts.
 

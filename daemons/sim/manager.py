@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from daemons.clstrmgr import inputs, messages
 from daemons.clstrmgr.core import ClusterManager
-from daemons.cthags.messages import Died, Init, Initialized, Notification, Request, request_codec
+from daemons.cthags.messages import Died, Init, Initialized, Join, Notification, Request, request_codec
 from daemons.cthags.vigil import Vigil
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess
 from daemons.sim.process import Process
@@ -39,6 +39,8 @@ class ManagerProcess(Process):
         self._number = 0
         self._state = ""
         self._request = 0
+        self.starting = False
+        """Cluster services are about to start: the node is being brought in step."""
         self.answers: dict[int, messages.Done] = {}
 
     @property
@@ -48,21 +50,48 @@ class ManagerProcess(Process):
 
     def start(self) -> None:
         """Read the configuration, find Group Services."""
-        self._read_configuration()
+        self.read_configuration()
         self._connect()
 
-    def _read_configuration(self) -> None:
-        self.feed(inputs.Configured(self.node.configuration, self.node.cluster.programs))
+    def read_configuration(self) -> None:
+        """Read the default object classes."""
+        self.feed(inputs.Configured(self.node.store.load(), self.node.cluster.programs))
 
-    def reconfigure(self) -> None:
-        """Have the installed configuration become the active one."""
-        self.feed(inputs.Staged(self.node.configuration, {}))
-        self.ask(messages.Reconfigure(1))
+    def start_services(self) -> None:
+        """Start cluster services: the node is brought in step first, with the repository disk if that can be read."""
+        from daemons.sim import works
+
+        if self.starting:
+            return
+        self.starting = True
+        self.drive(works.carried_out(works.bring_in_step(self.node)), self._in_step)
+
+    def _in_step(self, status: int, complaint: str) -> None:
+        self.starting = False
+        if complaint:
+            self.node.trace(f"the configuration may be an old one: {complaint}")
+            if not self.node.store.generation:
+                return  # half of one and half of another
+        self.ask(messages.StartServices())
+
+    def reconfigure(self, asked: list[int], generation: int) -> None:
+        """Have the staged configuration become the active one; the request's number goes into ``asked``."""
+        if not self.core.in_group:
+            self.read_configuration()
+            asked.append(self._request + 1)
+            self._request += 1
+            self.answers[self._request] = messages.Done()
+            return
+        self._read_staged()
+        asked.append(self.ask(messages.Reconfigure(generation)))
+
+    def _read_staged(self) -> None:
+        self.feed(inputs.Staged(self.node.store.staged, {}))
 
     def ask(self, what: inputs.OperatorRequest) -> int:
         """An operator's request."""
         if isinstance(what, messages.StartServices) and not self.core.in_group and self.core.joining is None:
-            self._read_configuration()
+            self.read_configuration()
         self._request += 1
         self.feed(inputs.Asked(self._request, what))
         return self._request
@@ -127,22 +156,21 @@ class ManagerProcess(Process):
 
     def execute(self, effect: Any) -> None:
         match effect:
-            case (
-                inputs.Publish()
-                | inputs.Preamble()
-                | inputs.Log()
-                | inputs.Subsystems()
-                | inputs.Reconfigured()
-                | inputs.ReconfigurationEnded()
-            ):
+            case inputs.Publish() | inputs.Preamble() | inputs.Log() | inputs.Subsystems() | inputs.Reconfigured():
                 pass
+            case inputs.ReconfigurationEnded():
+                self.node.store.release()
             case inputs.ReadStaged():
-                self.feed(inputs.Staged(self.node.configuration, {}))
+                self._read_staged()
             case inputs.Send(request):
+                if isinstance(request, Join):
+                    self.node.cluster.checker.joins(self.node, self.core.configuration)
                 self._send(request)
             case inputs.RunMonitor(run):
                 self.node.after(MONITOR_US, self._monitored, run)
             case inputs.RunScript(run):
+                if self.core.cluster is not None:
+                    self.node.cluster.checker.acts(self.node, self.core.cluster.configuration)
                 self.scripts[run] = Script(self, effect)
             case inputs.AnswerJob(run, assignments):
                 script = self.scripts.get(run)

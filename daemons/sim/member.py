@@ -30,7 +30,7 @@ from daemons.cthags.messages import (
 )
 from daemons.cthags.messages import Rejected as RejectedNotification
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess
-from daemons.sim.process import Process
+from daemons.sim.process import Idle, Process
 from daemons.sim.scenario import LENGTH_US
 from srcctl.machine import MILLISECOND, SECOND
 
@@ -52,20 +52,13 @@ ATTRIBUTES = {
 }
 
 
-class _Idle:
-    """A core that wants nothing: the program is its process."""
-
-    def next_deadline(self) -> None:
-        return None
-
-
 class MemberProcess(Process):
     """The program on one node."""
 
     name: ClassVar[str] = "member"
 
     def __init__(self, node: SimulatedNode) -> None:
-        super().__init__(node, _Idle())
+        super().__init__(node, Idle())
         self._chance = self.world.stream(f"member/{node.number}/{node.boot_number}")
         self._daemon: GroupServicesProcess | None = None
         self._number = 0

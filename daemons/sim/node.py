@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from daemons.caa.repository import RepositoryDisk
 from daemons.sim.disks import AttachedDisk, area
 from daemons.sim.resources import KINDS
+from daemons.sim.store import Store
 from daemons.sim.supervisor import Supervisor
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from daemons.cluster.configuration import Configuration
     from daemons.sim.cluster import Cluster
     from daemons.sim.process import Process
     from daemons.sim.states import StatesProcess
@@ -38,8 +38,11 @@ class SimulatedNode:
         self.world = cluster.world
         self.number = number
         self.name = f"node{number}"
-        self.configuration = cluster.configuration
-        """What the last synchronization brought: the default and the staging directory at once."""
+        self.store = Store(cluster.configuration, cluster.generation)
+        self.in_step_with = cluster.generation
+        """The generation that was committed when this node was last brought in step."""
+        self.commands: list[Process] = []
+        """What runs here beside the subsystems."""
         self.on = False
         self.boot_number = 0
         self.paused_until = 0
@@ -135,12 +138,6 @@ class SimulatedNode:
             self.world.after(self.step_cost, self._work_off, boot)
         action(*arguments)
 
-    def install(self, configuration: Configuration) -> None:
-        """A synchronization, or later clconfd, brings the committed configuration."""
-        if configuration != self.configuration:
-            self.trace("installs the committed configuration")
-            self.configuration = configuration
-
     def repository(self) -> RepositoryDisk:
         """The repository disk as a process of this node has it open."""
         return RepositoryDisk("", "hdisk1", AttachedDisk(self.cluster.disk, self.number, self._tear))
@@ -178,7 +175,9 @@ class SimulatedNode:
         self.states = self.cluster.parts.states(self)
         self.states.start()
         if self.supervisor is None:
-            return  # the power went in its first write to the disk
+            return  # the power went in its first write to the repository disk
+        self.after(200 * MILLISECOND, self.supervisor.request_start, "clcomd")
+        self.after(400 * MILLISECOND, self.supervisor.request_start, "clconfd")
         self.after(600 * MILLISECOND, self.supervisor.request_start, "clstrmgrES")
         self.after(SECOND, self._booted)
 
@@ -196,9 +195,13 @@ class SimulatedNode:
         self.on = False
         self.boot_number += 1
         self.supervisor = None
-        for process in (self.states, self.member):
+        for process in (self.states, self.member, *self.commands):
             if process is not None:
                 process.running = False
+                process.abandon()
+        self.commands.clear()
+        self.store.installer = None
+        self.cluster.disk.lose(self.number)
         self.states = self.member = None
         self.cluster.holdings.lose(self.number)
         self.cluster.checker.powered_off(self)
@@ -235,11 +238,14 @@ class SimulatedNode:
 
     def process(self, name: str) -> Process | None:
         """The running process of a subsystem."""
-        return self.supervisor.running(name) if self.supervisor is not None else None
+        found = self.supervisor.running(name) if self.supervisor is not None else None
+        return found if found is not None else next((p for p in self.commands if p.name == name), None)
 
     def process_ended(self, process: Process, status: int) -> None:
         """A process ended by itself or was killed."""
         self.trace(f"{process.name} ended with status {status}")
+        if process in self.commands:
+            self.commands.remove(process)
         if self.supervisor is not None:
             self.supervisor.ended(process, status)
         self.cluster.checker.process_ended(self, process)

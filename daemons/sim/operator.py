@@ -8,6 +8,7 @@ from daemons.clstrmgr import messages
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.scenario import MANUAL
+from daemons.sim.synchronization import SynchronizationProcess
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Operator:
 
     def _start_missing(self, node: SimulatedNode) -> None:
         assert node.supervisor is not None
-        for name in ("cthags", "clstrmgrES"):
+        for name in ("clcomd", "clconfd", "cthags", "clstrmgrES"):
             admitted = name != "cthags" or (node.states is not None and node.states.acting)
             if node.process(name) is None and node.started and not node.read_only and admitted:
                 # SRC has given it up.
@@ -92,10 +93,10 @@ class Operator:
 
     def _manage(self, node: SimulatedNode, process: ManagerProcess) -> None:
         core = process.core
+        # A node starts on what was synchronized; verification names what is not.
+        editing = node.process("clmgr") is not None
         self._repair(node, process)
-        node.install(self.cluster.configuration)
-        if core.cluster is not None and core.state == "ST_STABLE" and core.configuration != self.cluster.configuration:
-            process.reconfigure()
+        self._synchronize(node, process)
         if core.state == "ST_RP_FAILED":
             process.ask(messages.RecoverFromScriptFailure())
         elif (
@@ -103,9 +104,36 @@ class Operator:
             and core.joining is None
             and process.connected
             and core.state in SETTLED
+            and not editing
             and self._may_start(node)
         ):
-            process.ask(messages.StartServices())
+            process.start_services()
+
+    def _synchronize(self, node: SimulatedNode, process: ManagerProcess) -> None:
+        """What a synchronization that failed has left behind is taken up again, or taken back."""
+        store = node.store
+        if node.process("clmgr") is not None or store.installer is not None:
+            return
+        installed = self.cluster.committed.get(store.generation)
+        if installed is not None and store.load() != installed:
+            # Verification at the start of cluster services would name it.
+            node.trace("operator takes back what was not synchronized")
+            store.edit(installed)
+        if any(other.process("clmgr") is not None for other in self.cluster.nodes.values()):
+            return
+        core = process.core
+        if (
+            core.cluster is not None
+            and core.state == "ST_STABLE"
+            and core.cluster.configuration != self.cluster.configuration
+            and store.generation == self.cluster.generation
+        ):
+            node.trace("operator releases the locks and synchronizes again")
+            for other in self.cluster.nodes.values():
+                # cldare -u
+                if other.live:
+                    other.store.release()
+            SynchronizationProcess(node).start()
 
     def _repair(self, node: SimulatedNode, process: ManagerProcess) -> None:
         """Free by hand what a release that failed has left of a group."""

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from daemons.caa import core as caa
 from daemons.caa.tiebreaker import TieBreaker
 from daemons.clstrmgr.core import ClusterManager
+from daemons.cluster.synchronization.repair import Copy, Repair, decide
+from daemons.cluster.synchronization.session import Session
 from daemons.cthags.core import Core
 from daemons.cthags.detector import Settings
 from daemons.sim.breaker import SimulatedTieBreaker
+from daemons.sim.communication import CommunicationProcess
+from daemons.sim.configurator import ConfigurationProcess
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.member import MemberProcess
@@ -43,7 +47,19 @@ class Parts:
             return GroupServicesProcess(node, self.group_services)
         if name == "clstrmgrES":
             return ManagerProcess(node, self.manager)
+        if name == "clcomd":
+            return CommunicationProcess(node)
+        if name == "clconfd":
+            return ConfigurationProcess(node)
         raise KeyError(name)
+
+    def session(self) -> Session:
+        """A synchronization's core."""
+        return Session()
+
+    def decide(self, copy: Copy, committed: int, services: bool) -> Repair:
+        """What a node does about its copy of the configuration."""
+        return decide(copy, committed, services)
 
     def breaker(self, node: SimulatedNode) -> TieBreaker:
         """The tie breaker as a node sees it."""

@@ -16,6 +16,8 @@ from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.events import Event, Stage, stage_of_step
 from daemons.clstrmgr.plan import groups_of
 from daemons.clstrmgr.recovery_program import Statement
+from daemons.cluster.synchronization.repair import Copy, Repair
+from daemons.cluster.synchronization.session import Effect, Phase, Session
 from daemons.cthags.core import Core
 from daemons.cthags.membership import Membership
 from daemons.cthags.messages import Provider
@@ -217,6 +219,28 @@ class _NobodyGivesWay(Parts):
         return _ProudCore(node, durable, SETTINGS)
 
 
+# Invariant 7 ----------------------------------------------------------------------------------------------------------
+
+
+class _RepairForgotten(Parts):
+    """A node that missed a synchronization is not brought in step."""
+
+    def decide(self, copy: Copy, committed: int, services: bool) -> Repair:
+        return Repair.NOTHING
+
+
+class _ForgetfulSession(Session):
+    def _enter(self, phase: Phase) -> list[Effect]:
+        return super()._enter(Phase.ACTIVATE if phase is Phase.COMMIT and self._begin.active else phase)
+
+
+class _CommitForgotten(Parts):
+    """A running cluster is given what is staged, and nothing is committed."""
+
+    def session(self) -> Session:
+        return _ForgetfulSession()
+
+
 PLANTS = {
     plant.name: plant
     for plant in (
@@ -231,6 +255,8 @@ PLANTS = {
         Plant("release-reported-early", (4, 1), _ReleaseReportedEarly),
         Plant("scripts-at-once", (5,), _ScriptsAtOnce),
         Plant("nobody-gives-way", (6,), _NobodyGivesWay),
+        Plant("repair-forgotten", (7,), _RepairForgotten, ("synchronize", "crash")),
+        Plant("commit-forgotten", (7,), _CommitForgotten, ("synchronize",)),
     )
 }
 """All planted bugs, by name."""

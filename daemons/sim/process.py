@@ -8,11 +8,25 @@ from daemons.sim.world import InvariantBroken
 from srcctl.machine import TICK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemons.cthags.messages import Notification
+    from daemons.sim.connections import Endpoint
     from daemons.sim.node import SimulatedNode
+    from daemons.sim.works import Work
 
 INBOX_MAX = 512
 """Things that wait for a process that hangs; more are lost, as in a full socket buffer."""
+
+
+class Idle:
+    """A core that wants nothing: the program is its process."""
+
+    def step(self, now: int, value: object) -> list[object]:
+        return []
+
+    def next_deadline(self) -> None:
+        return None
 
 
 class Process:
@@ -34,6 +48,38 @@ class Process:
         self.hung = False
         self._inbox: list[tuple[Any, tuple[Any, ...]]] = []
         self._armed: int | None = None
+        self.endpoints: list[Endpoint] = []
+        """Its ends of connections."""
+        self._works: list[Work] = []
+
+    def drive(self, work: Work, done: Callable[[int, str], None]) -> None:
+        """Have a work done step by step, as long as this process lives; then tell its status and complaint."""
+        self._works.append(work)
+        self._go_on(work, done)
+
+    def _go_on(self, work: Work, done: Callable[[int, str], None]) -> None:
+        try:
+            delay = next(work)
+        except StopIteration as end:
+            if self.running:
+                self._works.remove(work)
+                done(*end.value)
+            return
+        if self.running:
+            self.later(delay, self._go_on, work, done)
+
+    def abandon(self) -> None:
+        """The kernel takes back what the process had: what it was about, its locks."""
+        works, self._works = self._works, []
+        for work in works:
+            try:
+                work.close()
+            except ValueError:
+                pass  # it is its own doing that ends it: it finds out at its next step
+
+    def receive_later(self, action: Any, *arguments: Any) -> None:
+        """Something arrives from outside."""
+        self._if_running(action, arguments)
 
     def feed(self, value: object) -> None:
         """One step of the core and its effects."""
@@ -88,6 +134,9 @@ class Process:
         """The process is gone."""
         if self.running:
             self.running = False
+            self.abandon()
+            for endpoint in self.endpoints:
+                endpoint.close()
             self.node.process_ended(self, status)
 
     def later(self, delay: int, action: Any, *arguments: Any) -> None:

@@ -27,7 +27,9 @@ def unrecovered(cluster: Cluster) -> str:
         if manager.core.state != "ST_STABLE" or not manager.core.services:
             return f"the cluster manager of {node.name} is {manager.core.state}"
         if manager.core.configuration != cluster.configuration:
-            return f"{node.name} does not have the committed configuration"
+            return f"{node.name} does not act on the committed configuration"
+        if node.store.generation != cluster.generation or node.store.load() != cluster.configuration:
+            return f"{node.name} does not have generation {cluster.generation} installed"
     return _unplaced(cluster) or _unfinished(cluster)
 
 

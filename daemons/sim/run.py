@@ -15,7 +15,7 @@ from daemons.sim.strikes import Strikes
 from daemons.sim.world import InvariantBroken, World
 
 NO_RECOVERY = 6
-ASSERTION = 7
+ASSERTION = 8
 
 STEPS_MAX, STEPS_MAX_PER_PAIR = 40_000, 4_000
 """Steps of a run, about five times the usual; more means that somebody turns in a circle."""

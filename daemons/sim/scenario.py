@@ -40,6 +40,8 @@ SPLIT_SHARE = 0.3
 """Of the seeds, that have a tie breaker."""
 
 PASS = "pass"
+CONFIGURATION = 7
+"""The number of the invariant that all act on one and the same configuration."""
 OUTCOMES = {
     0: PASS,
     1: "invariant 1",
@@ -48,7 +50,8 @@ OUTCOMES = {
     4: "invariant 4",
     5: "invariant 5",
     6: "no recovery",
-    7: "assertion",
+    CONFIGURATION: "invariant 7",
+    8: "assertion",
 }
 """How a run can end, by the number in its result."""
 

@@ -11,6 +11,7 @@ from daemons.sim.configuration import changed
 from daemons.sim.faults import Fault
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
+from daemons.sim.synchronization import SynchronizationProcess
 from daemons.sim.world import Weather
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ LPAR_NOTICES_US = 2_000_000
 def what(fault: Fault) -> str:
     """What a fault is, in the table of a campaign."""
     particular = fault.word(
-        {"kill": "what", "hang": "what", "operator": "asks", "crash-in-disk-write": "area"}.get(fault.kind, "")
+        {"kill": "what", "hang": "what", "operator": "asks", "crash-in-disk-write": "area", "synchronize": "phase"}.get(
+            fault.kind, ""
+        )
     )
     return f"{fault.kind} {particular}".rstrip()
 
@@ -45,6 +48,7 @@ class Strikes:
         self.struck: Counter[str] = Counter()
         """Those of them that found what they strike: the node was on, the process there."""
         self._serial = 0
+        cluster.on_phase = self._phase_reached
 
     def schedule(self, faults: tuple[Fault, ...]) -> None:
         """Have them happen, each at its time."""
@@ -63,7 +67,7 @@ class Strikes:
             node.script_slowness, node.scripts_hang_until = 1.0, 0
             node.step_cost, node.read_only, node.torn = 0, False, ""
             node.torn_writes, node.torn_area = 0.0, ""
-            for name in ("cthags", "clstrmgrES"):
+            for name in ("clcomd", "clconfd", "cthags", "clstrmgrES"):
                 process = node.process(name)
                 if process is not None:
                     process.resume()
@@ -173,11 +177,23 @@ class Strikes:
                 node.wall_offset += fault.time("by")
             case "operator":
                 self._operate(fault, node)
-            case "reconfigure":
-                self.cluster.commit(changed(self.cluster.configuration, fault.word("change")), node.number)
-                process = node.process("clstrmgrES")
-                if isinstance(process, ManagerProcess) and node.live:
-                    process.reconfigure()
+            case "synchronize":
+                manager = node.process("clstrmgrES")
+                starting = isinstance(manager, ManagerProcess) and manager.starting
+                if node.live and node.started and node.process("clmgr") is None and not starting:
+                    node.store.edit(changed(node.store.load(), fault.word("change")))
+                    SynchronizationProcess(node, fault).start()
+
+    def _phase_reached(self, fault: Fault, node: SimulatedNode) -> None:
+        """A synchronization of ``node`` has come to where its fault waits."""
+        victim = self.cluster.nodes.get(fault.number("victim"), node)
+        what = fault.word("what")
+        self.world.trace(victim.name, f"fault: {what} in phase {fault.word('phase')} of {node.name}'s synchronization")
+        if what == "node":
+            victim.crash("fault")
+            self.world.after(fault.time("for"), victim.boot)
+        else:
+            self._kill(victim, what)
 
     # Networks and disks.
 

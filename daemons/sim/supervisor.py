@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CATALOGUE = Catalogue(
     definitions=(
+        Definition("clcomd", "/usr/sbin/clcomd", action=RESPAWN, contact=SOCKETS, grpname="caa"),
+        Definition("clconfd", "/usr/sbin/clconfd", action=RESPAWN, contact=SOCKETS, grpname="caa"),
         Definition("cthags", "/usr/sbin/rsct/bin/hagsd", action=RESPAWN, contact=SOCKETS, grpname="cthags"),
         Definition("clstrmgrES", "/usr/es/sbin/cluster/clstrmgr", action=ONCE, contact=SOCKETS, grpname="cluster"),
     ),

@@ -69,6 +69,7 @@ class World:
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._serial = 0
         self._packets = self.stream("packets").random
+        self.segments = self.stream("segments").random
 
     def stream(self, name: str) -> Random:
         """A stream of random numbers of its own; how often another one is used does not change it."""

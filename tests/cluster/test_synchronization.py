@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization as sync
 from daemons.cluster.configuration import Configuration
+from daemons.cluster.synchronization import staging
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository, seed
 from tests.cluster.test_configuration import SAMPLE
@@ -77,3 +79,40 @@ def test_an_archive_is_installed_as_each_node_sees_it_and_again_without_harm(tmp
 def test_rubbish_is_no_archive(rubbish: bytes) -> None:
     with pytest.raises(sync.ArchiveError):
         sync.unpack(rubbish)
+
+
+def test_an_interrupted_installation_is_known_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = node(tmp_path, "node1")
+    configurations.store(Repository(root, configurations.DCD), SAMPLE, "node1")
+    archive = sync.pack(Repository(root, configurations.DCD))
+    other = node(tmp_path, "node2")
+    assert not sync.half_installed(other), "it was never synchronized"
+    replaced: list[str] = []
+    original = Repository.replace_all
+
+    def killed(self: Repository, name: str, objects: list[dict[str, str | int]]) -> None:
+        if len(replaced) == 2:
+            raise OSError(28, "No space left on device")
+        replaced.append(name)
+        original(self, name, objects)
+
+    monkeypatch.setattr(Repository, "replace_all", killed)
+    with pytest.raises(OSError, match="No space"):
+        sync.install(other, archive, 3)
+    assert sync.half_installed(other)
+    assert sync.installed_generation(other) == 0
+    monkeypatch.undo()
+    sync.install(other, archive, 3)
+    assert not sync.half_installed(other)
+    assert sync.installed_generation(other) == 3
+
+
+def test_the_clock_on_the_wall_ends_no_synchronization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = node(tmp_path, "node1")
+    staging.lock(root, "node2", 7)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    held = staging.read(root)
+    assert held is not None
+    assert held.age(root) < 60
+    earlier = staging.Lock("node2", 7, held.since, boot="another life")
+    assert earlier.age(root) == float("inf")

@@ -7,6 +7,7 @@
 from daemons.cluster.synchronization.archive import (
     ArchiveError,
     attachments_of,
+    half_installed,
     has_unsynchronized_changes,
     install,
     installed_generation,
@@ -24,6 +25,7 @@ __all__ = [
     "Locked",
     "assign_ids",
     "attachments_of",
+    "half_installed",
     "has_unsynchronized_changes",
     "install",
     "installed_generation",

@@ -9,7 +9,8 @@ from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
 
 GENERATION_FILE = "/etc/es/objrepos/.generation"
-"""The generation that this node has installed; written last, so that an interrupted installation is repeated."""
+"""The generation that this node has installed: 0 from the first class that is replaced to the last one, so that an
+interrupted installation is known as such and repeated."""
 
 
 class ArchiveError(Exception):
@@ -74,6 +75,9 @@ def install(root: NodeRoot, archive: bytes, generation: int) -> None:
     repository = Repository(root, DCD)
     for name, objects in localize(unpack(archive), root.identity.node).items():
         if repository.get(name) != [repository.describe(name).complete(o) for o in objects]:
+            if not half_installed(root):
+                # From here on until the end they are half of one generation and half of another.
+                replace_file(root.path(GENERATION_FILE), b"0\n")
             repository.replace_all(name, objects)
     replace_file(root.path(GENERATION_FILE), f"{generation}\n".encode())
 
@@ -85,6 +89,15 @@ def installed_generation(root: NodeRoot) -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 0
+
+
+def half_installed(root: NodeRoot) -> bool:
+    """Whether an installation was interrupted: nothing may act on these object classes before it is repeated."""
+    try:
+        with open(root.path(GENERATION_FILE), encoding="ascii") as file:
+            return file.read().strip() == "0"
+    except (OSError, ValueError):
+        return False
 
 
 def has_unsynchronized_changes(root: NodeRoot, committed: bytes | None) -> bool:

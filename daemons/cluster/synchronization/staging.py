@@ -8,8 +8,10 @@ holds a lock of the kernel's there (``RUN_FILE``), or until what it left is deal
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
+import math
 import os
 import shutil
 import struct
@@ -30,7 +32,8 @@ _FLOCK = "hhqqi4x"
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Who holds the lock for which generation, since when (seconds since the epoch).
+    """Who holds the lock for which generation; since when (seconds of the monotonic clock: whoever sets the clock of a
+    node ends no synchronization) in which life of this node.
 
     ``kept`` says that its run has ended and left it: a reconfiguration of the running cluster failed, and an
     administrator has to look at that before the next one (Release Locks Set By Dynamic Reconfiguration).
@@ -40,6 +43,13 @@ class Lock:
     generation: int
     since: float
     kept: bool = False
+    boot: str = ""
+
+    def age(self, root: NodeRoot) -> float:
+        """Real seconds since it was taken; without end if that was in an earlier life of this node."""
+        if self.boot != root.identity.boot_id:
+            return math.inf
+        return max(0.0, time.monotonic() - self.since)
 
 
 class Locked(Exception):
@@ -95,14 +105,21 @@ def read(root: NodeRoot) -> Lock | None:
     try:
         with open(os.path.join(directory, LOCK_FILE), encoding="utf-8") as file:
             value = json.load(file)
-        return Lock(
-            str(value["owner"]), int(value["generation"]), float(value["since"]), bool(value.get("kept", False))
-        )
+        kept, boot = bool(value.get("kept", False)), str(value["boot"])
+        return Lock(str(value["owner"]), int(value["generation"]), float(value["since"]), kept, boot)
     except (OSError, ValueError, KeyError, TypeError):
         try:
-            return Lock("", 0, os.stat(directory).st_mtime) if os.listdir(directory) else None
+            if not os.listdir(directory):
+                return None
+            age = max(0.0, time.time() - os.stat(directory).st_mtime)
+            return Lock("", 0, time.monotonic() - age, boot=root.identity.boot_id)
         except OSError:
             return None
+
+
+def may_lock(holder: str | None, kept: bool, owner: str) -> bool:
+    """Whether a node may take the lock: nobody has it (None), or that node itself, from a run that was killed."""
+    return holder is None or (holder == owner and not kept)
 
 
 def lock(root: NodeRoot, owner: str, generation: int) -> None:
@@ -116,14 +133,15 @@ def lock(root: NodeRoot, owner: str, generation: int) -> None:
     directory = root.path(SCD)
     held = read(root)
     if held is not None:
-        if held.owner != owner or held.kept:
+        if not may_lock(held.owner, held.kept, owner):
             raise Locked(held)
         release(root)
     fresh = f"{directory}.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     os.makedirs(fresh)
     with open(os.path.join(fresh, LOCK_FILE), "w", encoding="utf-8") as file:
-        json.dump({"owner": owner, "generation": generation, "since": time.time()}, file)
+        boot = root.identity.boot_id
+        json.dump({"owner": owner, "generation": generation, "since": time.monotonic(), "boot": boot}, file)
     try:
         os.rename(fresh, directory)  # an empty directory may be there, one that holds something is a lock
     except OSError:
@@ -139,7 +157,7 @@ def keep(root: NodeRoot) -> None:
     """
     held = read(root)
     if held is not None:
-        value = {"owner": held.owner, "generation": held.generation, "since": held.since, "kept": True}
+        value = {**dataclasses.asdict(held), "kept": True}
         replace_file(os.path.join(root.path(SCD), LOCK_FILE), json.dumps(value).encode())
 
 

@@ -1,0 +1,85 @@
+"""A node's object classes and its staging directory, as they are on its disk: whole, half installed, or staged."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daemons.cluster.configuration import Configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def pack(configuration: Configuration) -> bytes:
+    """The archive of a configuration."""
+    return msgspec.msgpack.encode(configuration)
+
+
+@lru_cache(256)
+def unpack(archive: bytes) -> Configuration:
+    """The configuration in an archive.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return msgspec.msgpack.decode(archive, type=Configuration)
+
+
+def classes(configuration: Configuration) -> dict[str, object]:
+    """What is replaced class by class when a configuration is installed."""
+    return {name: getattr(configuration, name) for name in configuration.__struct_fields__}
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """The lock of dynamic reconfiguration: its owner, the generation, and when it was taken in which boot."""
+
+    owner: str
+    generation: int
+    since: int
+    boot: int
+
+
+class Store:
+    """The disk of one node. It survives the loss of power.
+
+    Args:
+        configuration: what is installed.
+        generation: of which commit.
+    """
+
+    def __init__(self, configuration: Configuration, generation: int) -> None:
+        self.default = classes(configuration)
+        self.generation = generation
+        """The generation that is installed as a whole; 0: the classes are half of one and half of another."""
+        self.lock: Lock | None = None
+        self.staged: Configuration | None = None
+        self.installer: object = None
+        """Who installs; ends with its process."""
+        self._loaded: Configuration | None = configuration
+
+    def load(self) -> Configuration:
+        """The configuration in the default object classes, whatever that is."""
+        if self._loaded is None:
+            self._loaded = Configuration(**self.default)  # type: ignore[arg-type]
+        return self._loaded
+
+    def replace(self, name: str, objects: object) -> None:
+        """Replace one class."""
+        self.default[name] = objects
+        self._loaded = None
+
+    def edit(self, configuration: Configuration) -> None:
+        """An administrator changes the default classes; this is not synchronized."""
+        self.default = classes(configuration)
+        self._loaded = configuration
+
+    def behind(self, wanted: Mapping[str, object]) -> list[str]:
+        """The classes that differ from those wanted."""
+        return [name for name, objects in wanted.items() if self.default[name] != objects]
+
+    def release(self) -> None:
+        """Give the lock back, and with it what is staged."""
+        self.lock = self.staged = None

@@ -1,0 +1,201 @@
+"""A synchronization as its command plays it on a node: the session's own machine, clcomd, and the repository disk."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from daemons.caa.repository import Commit, RepositoryError
+from daemons.clstrmgr import messages
+from daemons.cluster.synchronization import session as core
+from daemons.runtime.trust import NONCE_BYTES
+from daemons.sim import works
+from daemons.sim.communication import Call
+from daemons.sim.manager import ManagerProcess
+from daemons.sim.process import Process
+from daemons.sim.store import pack
+from srcctl.machine import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from daemons.sim.faults import Fault
+    from daemons.sim.node import SimulatedNode
+
+LOOK_US = 50 * MILLISECOND
+PATIENCE_US = 120 * SECOND
+"""For the cluster manager's answer."""
+
+
+class SynchronizationProcess(Process):
+    """``clmgr sync cluster`` on a node, without its verification.
+
+    Args:
+        node: the node whose default object classes hold the change.
+        fault: what is to happen when a phase is reached; None: nothing.
+    """
+
+    name: ClassVar[str] = "clmgr"
+    core: core.Session
+
+    def __init__(self, node: SimulatedNode, fault: Fault | None = None) -> None:
+        super().__init__(node, node.cluster.parts.session())
+        self._fault = fault
+        self._repository = node.repository()
+        self._archive = b""
+        self._chance = node.world.stream(f"clmgr/{node.number}/{node.boot_number}/{self.pid}")
+        self._answers: dict[str, tuple[str, core.Answer, str]] = {}
+        self._phase = core.Phase.NEW
+        node.commands.append(self)
+
+    def start(self) -> None:
+        """Begin."""
+        self.later(works.START_US, self._begin)
+
+    def _begin(self) -> None:
+        node, store = self.node, self.node.store
+        try:
+            before = self._repository.read_commit()
+            old = self._repository.read_archive(before) if before is not None else None
+        except OSError as error:
+            self._end_with(str(error))
+            return
+        self._archive = pack(store.load())
+        active = self._active()
+        names = tuple(other.name for other in node.cluster.nodes.values())
+        committed = before.generation if before is not None else 0
+        manager = node.process("clstrmgrES")
+        cluster = manager.core.cluster if isinstance(manager, ManagerProcess) else None
+        # One that was killed after its commit left the running cluster on the configuration before.
+        changed = old != self._archive or (cluster is not None and cluster.configuration != store.load())
+        self.feed(core.Begin(node.name, names, (), committed, active if changed else frozenset()))
+
+    def _active(self) -> frozenset[str]:
+        """Where cluster services run: as this node's cluster manager knows, or else as the others say."""
+        nodes = self.node.cluster.nodes
+        for node in (self.node, *(other for other in nodes.values() if other is not self.node)):
+            manager = node.process("clstrmgrES")
+            if isinstance(manager, ManagerProcess) and manager.core.cluster is not None and node.live:
+                states = manager.core.cluster.nodes
+                return frozenset(nodes[number].name for number, state in states.items() if state == "up")
+        return frozenset()
+
+    def feed(self, value: object) -> None:
+        super().feed(value)
+        if self.running and self.core.phase is not self._phase:
+            self._phase = self.core.phase
+            self.node.trace(f"clmgr {self._phase.value} generation {self.core.generation}")
+            if self._fault is not None and self._fault.word("phase") == self._phase.value:
+                fault, self._fault = self._fault, None
+                self.node.world.after(fault.time("after"), self.node.cluster.strike_synchronization, fault, self.node)
+            if self._phase is core.Phase.DONE:
+                self.end(0)
+
+    def execute(self, effect: Any) -> None:
+        match effect:
+            case core.Request(what, nodes, generation):
+                self._ask(what, nodes, generation)
+            case core.StoreArchive(generation, after):
+                self._carry_out(self._store(generation, after))
+            case core.ChangeMembers():
+                self.later(works.DISK_US, self.feed, core.Finished())
+            case core.Commit(generation):
+                self._carry_out(self._commit(generation))
+            case core.Activate(generation):
+                self._activate(generation)
+            case core.Warn(text):
+                self.node.trace(f"clmgr warns: {text}")
+            case core.Fail(text, _):
+                self._end_with(text)
+            case core.Forget():
+                pass
+
+    def _end_with(self, text: str) -> None:
+        self.node.trace(f"clmgr fails: {text}")
+        self.end(1 << 8)
+
+    def end(self, status: int) -> None:
+        self._repository.close()
+        super().end(status)
+
+    # Requests.
+
+    def _ask(self, what: str, nodes: tuple[str, ...], generation: int) -> None:
+        own = self.node.name
+        words = {"lock": (what, own, str(generation)), "stage": (what, str(generation))}.get(what, (what,))
+        self._answers = {}
+        others = [node for node in self.node.cluster.nodes.values() if node.name in nodes and node.name != own]
+        for node in others:
+            nonce = self._chance.randbytes(NONCE_BYTES)
+            Call(self, node, words, nonce, lambda s, c, n=node.name: self._answered(n, s, c, nodes, words))  # type: ignore[misc]
+        if not others:
+            self._here(nodes, words)
+
+    def _answered(
+        self, node: str, status: int | None, complaint: str, nodes: tuple[str, ...], words: tuple[str, ...]
+    ) -> None:
+        if status is None:
+            answer = core.Answer.UNREACHABLE
+        elif status:
+            answer = core.Answer.LOCKED if status == works.LOCKED else core.Answer.REFUSED
+        else:
+            answer = core.Answer.DONE
+        self._answers[node] = (node, answer, complaint)
+        if len(self._answers) == len([other for other in nodes if other != self.node.name]):
+            self._here(nodes, words)  # this node last
+        elif len(self._answers) == len(nodes):
+            self.feed(core.Answered(tuple(self._answers[name] for name in nodes)))
+
+    def _here(self, nodes: tuple[str, ...], words: tuple[str, ...]) -> None:
+        own = self.node.name
+        if own not in nodes:
+            self.feed(core.Answered(tuple(self._answers[name] for name in nodes)))
+            return
+        work = works.work_of(self.node, words)
+        self.drive(works.carried_out(work), lambda status, text: self._answered(own, status, text, nodes, words))
+
+    # The repository disk.
+
+    def _carry_out(self, work: works.Work) -> None:
+        self.drive(works.carried_out(work), lambda status, complaint: self.feed(core.Finished(complaint)))
+
+    def _store(self, generation: int, after: int) -> Generator[int, None, tuple[int, str]]:
+        yield works.DISK_US
+        if not self._repository.lock():
+            raise RepositoryError(core.OVERTAKEN)
+        now = self._repository.read_commit()
+        if (now.generation if now is not None else 0) != after:
+            raise RepositoryError(core.OVERTAKEN)
+        yield works.DISK_US
+        self._checksum = self._repository.store_archive(generation, self._archive)
+        return 0, ""
+
+    def _commit(self, generation: int) -> Generator[int, None, tuple[int, str]]:
+        yield works.DISK_US
+        try:
+            self._repository.commit(Commit(generation, self._checksum, self.node.name, self.node.world.now))
+        finally:
+            self.node.cluster.look_at_commit()
+        return 0, ""
+
+    # The running cluster.
+
+    def _activate(self, generation: int) -> None:
+        manager = self.node.process("clstrmgrES")
+        if not isinstance(manager, ManagerProcess):
+            self.later(MILLISECOND, self.feed, core.Finished("clstrmgrES cannot be reached"))
+            return
+        manager.later(MILLISECOND, manager.reconfigure, self._activation(manager), generation)
+
+    def _activation(self, manager: ManagerProcess) -> list[int]:
+        """Where the cluster manager notes the number of the request."""
+        asked: list[int] = []
+        self.later(LOOK_US, self._await, manager, asked, self.node.world.now + PATIENCE_US)
+        return asked
+
+    def _await(self, manager: ManagerProcess, asked: list[int], until: int) -> None:
+        done = manager.answers.get(asked[0]) if asked else None
+        if isinstance(done, messages.Done):
+            self.feed(core.Finished(done.message if done.error not in ("", "restart") else ""))
+        elif not manager.running or self.node.world.now > until:
+            self.feed(core.Finished("the cluster manager has gone"))
+        else:
+            self.later(LOOK_US, self._await, manager, asked, until)
