@@ -89,6 +89,8 @@ class Strikes:
 
     @staticmethod
     def _is_there(fault: Fault, node: SimulatedNode) -> bool:
+        if fault.kind == "synchronize":
+            return False  # counted when it begins, or when the phase is reached
         name = fault.word("what")
         if name in ("", "caa", "srcmstr"):
             return node.live if fault.kind in ("kill", "hang", "operator") else node.on
@@ -183,17 +185,19 @@ class Strikes:
                 if node.live and node.started and node.process("clmgr") is None and not starting:
                     node.store.edit(changed(node.store.load(), fault.word("change")))
                     SynchronizationProcess(node, fault).start()
+                    self.struck[what(fault)] += not fault.word("phase")
 
     def _phase_reached(self, fault: Fault, node: SimulatedNode) -> None:
         """A synchronization of ``node`` has come to where its fault waits."""
         victim = self.cluster.nodes.get(fault.number("victim"), node)
-        what = fault.word("what")
-        self.world.trace(victim.name, f"fault: {what} in phase {fault.word('phase')} of {node.name}'s synchronization")
-        if what == "node":
+        self.struck[what(fault)] += 1
+        whom = fault.word("what")
+        self.world.trace(victim.name, f"fault: {whom} in phase {fault.word('phase')} of {node.name}'s synchronization")
+        if whom == "node":
             victim.crash("fault")
             self.world.after(fault.time("for"), victim.boot)
         else:
-            self._kill(victim, what)
+            self._kill(victim, whom)
 
     # Networks and disks.
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from daemons.caa.core import Membership
 from daemons.cluster.configuration.policies import GroupDependency
 from daemons.cluster.dependencies import Dependencies
 from daemons.sim import cli
 from daemons.sim.cluster import Cluster
 from daemons.sim.configuration import varied
+from daemons.sim.faults import KINDS
 from daemons.sim.parts import Parts
 from daemons.sim.plants import PLANTS, Plant
 from daemons.sim.run import Result, play, run
@@ -112,6 +114,38 @@ def test_exit_codes_tell_what_happened(capsys: pytest.CaptureFixture[str], monke
     codes = {broken: cli.exit_code(_result(broken)) for broken in range(9)}
     assert codes == {0: 0, 1: 131, 2: 132, 3: 133, 4: 134, 5: 135, 6: 128, 7: 137, 8: 127}
     assert set(codes) == set(OUTCOMES)
+
+
+class _Tireless(Membership):
+    """CAA that looks at everything after every heartbeat."""
+
+    @property
+    def _settled_until(self) -> int | None:  # type: ignore[override]
+        return None
+
+    @_settled_until.setter
+    def _settled_until(self, until: int | None) -> None:
+        pass
+
+
+class _TirelessParts(Parts):
+    def membership(self) -> Membership:
+        return _Tireless()
+
+
+@pytest.mark.parametrize(("seed", "nodes"), [(3, 3), (4, 3), (12, 3), (2, 5)])
+def test_what_caa_does_not_look_at_again_has_not_changed(seed: int, nodes: int) -> None:
+    assert run(seed, nodes).digest == run(seed, nodes, _TirelessParts()).digest
+
+
+def test_a_campaign_tells_what_was_drawn_and_what_was_struck(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--seeds", "6", "--jobs", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {" ".join(line.split()[:-2]): tuple(map(int, line.split()[-2:])) for line in lines[1:-1]}
+    assert {name.split()[0] for name in rows} == set(KINDS), "a kind that was never drawn is listed with 0"
+    assert all(struck <= drawn for drawn, struck in rows.values())
+    total = sum(drawn for drawn, _ in rows.values())
+    assert f" {total} faults" in lines[-1]
 
 
 def test_seeds_with_drawn_groups_and_dependencies_pass() -> None:
