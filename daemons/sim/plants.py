@@ -24,7 +24,7 @@ from daemons.cthags.messages import Provider
 from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
 from daemons.sim.parts import SETTINGS, Parts
-from daemons.sim.scenario import TIE_BREAKER, Scenario
+from daemons.sim.scenario import NONE, TIE_BREAKER, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ PLANTS = {
         Plant("takeover-before-halt", (4, 1), _TakeoverBeforeHalt),
         Plant("release-reported-early", (4, 1), _ReleaseReportedEarly),
         Plant("scripts-at-once", (5,), _ScriptsAtOnce),
-        Plant("nobody-gives-way", (6,), _NobodyGivesWay),
+        Plant("nobody-gives-way", (6,), _NobodyGivesWay, ("partition",), NONE),
         Plant("repair-forgotten", (7,), _RepairForgotten, ("synchronize", "crash")),
         Plant("commit-forgotten", (7,), _CommitForgotten, ("synchronize",)),
     )

@@ -83,7 +83,9 @@ def test_the_smallest_cause_is_found() -> None:
 
 
 def test_a_failing_seed_is_shrunk() -> None:
-    scenario = Scenario.of_seed(1, plant="view-number-forgotten")
+    name = "view-number-forgotten"
+    scenarios = (Scenario.of_seed(seed, plant=name) for seed in range(1, 40))
+    scenario = next(s for s in scenarios if len(s.faults) > 8 and play(s, parts(name)).broken == 2)
     found = shrink(scenario)
     assert found is not None
     assert found.expect == "invariant 2"
