@@ -105,7 +105,7 @@ def read(root: NodeRoot) -> Lock | None:
     try:
         with open(os.path.join(directory, LOCK_FILE), encoding="utf-8") as file:
             value = json.load(file)
-        kept, boot = bool(value.get("kept", False)), str(value["boot"])
+        kept, boot = bool(value.get("kept", False)), str(value.get("boot", ""))
         return Lock(str(value["owner"]), int(value["generation"]), float(value["since"]), kept, boot)
     except (OSError, ValueError, KeyError, TypeError):
         try:
