@@ -51,7 +51,7 @@ async def test_a_listed_node_with_the_key_runs_commands_and_copies_files(pair) -
     assert lines
     assert all(re.fullmatch(form, line) for line in lines), lines
     trace = (second.directory / "var/hacmp/clcomd/clcomddiag.log").read_text().splitlines()
-    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\(\d+\): service\.py: _run: \d+: node1 runs: /bin/cat"
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\(\d+\): service\.py: log_command: \d+: node1 runs: /bin/cat"
     assert any(re.fullmatch(form, line) for line in trace), trace
 
     def refused() -> None:
