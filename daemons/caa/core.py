@@ -177,7 +177,21 @@ class Membership:
             for path, at in peer.heard.items()
             if not peer.is_deaf(now, settings.node_timeout_us)
             and now - at < (settings.network_fdt_us if path != DISK_PATH else settings.node_timeout_us)
-            and (self.repository_up if path == DISK_PATH else path in self.links)
+            and (self.repository_up if path == DISK_PATH else self._joins(path, peer))
+        )
+
+    def _joins(self, network: str, peer: Peer) -> bool:
+        """Whether the interfaces at both ends of a network are up, as far as their nodes say.
+
+        Whoever takes a path for up that the other end knows to be down is not heard, although both call each other
+        alive over the disk.
+        """
+        settings = self.settings
+        return (
+            settings is not None
+            and network in self.links
+            and network in settings.networks
+            and not peer.down >> settings.networks.index(network) & 1
         )
 
     # Inputs.

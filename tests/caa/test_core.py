@@ -610,3 +610,17 @@ def test_by_multicast_one_heartbeat_reaches_everybody() -> None:
     ring.run(TIMEOUT + DELAY + 4 * BEAT)
     assert ring.nodes[1].alive == frozenset({1, 2, 4, 5, 6, 7, 8})
     assert ring.nodes[3].alive == frozenset({3})
+
+
+def test_a_path_whose_other_end_is_down_is_down_at_once() -> None:
+    """Both ends must take the same path: what is put on the disk is not looked for while a network seems to be up."""
+    ring = Ring(2)
+    ring.run(1_000)
+    ring.step(2, core.Links(frozenset()))
+    ring.isolate(2, disk=False)
+    ring.run(4 * BEAT)
+    assert ring.now < 1_000 + FDT, "long before it would be missed"
+    assert (1, NETWORK) not in ring.nodes[2].up_paths(ring.now)
+    assert (2, NETWORK) not in ring.nodes[1].up_paths(ring.now)
+    assert (2, DISK_PATH) in ring.nodes[1].up_paths(ring.now)
+    assert ring.views() == [frozenset({1, 2})] * 2
