@@ -72,6 +72,8 @@ class ManagerProcess(Process):
             self.node.trace(f"the configuration may be an old one: {complaint}")
             if not self.node.store.generation:
                 return  # half of one and half of another
+        if not self.connected:
+            return  # Group Services have gone meanwhile
         self.ask(messages.StartServices())
 
     def reconfigure(self, asked: list[int], generation: int) -> None:

@@ -144,12 +144,15 @@ def test_a_letter_counts_for_nothing_until_it_has_arrived_as_a_whole(disk: Repos
 
 
 def test_a_commit_record_that_is_torn_anywhere_leaves_the_older_one(disk: RepositoryDisk) -> None:
-    first, second, third = (Commit(n, disk.store_archive(n, b"archive %d" % n), "nodeA", n) for n in (1, 2, 3))
-    disk.commit(first)
+    def made(generation: int) -> Commit:
+        commit = Commit(generation, disk.store_archive(generation, b"archive %d" % generation), "nodeA", generation)
+        disk.commit(commit)
+        return commit
+
+    made(1)
     slot = repository.COMMIT_SLOTS[1]
     old = disk._disk.read(slot, 512)
-    disk.commit(second)
-    disk.commit(third)
+    second, third = made(2), made(3)
     new = disk._disk.read(slot, 512)
     assert disk.read_commit() == third
     whole = len(new.rstrip(b"\0"))
