@@ -153,3 +153,33 @@ def test_services_start_at_boot_where_the_configuration_says_so(lab: LabUnderTes
     lab.output("node2", "clmgr online node node2", timeout=120)
     lab.output("node1", "echo 'caa_cfg 6181/tcp' >>$HAES_ROOT/etc/services")
     lab.output("node1", "clmgr modify node node2 VERIFY_ON_START=true; clmgr sync cluster", timeout=120)
+
+
+def test_the_daily_verification_tells_every_node_what_it_found(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    before = lab.file("node1", "/etc/hosts")
+    lab.output("node1", "sed -i '/app_svc/d' $HAES_ROOT/etc/hosts")
+    assert lab.run("node1", "$HAES_ROOT/usr/es/sbin/cluster/diag/autoverify", timeout=120).returncode == 1
+    line = "clver: Automatic cluster configuration verification on node node1 found 1 error(s)"
+    for node in lab.nodes():
+        assert line in lab.file(node, "/var/hacmp/log/clutils.log")
+        assert line in lab.file(node, "/dev/console"), "errors are broadcast"
+        eventually(
+            lambda node=node: "EVENT COMPLETED: cluster_notify 0" in lab.file(node, "/var/hacmp/log/hacmp.out"),  # type: ignore[misc]
+            f"cluster_notify on {node}",
+        )
+    assert "Unable to resolve the IP label 'app_svc'" in lab.file("node1", "/var/hacmp/log/autoverify.log")
+    lab.output("node1", f"printf '%s' '{before}' >$HAES_ROOT/etc/hosts")
+
+
+def test_what_would_vary_on_by_itself_and_what_snmpd_lacks_is_corrected(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node1", "clmgr offline cluster", timeout=120)
+    lab.output("node2", "varyonvg datavg && chvg -a y datavg && varyoffvg datavg")
+    lab.output("node2", "sed -i /clsmuxpd/d $HAES_ROOT/etc/snmpd.conf")
+    said = lab.output("node1", "clmgr verify cluster FIX=yes", timeout=120)
+    assert "<01> Adding the SMUX entry of clstrmgrES to /etc/snmpd.conf on node node2: PASS" in said
+    assert "<02> Disabling automatic varyon of volume group datavg on node node2: PASS" in said
+    assert "clsmuxpd" in lab.file("node2", "/etc/snmpd.conf")
+    assert 'value = "n"' in lab.output("node2", "odmget -q 'name=datavg and attribute=auto_on' CuAt")
+    lab.output("node1", "clmgr online cluster", timeout=120)
