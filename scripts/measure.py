@@ -69,7 +69,7 @@ class BenchLab:
         for node in self.node_names():
             if power.state(self.directory, node) == "on":
                 lines = self.run(node, "clRGinfo -s", check=False).splitlines()
-                return sum(":ONLINE:" in line and f":{without}:" not in line for line in lines)
+                return sum(":ONLINE:" in line and line.split(":")[2] != without for line in lines)
         return 0
 
     def owner(self) -> str:
