@@ -20,13 +20,20 @@ KEPT = (
 
 
 MODES = ("view", "folder")
+EITHER = "either"
+BOTH_MODES = os.environ.get("HAES_BOTH_MODES", "") != ""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What runs on a lab runs in both modes."""
+    """What runs on a lab runs in both modes.
+
+    A module with ``ANY_MODE`` is about what nodes say to each other, whatever they stand on: it runs in view mode where
+    that is possible, else in folder mode, and in both with HAES_BOTH_MODES set.
+    """
+    either = getattr(metafunc.module, "ANY_MODE", False) and not BOTH_MODES
     for name in ("lab", "bare_lab"):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, MODES, indirect=True, scope="module")
+            metafunc.parametrize(name, (EITHER,) if either else MODES, indirect=True, scope="module")
             return
 
 
@@ -71,6 +78,8 @@ def _lab(request: pytest.FixtureRequest, factory: pytest.TempPathFactory, *optio
     module, mode = _module(request), request.param
     name = f"{module.path.stem.removeprefix('test_')}-{mode}"
     directory = factory.mktemp(name)
+    if mode == EITHER:
+        mode = "folder" if _without_view(str(directory)) else "view"
     if mode == "view" and (why := _without_view(str(directory))):
         pytest.skip(f"view mode is not possible here: {why}")
     lab = LabUnderTest(directory / "lab")

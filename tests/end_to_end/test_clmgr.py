@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 START, STOP = "/usr/local/counter_app/start", "/usr/local/counter_app/stop"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 pytestmark = pytest.mark.end_to_end
 
 HACMP_OUT = "/var/hacmp/log/hacmp.out"

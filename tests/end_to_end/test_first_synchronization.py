@@ -6,6 +6,8 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 ADD = "clmgr add cluster first NODES=node1,node2 REPOSITORIES=hdisk1"
 
 

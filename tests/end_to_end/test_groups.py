@@ -8,6 +8,8 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 CHILD = "web_rg"
 PID_FILE = "$HAES_ROOT/var/tmp/web.pid"
 SCRIPTS = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 OPTIONS = ("--nodes", "3", "--networks", "3")
 HACMP_OUT = "/var/hacmp/log/hacmp.out"
 

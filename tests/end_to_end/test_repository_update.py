@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 
 def repository(lab: LabUnderTest, node: str, directory: str = "/etc/es/objrepos") -> str:
     text = lab.run(node, f"ODMDIR=$HAES_ROOT{directory} odmget HACMPsircol").stdout

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 HACMP_OUT = "/var/hacmp/log/hacmp.out"
 METHOD = """#!/bin/sh
 echo "$1 $_PORT" >>$HAES_ROOT/var/tmp/queue.log

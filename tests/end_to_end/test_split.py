@@ -6,6 +6,8 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 CAA_LOG, HACMP_OUT = "/var/adm/ras/syslog.caa", "/var/hacmp/log/hacmp.out"
 POLICIES = {
     "tiebreaker": "SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker TIEBREAKER=hdisk4",

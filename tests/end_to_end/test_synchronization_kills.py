@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tests.end_to_end.lab import PATIENCE, SRCCTL, LabUnderTest, eventually, processes_marked
 
+ANY_MODE = True
+
 OPTIONS = ("--nodes", "3")
 SEED = int(os.environ.get("HAES_KILL_SEED", "20"))
 ROUNDS = int(os.environ.get("HAES_KILL_ROUNDS", "5"))
