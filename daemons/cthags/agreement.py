@@ -324,6 +324,7 @@ class Agreement(Detector):
         self._sessions.keep(lambda session, _: session >= commit.view.id)
         for member in commit.view.members:
             self._peers.pop(member.node, None)  # what it said before it was a member
+            self._agreed[member.node] = member.incarnation, commit.view.id.number
         self._replica.installed(commit.view, departed, snapshot)
         self._log(f"view {commit.view.id} installed: nodes {' '.join(map(str, commit.view.nodes))}")
         self._greet(now)

@@ -86,6 +86,8 @@ class Detector:
         """Proposals that this node has acknowledged since its view."""
         self._silence: dict[int, int] = {}
         self._member_promised: dict[int, int] = {}
+        self._agreed: dict[int, tuple[int, int]] = {}
+        """The last life of each node in a view with this one, and the number of that view, which it promised."""
 
     @property
     def me(self) -> Member:

@@ -193,7 +193,18 @@ class Membership(Agreement):
     def _own_hello(self, wants_answer: bool) -> Hello:
         return Hello(self.incarnation, self.view, self.promised, wants_answer, self._replica.has_critical())
 
+    def _is_late(self, node: int, packet: Hello | Refused) -> bool:
+        """Whether a packet was on its way while its sender agreed to a later view with this node.
+
+        Promises only grow. One that waited in a mailbox of the repository disk until the network failed would tell of
+        a domain that is no more, to which the survivor of a crash would give way.
+        """
+        incarnation, number = self._agreed.get(node, (0, 0))
+        return packet.incarnation == incarnation and packet.promised < number
+
     def _hello(self, now: int, node: int, hello: Hello) -> None:
+        if self._is_late(node, hello):
+            return
         self._note_peer(node, hello.incarnation, hello.view, hello.promised)
         self._peers[node].critical = hello.critical
         if hello.wants_answer:
@@ -344,6 +355,8 @@ class Membership(Agreement):
         return (self.view is None or session != self.view.id) and (self._round is None or session != self._round.id)
 
     def _refused(self, now: int, node: int, refused: Refused) -> None:
+        if self._is_late(node, refused):
+            return
         self._note_peer(node, refused.incarnation, refused.view, refused.promised)
         self._meet(now, node)
         if self.leads and self.view is not None and refused.session == self.view.id and refused.view == self.view:

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ring import Ring
 
+from daemons.cthags.inputs import Received
 from daemons.cthags.messages import Approved, Decide, Decided, GroupAttributes, Init, Join
-from daemons.cthags.wire import Data
+from daemons.cthags.wire import Data, Hello
 
 
 def formed(nodes: int, **options: object) -> Ring:
@@ -99,6 +100,32 @@ def test_at_a_tie_the_half_with_the_lowest_node_stays() -> None:
     ring.heal()
     assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4))
     assert [ring.dissolved[node] for node in ring.numbers] == [0, 1, 1, 0]
+
+
+def test_a_greeting_that_comes_late_is_no_other_domain() -> None:
+    """A letter on the repository disk that nobody collected until the network failed, after its sender had."""
+    ring = formed(2)
+    ring.crash(2)
+    assert ring.run_until(lambda: ring.agreed(1))
+    late: list[Hello] = []
+
+    def keep(source: int, target: int, packet: object) -> bool:
+        if source == 1 and isinstance(packet, Hello) and packet.view is not None:
+            late.append(packet)
+        return False
+
+    ring.drop = keep
+    ring.start(2)
+    assert ring.run_until(lambda: ring.agreed(1, 2))
+    del ring.cores[1]  # hung: caa still calls it alive
+    assert ring.run_until(lambda: ring.view(2) == (2,))
+    assert late
+    for packet in late:
+        ring.step(2, Received(1, packet))
+    ring.run(1)
+    assert (ring.view(2), ring.dissolved[2]) == ((2,), 0)
+    ring.start(1)
+    assert ring.run_until(lambda: ring.agreed(1, 2)), ring.logs
 
 
 @pytest.mark.parametrize("told", [(), (2,), (3,), (2, 3)])
