@@ -64,9 +64,8 @@ class RepositoryKeeper(Daemon):
             return True
         names = {node.number: node.name for node in definition.nodes}
         try:
-            if len(membership.alive) == len(names):
-                return breaker.admits()
-            return breaker.reserve(frozenset(names[number] for number in membership.alive))
+            alive = frozenset(names[number] for number in membership.alive)
+            return breaker.lets_in(alive, frozenset(names.values()))
         except OSError:
             return False
 

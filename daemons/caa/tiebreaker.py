@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from daemons.caa.repository import find_disk
+from daemons.runtime.dynamic_settings import CLASS as SETTINGS
+from daemons.runtime.dynamic_settings import dynamic_settings
 from srcctl.network.faults import Faults
 from srcctl.network.liveness import is_alive
 from srcctl.node.root import NodeRoot, replace_file
@@ -27,7 +29,6 @@ from srcctl.odm import OdmError, Repository
 DIRECTORY = "reservations"
 EXPORTS = "nfs"
 CLASS = "HACMPsplitmerge"
-SETTINGS = "HACMPdynresop"
 CONFIGURATION = "/etc/es/objrepos"
 
 
@@ -79,9 +80,9 @@ class SplitPolicy:
 
     def _read(self) -> Policies:
         try:
-            repository = Repository(self._root, CONFIGURATION)
-            found = {str(o["policy"]): str(o["value"]) for o in repository.get(CLASS)}
-            settings = {str(o["key"]): str(o["value"]) for o in repository.get(SETTINGS)}
+            objects = Repository(self._root, CONFIGURATION).get(CLASS)
+            found = {str(o["policy"]): str(o["value"]) for o in objects}
+            settings = dynamic_settings(self._root, CONFIGURATION)
         except OdmError:
             return Policies()
         split = found.get("split", "None").lower()
@@ -127,6 +128,15 @@ class TieBreaker:
                 return False
             self._write(side if not holders else side & holders or side)
         return True
+
+    def lets_in(self, alive: frozenset[str], everybody: frozenset[str]) -> bool:
+        """Whether this node, which has just joined, may take part: no other side holds the tie breaker. Where not
+        everybody is alive its side reserves it.
+
+        Raises:
+            OSError: the disk has failed.
+        """
+        return self.admits() if alive == everybody else self.reserve(alive)
 
     def admits(self) -> bool:
         """Whether this node may act: nobody holds it, or its own side does.

@@ -18,8 +18,6 @@ from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.filesystems import read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
-CLSMUXPD = "1.3.6.1.4.1.2.3.1.2.1.5"
-"""The subtree of risc6000clsmuxpd, under which the cluster manager registers."""
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
 
 
@@ -27,7 +25,8 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
     """The facts of this node; ``files`` are the programs and files that the configuration names."""
     identity = root.identity
     active, online = services_state(root)
-    attributes = _customized(root)
+    objects = _attributes(root)
+    attributes = _values(objects or [])
     own = tuple(
         InterfaceFacts(i.name, i.address, i.netmask, _number(attributes.get((i.name, "mtu"), ""), 1500))
         for i in identity.interfaces
@@ -41,7 +40,7 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         interfaces=own,
         addresses=frozenset((*(i.address for i in own), *aliases)),
         disks=frozenset(pvid(identity.lab_id, name) for name in disk_names(identity.lab)),
-        volume_groups=_volume_groups(root, attributes),
+        volume_groups=_volume_groups(root, objects),
         file_systems={
             stanza.mount_point: FileSystemFacts(stanza.volume, stanza.attributes.get("mount", ""))
             for stanza in read_stanzas(root)
@@ -84,27 +83,28 @@ def _services(root: NodeRoot) -> frozenset[str]:
     return frozenset(name for line in words if line for name in (line[0], *line[2:]))
 
 
-def _customized(root: NodeRoot) -> dict[tuple[str, str], str]:
-    """Attributes of this node's devices that are not the defaults, by device and attribute."""
+def _attributes(root: NodeRoot) -> list[OdmObject] | None:
+    """Attributes of this node's devices that are not the defaults; None if they cannot be read."""
     try:
-        return {(str(o["name"]), str(o["attribute"])): str(o["value"]) for o in _attributes(root)}
+        return Repository(root, "/etc/objrepos").get("CuAt")
     except OdmError:
-        return {}
+        return None
 
 
-def _attributes(root: NodeRoot) -> list[OdmObject]:
-    return Repository(root, "/etc/objrepos").get("CuAt")
+def _values(objects: list[OdmObject]) -> dict[tuple[str, str], str]:
+    """Values by device and attribute."""
+    return {(str(o["name"]), str(o["attribute"])): str(o["value"]) for o in objects}
 
 
 def _number(text: str, default: int) -> int:
     return int(text) if text.isdigit() else default
 
 
-def _volume_groups(root: NodeRoot, attributes: dict[tuple[str, str], str]) -> dict[str, VolumeGroupFacts]:
-    try:
-        disks = [(str(o["name"]), str(o["value"])) for o in _attributes(root) if o["attribute"] == "pv"]
-    except OdmError:
+def _volume_groups(root: NodeRoot, objects: list[OdmObject] | None) -> dict[str, VolumeGroupFacts]:
+    if objects is None:
         return {}
+    attributes = _values(objects)
+    disks = [(str(o["name"]), str(o["value"])) for o in objects if o["attribute"] == "pv"]
     groups, found = VolumeGroups(root), {}
     for name in groups.known():
         known = groups.find(name)
@@ -121,10 +121,10 @@ def _volume_groups(root: NodeRoot, attributes: dict[tuple[str, str], str]) -> di
 def _snmp(root: NodeRoot) -> tuple[str, bool]:
     """The community for clinfoES in snmpd's configuration, and whether the cluster manager may register with it."""
     from daemons.snmpd import configuration
-    from daemons.snmpd.values import parse_oid
+    from daemons.snmpd.mib import CLSMUXPD
 
     agent = configuration.parse("\n".join(_lines(root.path(configuration.CONFIGURATION_FILE))))
-    return agent.public_community or "", agent.serves(parse_oid(CLSMUXPD))
+    return agent.public_community or "", agent.serves(CLSMUXPD)
 
 
 def _drift(root: NodeRoot) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+from daemons.clinfo.commands import NO_DATA
 from daemons.clinfo.messages import ClusterInfo
 from daemons.clinfo.picture import picture
 from daemons.cluster.listing import words
@@ -34,14 +35,6 @@ GROUP_WORDS = {
     262144: "OFFLINE",
     524288: "UNMANAGED",
 }
-CAUSES = """\
-There are a number of possible causes:
-clinfoES or snmpd subsystems are not active.
-snmp is unresponsive.
-snmp is not configured correctly.
-Cluster services are not active on any nodes.
-
-Refer to the HACMP Administration Guide for more information."""
 
 
 def render(cluster: ClusterInfo, agent: str) -> str:
@@ -96,7 +89,7 @@ def cldump(argv: list[str]) -> int:
         print(f"cldump: {error}", file=sys.stderr)
         return 1
     if cluster is None:
-        print(f"Failed retrieving cluster information.\n\n{CAUSES}", file=sys.stderr)
+        print(NO_DATA, file=sys.stderr)
         return 1
     sys.stdout.write(render(cluster, root.identity.node))
     return 0

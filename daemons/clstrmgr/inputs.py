@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.recovery_program import Program
@@ -257,7 +257,7 @@ class EventMark:
     name: str
     node: int
     network: str
-    phase: str
+    phase: Literal["start", "complete", "error"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,7 +234,7 @@ class OperatorDesk(ScheduleDesk):
 
     def is_news(self, report: messages.SystemEvent) -> bool:
         """Whether a report of clevmgrdES tells anything: it was not seen before, and its matter is not known."""
-        if report.serial and report.serial <= self._last_report:
+        if self._was_seen(report):
             return False
         if report.kind in OCCURRENCES:
             return True
@@ -244,11 +244,12 @@ class OperatorDesk(ScheduleDesk):
         thing, _, what = report.kind.rpartition("_")
         return (what == "lost") != ((thing, report.subject) in self._lost_here)
 
+    def _was_seen(self, report: messages.SystemEvent) -> bool:
+        return bool(report.serial) and report.serial <= self._last_report
+
     def _reported(self, report: messages.SystemEvent) -> None:
         news = self.is_news(report)
-        if report.kind in ("interface_down", "interface_up") and not (
-            report.serial and report.serial <= self._last_report
-        ):
+        if report.kind in ("interface_down", "interface_up") and not self._was_seen(report):
             change = self._interfaces_lost.add if report.kind == "interface_down" else self._interfaces_lost.discard
             change(report.subject)
         self._last_report = max(self._last_report, report.serial)

@@ -92,11 +92,9 @@ class Publication:
             if self._core.services or self._summary.lines:
                 files.append(self._summary.text(now))
             self._summary = None
-        phase = "start" if mark.phase == "start" else "complete" if mark.phase == "complete" else "error"
         record = messages.EventRecord(
-            mark.serial, mark.name, mark.node, self._node_name(mark.node), mark.network,
-            "start" if phase == "start" else "complete" if phase == "complete" else "error", int(now),
-        )  # fmt: skip
+            mark.serial, mark.name, mark.node, self._node_name(mark.node), mark.network, mark.phase, int(now)
+        )
         for watcher in self._watchers:
             watcher.send(record)
 

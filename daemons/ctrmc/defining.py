@@ -39,7 +39,7 @@ class _Known:
         """The condition ``name`` or ``name:node``.
 
         Raises:
-            Usage: there is none.
+            _Missing: there is none.
         """
         found = self.reply.registry.condition(_plain(name))
         if found is None:

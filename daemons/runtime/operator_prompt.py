@@ -9,13 +9,14 @@ import subprocess
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from daemons.runtime.dynamic_settings import dynamic_settings
 from daemons.runtime.scale import Scale
 from srcctl.node.root import NodeRoot
 
 EVENTS = "/usr/es/sbin/cluster/events"
 SCRIPT = f"{EVENTS}/split_merge_prompt"
 HACMP_OUT = "/var/hacmp/log/hacmp.out"
-CONFIGURATION, CLASS = "/etc/es/objrepos", "HACMPdynresop"
+CONFIGURATION = "/etc/es/objrepos"
 PATIENCE = 30.0
 """Seconds that one notification may take."""
 INTERVAL, MAXIMUM = 30, 3
@@ -99,10 +100,9 @@ class OperatorPrompt:
             self._log(f"{program}: {error or 'takes too long'}")
 
     def _settings(self) -> dict[str, str]:
-        from srcctl.odm import OdmError, Repository
+        from srcctl.odm import OdmError
 
         try:
-            found = Repository(self._root, CONFIGURATION).get(CLASS)
+            return dynamic_settings(self._root, CONFIGURATION)
         except OdmError:
             return {}
-        return {str(entry["key"]): str(entry["value"]) for entry in found}

@@ -36,14 +36,13 @@ class CommandProcess(Process):
     def __init__(self, node: SimulatedNode, arguments: tuple[str, ...], ended: Callable[[int, str], None]) -> None:
         super().__init__(node, Idle())
         self._ended = ended
+        self.complaint = ""
         node.commands.append(self)
         self.drive(works.carried_out(works.work_of(node, arguments[1:])), self._done)
 
     def _done(self, status: int, complaint: str) -> None:
         self.complaint = complaint
         self.end(status << 8)
-
-    complaint = ""
 
     def end(self, status: int) -> None:
         if self.running:

@@ -64,9 +64,10 @@ class StatesProcess(Process):
 
     def _watch_policy(self) -> None:
         """Once a heartbeat, as a real node does."""
-        if self.acting or not self._may_act():
-            if not self.acting:
-                self.later(HEARTBEAT_US, self._watch_policy)
+        if self.acting:
+            return
+        if not self._may_act():
+            self.later(HEARTBEAT_US, self._watch_policy)
             return
         self.acting = True
         if self.node.supervisor is not None:
@@ -78,9 +79,9 @@ class StatesProcess(Process):
     def _may_act(self) -> bool:
         if self._breaker is None:
             return True
-        alive, everybody = self.core.alive, frozenset(self.node.cluster.numbers)
+        everybody = frozenset(self.node.cluster.numbers)
         try:
-            return self._breaker.admits() if alive == everybody else self._breaker.reserve(self._names(alive))
+            return self._breaker.lets_in(self._names(self.core.alive), self._names(everybody))
         except OSError:
             return False
 

@@ -94,9 +94,14 @@ def _change(argv: list[str], flags: str, syntax: str, work: Callable[[Accounts, 
             raise UsageError("attribute=value")
     except (UsageError, ValueError):
         return usage(f"Usage: {syntax}")
+    return _carry_out(argv, lambda accounts: work(accounts, name, values, options))
+
+
+def _carry_out(argv: list[str], work: Callable[[Accounts], None]) -> int:
+    """Change the accounts, or say why not."""
     try:
         with changing(NodeRoot.current()) as accounts:
-            work(accounts, name, values, options)
+            work(accounts)
     except AccountError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -129,10 +134,7 @@ def _apply_user(accounts: Accounts, user: User, values: Values) -> None:
         taken = {u.id for u in accounts.users if u.name != user.name}
         user = user._replace(id=_id(values["id"], taken, "user"))
     if "pgrp" in values:
-        group = accounts.group(values["pgrp"])
-        if group is None:
-            raise AccountError(f'3004-686 Group "{values["pgrp"]}" does not exist.')
-        user = user._replace(primary=group.id)
+        user = user._replace(primary=accounts.known_group(values["pgrp"]).id)
     user = user._replace(
         home=values.get("home", user.home), shell=values.get("shell", user.shell), gecos=values.get("gecos", user.gecos)
     )
@@ -141,9 +143,7 @@ def _apply_user(accounts: Accounts, user: User, values: Values) -> None:
     security = {key: value for key, value in values.items() if key in SECURITY_ATTRIBUTES}
     if security:
         accounts.security[user.name] = {**accounts.security.get(user.name, {}), **security}
-    others = [u for u in accounts.users if u.name != user.name]
-    place = next((n for n, u in enumerate(accounts.users) if u.name == user.name), len(others))
-    accounts.users = [*others[:place], user, *others[place:]]
+    accounts.put_user(user)
 
 
 def mkuser(argv: list[str]) -> int:
@@ -167,10 +167,7 @@ def chuser(argv: list[str]) -> int:
     """``chuser attribute=value ... name``."""
 
     def work(accounts: Accounts, name: str, values: Values, options: Options) -> None:
-        user = accounts.user(name)
-        if user is None:
-            raise AccountError(f'3004-687 User "{name}" does not exist.')
-        _apply_user(accounts, user, values)
+        _apply_user(accounts, accounts.known_user(name), values)
 
     return _change(argv, "", "chuser attribute=value ... name", work)
 
@@ -179,10 +176,7 @@ def rmuser(argv: list[str]) -> int:
     """``rmuser [-p] name``: with ``-p`` its password, too."""
 
     def work(accounts: Accounts, name: str, values: Values, options: Options) -> None:
-        user = accounts.user(name)
-        if user is None:
-            raise AccountError(f'3004-687 User "{name}" does not exist.')
-        if user.id == 0:
+        if accounts.known_user(name).id == 0:
             raise AccountError(f'3004-696 Error removing "{name}" : it is the superuser.')
         accounts.set_groups(name, [], -1)
         accounts.users = [u for u in accounts.users if u.name != name]
@@ -199,17 +193,14 @@ def _apply_group(accounts: Accounts, group: Group, values: Values) -> None:
         group = group._replace(id=_id(values["id"], {g.id for g in accounts.groups if g.name != group.name}, "group"))
     if "users" in values:
         members = [name for name in values["users"].split(",") if name]
-        unknown = next((name for name in members if accounts.user(name) is None), "")
-        if unknown:
-            raise AccountError(f'3004-687 User "{unknown}" does not exist.')
+        for name in members:
+            accounts.known_user(name)
         group = group._replace(members=tuple(members))
     security: Values = {key: values[key] for key in ("admin", "adms") if key in values}
     if security:
         key = f"group {group.name}"
         accounts.security[key] = {**accounts.security.get(key, {}), **security}
-    others = [g for g in accounts.groups if g.name != group.name]
-    place = next((n for n, g in enumerate(accounts.groups) if g.name == group.name), len(others))
-    accounts.groups = [*others[:place], group, *others[place:]]
+    accounts.put_group(group)
 
 
 def mkgroup(argv: list[str]) -> int:
@@ -232,10 +223,7 @@ def chgroup(argv: list[str]) -> int:
     """``chgroup attribute=value ... name``."""
 
     def work(accounts: Accounts, name: str, values: Values, options: Options) -> None:
-        group = accounts.group(name)
-        if group is None:
-            raise AccountError(f'3004-686 Group "{name}" does not exist.')
-        _apply_group(accounts, group, values)
+        _apply_group(accounts, accounts.known_group(name), values)
 
     return _change(argv, "", "chgroup attribute=value ... name", work)
 
@@ -244,9 +232,7 @@ def rmgroup(argv: list[str]) -> int:
     """``rmgroup name``."""
 
     def work(accounts: Accounts, name: str, values: Values, options: Options) -> None:
-        group = accounts.group(name)
-        if group is None:
-            raise AccountError(f'3004-686 Group "{name}" does not exist.')
+        group = accounts.known_group(name)
         user = next((user.name for user in accounts.users if user.primary == group.id), "")
         if user:
             raise AccountError(f'3004-697 Error removing "{name}" : it is the primary group of user "{user}".')
@@ -265,18 +251,12 @@ def chpasswd(argv: list[str]) -> int:
     except UsageError:
         return usage("Usage: chpasswd [-c]")
     pairs = [line.rstrip("\n").partition(":") for line in sys.stdin if line.strip()]
-    try:
-        with changing(NodeRoot.current()) as accounts:
-            for name, mark, password in pairs:
-                if not mark or not password:
-                    raise AccountError("3004-698 A line is name:password.")
-                if accounts.user(name) is None:
-                    raise AccountError(f'3004-687 User "{name}" does not exist.')
-                accounts.set_password(name, password, must_change="c" not in options)
-    except AccountError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"chpasswd: {error.filename}: {error.strerror}\n")
-        return 1
-    return 0
+
+    def work(accounts: Accounts) -> None:
+        for name, mark, password in pairs:
+            if not mark or not password:
+                raise AccountError("3004-698 A line is name:password.")
+            accounts.known_user(name)
+            accounts.set_password(name, password, must_change="c" not in options)
+
+    return _carry_out(argv, work)

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from srcctl.node.root import NodeRoot, replace_file
 
@@ -62,6 +62,7 @@ class Group(NamedTuple):
         return ":".join((self.name, self.password, str(self.id), ",".join(self.members)))
 
 
+EntryT = TypeVar("EntryT", bound="User | Group")
 Stanzas = dict[str, dict[str, str]]
 
 
@@ -107,6 +108,12 @@ def stanzas_text(stanzas: Stanzas) -> str:
     )
 
 
+def _replaced(entries: list[EntryT], entry: EntryT) -> list[EntryT]:
+    names = [other.name for other in entries]
+    place = names.index(entry.name) if entry.name in names else len(names)
+    return [*entries[:place], entry, *(other for other in entries[place + 1 :] if other.name != entry.name)]
+
+
 def encrypted(password: str, salt: bytes) -> str:
     """A password as /etc/security/passwd has it (Loadable Password Algorithm {ssha256}: PBKDF2 with 2^6 rounds)."""
     digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1 << 6)
@@ -146,6 +153,36 @@ class Accounts:
         """The group of that name."""
         return next((group for group in self.groups if group.name == name), None)
 
+    def known_user(self, name: str) -> User:
+        """The user of that name.
+
+        Raises:
+            AccountError: there is none.
+        """
+        found = self.user(name)
+        if found is None:
+            raise AccountError(f'3004-687 User "{name}" does not exist.')
+        return found
+
+    def known_group(self, name: str) -> Group:
+        """The group of that name.
+
+        Raises:
+            AccountError: there is none.
+        """
+        found = self.group(name)
+        if found is None:
+            raise AccountError(f'3004-686 Group "{name}" does not exist.')
+        return found
+
+    def put_user(self, user: User) -> None:
+        """Put a user in the place of the one of that name, or at the end."""
+        self.users = _replaced(self.users, user)
+
+    def put_group(self, group: Group) -> None:
+        """Put a group in the place of the one of that name, or at the end."""
+        self.groups = _replaced(self.groups, group)
+
     def group_of_id(self, number: int) -> str:
         """The name of the group with that id; the number where there is none."""
         return next((group.name for group in self.groups if group.id == number), str(number))
@@ -172,9 +209,8 @@ class Accounts:
         Raises:
             AccountError: there is no such group.
         """
-        unknown = next((group for group in wanted if self.group(group) is None), "")
-        if unknown:
-            raise AccountError(f'3004-686 Group "{unknown}" does not exist.')
+        for group in wanted:
+            self.known_group(group)
         self.groups = [
             g._replace(members=(*(m for m in g.members if m != name), name))
             if g.name in wanted and g.id != primary

@@ -5,6 +5,24 @@ for their user. Of the product's events those of SRC are here (srcmstr's manual 
 are kept in one trail that ``auditpr`` reads.
 """
 
-from srcctl.audit.trail import record
+from __future__ import annotations
 
-__all__ = ["record"]
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from srcctl.node.root import NodeRoot
+
+__all__ = ["STATE", "record"]
+
+STATE = "/var/run/audit"
+"""``on`` or ``off`` and the life of the node in which that was said: a node boots with auditing disabled."""
+
+
+def record(root: NodeRoot, event: str, tail: str, command: str, login: int, *, failed: bool = False) -> bool:
+    """As ``trail.record``; while auditing is disabled it costs a look at one file, and nothing is imported."""
+    if not os.path.exists(root.path(STATE)):
+        return False
+    from srcctl.audit import trail
+
+    return trail.record(root, event, tail, command, login, failed=failed)

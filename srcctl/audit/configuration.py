@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from srcctl.audit import STATE
 from srcctl.node.root import NodeRoot, replace_file
 
 CONFIG: Final = "/etc/security/audit/config"
-STATE: Final = "/var/run/audit"
-"""``on`` or ``off`` and the life of the node in which that was said: a node boots with auditing disabled."""
 TRAIL: Final = "/audit/trail"
 TRAIL_BYTES: Final = 1 << 20
 EVERY_EVENT: Final = "ALL"

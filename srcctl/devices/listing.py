@@ -61,14 +61,7 @@ def lsdev(argv: list[str]) -> int:
             if flag in options:
                 value = options.value(flag)
                 if flag == "S":
-                    value = {
-                        "0": "Defined",
-                        "1": "Available",
-                        "2": "Stopped",
-                        "d": "Defined",
-                        "a": "Available",
-                        "s": "Stopped",
-                    }.get(value.lower(), value.capitalize())
+                    value = _STATE_WORDS.get(value.lower(), value.capitalize())
                 rows = [row for row in rows if row.get(column) == value]
         return _print_devices(options, rows, predefined)
 

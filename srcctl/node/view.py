@@ -361,8 +361,8 @@ def _try(lab_dir: str) -> str:
         with open(read_end, "rb") as pipe:
             reason = pipe.read().decode()
         os.waitpid(pid, 0)
-        # The kernel leaves work/work with no permissions at all; the owner may remove it all the same.
-        inner = f"{probe_dir}/work/work"
+        # The kernel leaves its own folder in there with no permissions at all; the owner may remove it all the same.
+        inner = os.path.join(probe_dir, "work", "work")
         if os.path.isdir(inner):
             os.chmod(inner, 0o700)
         return reason

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
+from srcctl import audit
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.errlog import log_entry
 from srcctl.machine import TICK
@@ -30,8 +31,6 @@ from srcctl.srcmstr.remote import RemoteRequests
 REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
-AUDIT_STATE = "/var/run/audit"
-"""Where auditing says that it is on; looked at here, so that nothing of it is imported while it is off."""
 LPAR_VARIABLE = "HAES_LPAR_FD"
 SOFTWARE_ERROR = {"SRC_SVKO": -9017, "SRC_TRYX": -9020, "SRC_RSTRT": -9035}
 BATCH = 64
@@ -289,11 +288,9 @@ class Shell:
         self._outbox.send(path, packet)
 
     def _audit(self, event: str, instance: exchange.Instance | None) -> None:
-        if instance is not None and os.path.exists(self.root.path(AUDIT_STATE)):
-            from srcctl.audit import record
-
+        if instance is not None:
             definition = instance.definition
-            record(self.root, event, definition.subsysname, "/usr/sbin/srcmstr", definition.auditid)
+            audit.record(self.root, event, definition.subsysname, "/usr/sbin/srcmstr", definition.auditid)
 
     def _notify(self, method: str, subsystem: str, group: str) -> None:
         path = self.root.path(method)

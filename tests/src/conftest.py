@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2]))
 
 from srcctl.node import programs
+from srcctl.src.client import Exchange
 from tests.src.node import ETC, Run, SrcNode
 
 
@@ -34,3 +36,15 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return status, captured.out, captured.err
 
     return command
+
+
+@pytest.fixture
+def slow_asker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is away between two packets of the answer."""
+    take = Exchange.take
+
+    def slow(self: Exchange, packet: bytes, address: str) -> None:
+        time.sleep(0.005)
+        take(self, packet, address)
+
+    monkeypatch.setattr(Exchange, "take", slow)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from srcctl.src import packets, remote
-from srcctl.src.client import Exchange
 from srcctl.srcmstr.remote import allowed
 from tests.src.node import Inetd, Run, SrcNode
 
@@ -59,18 +57,12 @@ def test_commands_reach_another_node(far: SrcNode, run: Run, monkeypatch: pytest
     assert run(["lssrc", "-h", "nowhere", "-a"]) == (1, "0513-050 The host nowhere is not known.\n", "")
 
 
+@pytest.mark.usefixtures("slow_asker")
 def test_a_long_status_arrives_whole_over_the_network(far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [f"{number:06d} {'x' * 90}" for number in range(5_000)]
     monkeypatch.setattr(Inetd, "long_status", lambda self: lines)
     assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
     assert run(["startsrc", "-s", "inetd"])[0] == 0
-    take = Exchange.take
-
-    def slow(self: Exchange, packet: bytes, address: str) -> None:
-        time.sleep(0.005)
-        take(self, packet, address)
-
-    monkeypatch.setattr(Exchange, "take", slow)
     monkeypatch.setenv("HAES_ROOT", far.root.directory.replace("node2", "node1"))
     status, out, err = run(["lssrc", "-h", "node2", "-ls", "inetd"])
     assert (status, err) == (0, "")

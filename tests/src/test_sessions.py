@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
 from srcctl.audit import configuration, trail
 from srcctl.odm import Repository
-from srcctl.src.client import Exchange
 from tests.commands.sessions import GOLDEN, Session, read_sessions, replay
 from tests.src.node import ETC, Inetd, Run, SrcNode
 
@@ -31,6 +29,7 @@ def test_session(session: Session, node: SrcNode, run: Run, monkeypatch: pytest.
     assert text == session.path.read_text()
 
 
+@pytest.mark.usefixtures("slow_asker")
 def test_a_long_status_arrives_whole_however_slow_the_asker_is(
     node: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,13 +38,6 @@ def test_a_long_status_arrives_whole_however_slow_the_asker_is(
     monkeypatch.setattr(Inetd, "long_status", lambda self: lines)
     assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
     assert run(["startsrc", "-s", "inetd"])[0] == 0
-    take = Exchange.take
-
-    def slow(self: Exchange, packet: bytes, address: str) -> None:
-        time.sleep(0.005)
-        take(self, packet, address)
-
-    monkeypatch.setattr(Exchange, "take", slow)
     status, out, err = run(["lssrc", "-ls", "inetd"])
     assert (status, err) == (0, "")
     assert out.splitlines()[2:] == lines

@@ -6,12 +6,11 @@ runs as root. Where one node fails the others keep the change, and an error says
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from daemons.clcomd import client as clcomd
-from daemons.clmgr.cspoc.commands import log
+from daemons.clmgr.cspoc.commands import log, own_part
 from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
@@ -26,7 +25,6 @@ from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.accounts.commands import NAME, group_values, user_values
 from srcctl.accounts.files import FIRST_ID, LAST_ID, Accounts
-from srcctl.commands.options import usage
 from srcctl.node.root import NodeRoot
 
 ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_account"
@@ -160,6 +158,4 @@ def _on(root: NodeRoot, nodes: Sequence[str], command: list[str], data: bytes = 
 
 def cl_account(argv: list[str]) -> int:
     """``cl_account COMMAND [argument ...]``: a node's own part, which clcomd runs as root."""
-    if argv[1:2] == [] or argv[1] not in COMMANDS:
-        return usage(f"Usage: cl_account {{{'|'.join(COMMANDS)}}} [argument ...]")
-    return subprocess.run(argv[1:], check=False).returncode
+    return own_part("cl_account", argv, COMMANDS)

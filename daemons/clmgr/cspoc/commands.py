@@ -11,7 +11,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from daemons.clcomd import client as clcomd
 from daemons.cluster import configuration as configurations
@@ -150,8 +150,13 @@ def cl_list(argv: list[str]) -> int:
 
     Other commands run there as an unprivileged user, who cannot read what a volume group's state is.
     """
-    if argv[1:2] == [] or argv[1] not in WRAPPED.values():
-        return usage(f"Usage: cl_list {{{'|'.join(WRAPPED.values())}}} [argument ...]")
+    return own_part("cl_list", argv, WRAPPED.values())
+
+
+def own_part(name: str, argv: list[str], allowed: Collection[str]) -> int:
+    """Run one of the allowed commands with its arguments."""
+    if argv[1:2] == [] or argv[1] not in allowed:
+        return usage(f"Usage: {name} {{{'|'.join(allowed)}}} [argument ...]")
     import subprocess
 
     try:

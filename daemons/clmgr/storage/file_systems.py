@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from daemons.clmgr.edits.parts import required_names
-from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, does_not_exist, exists_already, invalid, missing
+from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, exists_already, invalid, missing
 from daemons.clmgr.storage.volume_groups import (
     Change,
     ensure_room,
@@ -18,6 +18,7 @@ from daemons.clmgr.storage.volume_groups import (
     tell_others,
     varied_on,
     volume_named,
+    volume_that,
 )
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
@@ -81,13 +82,7 @@ def _make_contents(root: NodeRoot, group: VolumeGroup, volume: str) -> None:
 
 
 def _file_system(root: NodeRoot, point: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
-    groups = VolumeGroups(root)
-    for known in groups.known():
-        group = groups.find(known)
-        for volume in group.volumes if group else ():
-            if volume.mount_point == point and group is not None:
-                return groups, group, volume
-    raise does_not_exist(point)
+    return volume_that(root, lambda volume: volume.mount_point == point, point)
 
 
 def modify_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:

@@ -257,11 +257,22 @@ def volume_named(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, 
     Raises:
         ClmgrError: there is none.
     """
+    return volume_that(root, lambda volume: volume.name == name, name)
+
+
+def volume_that(
+    root: NodeRoot, wanted: Callable[[LogicalVolume], bool], name: str
+) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
+    """The first logical volume that is wanted; ``name`` is what the complaint calls it.
+
+    Raises:
+        ClmgrError: there is none.
+    """
     groups = VolumeGroups(root)
     for known in groups.known():
         group = groups.find(known)
         for volume in group.volumes if group else ():
-            if volume.name == name and group is not None:
+            if wanted(volume) and group is not None:
                 return groups, group, volume
     raise does_not_exist(name)
 

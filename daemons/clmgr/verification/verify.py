@@ -146,8 +146,7 @@ def files_of(c: Configuration) -> list[str]:
     commands = [command for controller in c.controllers for command in (controller.start, controller.stop)]
     commands += [monitor.method for monitor in c.monitors]
     commands += [method for group in c.groups for _, _, method in group.notified if method]
-    for kind in c.resource_types:
-        commands += [kind.start, kind.stop, kind.monitor, kind.cleanup, kind.restart, kind.notify]
+    commands += [method for kind in c.resource_types for method in kind.methods]
     commands += [
         part for event in c.events for value in (event.pre, event.post, event.notify) for part in value.split(",")
     ]

@@ -11,10 +11,11 @@ import sys
 
 from daemons.clstrmgr import client
 from daemons.cluster.configuration import ACD
+from daemons.runtime.dynamic_settings import dynamic_settings
 from srcctl.errlog import log_entry
 from srcctl.network.management_console import ConsoleError, power_off
 from srcctl.node.root import NodeRoot
-from srcctl.odm import OdmError, Repository
+from srcctl.odm import OdmError
 
 POLICIES = ("node_halt", "halt_with_fencing")
 
@@ -55,7 +56,6 @@ def main(argv: list[str]) -> int:
 
 def _settings(root: NodeRoot) -> dict[str, str]:
     try:
-        found = Repository(root, ACD).get("HACMPdynresop")
+        return dynamic_settings(root, ACD)
     except OdmError:
         return {}
-    return {str(entry["key"]): str(entry["value"]) for entry in found}

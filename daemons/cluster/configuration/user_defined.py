@@ -31,6 +31,11 @@ class ResourceType(msgspec.Struct, frozen=True, kw_only=True):
     notify: str = ""
     verification: str = ""
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All that is run for its resources, also where that is nothing."""
+        return self.start, self.stop, self.monitor, self.cleanup, self.restart, self.notify
+
 
 class UserDefinedResource(msgspec.Struct, frozen=True, kw_only=True):
     """HACMPudresource: a resource of a type with its attributes."""

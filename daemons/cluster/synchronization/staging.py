@@ -27,7 +27,8 @@ from srcctl.odm import Repository
 LOCK_FILE = ".lock"
 RUN_FILE = "/var/hacmp/.cldare"
 """Locked by the kernel as long as a synchronization runs on this node."""
-_FLOCK = "hhqqi4x"
+_FLOCK = struct.Struct("hhqqi4x")
+_WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def running(root: NodeRoot) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
         except OSError:
             raise Busy from None
         yield
@@ -92,8 +93,7 @@ def is_running(root: NodeRoot) -> bool:
     except OSError:
         return False
     try:
-        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted))
+        found = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _WHOLE_FILE))
         return bool(found[0] != fcntl.F_UNLCK)
     finally:
         os.close(descriptor)

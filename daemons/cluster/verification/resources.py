@@ -70,7 +70,7 @@ def user_defined_are_sound(case: Case) -> Iterator[Finding]:
                 yield error(f"The user-defined resource '{name}' of '{group.name}' is not defined.")
                 continue
             kind = c.resource_type(found.type)
-            methods = (kind.start, kind.stop, kind.monitor, kind.cleanup, kind.restart, kind.notify) if kind else ()
+            methods = kind.methods if kind else ()
             for node, known in case.answering(group.nodes):
                 for method in dict.fromkeys(methods):
                     if method and program(method) not in known.executable:

@@ -81,21 +81,28 @@ def node_id(uuid: str) -> str:
     return uuid.replace("-", "")[:16].lower().ljust(16, "0")
 
 
-def lsrpdomain(argv: list[str]) -> int:
-    """``lsrpdomain``."""
+def _begin(name: str, argv: list[str], flags: str, usage_text: str) -> tuple[Options, str, str, Domain] | int:
+    """Options, form, delimiter and what the daemons say; or the exit code with which the command ends already."""
     try:
-        options = parse(argv, "oOltdD:xhTV")
+        options = parse(argv, flags)
         form, delimiter = _form(options)
         if len(options.operands) > 1:
             raise UsageError("too many operands")
     except UsageError as error:
-        return _usage("lsrpdomain", LSRPDOMAIN_USAGE, error)
+        return _usage(name, usage_text, error)
     if "h" in options:
-        sys.stdout.write(LSRPDOMAIN_USAGE)
+        sys.stdout.write(usage_text)
         return OK
-    domain = _domain("lsrpdomain")
-    if isinstance(domain, int):
-        return domain
+    domain = _domain(name)
+    return domain if isinstance(domain, int) else (options, form, delimiter, domain)
+
+
+def lsrpdomain(argv: list[str]) -> int:
+    """``lsrpdomain``."""
+    begun = _begin("lsrpdomain", argv, "oOltdD:xhTV", LSRPDOMAIN_USAGE)
+    if isinstance(begun, int):
+        return begun
+    options, form, delimiter, domain = begun
     state = operational_state(domain)
     name = domain.cluster.cluster_name
     if options.operands and options.operands[0] not in name:
@@ -110,19 +117,10 @@ def lsrpdomain(argv: list[str]) -> int:
 
 def lsrpnode(argv: list[str]) -> int:
     """``lsrpnode``."""
-    try:
-        options = parse(argv, "oOLltdD:xiPQBp:hTV")
-        form, delimiter = _form(options)
-        if len(options.operands) > 1:
-            raise UsageError("too many operands")
-    except UsageError as error:
-        return _usage("lsrpnode", LSRPNODE_USAGE, error)
-    if "h" in options:
-        sys.stdout.write(LSRPNODE_USAGE)
-        return OK
-    domain = _domain("lsrpnode")
-    if isinstance(domain, int):
-        return domain
+    begun = _begin("lsrpnode", argv, "oOLltdD:xiPQBp:hTV", LSRPNODE_USAGE)
+    if isinstance(begun, int):
+        return begun
+    options, form, delimiter, domain = begun
     wanted = options.get("p")
     if wanted is not None and wanted != domain.cluster.cluster_name:
         sys.stderr.write(f"lsrpnode: 2632-020 The peer domain {wanted} is not defined.\n")
@@ -140,19 +138,10 @@ def lsrpnode(argv: list[str]) -> int:
 
 def lscomg(argv: list[str]) -> int:
     """``lscomg``: the communication groups, one for each network (CG1, CG2, ... in their order: inferred)."""
-    try:
-        options = parse(argv, "ltdD:xihTV")
-        form, delimiter = _form(options)
-        if len(options.operands) > 1:
-            raise UsageError("too many operands")
-    except UsageError as error:
-        return _usage("lscomg", LSCOMG_USAGE, error)
-    if "h" in options:
-        sys.stdout.write(LSCOMG_USAGE)
-        return OK
-    domain = _domain("lscomg")
-    if isinstance(domain, int):
-        return domain
+    begun = _begin("lscomg", argv, "ltdD:xihTV", LSCOMG_USAGE)
+    if isinstance(begun, int):
+        return begun
+    options, form, delimiter, domain = begun
     networks = list(dict.fromkeys(network for node in domain.cluster.nodes for network, _ in node.addresses))
     names = {network: f"CG{number}" for number, network in enumerate(networks, 1)}
     wanted = options.operands[0] if options.operands else ""

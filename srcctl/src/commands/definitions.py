@@ -53,11 +53,11 @@ EVENTS = {
 def _audit(argv: list[str], flags: str, failed: bool) -> None:
     """Record what was changed, or tried in vain: the name that the command was given."""
     event = EVENTS.get(argv[0].rpartition("/")[2])
-    root = NodeRoot.current()
-    if event is None or not os.path.exists(root.path("/var/run/audit")):
+    if event is None:
         return
     from srcctl.audit import record
 
+    root = NodeRoot.current()
     name = parse(argv, flags).all("t" if event.endswith("server") else "s")
     record(root, event, name[0] if name else "", argv[0], _audit_id(), failed=failed)
 

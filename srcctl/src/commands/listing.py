@@ -12,6 +12,10 @@ from srcctl.src.client import Answer, Asker, NoAnswer, NotActive
 from srcctl.src.commands.addressing import Unaskable, address, asker, complain, show
 from srcctl.src.packets import Request, StatusCode, StatusReply
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LSSRC_USAGE = """\
 usage: lssrc [-h host] -a
        lssrc [-h host] -g group_name
@@ -49,7 +53,8 @@ _LETTERS = {
 
 def lssrc(argv: list[str]) -> int:
     """``lssrc``, in all its forms."""
-    try:
+
+    def work() -> int:
         options = parse(argv, LSSRC_FLAGS)
         if any(flag in options for flag in "STN"):
             return _definitions(options)
@@ -63,30 +68,32 @@ def lssrc(argv: list[str]) -> int:
                 how = packets.LONGSTAT if "l" in options else packets.SHORTSTAT
                 return _print(asking.ask(request._replace(parm1=how)), options.value("t"))
             return _subsystems(asking, request, "l" in options)
-    except UsageError:
-        return usage(LSSRC_USAGE)
-    except Unaskable as reason:
-        # Callers read what lssrc says of unknown names on stdout.
-        print(reason)
-    except NotActive as reason:
-        return complain(reason)
-    except NoAnswer:
-        sys.stderr.write(message(56) + "\n")
-    return 1
+
+    return _asked(work, LSSRC_USAGE)
 
 
 def nlssrc(argv: list[str]) -> int:
     """``nlssrc``: as lssrc; with -c in English and, where a subsystem has such a form, as ``key=value`` lines."""
-    try:
+
+    def work() -> int:
         options = parse(argv, NLSSRC_FLAGS)
         request = address(options, "asgp")
         if ("l" in options or "c" in options) and not any(flag in options for flag in "sp"):
             raise UsageError("-l and -c")
         with asker(options) as asking:
             return _subsystems(asking, request, "l" in options, packets.CANONICAL if "c" in options else 0)
+
+    return _asked(work, NLSSRC_USAGE)
+
+
+def _asked(work: Callable[[], int], usage_text: str) -> int:
+    """The exit code of a command that asks srcmstr; what went wrong is said."""
+    try:
+        return work()
     except UsageError:
-        return usage(NLSSRC_USAGE)
+        return usage(usage_text)
     except Unaskable as reason:
+        # Callers read what lssrc says of unknown names on stdout.
         print(reason)
     except NotActive as reason:
         return complain(reason)

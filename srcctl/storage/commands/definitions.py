@@ -183,15 +183,13 @@ def reducevg(argv: list[str]) -> int:
 
 def _without_volumes(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str, force: bool) -> VolumeGroup:
     """``reducevg -d``: the logical volumes with partitions on a disk go, one by one, if the administrator agrees."""
-    from srcctl.storage.commands.logical_volumes import confirmed, remove_volume
+    from srcctl.storage.commands.logical_volumes import confirmed, must_be_closed, remove_volume
     from srcctl.storage.commands.volume_groups import is_open
 
     for volume in {owner.name: owner for owner, _ in partitions.used(group, disk).values()}.values():
         if is_open(root, group, volume):
             raise StorageError(
-                f"0516-1008 rmlv: Logical volume {volume.name} must be closed. If the\n\tlogical volume contains a "
-                "filesystem, the umount\n\tcommand will close the LV device.\n"
-                f"0516-884 reducevg: Unable to remove physical volume {disk}."
+                f"{must_be_closed(volume.name)}\n0516-884 reducevg: Unable to remove physical volume {disk}."
             )
         if force or confirmed(volume.name):
             remove_volume(groups, root, group, volume)

@@ -207,10 +207,7 @@ def rmlv(argv: list[str]) -> int:
             group, volume = find_volume(groups, "rmlv", name)
             changeable_group(groups, "rmlv", group.name)
             if is_open(root, group, volume):
-                raise StorageError(
-                    f"0516-1008 rmlv: Logical volume {volume.name} must be closed. If the\n\tlogical volume contains a "
-                    "filesystem, the umount\n\tcommand will close the LV device."
-                )
+                raise StorageError(must_be_closed(volume.name))
             if "f" not in options and not confirmed(volume.name):
                 continue
             remove_volume(groups, root, group, volume)
@@ -218,6 +215,14 @@ def rmlv(argv: list[str]) -> int:
         return 0
 
     return invoke(argv, "fBp:", "Usage: rmlv [-f] LVname ...", work)
+
+
+def must_be_closed(name: str) -> str:
+    """Why a logical volume does not go."""
+    return (
+        f"0516-1008 rmlv: Logical volume {name} must be closed. If the\n\tlogical volume contains a "
+        "filesystem, the umount\n\tcommand will close the LV device."
+    )
 
 
 def confirmed(name: str) -> bool:
