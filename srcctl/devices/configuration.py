@@ -13,7 +13,7 @@ from srcctl.node.hardware import MODEL, system_id
 from srcctl.node.root import Identity, Interface, NodeRoot
 from srcctl.odm import OdmObject, Repository
 from srcctl.storage import rootvg
-from srcctl.storage.disk import disk_bytes, disk_names, pvid, uuid_of
+from srcctl.storage.disk import disk_bytes, disk_names, pvid, unique_identifier
 
 DIRECTORY = "/etc/objrepos"
 AVAILABLE, DEFINED, STOPPED = 1, 0, 2
@@ -77,7 +77,7 @@ def _disk(identity: Identity, shared: str, disk: str) -> Device:
     return Device(disk, "disk/vscsi/vdisk", "vscsi0", f"8{number + 1:x}".ljust(12, "0"), (
         ("pvid", pvid(owner, disk).ljust(32, "0")),
         ("size_in_mb", str(size // MEGABYTE)),
-        ("unique_id", f"372610{uuid_of(owner, disk).replace('-', '')}03AIXvscsi"[:48]),
+        ("unique_id", unique_identifier(owner, disk)),
     ))  # fmt: skip
 
 

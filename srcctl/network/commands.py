@@ -28,7 +28,7 @@ lo0: flags=e08084b,c0<UP,BROADCAST,LOOPBACK,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64
 \tinet 127.0.0.1 netmask 0xff000000 broadcast 127.255.255.255
 \t tcp_sendspace 131072 tcp_recvspace 131072 rfc1323 1
 """
-IFCONFIG_FLAGS, NETSTAT_FLAGS = "aldu", "inI:"
+IFCONFIG_FLAGS, NETSTAT_FLAGS = "aldu", "inI:rf:"
 _WORDS = ("inet", "up", "firstalias", "alias", "delete", "-alias", "netmask", "broadcast", "down", "detach")
 
 
@@ -139,20 +139,22 @@ def _shown(identity: Identity, interface: Interface) -> str:
 
 MTU = 1500
 HEADING = "Name   Mtu   Network     Address                 Ipkts     Ierrs        Opkts     Oerrs  Coll"
-NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]"
+NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]\n       netstat -r [-n] [-f inet]"
 
 
 def netstat(argv: list[str]) -> int:
-    """``netstat -i`` and ``-in``: the interface table; any other form is the host's netstat.
+    """``netstat -i`` and ``-r``: the interfaces and their routes; any other form is the host's netstat.
 
     A lab's packets go over the host's loopback interface, which counts for no node: the counters stay 0.
     """
     flags = "".join(word.lstrip("-") for word in argv[1:] if word.startswith("-"))
+    if "r" in flags:
+        return _routes(flags, [word for word in argv[1:] if not word.startswith("-")])
     if "i" not in flags and "I" not in flags:
         for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
             if os.access(path, os.X_OK):
                 return subprocess.run([path, *argv[1:]], check=False).returncode
-        sys.stderr.write("netstat: only -i and -in are supported on this node.\n")
+        sys.stderr.write("netstat: only -i and -r are supported on this node.\n")
         return 1
     if set(flags) - set("inI"):
         sys.stderr.write(NETSTAT_USAGE + "\n")
@@ -176,6 +178,16 @@ def netstat(argv: list[str]) -> int:
         _print_interface(interface.name + star, _mtu(interface.name), rows)
     if wanted in ("", "lo0"):
         _print_interface("lo0", 16896, [("link#1", ""), ("127", "127.0.0.1" if "n" in flags else "loopback")])
+    return 0
+
+
+def _routes(flags: str, operands: list[str]) -> int:
+    if set(flags) - set("rnf") or operands != (["inet"] if "f" in flags else []):
+        sys.stderr.write(NETSTAT_USAGE + "\n")
+        return 1
+    from srcctl.network.routes import routing_table
+
+    print("\n".join(routing_table(NodeRoot.current().identity, str if "n" in flags else _name)))
     return 0
 
 

@@ -41,6 +41,11 @@ def uuid_of(lab_id: str, disk: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def unique_identifier(lab_id: str, disk: str) -> str:
+    """The unique device identifier of a disk (attribute unique_id); it ends with the kind of storage."""
+    return f"372610{uuid_of(lab_id, disk).replace('-', '')}03AIXvscsi"[:48]
+
+
 class Disk:
     """A shared disk as one node sees it.
 

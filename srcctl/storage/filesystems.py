@@ -78,6 +78,7 @@ def stanza_of(volume: LogicalVolume) -> Stanza:
             "vfs": volume.type,
             "log": "INLINE",
             "mount": "false",
+            "options": "rw",
             "check": "false",
             "account": "false",
         },

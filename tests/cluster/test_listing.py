@@ -31,16 +31,16 @@ def printed(name: str, c: Configuration) -> str:
         "cllsnode_c": lambda: topology.node_lines(c, [], True, True),
         "cllsnw": lambda: topology.network_lines(c, [], False, True),
         "cllsnw_c": lambda: topology.network_lines(c, [], True, True),
-        "cllsclstr": lambda: topology.cluster_lines(c, False, True),
-        "cllsclstr_c": lambda: topology.cluster_lines(c, True, True),
+        "cllsclstr": lambda: topology.cluster_lines(c, "hdisk1", False, True),
+        "cllsclstr_c": lambda: topology.cluster_lines(c, "hdisk1", True, True),
         "cllssite": lambda: topology.site_lines(c, False, True),
         "cllssite_c": lambda: topology.site_lines(c, True, True),
         "cllsparam": lambda: topology.parameter_lines(c, [], False, True),
         "cllsparam_c": lambda: topology.parameter_lines(c, [], True, True),
         "cllsnim": lambda: topology.kind_lines(False, True),
         "cllsnim_c": lambda: topology.kind_lines(True, True),
-        "cllsgrp": lambda: resources.group_lines(c, False, True),
-        "cllsgrp_c": lambda: resources.group_lines(c, True, True),
+        "cllsgrp": lambda: resources.group_lines(c, "", False, True),
+        "cllsgrp_c": lambda: resources.group_lines(c, "", True, True),
         "cllsserv": lambda: resources.controller_lines(c, "", False, True),
         "cllsserv_c": lambda: resources.controller_lines(c, "", True, True),
         "cllsappmon": lambda: resources.monitor_lines(c, "", False, True),
@@ -104,7 +104,44 @@ def test_what_consumers_cut_out() -> None:
     assert f"{participating[3]}_{participating[4]}" == "node1_node2"
     kept = [line for line in shown if "Resource Group Name" in line or "Volume" in line]
     assert len([line for line in kept if "Concurrent" not in line and "Automatically" not in line]) == 2
-    assert resources.pair_lines(c, "SERVICE_LABEL", "app_rg", False) == ["app_rg app_svc"]
+
+
+def test_what_an_inventory_module_takes_from_the_colon_forms() -> None:
+    """Field numbers and names as a public fact module for PowerHA 6 and 7 reads them."""
+    c = rich()
+    (cluster,) = [line.split(":") for line in printed("cllsclstr_c", c).splitlines() if not line.startswith("#")]
+    assert (cluster[0], cluster[1], cluster[4]) == ("1108531106", "haes_cluster", "hdisk1")
+    held: dict[tuple[str, str, str], str] = {}
+    for line in printed("cllsnode_c", c).splitlines()[1:]:
+        fields, place = line.split(":"), 1
+        while place < len(fields) and fields[place]:
+            label, function, network, kind, attribute, address = fields[place : place + 6]
+            assert (network, kind, attribute) == ("net_ether_01", "ether", "public")
+            held[fields[0], function, label] = address
+            place += 7 if function == "service" else 6
+    assert held == {
+        ("node1", "boot", "node1"): "127.9.9.1", ("node1", "persistent", "node1_per"): "127.9.9.41",
+        ("node1", "service", "app_svc"): "127.9.9.33",
+        ("node2", "boot", "node2"): "127.9.9.2", ("node2", "service", "app_svc"): "127.9.9.33",
+    }  # fmt: skip
+    heading, *rows = (line.split(":") for line in printed("cllsres_c", c).splitlines())
+    groups = [dict(zip([heading[0][1:], *heading[1:]], row, strict=True)) for row in rows]
+    assert [(g["NODES"], g["APPLICATIONS"], g["SERVICE_LABEL"]) for g in groups] == [
+        ("node1 node2", "counter_app", "app_svc"), ("node2 node1", "", ""), ("node1 node2", "", ""),
+    ]  # fmt: skip
+    (server,) = [line.split(":") for line in printed("cllsserv_c", c).splitlines()[1:]]
+    assert server == ["counter_app", "/a/start", "/a/stop", "background", "look"]
+
+
+def test_cllsres_takes_what_a_query_chose() -> None:
+    c = rich()
+    lines = resources.resource_lines(c, "app_rg", False, True, {("app_rg", "SERVICE_LABEL", "app_svc")})
+    assert lines == ['SERVICE_LABEL="app_svc"']
+    assert resources.resource_lines(c, "app_rg", False, True, set()) == []
+
+
+def test_one_group_is_chosen() -> None:
+    assert resources.group_lines(rich(), "web_rg", False, True) == ["web_rg"]
 
 
 def test_names_that_are_longer_than_a_column_keep_a_blank() -> None:

@@ -49,6 +49,8 @@ LISTINGS = {
     "ifconfig/all": "ifconfig -a",
     "netstat/interfaces": "netstat -i",
     "netstat/numeric": "netstat -in",
+    "netstat/routes": "netstat -rn",
+    "netstat/named_routes": "netstat -rf inet",
 }
 MESSAGES = {
     "lspv hdisk9": 1,

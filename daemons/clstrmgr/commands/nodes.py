@@ -27,7 +27,11 @@ def local_name(argv: list[str]) -> int:
 
 
 def active_nodes(argv: list[str]) -> int:
-    """``clgetactivenodes [-n node] [-o odmdir] [-t timeout] [-v verbose]``: nodes with active services."""
+    """``clgetactivenodes [-n node] [-o odmdir] [-t timeout] [-v verbose]``: nodes with active services.
+
+    ``-n`` asks whether that node is active: if not, nothing is printed and the exit code is 1 (how the product tells
+    it is inferred).
+    """
     try:
         options = parse(argv, "n:o:t:v:")
     except UsageError as error:
@@ -40,7 +44,9 @@ def active_nodes(argv: list[str]) -> int:
     except client.ManagerUnreachable as error:
         sys.stderr.write(f"clgetactivenodes: {error}\n")
         return 1
-    for node in picture.nodes:
-        if node.state in ("up", "joining", "leaving"):
-            print(node.name)
+    active = [node.name for node in picture.nodes if node.state in ("up", "joining", "leaving")]
+    if "n" in options and options.value("n") not in active:
+        return 1
+    for name in active:
+        print(name)
     return 0

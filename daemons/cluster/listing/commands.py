@@ -10,11 +10,15 @@ import sys
 from collections.abc import Callable
 
 from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
+from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, ResourceGroup
 from daemons.cluster.listing import resources, topology
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from srcctl.storage.volume_groups import VolumeGroups
 
 Work = Callable[[Options, Configuration, NodeRoot], list[str]]
 
@@ -25,6 +29,8 @@ class Unknown(Exception):
 
 def _command(argv: list[str], flags: str, syntax: str, work: Work, operands: int = 0) -> int:
     name = argv[0].rpartition("/")[2]
+    # Some know another directory by -o, some by -d: both are taken wherever the letter is free.
+    flags += "".join(f"{letter}:" for letter in "od" if letter not in flags)
     try:
         options = parse(argv, flags + "h", intermixed=True)
         if "h" in options:
@@ -41,6 +47,8 @@ def _command(argv: list[str], flags: str, syntax: str, work: Work, operands: int
         if configuration is None:
             raise Unknown("no cluster is defined on this node.")
         lines = work(options, configuration, root)
+    except UsageError:
+        return usage(f"Usage: {name} {syntax}".rstrip())
     except (Unknown, OdmError, ConfigurationFault) as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
@@ -107,7 +115,7 @@ def cllsif(argv: list[str]) -> int:
         rows = topology.interfaces(c, _node(c, options.value("i")), label, function, aliases)
         return topology.interface_lines(rows, "c" in options, "S" not in options)
 
-    return _command(argv, "cSi:n:pJ:o:", "[-c] [-S] [-i node] [-n label] [-p] [-J label]", work)
+    return _command(argv, "cSi:n:pJ:", "[-c] [-S] [-i node] [-n label] [-p] [-J label]", work)
 
 
 def cllsnode(argv: list[str]) -> int:
@@ -117,7 +125,7 @@ def cllsnode(argv: list[str]) -> int:
         names = [_node(c, name) for name in (options.value("i"), *options.operands) if name]
         return topology.node_lines(c, names, "c" in options, "S" not in options)
 
-    return _command(argv, "cSi:o:", "[-c] [-S] [-i node]", work, operands=1)
+    return _command(argv, "cSi:", "[-c] [-S] [-i node]", work, operands=1)
 
 
 def cllsnw(argv: list[str]) -> int:
@@ -130,24 +138,28 @@ def cllsnw(argv: list[str]) -> int:
                 raise Unknown(f"the network {name} is not defined.")
         return topology.network_lines(c, names, "c" in options, "S" not in options)
 
-    return _command(argv, "cSn:o:", "[-c] [-S] [-n network]", work, operands=1)
+    return _command(argv, "cSn:", "[-c] [-S] [-n network]", work, operands=1)
 
 
 def cllsclstr(argv: list[str]) -> int:
     """``cllsclstr [-c] [-S]``."""
-    return _command(argv, "cSo:i:n:", "[-c] [-S]",
-                    lambda options, c, root: topology.cluster_lines(c, "c" in options, "S" not in options))  # fmt: skip
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        disk = _disks(root).get(c.repository, c.repository)
+        return topology.cluster_lines(c, disk, "c" in options, "S" not in options)
+
+    return _command(argv, "cSi:n:", "[-c] [-S]", work)
 
 
 def cllssite(argv: list[str]) -> int:
     """``cllssite [-c] [-S]``."""
-    return _command(argv, "cSo:", "[-c] [-S]",
+    return _command(argv, "cS", "[-c] [-S]",
                     lambda options, c, root: topology.site_lines(c, "c" in options, "S" not in options))  # fmt: skip
 
 
 def cllsnim(argv: list[str]) -> int:
     """``cllsnim [-c] [-S]``."""
-    return _command(argv, "cSo:n:", "[-c] [-S]",
+    return _command(argv, "cSn:", "[-c] [-S]",
                     lambda options, c, root: topology.kind_lines("c" in options, "S" not in options))  # fmt: skip
 
 
@@ -158,23 +170,34 @@ def cllsparam(argv: list[str]) -> int:
         names = [_node(c, options.value("n"))] if "n" in options else []
         return topology.parameter_lines(c, names, "c" in options, "s" not in options and "S" not in options)
 
-    return _command(argv, "n:csSo:", "[-n node] [-c] [-s]", work)
+    return _command(argv, "n:csS", "[-n node] [-c] [-s]", work)
 
 
 def cllsgrp(argv: list[str]) -> int:
     """``cllsgrp [-c] [-S] [-g group]``."""
-    return _command(argv, "cSg:o:", "[-c] [-S]",
-                    lambda options, c, root: resources.group_lines(c, "c" in options, "S" not in options))  # fmt: skip
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        return resources.group_lines(c, _group(c, options.value("g")), "c" in options, "S" not in options)
+
+    return _command(argv, "cSg:", "[-c] [-S] [-g group]", work)
 
 
 def cllsres(argv: list[str]) -> int:
-    """``cllsres [-g group] [-c] [-s] [-e]``: ``-s`` leaves the header of the colon form out."""
+    """``cllsres [-g group] [-e] [-c] [-s] [-d odmdir] [-q query]``.
+
+    ``-s`` names the fields of the colon form in the user's language, of which there is one; ``-q`` takes what criteria
+    choose from HACMPresource.
+    """
 
     def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
-        header = "s" not in options and "S" not in options
-        return resources.resource_lines(c, _group(c, options.value("g")), "c" in options, header)
+        chosen = None
+        if "q" in options:
+            directory = options.value("o") or options.value("d") or DCD
+            objects = Repository(root, directory).get("HACMPresource", options.value("q"))
+            chosen = {(str(o["group"]), str(o["name"]), str(o["value"])) for o in objects}
+        return resources.resource_lines(c, _group(c, options.value("g")), "c" in options, "S" not in options, chosen)
 
-    return _command(argv, "g:csSeo:", "[-g group] [-c] [-s] [-e]", work)
+    return _command(argv, "g:csSeq:", "[-g group] [-e] [-c] [-s] [-d odmdir] [-q query]", work)
 
 
 def clshowres(argv: list[str]) -> int:
@@ -183,7 +206,7 @@ def clshowres(argv: list[str]) -> int:
     def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
         return resources.show(c, _group(c, options.value("g")), _node(c, options.value("n")))
 
-    return _command(argv, "g:n:d:", "[-g group] [-n nodename] [-d odmdir]", work)
+    return _command(argv, "g:n:", "[-g group] [-n nodename] [-d odmdir]", work)
 
 
 def cllsserv(argv: list[str]) -> int:
@@ -195,7 +218,7 @@ def cllsserv(argv: list[str]) -> int:
             raise Unknown(f"the application controller {name} is not defined.")
         return resources.controller_lines(c, name, "c" in options, "S" not in options)
 
-    return _command(argv, "n:cSo:", "[-n name] [-c] [-S]", work)
+    return _command(argv, "n:cS", "[-n name] [-c] [-S]", work)
 
 
 def cllsappmon(argv: list[str]) -> int:
@@ -207,53 +230,93 @@ def cllsappmon(argv: list[str]) -> int:
             raise Unknown(f"the application monitor {name} is not defined.")
         return resources.monitor_lines(c, name, "c" in options, "S" not in options)
 
-    return _command(argv, "n:cSo:", "[monitor] [-c] [-S]", work, operands=1)
+    return _command(argv, "n:cS", "[monitor] [-c] [-S]", work, operands=1)
 
 
 def cllsvg(argv: list[str]) -> int:
-    """``cllsvg -g group``: the volume groups of a resource group, of all without ``-g``."""
-    return _command(argv, "g:no:", "[-g group] [-n]", _pairs("VOLUME_GROUP"))
+    """``cllsvg {-g group} [-n] [-v] [-s | -c]``: the volume groups of a resource group, of all without ``-g``.
+
+    ``-n`` adds the nodes of the group, ``-v`` leaves out what is not varied on here; ``-s`` shared ones only, ``-c``
+    concurrent ones only.
+    """
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        from srcctl.storage.volume_groups import VolumeGroups
+
+        if {"s", "c"} <= options.values.keys():
+            raise UsageError("-s or -c")
+        kinds = ["CONCURRENT_VOLUME_GROUP"] if "c" in options else ["VOLUME_GROUP"]
+        kinds += [] if {"s", "c"} & options.values.keys() else ["CONCURRENT_VOLUME_GROUP"]
+        storage = VolumeGroups(root)
+        return _shared(
+            c, options, lambda group: [n for k in kinds for n in group.resource(k) if _counts(storage, options, n)]
+        )
+
+    return _command(argv, "g:nvsc", "{-g group} [-n] [-v] [-s | -c]", work)
 
 
 def cllsfs(argv: list[str]) -> int:
-    """``cllsfs {-g group} [-n]``: the shared file systems of a resource group; ALL is what its volume groups have."""
+    """``cllsfs {-g group} [-n]``: the shared file systems of a resource group; ALL is what its volume groups have.
+
+    ``-n`` adds the nodes that share them.
+    """
 
     def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
         from srcctl.storage.volume_groups import VolumeGroups
 
-        storage, wanted = VolumeGroups(root), _group(c, options.value("g"))
-        lines = []
-        for group in c.groups:
-            if wanted not in ("", group.name):
-                continue
-            named = group.resource("FILESYSTEM")
-            points = [point for point in named if point != "ALL"]
-            if not points:
-                found = [storage.find(name) for name in group.resource("VOLUME_GROUP")]
-                points = [v.mount_point for vg in found if vg is not None for v in vg.volumes if v.mount_point]
-            lines += [point if "n" in options else f"{group.name} {point}" for point in points]
-        return lines
+        storage = VolumeGroups(root)
 
-    return _command(argv, "g:no:", "{-g group} [-n]", work)
+        def points(group: ResourceGroup) -> list[str]:
+            named = [point for point in group.resource("FILESYSTEM") if point != "ALL"]
+            found = [] if named else [storage.find(name) for name in group.resource("VOLUME_GROUP")]
+            return named + [v.mount_point for vg in found if vg is not None for v in vg.volumes if v.mount_point]
+
+        return _shared(c, options, points)
+
+    return _command(argv, "g:n", "{-g group} [-n]", work)
 
 
 def cllslv(argv: list[str]) -> int:
-    """``cllslv [-g group] [-n]``: the shared logical volumes of a resource group."""
+    """``cllslv [-g group] [-n] [-v]``: the shared logical volumes of a resource group.
+
+    ``-n`` adds the nodes that share them, ``-v`` leaves out those of volume groups that are not varied on here.
+    """
 
     def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
         from srcctl.storage.volume_groups import VolumeGroups
 
-        storage, wanted = VolumeGroups(root), _group(c, options.value("g"))
-        return [
-            volume.name if "n" in options else f"{group.name} {volume.name}"
-            for group in c.groups
-            if wanted in ("", group.name)
-            for name in group.resource("VOLUME_GROUP")
-            if (found := storage.find(name)) is not None
-            for volume in found.volumes
-        ]
+        storage = VolumeGroups(root)
 
-    return _command(argv, "g:no:", "[-g group] [-n]", work)
+        def volumes(group: ResourceGroup) -> list[str]:
+            names = [n for k in ("VOLUME_GROUP", "CONCURRENT_VOLUME_GROUP") for n in group.resource(k)]
+            found = [storage.find(name) for name in names if _counts(storage, options, name)]
+            return [volume.name for vg in found if vg is not None for volume in vg.volumes]
+
+        return _shared(c, options, volumes)
+
+    return _command(argv, "g:nv", "[-g group] [-n] [-v]", work)
+
+
+def _counts(storage: VolumeGroups, options: Options, name: str) -> bool:
+    """With ``-v`` only what is varied on counts."""
+    if "v" not in options:
+        return True
+    found = storage.find(name)
+    return found is not None and bool(storage.mode(found))
+
+
+def _shared(c: Configuration, options: Options, of: Callable[[ResourceGroup], list[str]]) -> list[str]:
+    """Group and resource, one pair a line, as the fields that scripts take; with ``-n`` the nodes after them.
+
+    The nodes are separated by commas, so that they stay one field (inferred).
+    """
+    wanted = _group(c, options.value("g"))
+    return [
+        f"{group.name} {name}{' ' + ','.join(group.nodes) if 'n' in options else ''}"
+        for group in c.groups
+        if wanted in ("", group.name)
+        for name in of(group)
+    ]
 
 
 def cllsdisk(argv: list[str]) -> int:
@@ -264,14 +327,7 @@ def cllsdisk(argv: list[str]) -> int:
         reserved = {c.repository, *c.backup_repositories}
         return [f"{pvid} {name}" for pvid, name in _disks(root).items() if pvid not in reserved]
 
-    return _command(argv, "g:o:", "{-g group}", work)
-
-
-def _pairs(kind: str) -> Work:
-    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
-        return resources.pair_lines(c, kind, _group(c, options.value("g")), "n" in options)
-
-    return work
+    return _command(argv, "g:", "{-g group}", work)
 
 
 def clgetaddr(argv: list[str]) -> int:
@@ -286,7 +342,7 @@ def clgetaddr(argv: list[str]) -> int:
             raise Unknown(f"the node {name} has no address.")
         return found[:1]
 
-    return _command(argv, "o:", "[-o odmdir] nodename", work, operands=1)
+    return _command(argv, "", "[-o odmdir] nodename", work, operands=1)
 
 
 def clodmget(argv: list[str]) -> int:

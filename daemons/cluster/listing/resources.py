@@ -1,10 +1,12 @@
 """clshowres, cllsres, cllsgrp, cllsserv, cllsappmon, cllsvg, cllsfs, cllsdisk.
 
 The labels of clshowres and their order are the product's, their column (52) too; cllsserv, cllsappmon and the colon
-forms are inferred.
+forms are inferred, but for what is said of their fields.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.listing.topology import parameter_lines
@@ -99,53 +101,73 @@ RESOURCE_LINES = (
     ("USERDEFINED_RESOURCES", ""), ("VG_AUTO_IMPORT", "false"), ("VOLUME_GROUP", ""), ("WPAR_NAME", ""),
 )  # fmt: skip
 """What cllsres prints, and what it says of a group without such a resource; "" leaves the line out."""
+RESOURCE_COLUMNS = (
+    "DISK", "VOLUME_GROUP", "CONCURRENT_VOLUME_GROUP", "FORCED_VARYON", "FILESYSTEM", "FSCHECK_TOOL",
+    "RECOVERY_METHOD", "EXPORT_FILESYSTEM", "SHARED_TAPE_RESOURCES", "AIX_CONNECTIONS_SERVICES",
+    "AIX_FAST_CONNECT_SERVICES", "COMMUNICATION_LINKS", "APPLICATIONS", "MOUNT_FILESYSTEM", "SERVICE_LABEL",
+    "MISC_DATA", "SSA_DISK_FENCING", "VG_AUTO_IMPORT", "INACTIVE_TAKEOVER", "FS_BEFORE_IPADDR", "NFS_NETWORK",
+    "NODE_PRIORITY_POLICY", "NODES", "GMD_REP_RESOURCE", "PPRC_REP_RESOURCE", "ERCMF_REP_RESOURCE",
+    "SR_REP_RESOURCE", "TC_REP_RESOURCE", "GENXD_REP_RESOURCE", "SVCPPRC_REP_RESOURCE", "GMVG_REP_RESOURCE",
+    "PRIMARYNODES", "SECONDARYNODES", "EXPORT_FILESYSTEM_V4", "STABLE_STORAGE_PATH", "WPAR_NAME",
+    "USERDEFINED_RESOURCES", "RAW_DISK",
+)  # fmt: skip
+"""The columns of ``cllsres -c``: the names, and the order of those that hold lists, are what an inventory module for
+clusters of this release reads; where the single values stand among them is inferred from the order of clmgr's query."""
 
 
-def resource_lines(c: Configuration, group: str, colon: bool, header: bool) -> list[str]:
-    """``cllsres [-g group] [-c]``: the resources of a group, or of all groups together."""
-    chosen = [g for g in c.groups if group in ("", g.name)]
-    values: list[tuple[str, str]] = []
-    for kind, default in RESOURCE_LINES:
-        found = dict.fromkeys(word for g in chosen for word in g.resource(kind))
-        text = " ".join(found) or (default if chosen else "")
-        if kind == "FILESYSTEM" and not found and any(g.resource("VOLUME_GROUP") for g in chosen):
-            text = "ALL"
-        values.append((kind, text))
+def resource_lines(
+    c: Configuration, group: str, colon: bool, header: bool, chosen: Collection[tuple[str, str, str]] | None = None
+) -> list[str]:
+    """``cllsres [-g group] [-c] [-q query]``: the resources of a group, or of all groups together.
+
+    The colon form has a row for each group (inferred). ``chosen`` are the group, name and value of the HACMPresource
+    objects that a query took; None: all, and the defaults of what a group does not say.
+    """
+    groups = [g for g in c.groups if group in ("", g.name)]
+    defaults = dict(RESOURCE_LINES)
+
+    def text(of: Sequence[ResourceGroup], kind: str) -> str:
+        found = dict.fromkeys(
+            word for g in of for word in g.resource(kind) if chosen is None or (g.name, kind, word) in chosen
+        )
+        if found or chosen is not None:
+            return " ".join(found)
+        if kind == "FILESYSTEM" and any(g.resource("VOLUME_GROUP") for g in of):
+            return "ALL"
+        return defaults.get(kind, "") if of else ""
+
     if colon:
-        first = ["#" + ":".join(kind for kind, _ in values)] if header else []
-        return [*first, ":".join(text for _, text in values)]
-    return [f'{kind}="{text}"' for kind, text in values if text]
+        first = ["#" + ":".join(RESOURCE_COLUMNS)] if header else []
+        return first + [
+            ":".join(" ".join(g.nodes) if kind == "NODES" else text([g], kind) for kind in RESOURCE_COLUMNS)
+            for g in groups
+        ]
+    return [f'{kind}="{value}"' for kind in defaults if (value := text(groups, kind))]
 
 
-def pair_lines(c: Configuration, kind: str, group: str, names_only: bool) -> list[str]:
-    """``cllsvg -g rg``, ``cllsfs -g rg``: group and resource, one pair a line."""
-    return [
-        value if names_only else f"{g.name} {value}"
-        for g in c.groups
-        if group in ("", g.name)
-        for value in g.resource(kind)
-    ]
-
-
-def group_lines(c: Configuration, colon: bool, header: bool) -> list[str]:
-    """``cllsgrp``: names; ``-c`` with nodes and policies."""
+def group_lines(c: Configuration, group: str, colon: bool, header: bool) -> list[str]:
+    """``cllsgrp [-g group]``: names; ``-c`` with nodes and policies."""
+    chosen = [g for g in c.groups if group in ("", g.name)]
     if not colon:
-        return [g.name for g in c.groups]
+        return [g.name for g in chosen]
     first = ["#group:type:nodes:startup:fallover:fallback"] if header else []
     return first + [
         f"{g.name}:{'concurrent' if g.concurrent else 'non-concurrent'}:{' '.join(g.nodes)}:"
         f"{g.startup}:{g.fallover}:{g.fallback}"
-        for g in c.groups
+        for g in chosen
     ]
 
 
 def controller_lines(c: Configuration, name: str, colon: bool, header: bool) -> list[str]:
-    """``cllsserv [-n name] [-c]``."""
-    rows = [(a.name, a.start, a.stop, a.startup_mode) for a in c.controllers if name in ("", a.name)]
+    """``cllsserv [-n name] [-c]``. The five fields of the colon form are what an inventory module reads."""
+    chosen = [a for a in c.controllers if name in ("", a.name)]
     if colon:
-        first = ["#name:start:stop:startup_mode"] if header else []
-        return first + [":".join(row) for row in rows]
-    return [f"{row[0]:<20} {row[1]:<30} {row[2]:<30} {row[3]}" for row in rows]
+        first = ["#name:start:stop:startup_mode:monitors"] if header else []
+        return first + [
+            f"{a.name}:{a.start}:{a.stop}:{a.startup_mode}:{' '.join(m.name for m in c.monitors_of(a.name))}"
+            for a in chosen
+        ]
+    return [f"{a.name:<20} {a.start:<30} {a.stop:<30} {a.startup_mode}" for a in chosen]
 
 
 def monitor_lines(c: Configuration, name: str, colon: bool, header: bool) -> list[str]:

@@ -1,7 +1,7 @@
 """cltopinfo, cllscf, cllsif, cllsnode, cllsnw, cllsclstr, cllssite, cllsnim, cllsparam.
 
 Layouts as published where the reference has a screen of them; the columns of tables are measured from headers, and the
-colon forms of cllsif, cllsnode and cllsclstr are inferred but for their column order.
+colon form of cllsif is inferred but for its column order.
 """
 
 from __future__ import annotations
@@ -205,31 +205,43 @@ def interface_lines(rows: list[tuple[str, ...]], colon: bool, header: bool) -> l
 # The small ones
 
 
+def _interfaces_first(labels: list[Label]) -> list[Label]:
+    """A node's own interfaces, then what it can hold, as cllsnode shows them."""
+    return sorted(labels, key=lambda e: ("boot", "persistent", "service").index(e.function))
+
+
 def node_lines(c: Configuration, names: list[str], colon: bool, header: bool) -> list[str]:
     """``cllsnode``."""
+    chosen = [node for node in c.nodes if not names or node.name in names]
     if colon:
-        lines = ["#node:network:interface:attribute:ip_address"] if header else []
-        for name, entry in _rows(c):
-            if not names or name in names:
-                network = c.network(entry.network)
-                attribute = network.attribute if network else "public"
-                lines.append(f"{name}:{entry.network}:{entry.label}:{attribute}:{entry.address}")
-        return lines
+        first = ["#node:interface:function:network:network_type:attribute:ip_address"] if header else []
+        return first + [_node_row(c, node.name) for node in chosen]
     lines = []
-    for node in c.nodes:
-        if names and node.name not in names:
-            continue
+    for node in chosen:
         lines.append(f"Node {node.name}")
         for network in c.networks:
             own = labels_on(c, node.name, network.name)
             if own:
                 lines.append(f"    Interfaces to network {network.name}")
-            # The node's own interfaces come first here, then what it can hold.
-            for entry in sorted(own, key=lambda e: ("boot", "persistent", "service").index(e.function)):
+            for entry in _interfaces_first(own):
                 text = f"Name {entry.label}, Attribute {network.attribute}, IP address {entry.address}"
                 lines.append(f"        Communication Interface: {text}")
         lines.append("")
     return lines[:-1]
+
+
+def _node_row(c: Configuration, node: str) -> str:
+    """A node's line of ``cllsnode -c``: its name and six fields for each label, seven for a service label.
+
+    So an inventory module for clusters of this release takes it apart; the header, which has the six fields once, does
+    not say it (as on the product). The seventh field is never read, and empty here.
+    """
+    fields = [node]
+    for network in c.networks:
+        for entry in _interfaces_first(labels_on(c, node, network.name)):
+            fields += [entry.label, entry.function, network.name, network.type, network.attribute, entry.address]
+            fields += [""] if entry.function == "service" else []
+    return ":".join(fields)
 
 
 def network_lines(c: Configuration, names: list[str], colon: bool, header: bool) -> list[str]:
@@ -254,12 +266,12 @@ def network_lines(c: Configuration, names: list[str], colon: bool, header: bool)
     return _table(table, (16, 10, 6, 16, 0))
 
 
-def cluster_lines(c: Configuration, colon: bool, header: bool) -> list[str]:
-    """``cllsclstr``."""
+def cluster_lines(c: Configuration, disk: str, colon: bool, header: bool) -> list[str]:
+    """``cllsclstr``. The fifth field of the colon form is the repository disk, as an inventory module reads it."""
     o = c.cluster
     if colon:
-        first = ["#id:name:security:persistent_communications"] if header else []
-        return [*first, f"{o.id}:{o.name}:{o.security}:{o.persistent_labels_for_vpn}"]
+        first = ["#id:name:security:persistent_communications:repository_disk"] if header else []
+        return [*first, f"{o.id}:{o.name}:{o.security}:{o.persistent_labels_for_vpn}:{disk}"]
     table: list[tuple[str, ...]] = [("ID", "Name", "Security", "Persistent Communications")] if header else []
     return _table([*table, (str(o.id), o.name, o.security, o.persistent_labels_for_vpn)], (10, 20, 10, 0))
 

@@ -174,10 +174,10 @@ def lsfs(argv: list[str]) -> int:
             kind, choices = s.attributes.get("type", ""), s.attributes.get("options", "")
             auto = "yes" if s.attributes.get("mount") in ("true", "automatic") else "no"
             if "c" in options:
-                print(f"{s.mount_point}:{s.device}:{vfs}::{kind}:{size}:{choices or 'rw'}:{auto}:no")
+                print(f"{s.mount_point}:{s.device}:{vfs}::{kind}:{size}:{choices}:{auto}:no")
             else:
                 print(
-                    f"{s.device:<15} --         {s.mount_point:<22} {vfs:<5} {size:<7} {choices or 'rw':<10} {auto:<4} no "
+                    f"{s.device:<15} --         {s.mount_point:<22} {vfs:<5} {size:<7} {choices or '--':<10} {auto:<4} no "
                 )
             if "q" in options:
                 print(

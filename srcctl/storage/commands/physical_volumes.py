@@ -9,22 +9,22 @@ from dataclasses import replace
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
-from srcctl.storage import partitions, rootvg
+from srcctl.storage import descriptor_area, partitions, rootvg
 from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke, pvid_of
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
-from srcctl.storage.disk import disk_names, uuid_of
+from srcctl.storage.disk import disk_names, unique_identifier, uuid_of
 from srcctl.storage.volume_groups import REPOSITORY_VG, VolumeGroups, timestamp
 
 LSPV_USAGE = "Usage: lspv [-u]\n       lspv [-L] [-M | -l | -p] PVname"
 
 
 def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str, str]]:
-    """Name, PVID, volume group, state and UUID of every available disk of the node."""
+    """Name, PVID, volume group, state, and unique device identifier and UUID of every available disk of the node."""
     identity = root.identity
     local = f"{identity.lab_id}/{identity.node}"
     devices = Repository(root, "/etc/objrepos").get("CuDv", "PdDvLn LIKE disk/*")
     available = {str(o["name"]) for o in devices if o["status"] == 1}
-    rows = [(rootvg.DISK, pvid_of(root, rootvg.DISK), rootvg.NAME, "active", uuid_of(local, rootvg.DISK))]
+    rows = [(rootvg.DISK, pvid_of(root, rootvg.DISK), rootvg.NAME, "active", _identifiers(local, rootvg.DISK))]
     known = set(groups.known())
     for disk in disk_names(identity.lab):
         if disk not in available:
@@ -42,8 +42,13 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
                 state = "active" if name != "None" and groups.is_reserved_here(disk) else ""
             if found is not None and found.name in known and disk in found.disks:
                 name, state = found.name, groups.mode(found)
-        rows.append((disk, pvid_of(root, disk), name, state, uuid_of(identity.lab_id, disk)))
+        rows.append((disk, pvid_of(root, disk), name, state, _identifiers(identity.lab_id, disk)))
     return rows
+
+
+def _identifiers(owner: str, disk: str) -> str:
+    """What ``lspv -u`` adds: scripts find the kind of storage in the one and compare the other (width inferred)."""
+    return f"{unique_identifier(owner, disk):<50} {uuid_of(owner, disk)}"
 
 
 def lspv(argv: list[str]) -> int:
@@ -53,9 +58,9 @@ def lspv(argv: list[str]) -> int:
         if not options.operands:
             if set(options.values) - {"u", "L", "P"}:
                 raise UsageError("a disk is needed")
-            for name, identifier, owner, state, uuid in _rows(groups, root):
+            for name, identifier, owner, state, identifiers in _rows(groups, root):
                 line = f"{name:<15} {identifier:<34}  {owner:<15} {state:<12}"
-                print(f"{line}{uuid}" if "u" in options else line)
+                print(f"{line}{identifiers}" if "u" in options else line)
             return 0
         if len(options.operands) > 1 or len(options.values.keys() & set("lpM")) > 1:
             raise UsageError("one disk")
@@ -101,7 +106,7 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, dis
     names = {volume.name for volume, _ in taken.values()}
     print(f"PHYSICAL VOLUME:    {disk:<24} VOLUME GROUP:     {group.name}")
     print(f"PV IDENTIFIER:      {pvid_of(root, disk)} VG IDENTIFIER     {group.identifier}")
-    print(f"PV STATE:           {'missing' if groups.has_failed(disk) else 'active':<39}")
+    print(f"PV STATE:           {'missing' if groups.has_failed(disk) else 'active':<43}")
     for left, value, right, other in (
         ("STALE PARTITIONS:", "0", "ALLOCATABLE:", "no" if disk in group.closed_disks else "yes"),
         ("PP SIZE:", f"{size} megabyte(s)", "LOGICAL VOLUMES:", str(len(names))),
@@ -110,9 +115,9 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, dis
         ("USED PPs:", f"{used} ({used * size} megabytes)", "MAX REQUEST:", "256 kilobytes"),
     ):
         print(f"{left:<19} {value:<24} {right:<17} {other}")
-    print(f"FREE DISTRIBUTION:  {free_distribution(groups, group, disk):<39}")
-    print(f"USED DISTRIBUTION:  {_shown(partitions.distribution(set(taken), total)):<39}")
-    print(f"MIRROR POOL:        {'None':<39}")
+    print(f"FREE DISTRIBUTION:  {free_distribution(groups, group, disk):<43}")
+    print(f"USED DISTRIBUTION:  {_shown(partitions.distribution(set(taken), total)):<43}")
+    print(f"MIRROR POOL:        {'None':<27}")
 
 
 def descriptors(group: VolumeGroup, disk: str) -> int:
@@ -181,6 +186,9 @@ def chpv(argv: list[str]) -> int:
             disk = disk_of(root, "chpv", name)
             if "c" in options and len(options.values) == 1:
                 continue  # there is no boot record to clear
+            if "C" in options:
+                _clear_owner(groups, root, disk)
+                continue
             group_name = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
             if group_name is None:
                 raise StorageError(
@@ -197,7 +205,24 @@ def chpv(argv: list[str]) -> int:
                 groups.store(replace(group, closed_disks=(*closed, disk) if allocate == "n" else closed))
         return 0
 
-    return invoke(argv, "a:v:h:ck:p:P", "Usage: chpv [-a y | n] [-v a | r] [-c] PVname ...", work)
+    return invoke(argv, "a:v:h:cCk:p:P", "Usage: chpv [-a y | n] [-v a | r] [-c] [-C] PVname ...", work)
+
+
+def _clear_owner(groups: VolumeGroups, root: NodeRoot, disk: str) -> None:
+    """``chpv -C``: a disk that no volume group here claims loses its descriptor area (the refusals are inferred).
+
+    Raises:
+        StorageError: it is in use, here or on another node.
+    """
+    owner = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
+    if groups.is_repository(disk):
+        owner = REPOSITORY_VG
+    if owner:
+        raise StorageError(f"chpv: {disk} belongs to the volume group {owner}, which is to be exported first.")
+    found = groups.on_disk(disk)
+    if found is not None and groups.holders(found):
+        raise StorageError(f"chpv: {disk} belongs to the volume group {found.name} of {groups.holders(found)[0]}.")
+    descriptor_area.erase(root.identity.lab, disk)
 
 
 def readvgda(argv: list[str]) -> int:

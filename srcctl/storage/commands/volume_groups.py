@@ -147,4 +147,4 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup) -> 
         ("FS SYNC OPTION:", "no", "CRITICAL PVs:", "no"),
     ]
     for left, value, right, other in rows:
-        print(f"{left:<19} {value:<24} {right:<15} {other}" if right else f"{left:<19} {value:<39}")
+        print(f"{left:<19} {value:<24} {right:<15} {other}" if right else f"{left:<19} {value:<42}")
