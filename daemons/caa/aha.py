@@ -28,7 +28,8 @@ import shutil
 import socket
 import termios
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from daemons.caa.messages import Event, Membership
 from srcctl.node.root import NodeRoot, replace_file
@@ -78,8 +79,7 @@ class BadRegistration(Exception):
     """What was written to a monitor file is no registration."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Struct, frozen=True):
     """What a consumer wants. ``count``: events until it must register again, -1 for no end."""
 
     level: int = 2

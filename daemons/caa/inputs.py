@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from daemons.caa.messages import Heartbeat
 from srcctl.machine import SECOND, Tick
@@ -12,8 +13,7 @@ EVERYBODY = 0
 """Instead of a node number: all nodes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """A cluster as the core sees it. Times in microseconds, already scaled.
 
     ``networks`` names the networks; every node is on every one of them.
@@ -46,37 +46,32 @@ class Settings:
         return min(self.node_timeout_us, self.network_fdt_us)
 
 
-@dataclass(frozen=True, slots=True)
-class Configure:
+class Configure(Struct, frozen=True):
     """Input: the cluster's definition, at start and when it changed."""
 
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """Input: a heartbeat came in on a path."""
 
     path: str
     heartbeat: Heartbeat
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSeen:
+class DiskSeen(Struct, frozen=True):
     """Input: the answer to ``ReadDisk``. ``heartbeats`` are those of all readable sectors, None if the disk is lost."""
 
     heartbeats: tuple[Heartbeat, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(Struct, frozen=True):
     """Input: the networks on which this node's own interface works."""
 
     up: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Arbitrated:
+class Arbitrated(Struct, frozen=True):
     """Input: the answer to ``Arbitrate`` for the same side."""
 
     side: frozenset[int]
@@ -85,8 +80,7 @@ class Arbitrated:
     """The answer is an operator's, given on one node: the nodes of the side pass it on to each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupServicesTurn:
+class GroupServicesTurn(Struct, frozen=True):
     """Input: Group Services of this node turn; ``armed``: critical clients depend on them."""
 
     armed: bool
@@ -95,8 +89,7 @@ class GroupServicesTurn:
 Input: TypeAlias = Configure | Received | DiskSeen | Links | Arbitrated | GroupServicesTurn | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Effect: send a heartbeat to a node on a network, or (``node`` is EVERYBODY) to all by multicast."""
 
     network: str
@@ -104,20 +97,17 @@ class Send:
     heartbeat: Heartbeat
 
 
-@dataclass(frozen=True, slots=True)
-class WriteDisk:
+class WriteDisk(Struct, frozen=True):
     """Effect: write this node's sector of the repository disk."""
 
     heartbeat: Heartbeat
 
 
-@dataclass(frozen=True, slots=True)
-class ReadDisk:
+class ReadDisk(Struct, frozen=True):
     """Effect: read all sectors; exactly one ``DiskSeen`` answers it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(Struct, frozen=True):
     """Effect: membership or paths changed. ``paths`` holds (node, path) of all that are up.
 
     ``boots`` holds (node, incarnation) of the live nodes of whose life is known. What live nodes tell of themselves:
@@ -135,8 +125,7 @@ class Announce:
     stale: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """Effect: an /aha event."""
 
     kind: str
@@ -144,21 +133,18 @@ class Publish:
     subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Arbitrate:
+class Arbitrate(Struct, frozen=True):
     """Effect: may the nodes of this side act? ``Arbitrated`` answers it, at once (a tie breaker) or later (an
     operator); an answer for a side that is no more is ignored."""
 
     side: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(Struct, frozen=True):
     """Effect: what ``Arbitrate`` asked is settled: the sides see each other again, or another node has the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class HaltNode:
+class HaltNode(Struct, frozen=True):
     """Effect: this node must end now; with ``gives_way`` the action plan says how (a reboot)."""
 
     reason: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from daemons.caa.messages import DISK_PATH, NODES_MAX, Heartbeat, nodes_of
 
 
-@dataclass(slots=True)
-class Peer:
+class Peer(Struct):
     """Another node. Times in microseconds.
 
     A heartbeat counts once only, by its serial number, and as a sign of life only when it is fresh: one from a network

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LOCALE = re.compile(r"(?:LANG|LC_[A-Z]+)=[\w.@-]*")
 _TOKEN = re.compile(
@@ -31,8 +32,7 @@ OF_THE_SHELL = frozenset((
 """Words that are the shell's own where a program is expected: such a line is a script, not a list of programs."""
 
 
-@dataclass(frozen=True, slots=True)
-class SimpleCommand:
+class SimpleCommand(Struct, frozen=True):
     """One command: assignments of the locale, its words as they were written, its redirections, what joins the next."""
 
     assignments: tuple[str, ...]

@@ -10,7 +10,8 @@ import os
 import shutil
 import stat
 import tempfile
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from daemons.clcomd.client import ClcomdError, Session
 from srcctl.node.root import NodeRoot
@@ -20,8 +21,7 @@ class CopyError(Exception):
     """One source was not copied; ``str()`` says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """``node:path``, or a path of this node (``node`` is "")."""
 
     node: str

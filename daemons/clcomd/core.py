@@ -7,8 +7,9 @@ more input than it takes. A command whose client has gone is ended: SIGTERM, the
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from daemons.clcomd.messages import (
     INPUTS_MAX,
@@ -34,70 +35,60 @@ SIGNALS_MAX = 64
 FileRequest: TypeAlias = Put | Get | Look | MakeDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Input: a message of the client."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class InputTaken:
+class InputTaken(Struct, frozen=True):
     """Input: the command has taken what one ``Feed`` gave it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEnded:
+class CommandEnded(Struct, frozen=True):
     """Input: the command ended and all its output was sent; an exit code, or 128 plus the signal's number."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """Input: the client went away, or broke the rules and is to go."""
 
 
 EventOfSession: TypeAlias = Asked | InputTaken | CommandEnded | Gone | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Effect: run a command; ``CommandEnded`` answers, also if it cannot be run."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Struct, frozen=True):
     """Effect: do something with files and answer it, before the next message is read."""
 
     request: FileRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """Effect: a piece of the command's standard input, b"" at its end; ``InputTaken`` answers."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Effect: signal the command's process group."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Effect: an answer."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Over:
+class Over(Struct, frozen=True):
     """Effect: nothing is left of the session."""
 
 

@@ -7,35 +7,32 @@ threshold. On the node that is to verify the cluster automatically, verification
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from srcctl.machine import Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(Struct, frozen=True):
     """Input: look at once (refresh)."""
 
 
-@dataclass(frozen=True, slots=True)
-class InStep:
+class InStep(Struct, frozen=True):
     """Input: the answer to ``BringInStep``. ``generation`` is the one installed now, ``error`` why it could not be."""
 
     generation: int
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """Input: the answer to ``MeasureVar``, in bytes; size 0 means that it could not be measured."""
 
     size: int
     used: int
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """Input: automatic verification as the configuration has it.
 
     ``plan`` says what it was made from: the same one again changes nothing. ``at`` is the time of the next run on this
@@ -46,8 +43,7 @@ class Planned:
     at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """Input: the answer to ``Verify``; ``error`` says how the run ended if not well."""
 
     error: str = ""
@@ -56,36 +52,30 @@ class Verified:
 Input: TypeAlias = Wake | InStep | Measured | Planned | Verified | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class BringInStep:
+class BringInStep(Struct, frozen=True):
     """Effect: install the committed configuration if this node is behind; exactly one ``InStep`` answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class TellManager:
+class TellManager(Struct, frozen=True):
     """Effect: the configuration changed, the cluster manager should know."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeasureVar:
+class MeasureVar(Struct, frozen=True):
     """Effect: measure /var; exactly one ``Measured`` answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportVar:
+class ReportVar(Struct, frozen=True):
     """Effect: an error-log entry that /var is above its threshold, in percent."""
 
     percent: int
     threshold: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Struct, frozen=True):
     """Effect: run automatic verification; exactly one ``Verified`` answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """Effect: a line of the log."""
 
     text: str

@@ -9,8 +9,9 @@ it: its successor looks at everything once and tells all of it, and the cluster 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from daemons.caa.messages import Event
 from daemons.clstrmgr.messages import SystemEvent
@@ -40,15 +41,13 @@ KINDS: dict[Family, tuple[Kind, Kind]] = {
 """How the loss of a thing and its return are reported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(Struct, frozen=True):
     """Input: an event of CAA."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class GroupDisks:
+class GroupDisks(Struct, frozen=True):
     """A volume group that this node knows: its disks in the order of its definition, and those of them that failed.
 
     ``failed`` is empty where the group is not varied on here.
@@ -69,8 +68,7 @@ class GroupDisks:
         return 2 * left > sum(copies.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Surveyed:
+class Surveyed(Struct, frozen=True):
     """Input: how things stand, looked at and not learned by an event: at this daemon's start and whenever CAA is back.
 
     ``groups`` are all volume groups that this node knows.
@@ -83,31 +81,27 @@ class Surveyed:
     groups: tuple[GroupDisks, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Disks:
+class Disks(Struct, frozen=True):
     """Input: a look at the volume groups that this node knows."""
 
     groups: tuple[GroupDisks, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RootVolumeGroup:
+class RootVolumeGroup(Struct, frozen=True):
     """Input: a look at the node's own disk. ``halts``: what happens when rootvg is lost, by default."""
 
     lost: bool
     halts: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """Input: the cluster manager took the report with this serial number; ``news`` unless it knew it already."""
 
     serial: int
     news: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotTaken(Struct, frozen=True):
     """Input: the cluster manager could not be told."""
 
     serial: int
@@ -116,15 +110,13 @@ class NotTaken:
 Input: TypeAlias = Happened | Surveyed | Disks | RootVolumeGroup | Taken | NotTaken | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """Effect: tell the cluster manager; exactly one ``Taken`` or ``NotTaken`` answers it."""
 
     report: SystemEvent
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """Effect: an entry of the error log."""
 
     label: str
@@ -132,15 +124,13 @@ class LogEntry:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """Effect: a line of the log."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(Struct, frozen=True):
     """Effect: halt the node at once."""
 
 

@@ -7,23 +7,22 @@ trap causes a poll at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from daemons.clinfo.messages import ClusterInfo
 from daemons.clinfo.picture import topology_changes
 from srcctl.machine import Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Hosts:
+class Hosts(Struct, frozen=True):
     """Input: the contents of clhosts, in order."""
 
     hosts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Polled:
+class Polled(Struct, frozen=True):
     """Input: a poll ended; ``cluster`` is None if the agent answered without a cluster, ``answered`` False if not."""
 
     host: str
@@ -31,39 +30,34 @@ class Polled:
     cluster: ClusterInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TrapSeen:
+class TrapSeen(Struct, frozen=True):
     """Input: a trap of the cluster's enterprise arrived."""
 
 
 Input: TypeAlias = Hosts | Polled | TrapSeen | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(Struct, frozen=True):
     """Effect: read the subtree from this host's agent; exactly one ``Polled`` answers it."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """Effect: clients see this from now on. ``cluster`` is None while the state is unknown."""
 
     cluster: ClusterInfo | None
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunScript:
+class RunScript(Struct, frozen=True):
     """Effect: run ``clinfo.rc action label``."""
 
     action: str
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """Effect: a line of clinfo.log."""
 
     text: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.jobs import JobList
@@ -11,8 +11,7 @@ from daemons.clstrmgr.wire import Report
 from srcctl.machine import SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Times in microseconds. The first two are patience with scripts; the settling time is a schedule.
 
     Args:
@@ -36,8 +35,7 @@ class Settings:
     monitor_scale: int = SECOND
 
 
-@dataclass(slots=True)
-class Script:
+class Script(Struct):
     """A command of an event that waits or runs on this node."""
 
     run: int
@@ -51,8 +49,7 @@ class Script:
     started: bool = False
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """The n-phase protocol of the event that runs now."""
 
     event: Event
@@ -80,8 +77,7 @@ class Run:
         return bool(self.cancelled) or self.step >= len(self.program.steps) - 1
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(Struct):
     """An operator's request that is not answered yet. ``number`` is that of its event."""
 
     request: int

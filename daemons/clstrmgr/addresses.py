@@ -7,7 +7,7 @@ routes, which a loopback network does not have, so those are read as their plain
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from daemons.cluster.configuration import Configuration, Label
 
@@ -15,8 +15,7 @@ ANTI_COLLOCATION, COLLOCATION = "AC", "C"
 WITH_PERSISTENT, AWAY_FROM_PERSISTENT = "CPL", "ACPL"
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAddress:
+class ServiceAddress(Struct, frozen=True):
     """A service IP label as a script needs it: ``interface`` is where it is an alias, or becomes one, on this node."""
 
     label: str

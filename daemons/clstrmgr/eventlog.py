@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
@@ -34,8 +35,7 @@ _ACTIONS = {
 _OF_GROUPS = ("acquiring", "releasing", "rg_up", "rg_down", "rg_error")
 
 
-@dataclass(frozen=True, slots=True)
-class LogFiles:
+class LogFiles(Struct, frozen=True):
     """Real paths of the log files; HACMPlogs may move each."""
 
     hacmp_out: str
@@ -114,8 +114,7 @@ def preamble(sentences: tuple[str, ...]) -> str:
     return f"\n{' ' * 23}HACMP Event Preamble\n{_LINE}\n\n{body}{_LINE}\n\n"
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """Collects what an event did on this node."""
 
     serial: int

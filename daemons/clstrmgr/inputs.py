@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.recovery_program import Program
@@ -15,60 +16,52 @@ from srcctl.machine import Tick
 # Inputs --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(Struct, frozen=True):
     """The active configuration (None: no cluster), the recovery programs by event name, and faults found in them."""
 
     configuration: Configuration | None
     programs: Mapping[str, Program]
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """What is in the staging directory, with its recovery programs; None: nothing that can be used."""
 
     configuration: Configuration | None
     programs: Mapping[str, Program]
 
 
-@dataclass(frozen=True, slots=True)
-class Notified:
+class Notified(Struct, frozen=True):
     """A notification of Group Services."""
 
     notification: cthags.Notification
 
 
-@dataclass(frozen=True, slots=True)
-class GroupServicesLost:
+class GroupServicesLost(Struct, frozen=True):
     """The connection to Group Services ended."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceMonitoring:
+class ResourceMonitoring(Struct, frozen=True):
     """Whether ctrmc can be reached, as often as the shell looks."""
 
     reachable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptEnded:
+class ScriptEnded(Struct, frozen=True):
     """A command that ``RunScript`` started ended with this exit status (127: it could not be run)."""
 
     run: int
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobWanted:
+class JobWanted(Struct, frozen=True):
     """The script of this run asks for its next job."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceUpdated:
+class ResourceUpdated(Struct, frozen=True):
     """``cl_RMupdate`` inside a script."""
 
     run: int
@@ -78,31 +71,27 @@ class ResourceUpdated:
     script: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorEnded:
+class MonitorEnded(Struct, frozen=True):
     """A monitor method that ``RunMonitor`` started ended with this exit status (127: it could not be run)."""
 
     run: int
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessesCounted:
+class ProcessesCounted(Struct, frozen=True):
     """So many of the processes that ``WatchProcesses`` named are there."""
 
     run: int
     instances: int
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The values of dynamic node priority policies on this node: mem, cpu, disk, and ``script/GROUP``."""
 
     values: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FallbackTimerDue:
+class FallbackTimerDue(Struct, frozen=True):
     """It is the time of a delayed fallback timer."""
 
     timer: str
@@ -121,16 +110,14 @@ OperatorRequest: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """An operator's request; ``request`` identifies it in answers."""
 
     request: int
     what: OperatorRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Struct, frozen=True):
     """A system event of this node."""
 
     event: messages.SystemEvent
@@ -157,15 +144,13 @@ Input: TypeAlias = (
 # Effects -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """A request to Group Services."""
 
     request: cthags.Request
 
 
-@dataclass(frozen=True, slots=True)
-class RunScript:
+class RunScript(Struct, frozen=True):
     """Run an event script. ``serial``: no other serial script of this node runs at the same time."""
 
     run: int
@@ -175,8 +160,7 @@ class RunScript:
     serial: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RunMonitor:
+class RunMonitor(Struct, frozen=True):
     """Run a monitor method; its end comes as ``MonitorEnded``."""
 
     run: int
@@ -185,16 +169,14 @@ class RunMonitor:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignalMonitor:
+class SignalMonitor(Struct, frozen=True):
     """Send a signal to a monitor method that hangs."""
 
     run: int
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class WatchProcesses:
+class WatchProcesses(Struct, frozen=True):
     """Count the node's processes of these names and owner ("": anybody), now and whenever one of them ends."""
 
     run: int
@@ -202,15 +184,13 @@ class WatchProcesses:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnwatchProcesses:
+class UnwatchProcesses(Struct, frozen=True):
     """No more counting; a method that still runs under this number is killed."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunMethod:
+class RunMethod(Struct, frozen=True):
     """Run a notify method of a monitor; nobody waits for it."""
 
     command: str
@@ -219,38 +199,33 @@ class RunMethod:
     group: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerJob:
+class AnswerJob(Struct, frozen=True):
     """The assignments for the script that asked."""
 
     run: int
     assignments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer to an operator's request."""
 
     request: int
     what: messages.Progress | messages.Done
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A line for clstrmgr.debug."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Preamble:
+class Preamble(Struct, frozen=True):
     """Sentences for the event preamble in hacmp.out."""
 
     sentences: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EventMark:
+class EventMark(Struct, frozen=True):
     """An engine event began, ended or met an error on this node."""
 
     serial: int
@@ -260,45 +235,38 @@ class EventMark:
     phase: Literal["start", "complete", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Subsystems:
+class Subsystems(Struct, frozen=True):
     """Start or stop the daemons that run with cluster services only."""
 
     start: bool
     clinfo: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ReadStaged:
+class ReadStaged(Struct, frozen=True):
     """Read the staging directory; ``Staged`` answers before anything else is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReconfigurationEnded:
+class ReconfigurationEnded(Struct, frozen=True):
     """A dynamic reconfiguration has ended well: the staging directory, its lock, can go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigured:
+class Reconfigured(Struct, frozen=True):
     """Another configuration counts from now on: it is the active one."""
 
     configuration: Configuration
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Keep the event serial number across restarts. Comes before what is sent with it."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """The picture of the cluster changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """The process must end with this status.
 
     ``action``: the action plan of a merge that this side lost (reboot, disable_rgs_autostart,

@@ -12,7 +12,8 @@ import pwd
 import shlex
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from daemons.clstrmgr.inputs import Input, MonitorEnded, ProcessesCounted
 from daemons.clstrmgr.monitors import CANNOT_RUN
@@ -22,16 +23,14 @@ LOG_LIMIT = 1 << 20
 """Bytes after which a monitor's log is begun anew; one old copy stays."""
 
 
-@dataclass(slots=True)
-class _Method:
+class _Method(Struct):
     run: int
     pid: int
     pidfd: int
     told: bool
 
 
-@dataclass(slots=True)
-class _Watch:
+class _Watch(Struct):
     run: int
     names: tuple[str, ...]
     owner: str

@@ -9,8 +9,9 @@ is the business of start_server; this is long-running monitoring.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from daemons.cluster.configuration import ApplicationMonitor, Configuration
 from srcctl.machine import SECOND
@@ -25,8 +26,7 @@ HUNG_AGAIN: Final = 2 * SECOND
 Phase: TypeAlias = Literal["stabilizing", "waiting", "asking", "watching", "hung", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """One monitor. Times are in seconds.
 
     Args:
@@ -130,38 +130,32 @@ def definition_of_resource(configuration: Configuration, name: str) -> Definitio
 # What a monitor wants.
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Run the monitor method."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Send this signal to the method that runs."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """Tell how many of the processes there are, now and whenever one of them ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unwatch:
+class Unwatch(Struct, frozen=True):
     """No more of that; a method that runs still is killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The application has failed. ``reason`` says what was seen, ``restart`` whether it may be restarted."""
 
     reason: str
     restart: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorFailed:
+class MonitorFailed(Struct, frozen=True):
     """The monitor itself cannot work."""
 
     reason: str
@@ -170,8 +164,7 @@ class MonitorFailed:
 Wish: TypeAlias = Ask | Signal | Watch | Unwatch | Failed | MonitorFailed
 
 
-@dataclass(slots=True)
-class Monitor:
+class Monitor(Struct):
     """One monitor of one application that is online on this node.
 
     Args:
@@ -184,8 +177,8 @@ class Monitor:
     scale: int = SECOND
     phase: Phase = "stopped"
     due: int | None = None
-    restarts_left: int = field(init=False)
     stable_since: int = 0
+    restarts_left: int = 0
 
     def __post_init__(self) -> None:
         self.restarts_left = self.definition.restarts
@@ -261,8 +254,7 @@ class Monitor:
         return [Failed(reason, restart)]
 
 
-@dataclass(slots=True)
-class Watched:
+class Watched(Struct):
     """An application that is online on this node, with its long-running monitors."""
 
     group: str

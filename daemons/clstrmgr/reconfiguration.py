@@ -7,10 +7,10 @@ Unaffected groups see nothing. All members have the new configuration before the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event, Stage
@@ -32,8 +32,7 @@ _RESOURCES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What is different between two configurations."""
 
     topology: bool

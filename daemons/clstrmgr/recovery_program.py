@@ -8,8 +8,9 @@ occurred) or ``other``; the status is a number, or ``X`` for "do not compare".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 NodeSet = Literal["all", "event", "other"]
 
@@ -20,8 +21,7 @@ class ProgramFault(Exception):
     """The recovery program is damaged; the text names the line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One command: who runs it, what, and the exit status it must have (None: any)."""
 
     node_set: NodeSet
@@ -38,8 +38,7 @@ class Statement:
         return self.node_set == "all" or (node == event_node) == (self.node_set == "event")
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A recovery program: its path and its steps; everything of one step runs between two barriers."""
 
     path: str

@@ -8,10 +8,10 @@ takes it over from the others inside the join protocol.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
+from msgspec import Struct, field
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
@@ -80,8 +80,7 @@ LACK_OF_NODE = "lack of node"
 record_codec: Codec[StateRecord] = Codec(StateRecord, limit=SNAPSHOT_LIMIT)
 
 
-@dataclass(slots=True)
-class GroupState:
+class GroupState(Struct):
     """A resource group. See ``placement.GroupSituation`` for the marks."""
 
     states: dict[int, str] = field(default_factory=dict)

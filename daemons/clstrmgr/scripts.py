@@ -12,7 +12,8 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from daemons.clstrmgr.inputs import Input, JobWanted, ResourceUpdated, ScriptEnded
 
@@ -21,8 +22,7 @@ LINE_LIMIT = 1 << 16
 _CHANNEL = 3
 
 
-@dataclass(slots=True)
-class _Running:
+class _Running(Struct):
     run: int
     pid: int
     pidfd: int

@@ -10,7 +10,8 @@ product's planning guide on location dependencies; where it is silent the rule i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from daemons.cluster.dependencies import Dependencies, Goals
 from daemons.cluster.placement import (

@@ -7,7 +7,8 @@ groups that have some; where it is silent the rule is marked inferred.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.configuration.policies import (
@@ -29,8 +30,7 @@ Goals = Mapping[str, tuple[int, ...]]
 _RANKS = {HIGH: 0, INTERMEDIATE: 1, LOW: 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
+class Dependencies(Struct, frozen=True):
     """The dependencies between groups.
 
     Args:

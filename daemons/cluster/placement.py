@@ -9,15 +9,15 @@ the order of the configuration. It never mentions a node that is not available f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 HELD = ("ONLINE", "ACQUIRING", "RELEASING")
 """States in which a node has, or may have, a group's resources."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupPolicy:
+class GroupPolicy(Struct, frozen=True):
     """A group's participating nodes (ids, in order of priority) and policies, by their ODM codes."""
 
     name: str
@@ -36,8 +36,7 @@ class GroupPolicy:
         return self.startup == "OAAN"
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSituation:
+class GroupSituation(Struct, frozen=True):
     """What is known of a group.
 
     Args:
@@ -71,60 +70,52 @@ class GroupSituation:
         return tuple(node for node, state in sorted(self.states.items()) if state in HELD)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeJoined:
+class NodeJoined(Struct, frozen=True):
     """A node came up. ``settled`` is False while the settling time runs (it concerns OFAN groups only)."""
 
     node: int
     settled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class NodeLeft:
+class NodeLeft(Struct, frozen=True):
     """A node goes or went. With ``crash`` its resources are gone already; ``offline`` does not look for a new place."""
 
     node: int
     mode: Literal["crash", "move", "offline", "unmanage"]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupFailed:
+class GroupFailed(Struct, frozen=True):
     """A group cannot stay or be acquired on ``node`` (selective fallover); ``node`` counts as tried."""
 
     group: str
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResourcesBack:
+class ResourcesBack(Struct, frozen=True):
     """Something that groups waited for came back on ``node`` (a network): groups without a place try again."""
 
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """The settling time is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorMove:
+class OperatorMove(Struct, frozen=True):
     """An operator moves a group to ``node`` (0: let the policy choose)."""
 
     group: str
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorOffline:
+class OperatorOffline(Struct, frozen=True):
     """An operator brings a group offline on ``node`` (0: everywhere)."""
 
     group: str
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class FallbackDue:
+class FallbackDue(Struct, frozen=True):
     """The delayed fallback timer of a group is due: it goes to the best node that is available."""
 
     group: str
@@ -135,8 +126,7 @@ Trigger: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What happens to one group: release on these nodes, then acquire on those. ``stranded``: no place is left."""
 
     group: str

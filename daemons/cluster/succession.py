@@ -8,7 +8,8 @@ apart comes. Source: the product's planning guide on dependencies between resour
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from daemons.cluster.dependencies import Dependencies, Goals
 from daemons.cluster.placement import Decision, GroupPolicy, GroupSituation
@@ -30,8 +31,7 @@ def next_moves(
     return tuple(moves)
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
+class _World(Struct, frozen=True):
     policies: tuple[GroupPolicy, ...]
     situations: Mapping[str, GroupSituation]
     dependencies: Dependencies

@@ -17,8 +17,9 @@ with ids that differ by their leader.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from daemons.cthags.detector import Detector, Settings
 from daemons.cthags.messages import LeaveReason
@@ -71,8 +72,7 @@ class Replica(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Round:
+class _Round(Struct):
     """A view that this node is proposing."""
 
     id: ViewId

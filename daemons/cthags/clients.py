@@ -8,7 +8,8 @@ rest of its time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from daemons.cthags.messages import Init, Provider, SubscriptionKind
 from srcctl.machine import earliest
@@ -17,8 +18,7 @@ LIMIT_TICKS = 5
 """Into how many ticks the time limit of a probe is divided."""
 
 
-@dataclass(slots=True)
-class Client:
+class Client(Struct):
     """A registered client."""
 
     number: int
@@ -44,15 +44,13 @@ class Client:
         return self.providers.get(group) or self.joining.get(group)
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """A probe is due."""
 
     client: Client
 
 
-@dataclass(frozen=True, slots=True)
-class Unresponsive:
+class Unresponsive(Struct, frozen=True):
     """A client did not answer in time."""
 
     client: Client

@@ -10,7 +10,8 @@ lives a new life, or is in a newer view without us) is reason to suspect it, too
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from daemons.cthags.messages import Provider
 from daemons.cthags.sessions import Sessions
@@ -18,8 +19,7 @@ from daemons.cthags.wire import Beat, Member, Packet, View, ViewId
 from srcctl.machine import SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Intervals in microseconds (already scaled by the lab's speed).
 
     Args:
@@ -39,8 +39,7 @@ class Settings:
     joiner_hellos: int = 4
 
 
-@dataclass(slots=True)
-class Peer:
+class Peer(Struct):
     """What is known of a live node outside or inside the view."""
 
     incarnation: int

@@ -8,10 +8,10 @@ computes is the voting of the Group Services programming interface.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from daemons.cthags.messages import DefaultVote, GroupAttributes, LeaveReason, Provider, Summary
 from daemons.cthags.wire import Begin, End, Fail, GroupRecord, NextPhase, Operation, Running, Snapshot
@@ -22,8 +22,7 @@ UNSTOPPABLE_KINDS = ("failure_leave", "cast_out")
 """What these remove is removed, however the vote ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseBegan:
+class PhaseBegan(Struct, frozen=True):
     """Providers are to be told of a phase; ``recipients`` vote."""
 
     group: str
@@ -33,8 +32,7 @@ class PhaseBegan:
     recipients: tuple[Provider, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """Providers are to be told of the end of a protocol."""
 
     group: str
@@ -47,8 +45,7 @@ class Ended:
     gone: tuple[Provider, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(Struct, frozen=True):
     """Providers are to be told whose default vote was cast."""
 
     group: str
@@ -57,8 +54,7 @@ class Announced:
     recipients: tuple[Provider, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """Subscribers are to be told."""
 
     group: str

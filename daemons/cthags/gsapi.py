@@ -14,8 +14,10 @@ judge reaches the delayed-error callback.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemons.cthags.client import GroupServices
 from daemons.cthags.messages import (
@@ -66,8 +68,7 @@ class GroupServicesError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Callbacks:
+class Callbacks(Struct, frozen=True):
     """What is called for a provider; None: the notification is passed over (an n-phase one is then approved)."""
 
     n_phase: Callable[[Token, NPhase], None] | None = None
@@ -76,8 +77,7 @@ class Callbacks:
     announcement: Callable[[Token, Announcement], None] | None = None
 
 
-@dataclass(slots=True)
-class _Role:
+class _Role(Struct):
     """A provider or subscriber of this client."""
 
     group: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from daemons.cthags.messages import Notification, Provider, Request
 from daemons.cthags.wire import Packet, View, ViewId
@@ -13,8 +14,7 @@ from srcctl.machine import Tick
 # Inputs --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class AliveNodes:
+class AliveNodes(Struct, frozen=True):
     """caa's word: who is alive, which nodes are configured, and the boot of each live node as far as it is known."""
 
     generation: int
@@ -27,31 +27,27 @@ class AliveNodes:
     """The cluster's merge policy, in clmgr's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A packet from another node's cthags."""
 
     node: int
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(Struct, frozen=True):
     """A request on a client's connection."""
 
     client: int
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class ClientGone:
+class ClientGone(Struct, frozen=True):
     """A client's connection ended."""
 
     client: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deactivated:
+class Deactivated(Struct, frozen=True):
     """The deactivate script of a provider has ended."""
 
     group: str
@@ -66,32 +62,28 @@ Input: TypeAlias = AliveNodes | Received | ClientRequest | ClientGone | Deactiva
 # Effects -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Make a number durable before any effect that follows."""
 
     key: str
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send a packet; it may be lost."""
 
     node: int
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """Tell a client."""
 
     client: int
     notification: Notification
 
 
-@dataclass(frozen=True, slots=True)
-class CloseClient:
+class CloseClient(Struct, frozen=True):
     """End a client's connection; with ``kill``, end its process first (SIGKILL)."""
 
     client: int
@@ -100,8 +92,7 @@ class CloseClient:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deactivate:
+class Deactivate(Struct, frozen=True):
     """Run a provider's deactivate script; ``Deactivated`` answers it, unless ``serial`` is 0.
 
     ``limit_us`` is the time that it has; 0: what the shell finds patient.
@@ -117,15 +108,13 @@ class Deactivate:
     flag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A line for the daemon's log."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ViewInstalled:
+class ViewInstalled(Struct, frozen=True):
     """A view was installed (for the error log, and for checkers)."""
 
     view: View
@@ -133,13 +122,11 @@ class ViewInstalled:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dissolved:
+class Dissolved(Struct, frozen=True):
     """This node gave up its view in a merge."""
 
 
-@dataclass(frozen=True, slots=True)
-class MergePrompt:
+class MergePrompt(Struct, frozen=True):
     """Two parts of the domain meet, both with critical clients, and an operator must say which one gives way.
 
     Without ``others`` nobody needs to answer any more.
@@ -148,8 +135,7 @@ class MergePrompt:
     others: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DeadMansSwitch:
+class DeadMansSwitch(Struct, frozen=True):
     """Tell caa that Group Services turn, and whether critical clients depend on them.
 
     Once armed it must be told again and again: a node whose Group Services fall silent while critical clients hold

@@ -9,7 +9,8 @@ two-phase and n-phase commitment; Skeen, "Nonblocking commit protocols", 1981).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from daemons.cthags.due import due, reflection, sourceless
 from daemons.cthags.groups import GroupTable, default_vote, voters
@@ -36,8 +37,7 @@ PENDING_MAX = 1024
 """Joins that may wait in a group."""
 
 
-@dataclass(slots=True)
-class _Round:
+class _Round(Struct):
     """The votes of the running phase of a group."""
 
     serial: int

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from daemons.ctrmc import expression
@@ -53,16 +53,14 @@ CLASSES = (
 AUDIT_INFO, AUDIT_ERROR = "Info", "Error"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A resource of IBM.Program: it exists because somebody watches it. A filter chooses among its processes."""
 
     name: str
     filter: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """Wall-clock facts that the shell adds to an observation: epoch microseconds, weekday 1-7, minutes of the day."""
 
     epoch: int
@@ -71,16 +69,14 @@ class Moment:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """Input: resources of classes, measured together. A class that could not be measured is missing."""
 
     resources: Mapping[str, tuple[Resource, ...]]
     moment: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """Input: a defining request of client ``requester``."""
 
     requester: int
@@ -88,8 +84,7 @@ class Command:
     moment: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseEnded:
+class ResponseEnded(Struct, frozen=True):
     """Input: a response script ended with this exit status; ``output`` is kept in the audit log if asked for."""
 
     condition: str
@@ -103,16 +98,14 @@ class ResponseEnded:
 Input: TypeAlias = Observed | Command | ResponseEnded | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Observe:
+class Observe(Struct, frozen=True):
     """Effect: measure these classes and feed ``Observed``; ``programs`` are the resources of IBM.Program to measure."""
 
     classes: tuple[str, ...]
     programs: tuple[Program, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunResponse:
+class RunResponse(Struct, frozen=True):
     """Effect: run an action's script with this environment added; feed ``ResponseEnded``."""
 
     condition: str
@@ -121,23 +114,20 @@ class RunResponse:
     environment: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Effect: keep the registry; precedes the reply that promises it."""
 
     registry: Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """Effect: answer a client."""
 
     requester: int
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """Effect: a record of the audit log."""
 
     category: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from srcctl.machine import MILLISECOND
 from srcctl.src import packets

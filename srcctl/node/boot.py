@@ -6,8 +6,10 @@ init's (inferred): ten starts in two minutes put the record to rest for five min
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from srcctl.machine import SECOND, Tick
 from srcctl.node.inittab import Record
@@ -22,8 +24,7 @@ GATE_PATIENCE: Final = 5 * SECOND
 """How long later records wait for a record that announces its readiness (srcmstr), inferred."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadTable:
+class ReadTable(Struct, frozen=True):
     """The table as it stands now: at boot, at ``telinit q`` and at a change of run level.
 
     ``demanded``: one of a, b, c, h: the records of that level start, and the run level stays (``telinit a``).
@@ -34,21 +35,18 @@ class ReadTable:
     demanded: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoRespawn:
+class NoRespawn(Struct, frozen=True):
     """Nothing is respawned until the table is read again (``telinit N``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessEnded:
+class ProcessEnded(Struct, frozen=True):
     """The process of a record ended (or could not be started: status -1)."""
 
     identifier: str
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A record that later ones wait for has announced that it serves."""
 
     identifier: str
@@ -57,30 +55,26 @@ class Ready:
 Input: TypeAlias = ReadTable | NoRespawn | ProcessEnded | Ready | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class StartRecord:
+class StartRecord(Struct, frozen=True):
     """Start the command of a record."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class EndRecord:
+class EndRecord(Struct, frozen=True):
     """Signal the process of a record: SIGTERM, or SIGKILL when it did not obey."""
 
     identifier: str
     kill: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A line for the console."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunLevelReached:
+class RunLevelReached(Struct, frozen=True):
     """Every record of the run level was processed."""
 
     level: str
@@ -89,8 +83,7 @@ class RunLevelReached:
 Effect: TypeAlias = StartRecord | EndRecord | Report | RunLevelReached
 
 
-@dataclass(slots=True)
-class _Job:
+class _Job(Struct):
     """What init knows about one record's process."""
 
     record: Record

@@ -14,10 +14,10 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from typing import Final
 
 import setproctitle  # noqa: F401 - imported once here, used by every forked child
+from msgspec import Struct
 
 from srcctl.machine import TICK
 from srcctl.node import (
@@ -54,8 +54,7 @@ GATE_POLL: Final = 2_000
 CONSOLE_TURNS: Final = 25
 
 
-@dataclass(slots=True)
-class Child:
+class Child(Struct):
     """A process that lpar started. ``record`` is the inittab record's identifier, "" for a subsystem or caa."""
 
     pid: int

@@ -12,8 +12,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, NoReturn
+
+from msgspec import Struct, field
 
 from srcctl.node.processes import mark_instance
 from srcctl.node.root import NodeRoot
@@ -30,8 +31,7 @@ NICE_NEUTRAL: Final = 20
 TITLE_MAX: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A process to be made.
 
     ``path`` is a product path and becomes argv[0]; ``stdin``, ``stdout`` and ``stderr`` are product paths or

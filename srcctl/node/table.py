@@ -7,13 +7,13 @@ exit is lost, whoever was away. Pure.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from srcctl.node.messages import Entry
 
 
-@dataclass(slots=True)
-class Instance:
+class Instance(Struct):
     """One process that srcmstr asked for. ``status`` is the wait status once it ended, None before."""
 
     instance: int

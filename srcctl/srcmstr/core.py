@@ -30,7 +30,8 @@ start of a subserver starts its subsystem first.
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from srcctl.machine import SECOND, Tick
 from srcctl.src import packets

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 ONCE, RESPAWN = 1, 2
 """SRCsubsys.action."""
@@ -12,8 +13,7 @@ MESSAGE_QUEUE, SIGNALS, SOCKETS = 1, 2, 3
 """SRCsubsys.contact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """A subsystem's definition. ``waittime`` in seconds; ``auditid`` is the user whom auditing charges."""
 
     subsysname: str
@@ -38,20 +38,19 @@ class Definition:
     @classmethod
     def from_object(cls, values: Mapping[str, object]) -> Definition:
         """The definition in an SRCsubsys object (or in its JSON form)."""
-        fields = {name: values[name] for name in cls.__slots__ if name in values}
+        fields = {name: values[name] for name in cls.__struct_fields__ if name in values}
         return cls(**fields)  # type: ignore[arg-type]
 
     def as_dict(self) -> dict[str, object]:
         """The definition as plain values."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__struct_fields__}
 
     def answers_to(self, name: str) -> bool:
         """Whether ``name`` is its name or its synonym."""
         return name in (self.subsysname, self.synonym) and name != ""
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True):
     """Everything that is defined: subsystems in the order of the object class, notify methods by name, and
     subservers (type, subsystem, code point)."""
 

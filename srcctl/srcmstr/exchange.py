@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from srcctl.machine import Tick
 from srcctl.src import packets
@@ -24,8 +25,7 @@ class State(Enum):
     WARNED = "warned to stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """A process of a subsystem.
 
     ``asker`` is the return address of the request that started it; ``replaces`` is the number of the instance whose
@@ -44,8 +44,7 @@ class Instance:
     replaces: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of a request for one instance: a start (59) or a stop (44).
 
     Kept until newer ones push it out: an asker whose srcmstr died asks again, and is told what took effect already.
@@ -61,15 +60,13 @@ class Result:
 # Inputs.
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueRead:
+class CatalogueRead(Struct, frozen=True):
     """The object classes were read again because they changed."""
 
     catalogue: Catalogue
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """The first input: instances that lpar and the memory file agree on, and ends that happened meanwhile.
 
     ``instances`` hold pids and states; ``ended`` maps numbers of instances to wait statuses; ``next_number`` is
@@ -82,31 +79,27 @@ class Restored:
     next_number: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A request arrived."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStarted:
+class ProcessStarted(Struct, frozen=True):
     """lpar made the process."""
 
     number: int
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStartFailed:
+class ProcessStartFailed(Struct, frozen=True):
     """lpar could not make the process; ``error`` is an errno."""
 
     number: int
     error: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessEnded:
+class ProcessEnded(Struct, frozen=True):
     """The process ended with this wait status."""
 
     number: int
@@ -119,8 +112,7 @@ Input: TypeAlias = CatalogueRead | Restored | Asked | ProcessStarted | ProcessSt
 # Effects.
 
 
-@dataclass(frozen=True, slots=True)
-class Remember:
+class Remember(Struct, frozen=True):
     """Keep this in the memory file; precedes what must not be forgotten."""
 
     instances: tuple[Instance, ...]
@@ -128,15 +120,13 @@ class Remember:
     next_number: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class StartProcess:
+class StartProcess(Struct, frozen=True):
     """Ask lpar for the instance's process."""
 
     instance: Instance
 
 
-@dataclass(frozen=True, slots=True)
-class SignalProcess:
+class SignalProcess(Struct, frozen=True):
     """Ask lpar to signal an instance, with ``tree`` all that descends from it."""
 
     number: int
@@ -144,30 +134,26 @@ class SignalProcess:
     tree: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(Struct, frozen=True):
     """Tell lpar that the end of an instance was taken note of."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """Pass a request on to an instance's socket."""
 
     number: int
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(Struct, frozen=True):
     """Answer an asker."""
 
     reply: Reply | StatusReply
 
 
-@dataclass(frozen=True, slots=True)
-class RunNotify:
+class RunNotify(Struct, frozen=True):
     """Run a notify method with the subsystem's and the group's name."""
 
     method: str
@@ -175,8 +161,7 @@ class RunNotify:
     group: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogError:
+class LogError(Struct, frozen=True):
     """An error-log entry: SRC_SVKO, SRC_TRYX or SRC_RSTRT, with the wait status as symptom code.
 
     ``number`` is the instance's: a srcmstr that died before it could acknowledge an end sees it again.
@@ -188,8 +173,7 @@ class LogError:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Console:
+class Console(Struct, frozen=True):
     """A message on the console."""
 
     text: str
@@ -200,8 +184,7 @@ Effect: TypeAlias = (
 )
 
 
-@dataclass(slots=True)
-class Answers:
+class Answers(Struct):
     """What srcmstr itself says to one request, all but the last marked as continued."""
 
     request: Request

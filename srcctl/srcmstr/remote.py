@@ -12,8 +12,9 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from srcctl.node import sockets
 from srcctl.node.root import NodeRoot
@@ -43,8 +44,7 @@ def allowed(equivalent: str, names: set[str]) -> bool:
     return False
 
 
-@dataclass(slots=True)
-class Relay:
+class Relay(Struct):
     """The local return address of a remote request. ``sent`` and ``acknowledged`` count answers; ``closes`` is the
     time at which the asker's patience is over, of the monotonic clock."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from daemons.caa import core, tunables
 from daemons.caa.messages import DISK_PATH, Heartbeat, heartbeat_codec, mask_of, nodes_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemons.cluster.arrangement import aim
 from daemons.cluster.dependencies import Dependencies, objection

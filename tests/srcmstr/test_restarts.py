@@ -7,12 +7,13 @@ is the real one's bookkeeping. Afterwards every request has its true answer, and
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
 from srcctl.machine import SECOND
 from srcctl.src import packets
