@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from srcctl.accounts.files import SECURITY_ATTRIBUTES, AccountError, Accounts, Group, User, changing
-from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.commands.options import Options, UsageError, is_number, parse, usage
 from srcctl.node.root import NodeRoot
 
 USER_ATTRIBUTES = ("id", "pgrp", "groups", "home", "shell", "gecos")
@@ -120,7 +120,7 @@ def _checked(values: Values, known: tuple[str, ...]) -> None:
 
 
 def _id(text: str, taken: set[int], what: str) -> int:
-    if not text.isdigit() or int(text) > 0x7FFFFFFF:
+    if not is_number(text) or int(text) > 0x7FFFFFFF:
         raise AccountError(f'3004-692 Error changing "id" to "{text}" : Value is invalid.')
     if int(text) in taken:
         raise AccountError(f'3004-693 Error changing "id" to "{text}" : the {what} id is in use.')

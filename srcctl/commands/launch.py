@@ -57,6 +57,10 @@ def call(module: str, function: str, argv: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except UnicodeError:
+        # A word of the command line that is no text (os.fsdecode lets such bytes through), or a file that is none.
+        complain(f"{name}: the input is not text in UTF-8")
+        return 1
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         complain(f"{name}: {what}{error.strerror or error}")

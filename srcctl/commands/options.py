@@ -27,6 +27,10 @@ def _getopt() -> ModuleType:
     return getopt
 
 
+NUMBER_DIGITS_MAX = 20
+"""Digits of the largest number of 64 bits."""
+
+
 class UsageError(Exception):
     """The command line is wrong; ``str()`` is the complaint, without the usage text."""
 
@@ -82,6 +86,12 @@ def parse(argv: list[str], flags: str, *, intermixed: bool = False) -> Options:
     for flag, argument in pairs:
         values.setdefault(flag[1:], []).append(argument)
     return Options(values, operands)
+
+
+def is_number(text: str) -> bool:
+    """Whether a word is a whole number that int() takes: str.isdigit also knows digits that it does not, and int has an
+    end."""
+    return text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
 
 
 def usage(text: str, status: int = 1) -> int:

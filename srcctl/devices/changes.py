@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from srcctl.commands.options import Options, UsageError
+from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.devices.configuration import AVAILABLE, DEFINED, attribute, configure, discovered
 from srcctl.devices.devices import Attribute, DeviceError, Devices, run
 from srcctl.network.faults import Faults
@@ -78,7 +78,7 @@ def _allowed(known: Attribute, value: str) -> bool:
     first, _, _ = known.values.partition(",")
     low, dash, high = first.partition("-")
     if dash and low.isdigit() and high.isdigit():
-        return value.isdigit() and int(low) <= int(value) <= int(high)
+        return is_number(value) and int(low) <= int(value) <= int(high)
     return value in known.values.split(",")
 
 

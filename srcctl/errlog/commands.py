@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from srcctl.commands.options import UsageError, parse, usage
+from srcctl.commands.options import UsageError, is_number, parse, usage
 from srcctl.errlog import log, settings
 from srcctl.errlog.log import LOG_FILE, log_entry
 from srcctl.errlog.report import FILTER_FLAGS, FilterError, entry_filter
@@ -30,7 +30,7 @@ def errclear(argv: list[str]) -> int:
     try:
         options = parse(argv, FILTER_FLAGS + "i:y:")
         (days,) = options.operands
-        if not days.isdigit():
+        if not is_number(days):
             raise UsageError("days")
         chosen = entry_filter(options, root)
     except FilterError as error:
@@ -82,7 +82,7 @@ def errdemon(argv: list[str]) -> int:
             ("t", "duplicate_interval", 1), ("m", "duplicate_maximum", 1),
         ):  # fmt: skip
             if flag in options:
-                if not options.value(flag).isdigit() or int(options.value(flag)) < least:
+                if not is_number(options.value(flag)) or int(options.value(flag)) < least:
                     sys.stderr.write(f"0315-175 errdemon: the value of -{flag} is a number of at least {least}.\n")
                     return 1
                 changes[field] = options.value(flag)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.commands.options import Options, UsageError, is_number, parse, usage
 from srcctl.errlog import log
 from srcctl.errlog.log import Entry
 from srcctl.errlog.templates import TEMPLATES
@@ -204,7 +204,7 @@ def entry_filter(options: Options, root: NodeRoot) -> Callable[[Entry], bool]:
             if len(word) > 8 or not set(word) <= set("0123456789ABCDEF"):
                 raise FilterError(f"0315-158 errpt: {word} is not an error identifier of 8 hexadecimal digits.")
     for word in options.value("l").replace(",", " ").split():
-        if not word.isdigit():
+        if not is_number(word):
             raise FilterError(f"0315-159 errpt: {word} is not a sequence number.")
     add("d", lambda entry: entry.template.error_class)
     add("T", lambda entry: entry.template.type)
@@ -234,7 +234,7 @@ def entry_filter(options: Options, root: NodeRoot) -> Callable[[Entry], bool]:
 def _date(text: str) -> float:
     """``mmddhhmmyy`` as seconds since the epoch."""
     try:
-        if len(text) != 10 or not text.isdigit():
+        if len(text) != 10 or not is_number(text):
             raise ValueError
         return time.mktime(time.strptime(text, "%m%d%H%M%y"))
     except (ValueError, OverflowError):

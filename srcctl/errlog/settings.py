@@ -54,7 +54,7 @@ def load(root: NodeRoot) -> Settings:
         word = values.get(attribute, "")
         if field == "remove_duplicates" and word in ("true", "false"):
             found[field] = word == "true"
-        elif word.isdigit():
+        elif word.isascii() and word.isdigit():
             found[field] = int(word)
     settings = Settings(**found)  # type: ignore[arg-type]
     return settings._replace(log_size=max(LOG_SIZE_MIN, settings.log_size))

@@ -64,8 +64,11 @@ def parse_record(line: str) -> Record:
     """One record from its line.
 
     Raises:
-        InittabError: the line has not four fields, an unknown action, or a bad identifier or run level.
+        InittabError: the line has control characters, not four fields, an unknown action, or a bad identifier or run
+            level.
     """
+    if any(not character.isprintable() and character != "\t" for character in line if character < "\ud800"):
+        raise InittabError("a record is one line of printable characters")
     fields = line.split(":", 3)
     if len(fields) != 4:
         raise InittabError("a record has four fields separated by colons")

@@ -42,8 +42,9 @@ def _cannot_open(name: str, class_name: str) -> int:
 def _failed(name: str, what: str, class_name: str, error: OdmError) -> int:
     if error.code in ("ODMI_CLASS_DNE", "ODMI_CLASS_PERMS", "ODMI_OPEN_ERR", "ODMI_MAGICNO_ERR"):
         return _cannot_open(name, class_name)
+    number = 8 if name == "odmdelete" else 7  # 0518-307 is what it says of success
     sys.stderr.write(
-        f"0518-{_BLOCKS[name]}07 {name}: Could not {what} object for {class_name}, odm errno {error.number}\n"
+        f"0518-{_BLOCKS[name]}{number:02d} {name}: Could not {what} object for {class_name}, odm errno {error.number}\n"
     )
     if error.code in ("ODMI_INTERNAL_ERR", "ODMI_READ_ONLY", "ODMI_PARAMS"):
         sys.stderr.write(f"\t{error}.\n")
@@ -233,7 +234,7 @@ def odmshow(argv: list[str]) -> int:
         for descriptor, offset in zip(object_class.descriptors, offsets, strict=True):
             declaration = f"{descriptor.declaration()};"
             # A link's name alone is padded, not the whole declaration.
-            width = 36 if descriptor.type != "link" else len(declaration.rpartition(" ")[0]) + 18
+            width = 36 if not descriptor.link_class else len(declaration.rpartition(" ")[0]) + 18
             lines.append(f"\t{declaration:<{width}} /* offset: {offset:#x} ({offset:3d}) */")
         lines += [
             "\t};",
@@ -250,14 +251,23 @@ def odmshow(argv: list[str]) -> int:
     return _command(argv, "", "usage: odmshow class_name", work)
 
 
+def _standard_input() -> TextIO:
+    """Lines end in a newline only: a string may hold a carriage return."""
+    from io import TextIOWrapper
+
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict", newline="\n")
+    return sys.stdin
+
+
 def _each_file(name: str, paths: list[str], work: Callable[[str, TextIO], int]) -> int:
     if not paths:
-        return work(name, sys.stdin)
+        return work(name, _standard_input())
     status = 0
     for path in paths:
         with ExitStack() as stack:
             try:
-                file = stack.enter_context(open(path, encoding="utf-8"))
+                file = stack.enter_context(open(path, encoding="utf-8", newline="\n"))
             except OSError as error:
                 sys.stderr.write(f"0518-{_BLOCKS[name]}02 {name}: Cannot open {path}: {error.strerror}\n")
                 status = 1

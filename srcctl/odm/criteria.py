@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from srcctl.odm.description import ObjectClass
+from srcctl.odm.description import ObjectClass, integer
 from srcctl.odm.errors import OdmError
 
 LENGTH_MAX = 256
@@ -94,10 +94,10 @@ def _test(name: str, operator: str, constant: str, is_integer: bool) -> Predicat
         return lambda values: fnmatch.fnmatchcase(str(values[name]), constant.replace("[!", "[[]!"))
     wanted: int | str = constant
     if is_integer:
-        try:
-            wanted = int(constant, 0)
-        except ValueError:
-            raise OdmError("ODMI_BAD_CRIT", f"{constant!r} is not a number") from None
+        number = integer(constant)
+        if number is None:
+            raise OdmError("ODMI_BAD_CRIT", f"{constant!r} is not a number")
+        wanted = number
     match operator:
         case "=":
             return lambda values: values[name] == wanted

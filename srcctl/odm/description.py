@@ -10,9 +10,27 @@ INTEGERS = {"short": (2, True), "long": (4, True), "ulong": (4, False), "long64"
 """Integer types: bytes and signedness."""
 STRINGS = ("char", "vchar", "longchar", "binary", "method")
 LINKS = ("link", "vlink")
+INTEGER_DIGITS_MAX = 40
 HEADER_BYTES = 12
 """Every structure begins with _id, _reserved and _scratch."""
 POINTER_BYTES = 4
+
+
+def integer(text: str) -> int | None:
+    """A number as stanzas and criteria write it, decimal or hexadecimal (``led = 0x538``), None if it is none.
+
+    int() alone would also take underscores, blanks and other scripts' digits, and no leading zeros.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= INTEGER_DIGITS_MAX:
+        return int(text)
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    hexadecimal = digits[:2] in ("0x", "0X")
+    known = "0123456789abcdefABCDEF" if hexadecimal else "0123456789"
+    digits = digits[2:] if hexadecimal else digits
+    if not digits or digits.strip(known) or len(digits) > INTEGER_DIGITS_MAX:
+        return None
+    number = int(digits, 16 if hexadecimal else 10)
+    return -number if text[0] == "-" else number
 
 
 class Descriptor(NamedTuple):
@@ -41,10 +59,9 @@ class Descriptor(NamedTuple):
             OdmError: ODMI_PARAMS, the value does not fit the type.
         """
         if self.is_integer:
-            try:
-                number = int(value)
-            except ValueError:
-                raise OdmError("ODMI_PARAMS", f"{self.name}: {value!r} is not a number") from None
+            number = value if isinstance(value, int) else integer(value)
+            if number is None:
+                raise OdmError("ODMI_PARAMS", f"{self.name}: {value!r} is not a number")
             size, signed = INTEGERS[self.type]
             low, high = (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1) if signed else (0, (1 << 8 * size) - 1)
             if not low <= number <= high:
@@ -163,7 +180,7 @@ def parse(text: str) -> list[ObjectClass]:
             if kind not in INTEGERS:
                 take("[")
                 number = take()
-                if not number.isdigit() or not 0 < int(number) <= 65536:
+                if not (number.isascii() and number.isdigit()) or len(number) > 5 or not 0 < int(number) <= 65536:
                     raise OdmError("ODMI_INVALID_CLASS", f"line {tokens[place - 1][1]}: {number} is not a size")
                 size = int(number)
                 take("]")

@@ -31,13 +31,14 @@ class Repository:
     Args:
         root: the node's file tree.
         directory: a product path; by default ODMDIR of the environment, else /etc/objrepos. Several directories
-            separated by colons are searched in order (ODMPATH). In folder mode ODMDIR may be a real path, as it is
-            when the node's scripts use it in paths.
+            separated by colons are searched in order; those of ODMPATH follow the default one (inferred). In folder
+            mode ODMDIR may be a real path, as it is when the node's scripts use it in paths.
     """
 
     def __init__(self, root: NodeRoot, directory: str | None = None) -> None:
         self._root = root
-        directory = directory or os.environ.get("ODMDIR") or DEFAULT_DIRECTORY
+        if not directory:
+            directory = f"{os.environ.get('ODMDIR') or DEFAULT_DIRECTORY}:{os.environ.get('ODMPATH', '')}"
         self._directories = [root.path(root.product_path(part)) for part in directory.split(":") if part]
 
     def classes(self) -> list[str]:

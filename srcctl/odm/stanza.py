@@ -47,7 +47,7 @@ def parse(lines: Iterable[str]) -> list[Stanza]:
     current: Stanza | None = None
     pending, first = "", 0
     for number, raw in enumerate(lines, 1):
-        line = raw.rstrip("\n")
+        line = raw.rstrip("\r\n")  # files from elsewhere may end their lines in both
         if pending:
             line = pending + line
             pending = ""

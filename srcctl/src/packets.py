@@ -10,7 +10,7 @@ commands send to srcmstr in front of srchdr's successors is not documented (infe
     statcode = objtype:i16, status:i16, objtext[65], objname[30]
 
     srcreq   = srchdr, subreq                       what a subsystem gets; cont is END
-    scrreq   = srcreq, subsysname[30], pid:i32, text   what srcmstr gets; cont is NEWREQUEST
+    scrreq   = srcreq, kind:i16, subsysname[30], pid:i32, text   what srcmstr gets; cont is NEWREQUEST
     srcrep   = srchdr, svrreply                     the answer to START, STOP, TRACE and REFRESH
     statrep  = srchdr, statcode ...                 the answer to STATUS, short; the first statcode is the title line
     longrep  = srchdr, statcode, text               the answer to STATUS, long
@@ -61,10 +61,8 @@ CANONICAL = 1
 SUBSYSTEM = -1
 ERROR = -2
 """objtype of a statcode that stands for a complaint: ``status`` is the rtncode."""
-# How a request addresses subsystems: by name, or by these prefixes in the name field.
-GROUP_PREFIX = "#"
-TYPE_PREFIX = "%"
-ALL_SUBSYSTEMS = "*"
+# Whom a request to srcmstr means: what its name field holds (a field of its own: a name may have any character).
+BY_NAME, BY_GROUP, BY_TYPE, ALL_SUBSYSTEMS = 0, 1, 2, 3
 # cont.
 NEWREQUEST, CONTINUED, STATCONTINUED, END = 1, 2, 3, 0
 
@@ -92,7 +90,7 @@ UNIX, INTERNET = 1, 2
 
 _HEADER = struct.Struct("!H62sIhh")
 _SUBREQ = struct.Struct("!hhhh30s")
-_TO_SRCMSTR = struct.Struct("!30si")
+_TO_SRCMSTR = struct.Struct("!h30si")
 _SVRREPLY = struct.Struct(f"!hh{OBJECT_TEXT_BYTES}s30s{MESSAGE_BYTES}s")
 _STATCODE = struct.Struct(f"!hh{OBJECT_TEXT_BYTES}s30s")
 
@@ -102,7 +100,8 @@ class PacketError(Exception):
 
 
 class Request(Record):
-    """A request (srcreq, scrreq). ``pid`` 0 means any instance; ``body`` holds the strings of startsrc."""
+    """A request (srcreq, scrreq). ``pid`` 0 means any instance; ``body`` holds the strings of startsrc; ``kind`` says
+    what ``subsystem`` names: a subsystem, a group, a subserver type or, with every subsystem meant, nothing."""
 
     action: int
     subsystem: str = ""
@@ -115,6 +114,7 @@ class Request(Record):
     retaddr: str = ""
     tag: int = 0
     cont: int = NEWREQUEST
+    kind: int = BY_NAME
 
 
 class Reply(Record):
@@ -162,7 +162,8 @@ def encode_request(request: Request) -> bytes:
     )
     if request.cont != NEWREQUEST:
         return packet
-    return packet + _TO_SRCMSTR.pack(_name(request.subsystem, NAME_BYTES), request.pid) + request.body
+    name = _name(request.subsystem, NAME_BYTES)
+    return packet + _TO_SRCMSTR.pack(request.kind, name, request.pid) + request.body
 
 
 def decode_request(packet: bytes) -> Request:
@@ -172,16 +173,18 @@ def decode_request(packet: bytes) -> Request:
         PacketError: it is none.
     """
     retaddr, tag, cont = _read_header(packet, _HEADER.size + _SUBREQ.size)
-    kind, action, parm1, parm2, objname = _SUBREQ.unpack_from(packet, _HEADER.size)
+    code, action, parm1, parm2, objname = _SUBREQ.unpack_from(packet, _HEADER.size)
     rest = packet[_HEADER.size + _SUBREQ.size :]
     if cont != NEWREQUEST:
         # What a subsystem gets: the name that the request is about is its own.
-        return Request(action, "", 0, kind, parm1, parm2, _text(objname), b"", retaddr, tag, cont)
+        return Request(action, "", 0, code, parm1, parm2, _text(objname), b"", retaddr, tag, cont)
     if not _TO_SRCMSTR.size <= len(rest) <= _TO_SRCMSTR.size + BODY_MAX:
         raise PacketError("a request to srcmstr of the wrong size")
-    subsystem, pid = _TO_SRCMSTR.unpack_from(rest)
+    kind, subsystem, pid = _TO_SRCMSTR.unpack_from(rest)
+    if not BY_NAME <= kind <= ALL_SUBSYSTEMS:
+        raise PacketError("a request that means nobody")
     body = rest[_TO_SRCMSTR.size :]
-    return Request(action, _text(subsystem), pid, kind, parm1, parm2, _text(objname), body, retaddr, tag, cont)
+    return Request(action, _text(subsystem), pid, code, parm1, parm2, _text(objname), body, retaddr, tag, cont, kind)
 
 
 def encode_reply(reply: Reply | StatusReply) -> bytes:

@@ -253,7 +253,7 @@ class SystemResourceController:
     def _asked(self, now: int, request: Request) -> list[Effect]:
         answers = Answers(request)
         effects: list[Effect] = []
-        if request.subsystem.startswith(packets.TYPE_PREFIX):
+        if request.kind == packets.BY_TYPE:
             effects = self._subserver(request, answers)
         elif request.action == packets.STATUS and request.parm1 == packets.SHORTSTAT:
             return self._short_status(request, answers)
@@ -327,7 +327,7 @@ class SystemResourceController:
         return Forward(instance.number, request._replace(tag=instance.number, cont=packets.END))
 
     def _subserver(self, request: Request, answers: Answers) -> list[Effect]:
-        kind = request.subsystem[len(packets.TYPE_PREFIX) :]
+        kind = request.subsystem
         found = self.catalogue.subserver(kind)
         if found is None:
             answers.add(87, kind)
@@ -370,8 +370,8 @@ class SystemResourceController:
 
     def _addressed(self, request: Request, answers: Answers) -> tuple[Definition, ...]:
         """The definitions that a start request means; complaints go to ``answers``."""
-        if request.subsystem.startswith(packets.GROUP_PREFIX):
-            group = request.subsystem[1:]
+        if request.kind == packets.BY_GROUP:
+            group = request.subsystem
             members = self.catalogue.group(group)
             if not members:
                 answers.add(86, group)
@@ -390,10 +390,10 @@ class SystemResourceController:
             if not found:
                 answers.add(4, str(request.pid))
             return found
-        if request.subsystem == packets.ALL_SUBSYSTEMS:
+        if request.kind == packets.ALL_SUBSYSTEMS:
             return running
-        if request.subsystem.startswith(packets.GROUP_PREFIX):
-            group = request.subsystem[1:]
+        if request.kind == packets.BY_GROUP:
+            group = request.subsystem
             found = [i for i in running if i.definition.grpname == group and group]
             if not found and not self.catalogue.group(group):
                 answers.add(86, group)
@@ -405,18 +405,20 @@ class SystemResourceController:
 
     @staticmethod
     def _subject(request: Request) -> str:
-        return request.subsystem.removeprefix(packets.GROUP_PREFIX) if request.subsystem else str(request.pid)
+        if request.kind == packets.ALL_SUBSYSTEMS:
+            return "*"
+        return request.subsystem or str(request.pid)
 
     # Short status.
 
     def _short_status(self, request: Request, answers: Answers) -> list[Effect]:
-        if request.pid or not request.subsystem:
+        if request.pid:
             found = self._addressed_instances(request, answers)
             rows = selected_rows((), found, show_hidden=True)
         else:
             wanted = self._selected(request, answers)
-            everything = request.subsystem == packets.ALL_SUBSYSTEMS
-            one = not everything and not request.subsystem.startswith(packets.GROUP_PREFIX)
+            everything = request.kind == packets.ALL_SUBSYSTEMS
+            one = request.kind == packets.BY_NAME
             names = {definition.subsysname for definition in wanted}
             found = [i for i in self.instances.values() if everything or i.definition.subsysname in names]
             rows = selected_rows(wanted, found, show_hidden=one)
@@ -439,9 +441,9 @@ class SystemResourceController:
         ]
 
     def _selected(self, request: Request, answers: Answers) -> tuple[Definition, ...]:
-        if request.subsystem == packets.ALL_SUBSYSTEMS:
+        if request.kind == packets.ALL_SUBSYSTEMS:
             return self.catalogue.definitions
-        if request.subsystem.startswith(packets.GROUP_PREFIX):
+        if request.kind == packets.BY_GROUP:
             return self._addressed(request, answers)
         definition = self.catalogue.named(request.subsystem)
         if definition is not None:

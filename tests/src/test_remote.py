@@ -99,7 +99,7 @@ def test_what_is_not_sealed_or_sealed_twice_or_for_something_else_is_dropped(far
         own.settimeout(20)
         address = (THEIRS, remote.port(far.root))
         packet = packets.encode_request(
-            packets.Request(packets.STATUS, packets.ALL_SUBSYSTEMS, retaddr="{}:{}".format(*own.getsockname()))
+            packets.Request(packets.STATUS, kind=packets.ALL_SUBSYSTEMS, retaddr="{}:{}".format(*own.getsockname()))
         )
         good = remote.seal(key, remote.REQUEST, packet)
         for bad in (
@@ -108,7 +108,7 @@ def test_what_is_not_sealed_or_sealed_twice_or_for_something_else_is_dropped(far
             good[:-1],
             remote.seal(b"another", remote.REQUEST, packet),
             remote.seal(key, remote.ANSWER, packet),
-            remote.seal(key, remote.REQUEST, packets.encode_request(packets.Request(2, "*", retaddr=f"{THEIRS}:9"))),
+            remote.seal(key, remote.REQUEST, packets.encode_request(packets.Request(2, kind=3, retaddr=f"{THEIRS}:9"))),
         ):
             own.sendto(bad, address)
         own.sendto(good, address)

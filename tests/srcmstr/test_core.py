@@ -57,8 +57,9 @@ class Machine:
     def end(self, number: int, status: int) -> list[core.Effect]:
         return self.core.step(self.now, core.ProcessEnded(number, status))
 
-    def rows(self, name: str = packets.ALL_SUBSYSTEMS) -> list[str]:
-        effects = self.ask(packets.STATUS, name, parm1=packets.SHORTSTAT)
+    def rows(self, name: str = "", kind: int | None = None) -> list[str]:
+        kind = kind if kind is not None else packets.BY_NAME if name else packets.ALL_SUBSYSTEMS
+        effects = self.ask(packets.STATUS, name, parm1=packets.SHORTSTAT, kind=kind)
         replies = [e.reply for e in effects if isinstance(e, core.Respond)]
         codes = [code for reply in replies if isinstance(reply, StatusReply) for code in reply.codes]
         return [f" {c.objname:<16} {c.objtext:<29} {STATUS_TEXTS[c.status]}" for c in codes[1:]]
@@ -77,7 +78,7 @@ def test_start_twice_and_unknown() -> None:
     machine.start("clcomd")
     assert machine.codes(machine.ask(packets.START, "clcomd")) == [29]
     assert machine.codes(machine.ask(packets.START, "nosuch")) == [85]
-    assert machine.codes(machine.ask(packets.START, "#nosuch")) == [86]
+    assert machine.codes(machine.ask(packets.START, "nosuch", kind=packets.BY_GROUP)) == [86]
     machine.start("many")
     machine.start("many")
     assert len(machine.core.instances) == 3
@@ -201,7 +202,7 @@ def test_rows_show_the_active_first_and_hide_what_is_hidden() -> None:
     assert rows[0] == f" {'sig':<16} {'':<16} {101:<12} active"
     assert [row.split()[0] for row in rows] == ["sig", "clcomd", "clstrmgrES", "many"]
     assert machine.rows("hidden") == [" hidden                                         inoperative"]
-    assert [row.split()[0] for row in machine.rows("#cluster")] == ["clstrmgrES"]
+    assert [row.split()[0] for row in machine.rows("cluster", packets.BY_GROUP)] == ["clstrmgrES"]
 
 
 def test_a_changed_definition_does_not_touch_the_running_instance() -> None:

@@ -31,6 +31,7 @@ DEFINITIONS = (
 )
 CATALOGUE = Catalogue(DEFINITIONS, (("once", "/notify"),))
 NAMES = st.sampled_from([d.subsysname for d in DEFINITIONS])
+GROUP = "both"
 CUTS = st.one_of(st.none(), st.integers(0, 6))
 """After how many effects srcmstr dies; None: it lives."""
 
@@ -150,7 +151,8 @@ class Node(RuleBasedStateMachine):
         self, action: int, name: str, parm1: int, cut: int | None, next_cut: int | None = None
     ) -> tuple[str, list[int]]:
         self.serial += 1
-        request = Request(action, name, parm1=parm1, retaddr=f"SRC{self.serial}")
+        kind = packets.BY_GROUP if name == GROUP else packets.BY_NAME
+        request = Request(action, name, parm1=parm1, retaddr=f"SRC{self.serial}", kind=kind)
         self.exchanges = {request.retaddr: (request, Exchange(request))}
         self.feed(srcmstr.Asked(request), cut, next_cut)
         answers = self.exchanges[request.retaddr][1].answers()
@@ -171,7 +173,7 @@ class Node(RuleBasedStateMachine):
     @rule(cut=CUTS)
     def start_group(self, cut: int | None) -> None:
         before = {name for name in ("once", "socket") if self.running(name)}
-        retaddr, codes = self.ask(packets.START, "#both", 0, cut)
+        retaddr, codes = self.ask(packets.START, GROUP, 0, cut)
         assert sorted(codes) == sorted(29 if name in before else 59 for name in ("once", "socket"))
         for name in ("once", "socket"):
             assert self.started_by.get(f"{retaddr} {name}", 0) == (name not in before)

@@ -9,7 +9,7 @@ import pytest
 from srcctl.commands.launch import call
 from tests.storage.machine import Node, Run, entries, make_template
 
-ENTRIES = entries("storage", "devices", "network", "odm", "node", "errlog", "audit")
+ENTRIES = entries("src", "storage", "devices", "network", "odm", "node", "errlog", "audit")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import Final
 
+from srcctl.commands.options import is_number
 from srcctl.node import control
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
@@ -19,6 +20,7 @@ LPAR_PATIENCE: Final = 0.5
 STOP_PATIENCE: Final = 20.0
 """Seconds that ``shutdown`` gives the subsystems to end."""
 END_MARKER: Final = "/var/adm/ras/.lastend"
+MINUTES_DIGITS: Final = 7
 SHUTDOWN_MARK: Final = "/var/run/shutdown"
 """Which process shuts the node down, and whether it is to boot again."""
 
@@ -132,10 +134,10 @@ def shutdown(argv: list[str]) -> int:
     minutes = 0 if "F" in options else 1
     if operands:
         word = operands.pop(0)
-        if word != "now" and not word.lstrip("+").isdigit():
+        if word != "now" and not (is_number(word.removeprefix("+")) and len(word) <= MINUTES_DIGITS):
             _complain(_SHUTDOWN_USAGE)
             return 1
-        minutes = 0 if word == "now" or "F" in options else int(word.lstrip("+"))
+        minutes = 0 if word == "now" or "F" in options else int(word.removeprefix("+"))
     again = "r" in options
     root = NodeRoot.current()
     print("\nSHUTDOWN PROGRAM")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from srcctl.commands.options import Options, UsageError
+from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets
 from srcctl.src.catalogue import message
@@ -17,7 +17,7 @@ from srcctl.src.packets import Reply, Request, StatusReply
 
 NAME_MAX = packets.NAME_BYTES - 1
 SUBSERVER_FLAGS = ("o", "P")
-ADDRESSES = {"s": "", "g": packets.GROUP_PREFIX, "t": packets.TYPE_PREFIX}
+KINDS = {"s": packets.BY_NAME, "g": packets.BY_GROUP, "t": packets.BY_TYPE}
 _UNKNOWN = {"s": 85, "g": 86, "t": 87}
 
 
@@ -45,25 +45,25 @@ def address(options: Options, flags: str) -> Request:
     if flag != "t" and any(other in options for other in SUBSERVER_FLAGS):
         raise UsageError("-o and -P need -t")
     if flag == "a":
-        return Request(packets.STATUS, packets.ALL_SUBSYSTEMS)
+        return Request(packets.STATUS, kind=packets.ALL_SUBSYSTEMS)
     if flag == "p":
         return Request(packets.STATUS, "", _pid(value))
-    if not value or len((ADDRESSES[flag] + value).encode()) > NAME_MAX or "\0" in value:
+    if not value or len(value.encode()) > NAME_MAX or "\0" in value:
         # Nothing that long can be on file; srcmstr need not be asked.
         raise Unaskable(message(_UNKNOWN[flag], value))
-    name = ADDRESSES[flag] + value
+    request = Request(packets.STATUS, value, kind=KINDS[flag])
     if flag != "t":
-        return Request(packets.STATUS, name)
+        return request
     if "o" in options and "P" in options:
         raise UsageError("-o or -P")
     subserver = str(_pid(options.value("P"))) if "P" in options else options.value("o")
     if len(subserver.encode()) > NAME_MAX or "\0" in subserver:
         raise UsageError("the object's name is too long")
-    return Request(packets.STATUS, name, _pid(options.value("p")) if "p" in options else 0, objname=subserver)
+    return request._replace(pid=_pid(options.value("p")) if "p" in options else 0, objname=subserver)
 
 
 def _pid(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 1 << 31:
+    if not is_number(text) or not 0 < int(text) < 1 << 31:
         raise UsageError(f"{text} is not a process id")
     return int(text)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.commands.options import Options, UsageError, is_number, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.src.catalogue import message
@@ -26,6 +28,7 @@ CHSERVER_USAGE = "usage: chserver -t old_type [-c new_code_point] [-s new_subsys
 RMSERVER_USAGE = "usage: rmserver -t type"
 
 FLAGS = "p:s:u:a:e:i:o:t:ORdDqQKI:m:f:n:SE:G:w:"
+LOCK_FILE = "/etc/objrepos/SRCodmlock"
 SIGNAL_MAX = 63
 SIGNALS = 2
 """SRCsubsys.contact of what is stopped by signals."""
@@ -39,8 +42,29 @@ class _BadValue(Exception):
     """A flag's argument is none; ``str()`` is a sentence without the command's name."""
 
 
-def _repository() -> Repository:
-    return Repository(NodeRoot.current(), "/etc/objrepos")
+@contextmanager
+def _definitions() -> Iterator[Repository]:
+    """The definitions, for one command at a time: what it has looked at is so until it has written."""
+    root = NodeRoot.current()
+    descriptor = os.open(root.path(LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield Repository(root, "/etc/objrepos")
+    finally:
+        os.close(descriptor)
+
+
+def _change(repository: Repository, class_name: str, key: str, name: str, changes: OdmObject) -> None:
+    """Set descriptors of the objects with that key. Not by criteria, in which not every name can be written."""
+    repository.rewrite(class_name, lambda present: [{**o, **changes} if o[key] == name else o for o in present])
+
+
+def _delete(repository: Repository, class_name: str, key: str, name: str) -> bool:
+    """Remove the objects with that key; returns whether there were any."""
+    found = any(o[key] == name for o in repository.get(class_name))
+    if found:
+        repository.rewrite(class_name, lambda present: [o for o in present if o[key] != name])
+    return found
 
 
 EVENTS = {
@@ -107,9 +131,12 @@ def _changes(options: Options) -> OdmObject:
         # Message queues do not exist here: refused when they are defined, not when the daemon is started.
         raise _BadValue("message queue communication (-I) is not supported; use sockets (-K) or signals (-S).")
     changes: OdmObject = {}
-    for flag, name in (("a", "cmdargs"), ("p", "path"), ("t", "synonym"), ("G", "grpname")):
+    for flag, name in (("a", "cmdargs"), ("p", "path")):
         if flag in options:
             changes[name] = options.value(flag)
+    for flag, name in (("t", "synonym"), ("G", "grpname")):
+        if flag in options:
+            changes[name] = _name(options.value(flag))
     for flag, name in (("i", "standin"), ("o", "standout"), ("e", "standerr")):
         if flag in options:
             changes[name] = options.value(flag)
@@ -140,14 +167,21 @@ def _changes(options: Options) -> OdmObject:
     return changes
 
 
+def _name(text: str) -> str:
+    """A name as it is; every listing has a line for it (inferred)."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise _BadValue("a name cannot hold control characters.")
+    return text
+
+
 def _number(text: str, low: int, high: int) -> int:
-    if not text.isdigit() or not low <= int(text) <= high:
+    if not is_number(text) or not low <= int(text) <= high:
         raise _BadValue(f"{text} is not a number from {low} to {high}.")
     return int(text)
 
 
 def _user(text: str) -> int:
-    if text.isdigit():
+    if is_number(text):
         return int(text)
     try:
         return pwd.getpwnam(text).pw_uid
@@ -155,8 +189,27 @@ def _user(text: str) -> int:
         raise _BadValue(f"{text} is not a user.") from None
 
 
-def _exists(repository: Repository, name: str) -> bool:
-    return any(name in (o["subsysname"], o["synonym"]) and name for o in repository.get("SRCsubsys"))
+def _check_unique_name(repository: Repository, name: str, besides: str = "") -> None:
+    """Nothing, if no subsystem but ``besides`` has the name or the synonym.
+
+    Raises:
+        _Refused: it is on file.
+    """
+    for o in repository.get("SRCsubsys"):
+        if name and name in (o["subsysname"], o["synonym"]) and o["subsysname"] != besides:
+            raise _Refused(message(75))
+
+
+def _named(repository: Repository, name: str) -> str:
+    """The name of the subsystem that has this name or synonym.
+
+    Raises:
+        _Refused: there is none.
+    """
+    for o in repository.get("SRCsubsys"):
+        if name in (o["subsysname"], o["synonym"]):
+            return str(o["subsysname"])
+    raise _Refused(message(84))
 
 
 def _audit_id() -> int:
@@ -173,7 +226,7 @@ def mkssys(argv: list[str]) -> int:
         if len(names) != 1 or not names[0] or "p" not in options or "u" not in options:
             raise UsageError("-s, -p and -u are needed")
         values: OdmObject = {
-            "subsysname": names[0],
+            "subsysname": _name(names[0]),
             "auditid": _audit_id(),
             "standin": "/dev/console",
             "standout": "/dev/console",
@@ -186,11 +239,10 @@ def mkssys(argv: list[str]) -> int:
             "waittime": 20,
             **_changes(options),
         }
-        repository = _repository()
-        synonym = str(values.get("synonym", ""))
-        if _exists(repository, names[0]) or (synonym and _exists(repository, synonym)):
-            raise _Refused(message(75))
-        repository.add("SRCsubsys", values)
+        with _definitions() as repository:
+            _check_unique_name(repository, names[0])
+            _check_unique_name(repository, str(values.get("synonym", "")))
+            repository.add("SRCsubsys", values)
         return message(71, names[0])
 
     return _run(argv, FLAGS, MKSSYS_USAGE, work)
@@ -204,19 +256,16 @@ def chssys(argv: list[str]) -> int:
         if not 1 <= len(names) <= 2 or not all(names):
             raise UsageError("-s is needed")
         changes = _changes(options)
-        repository = _repository()
-        found = [o for o in repository.get("SRCsubsys") if names[0] in (o["subsysname"], o["synonym"])]
-        if not found:
-            raise _Refused(message(84))
-        old = str(found[0]["subsysname"])
-        if len(names) == 2 and names[1] != old:
-            if _exists(repository, names[1]):
-                raise _Refused(message(75))
-            changes["subsysname"] = names[1]
-        repository.change("SRCsubsys", f"subsysname='{old}'", changes)
-        if "subsysname" in changes:
-            repository.change("SRCsubsvr", f"subsysname='{old}'", {"subsysname": names[1]})
-            repository.change("SRCnotify", f"notifyname='{old}'", {"notifyname": names[1]})
+        with _definitions() as repository:
+            old = _named(repository, names[0])
+            if len(names) == 2 and names[1] != old:
+                _check_unique_name(repository, names[1], besides=old)
+                changes["subsysname"] = _name(names[1])
+            _check_unique_name(repository, str(changes.get("synonym", "")), besides=old)
+            _change(repository, "SRCsubsys", "subsysname", old, changes)
+            if "subsysname" in changes:
+                _change(repository, "SRCsubsvr", "subsysname", old, {"subsysname": names[1]})
+                _change(repository, "SRCnotify", "notifyname", old, {"notifyname": names[1]})
         return message(77)
 
     return _run(argv, FLAGS, CHSSYS_USAGE, work)
@@ -229,14 +278,11 @@ def rmssys(argv: list[str]) -> int:
         given = options.value("s")
         if not given:
             raise UsageError("-s is needed")
-        repository = _repository()
-        found = [o for o in repository.get("SRCsubsys") if given in (o["subsysname"], o["synonym"])]
-        if not found:
-            raise _Refused(message(84))
-        name = found[0]["subsysname"]
-        repository.delete("SRCsubsys", f"subsysname='{name}'")
-        repository.delete("SRCsubsvr", f"subsysname='{name}'")
-        repository.delete("SRCnotify", f"notifyname='{name}'")
+        with _definitions() as repository:
+            name = _named(repository, given)
+            _delete(repository, "SRCsubsys", "subsysname", name)
+            _delete(repository, "SRCsubsvr", "subsysname", name)
+            _delete(repository, "SRCnotify", "notifyname", name)
         return message(83)
 
     return _run(argv, "s:", RMSSYS_USAGE, work)
@@ -249,13 +295,13 @@ def mknotify(argv: list[str]) -> int:
         name, method = options.value("n"), options.value("m")
         if not name or not method.startswith("/"):
             raise UsageError("-n and an absolute -m are needed")
-        repository = _repository()
-        subsystems = repository.get("SRCsubsys")
-        if not any(name in (o["subsysname"], o["grpname"]) for o in subsystems):
-            raise _Refused(message(85, name))
-        if any(o["notifyname"] == name for o in repository.get("SRCnotify")):
-            raise _Refused(message(78, name))
-        repository.add("SRCnotify", {"notifyname": name, "notifymethod": method})
+        with _definitions() as repository:
+            subsystems = repository.get("SRCsubsys")
+            if not any(name in (o["subsysname"], o["grpname"]) for o in subsystems):
+                raise _Refused(message(85, name))
+            if any(o["notifyname"] == name for o in repository.get("SRCnotify")):
+                raise _Refused(message(78, name))
+            repository.add("SRCnotify", {"notifyname": name, "notifymethod": method})
         return message(68)
 
     return _run(argv, "n:m:", MKNOTIFY_USAGE, work)
@@ -266,10 +312,11 @@ def rmnotify(argv: list[str]) -> int:
 
     def work(options: Options) -> str:
         name = options.value("n")
-        if not name or "'" in name:
+        if not name:
             raise UsageError("-n is needed")
-        if not _repository().delete("SRCnotify", f"notifyname='{name}'"):
-            raise _Refused(message(84))
+        with _definitions() as repository:
+            if not _delete(repository, "SRCnotify", "notifyname", name):
+                raise _Refused(message(84))
         return message(69)
 
     return _run(argv, "n:", RMNOTIFY_USAGE, work)
@@ -304,10 +351,10 @@ def mkserver(argv: list[str]) -> int:
         if not kind or not subsystem or "c" not in options:
             raise UsageError("-c, -s and -t are needed")
         code = _number(options.value("c"), 1, 32767)
-        repository = _repository()
-        values: OdmObject = {"sub_type": kind, "subsysname": _owner(repository, subsystem), "sub_code": code}
-        _check_unique(values, repository.get("SRCsubsvr"))
-        repository.add("SRCsubsvr", values)
+        with _definitions() as repository:
+            values: OdmObject = {"sub_type": _name(kind), "subsysname": _owner(repository, subsystem), "sub_code": code}
+            _check_unique(values, repository.get("SRCsubsvr"))
+            repository.add("SRCsubsvr", values)
         return message(70, kind)
 
     return _run(argv, "c:s:t:", MKSERVER_USAGE, work)
@@ -318,22 +365,22 @@ def chserver(argv: list[str]) -> int:
 
     def work(options: Options) -> str:
         kinds = options.all("t")
-        if not 1 <= len(kinds) <= 2 or "'" in kinds[0]:
+        if not 1 <= len(kinds) <= 2 or not all(kinds):
             raise UsageError("-t is needed")
-        repository = _repository()
-        present = repository.get("SRCsubsvr")
-        own = next((o for o in present if o["sub_type"] == kinds[0]), None)
-        if own is None:
-            raise _Refused(message(84))
-        wanted: OdmObject = dict(own)
-        if "c" in options:
-            wanted["sub_code"] = _number(options.value("c"), 1, 32767)
-        if "s" in options:
-            wanted["subsysname"] = _owner(repository, options.value("s"))
-        if len(kinds) == 2:
-            wanted["sub_type"] = kinds[1]
-        _check_unique(wanted, [o for o in present if o is not own])
-        repository.change("SRCsubsvr", f"sub_type='{kinds[0]}'", wanted)
+        with _definitions() as repository:
+            present = repository.get("SRCsubsvr")
+            own = next((o for o in present if o["sub_type"] == kinds[0]), None)
+            if own is None:
+                raise _Refused(message(84))
+            wanted: OdmObject = dict(own)
+            if "c" in options:
+                wanted["sub_code"] = _number(options.value("c"), 1, 32767)
+            if "s" in options:
+                wanted["subsysname"] = _owner(repository, options.value("s"))
+            if len(kinds) == 2:
+                wanted["sub_type"] = _name(kinds[1])
+            _check_unique(wanted, [o for o in present if o is not own])
+            _change(repository, "SRCsubsvr", "sub_type", kinds[0], wanted)
         return message(73)
 
     return _run(argv, "t:c:s:", CHSERVER_USAGE, work)
@@ -344,10 +391,11 @@ def rmserver(argv: list[str]) -> int:
 
     def work(options: Options) -> str:
         kind = options.value("t")
-        if not kind or "'" in kind:
+        if not kind:
             raise UsageError("-t is needed")
-        if not _repository().delete("SRCsubsvr", f"sub_type='{kind}'"):
-            raise _Refused(message(84))
+        with _definitions() as repository:
+            if not _delete(repository, "SRCsubsvr", "sub_type", kind):
+                raise _Refused(message(84))
         return message(74)
 
     return _run(argv, "t:", RMSERVER_USAGE, work)

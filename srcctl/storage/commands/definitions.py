@@ -6,7 +6,7 @@ import hashlib
 import time
 from dataclasses import replace
 
-from srcctl.commands.options import Options, UsageError
+from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
 from srcctl.storage import descriptor_area, partitions, rootvg
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
@@ -31,9 +31,9 @@ def mkvg(argv: list[str]) -> int:
         if name == rootvg.NAME or groups.find(name) is not None or name in groups.known():
             raise StorageError(f"0516-360 mkvg: The device name {name} is already used; choose a\n\tdifferent name.")
         size, major = options.value("s", str(PARTITION_MEGABYTES)), options.value("V", "")
-        if not size.isdigit() or int(size) & (int(size) - 1) or not 1 <= int(size) <= 131072:
+        if not is_number(size) or int(size) & (int(size) - 1) or not 1 <= int(size) <= 131072:
             raise StorageError("0516-604 mkvg: The size of a partition is a power of 2 in megabytes, from 1 to 131072.")
-        if major and not (major.isdigit() and 0 < int(major) < 256):
+        if major and not (is_number(major) and 0 < int(major) < 256):
             raise StorageError(f"0516-604 mkvg: {major} is not a major number.")
         disks = tuple(dict.fromkeys(disk_of(root, "mkvg", disk) for disk in options.operands))
         for disk in disks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from srcctl.commands.options import Options, UsageError
+from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
 from srcctl.storage import partitions, rootvg
 from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke
@@ -130,7 +130,7 @@ def size_in_partitions(group: VolumeGroup, text: str, default_unit: int = 0) -> 
     """
     unit = _SUFFIXES.get(text[-1:].lower(), 0)
     number = text[:-1] if unit else text
-    if not number.isdigit():
+    if not is_number(number):
         raise UsageError(f"{text} is not a size")
     if not unit and not default_unit:
         return int(number)
