@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 INACTIVE = "Cluster services are not active."
+STOPPED = "Cluster services are not active on this node because it has been stopped."
 BOOT_PATIENCE = 2.0
 """Seconds to wait for a caa that does not listen yet."""
 

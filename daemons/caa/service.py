@@ -164,6 +164,8 @@ class ClusterAwareAix(RepositoryKeeper):
             self._close_endpoints()
             return f"cannot listen: {error.strerror}"
         self.disk, self.definition = disk, definition
+        # Another life: the other nodes hear nothing more from one that they have called down.
+        self.incarnation = boot_microseconds()
         self.copy = replacement.RepositoryCopy()
         self.copy.definition = definition
         self._set_ttl()

@@ -92,7 +92,8 @@ class GroupNodeView(msgspec.Struct, frozen=True):
 class GroupView(msgspec.Struct, frozen=True):
     """A resource group. ``nodes`` come in priority order; ``override`` is the priority override location, 0 if none.
 
-    ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it.
+    ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it. ``unmanaged_on`` is
+    the node that has an unmanaged group, which reads UNMANAGED on all its nodes.
     """
 
     group_id: int
@@ -105,6 +106,7 @@ class GroupView(msgspec.Struct, frozen=True):
     override: int = 0
     override_time: int = 0
     timer: str = ""
+    unmanaged_on: int = 0
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):

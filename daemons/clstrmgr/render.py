@@ -24,6 +24,35 @@ POLICIES = {
 }
 
 
+POSSESSED = ("ONLINE", "ACQUIRING", "RELEASING", "ERROR", "UNMANAGED")
+"""States of a group of which a node has something, or may have."""
+
+NODE_STATES = {
+    "NOT_CONFIGURED": "NOT_CONFIGURED",
+    "ST_INIT": "OFFLINE",
+    "ST_JOINING": "JOINING",
+    "ST_VOTING": "MOVING",
+    "ST_RP_RUNNING": "MOVING",
+    "ST_BARRIER": "MOVING",
+    "ST_CBARRIER": "MOVING",
+    "ST_UNSTABLE": "MOVING",
+    "ST_STABLE": "NORMAL",
+    "ST_RP_FAILED": "ERROR",
+}
+
+
+def node_words(raw: str, services: bool) -> tuple[str, str]:
+    """A node's STATE and RAW_STATE, as clmgr and clshowsrv show them.
+
+    Args:
+        raw: the state of its cluster manager.
+        services: False after a stop with unmanage.
+    """
+    if raw == "ST_STABLE" and not services:
+        return "UNMANAGED", "UNMANAGED"
+    return NODE_STATES.get(raw, "UNKNOWN"), raw
+
+
 def _shown(state: str) -> str:
     """A state in the words of clRGinfo's manual page."""
     return "TEMP ERROR" if state == "TEMPORARY ERROR" else state
@@ -151,7 +180,8 @@ def monitoring(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     rule = "-" * 80
     lines = [rule, f"{'Group Name':<14} {'Group State':<28} {'Application state':<28} Node", rule]
     for group in groups:
-        holders = [entry for entry in group.nodes if entry.state != "OFFLINE"] or list(group.nodes[:1])
+        there = [entry for entry in group.nodes if entry.node == group.unmanaged_on]
+        holders = there or [entry for entry in group.nodes if entry.state != "OFFLINE"] or list(group.nodes[:1])
         shown = holders if group.startup == "OAAN" else holders[:1]
         label = group.name
         for entry in shown:

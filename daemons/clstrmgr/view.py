@@ -191,9 +191,15 @@ def _groups(
             override=cluster.groups[group.name].override if cluster is not None else 0,
             override_time=override_times.get(group.name, 0),
             timer=timers.get(group.name, ""),
+            unmanaged_on=_unmanaged_on(cluster, group.name),
         )
         for number, group in enumerate(configuration.groups, start=1)
     )
+
+
+def _unmanaged_on(cluster: ClusterState | None, group: str) -> int:
+    states = cluster.groups[group].states if cluster is not None else {}
+    return next((node for node, state in sorted(states.items()) if state == "UNMANAGED"), 0)
 
 
 def delayed_timers(core: ClusterManager, now: datetime) -> dict[str, str]:

@@ -48,6 +48,7 @@ def test_clrginfo_unmanaged() -> None:
     made = ring()
     made.request(2, messages.StopServices("unmanage"))
     shown = picture(made)
+    assert shown.groups[0].unmanaged_on == 2
     assert joined(render.plain(shown, list(shown.groups))) == golden("clRGinfo/unmanaged.txt")
 
 
@@ -104,6 +105,19 @@ def test_clshowsrv_of_the_capture() -> None:
     rows["clinfoES"] = " clinfoES         cluster                       inoperative"
     details = text[text.index("Details of PowerHA SystemMirror cluster manager:") + 1 :]
     assert clshowsrv.report(rows, details, everything=True) == text
+
+
+def test_clshowsrv_says_how_the_nodes_are() -> None:
+    """A consumer takes the paragraph whose third word is the quoted node name (newer levels of 7.2)."""
+    nodes = [
+        clshowsrv.NodeStatus("clnode_1", True, render.node_words("ST_STABLE", True), "UP", "UP"),
+        clshowsrv.NodeStatus("clnode_2", False, render.node_words("ST_STABLE", False), "UP", "UP"),
+        clshowsrv.NodeStatus("clnode_3", False, ("UNKNOWN", "UNKNOWN"), "DOWN", "DOWN"),
+    ]
+    text = joined(clshowsrv.paragraphs(nodes))
+    assert text == golden("clshowsrv/nodes.txt")
+    found = [paragraph for paragraph in text.split("\n\n") if paragraph.split()[2:3] == ['"clnode_2"']]
+    assert '"UNMANAGED" ("UNMANAGED")' in found[0]
 
 
 def test_clshowsrv_without_a_cluster_manager() -> None:

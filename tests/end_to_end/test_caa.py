@@ -124,10 +124,20 @@ def test_caa_stays_stopped_over_a_reboot(bare_lab: LabUnderTest) -> None:
     eventually(lambda: "active" in lab.run("node2", "lssrc -s clcomd").stdout, "node2 is there")
     stopped = lab.run("node2", "lscluster -m")
     assert (stopped.returncode, stopped.stdout, stopped.stderr) == (
-        1, "", "lscluster: Cluster services are not active.\n",
+        1, "", "lscluster: Cluster services are not active on this node because it has been stopped.\n",
     )  # fmt: skip
     lab.output("node1", "clctrl -start -m node2")
     both_up(lab)
+
+
+def test_caa_is_stopped_and_started_again_on_a_running_node(bare_lab: LabUnderTest) -> None:
+    """The others have called the node down: they must take it for a new life of it, or two clusters are on the way."""
+    lab = bare_lab
+    lab.output("node1", "clctrl -stop -m node2")
+    eventually(lambda: states(lab, "node1") == ["UP", "DOWN"], "node1 sees node2 DOWN", 30)
+    lab.output("node1", "clctrl -start -m node2")
+    both_up(lab, "node1")
+    both_up(lab, "node2")
 
 
 def test_a_cluster_is_removed(bare_lab: LabUnderTest) -> None:

@@ -31,6 +31,8 @@ VALUES = {
     "START_CAA": ("no", "yes", "only", "false", "true"),
 }
 
+_DEFAULTED = 'Warning: "{}" must be specified. Since it was not, a default of "{}" will be used.\n\n'
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -57,6 +59,10 @@ class Options:
         online = request.action == "online"
         manage = ("auto", "manual", "delayed") if online else ("offline", "move", "unmanage")
         limit = request.attribute("TIMEOUT")
+        if request.attribute("START_CAA").lower() != "only":
+            for name, value in (("WHEN", "now"), ("MANAGE", manage[0])):
+                if name not in request.attributes:
+                    sys.stderr.write(_DEFAULTED.format(name, value))
         if limit and not limit.isdigit():
             raise _invalid("TIMEOUT", limit)
         return cls(
@@ -278,7 +284,8 @@ def _clcomd_is_up(root: NodeRoot) -> None:
 
 def _stop(root: NodeRoot, request: Request, options: Options, names: list[str], whole: bool) -> None:
     own = root.identity.node
-    attributes = [f"{name}={value}" for name, value in request.attributes.items()]
+    given = {**request.attributes, "WHEN": options.when, "MANAGE": options.manage}
+    attributes = [f"{name}={value}" for name, value in given.items()]
     failures: list[tuple[str, str]] = []
     # The node that is asked goes last: its answers must still be possible while the others stop.
     for name in sorted(names, key=lambda entry: entry == own):

@@ -2,67 +2,141 @@
 
 from __future__ import annotations
 
-from daemons.clmgr.errors import ClmgrError, does_not_exist, missing
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, does_not_exist, missing
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clstrmgr import client as manager
-from daemons.clstrmgr.messages import ClusterSnapshot, Progress
+from daemons.clstrmgr.messages import ClusterSnapshot, GroupView, Progress
+from daemons.clstrmgr.render import POSSESSED
 from daemons.clstrmgr.sites import node_at_site
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
+
+Action: TypeAlias = Literal["move", "online", "offline"]
+
+_MOVEMENT: Final = {"move": "movement", "online": "online", "offline": "offline"}
+"""What the product calls the request in its messages (those of clRGmove)."""
+
+
+class Step(NamedTuple):
+    """One request to the cluster manager; ``node`` is a node's id, 0 lets the policy choose (offline: everywhere)."""
+
+    action: Action
+    group: str
+    node: int
 
 
 def group(root: NodeRoot, c: Configuration, request: Request) -> None:
     """online, offline and move of resource groups.
 
     Raises:
-        ClmgrError: a group or node is unknown, or the cluster manager refuses.
+        ClmgrError: a group, node or site is unknown, or the cluster manager refuses.
     """
     if not request.names:
         raise ClmgrError("the name of a resource group is needed.", 3)
-    target, site = request.attribute("NODE", "NODES"), request.attribute("SITE")
-    if request.action == "move" and not target and not site:
+    nodes = request.words("NODES") or request.words("NODE")
+    site = request.attribute("SITE")
+    if request.action == "move" and not nodes and not site:
         raise missing("NODE")
-    for name in request.names:
+    everything = request.names == ["ALL"] and request.action != "move" and c.group("ALL") is None
+    names = [entry.name for entry in c.groups] if everything else list(dict.fromkeys(request.names))
+    for name in names:
         if c.group(name) is None:
             raise does_not_exist(name)
-    if site and not target:
-        _to_site(root, c, request, site)
-        return
-    number = 0
-    if target:
-        node = c.node(target)
-        if node is None:
-            raise does_not_exist(target)
-        number = node.id
-    for name in request.names:
-        _one_group(root, request.action, name, number, target)
-
-
-def _to_site(root: NodeRoot, c: Configuration, request: Request, site: str) -> None:
-    """Each group to its first node at the site whose services are active."""
-    if c.site(site) is None:
+    for node in nodes:
+        if c.node(node) is None:
+            raise does_not_exist(node)
+    if site and c.site(site) is None:
         raise does_not_exist(site)
-    for name in request.names:
-        try:
+    if request.truth("SECONDARY", False):
+        raise ClmgrError("resource groups have no secondary instance in this cluster.")
+    try:
+        picture = manager.query_state(root)
+    except manager.ManagerUnreachable as error:
+        raise ClmgrError(str(error)) from None
+    wanted = _wanted(request)
+    if site and not nodes:
+        for name in names:
+            chosen, complaint = node_at_site(c, picture, name, site)
+            if complaint:
+                raise ClmgrError(complaint)
+            _carry_out(root, steps(wanted, [name], [chosen], picture, everything=False))
             picture = manager.query_state(root)
-        except manager.ManagerUnreachable as error:
-            raise ClmgrError(str(error)) from None
-        chosen, complaint = node_at_site(c, picture, name, site)
-        if complaint:
-            raise ClmgrError(complaint)
-        node = c.node(chosen)
-        assert node is not None
-        _one_group(root, request.action, name, node.id, chosen)
+        return
+    _carry_out(root, steps(wanted, names, nodes, picture, everything))
 
 
-def _one_group(root: NodeRoot, action: str, name: str, number: int, target: str) -> None:
-    what = {
-        "move": f"move resource group {name} to node {target}",
-        "online": f"bring group {name} online" + (f" on node {target}" if target else ""),
-        "offline": f"bring group {name} offline" + (f" on node {target}" if target else ""),
-    }[action]
-    print(f"Attempting to {what}.\n")
-    print("Waiting for the cluster to process the resource group movement request....", end="", flush=True)
+def _wanted(request: Request) -> Action:
+    """What is done: STATE of a move says how the group is to be afterwards (inferred)."""
+    if request.action == "move":
+        return "offline" if request.attribute("STATE").lower() == "offline" else "move"
+    return "online" if request.action == "online" else "offline"
+
+
+def steps(action: Action, names: list[str], nodes: list[str], picture: ClusterSnapshot, everything: bool) -> list[Step]:
+    """The requests for the cluster manager, one after the other.
+
+    Args:
+        action: what is asked for.
+        names: the groups.
+        nodes: where; none lets the policy choose, and takes a group offline everywhere.
+        picture: the state of the cluster.
+        everything: the groups are not named one by one (ALL): those that are so already are left out.
+
+    Raises:
+        ClmgrError: several nodes for a group that is online on one at a time.
+    """
+    found: list[Step] = []
+    for name in names:
+        view = manager.group_named(picture, name)
+        if view is None:
+            # Not synchronized yet, or services are down: the cluster manager says it in its words.
+            found.append(Step(action, name, 0))
+            continue
+        online = [entry.node for entry in view.nodes if entry.state == "ONLINE"]
+        held = [entry.node for entry in view.nodes if entry.state in POSSESSED]
+        done = online and view.startup != "OAAN" if action == "online" else not held
+        if everything and done:
+            continue
+        numbers = [found_node.number for node in nodes if (found_node := manager.node_named(picture, node)) is not None]
+        if action == "offline":
+            there = [number for number in numbers if number in held] if len(numbers) > 1 else numbers
+            found += [Step(action, name, number) for number in there or numbers[:1] or [0]]
+        elif len(numbers) > 1 and view.startup != "OAAN":
+            complaint = f'resource group "{name}" is online on one node at a time: give one node.'
+            raise ClmgrError(complaint, INCORRECT_INPUT)
+        else:
+            found += [Step(action, name, number) for number in numbers or [0]]
+    return found
+
+
+def _carry_out(root: NodeRoot, wanted: list[Step]) -> None:
+    """One step after the other. Those that the dependencies between groups forbid now come again behind the others.
+
+    Raises:
+        ClmgrError: the cluster manager refuses a step for good; the others are not tried any more.
+    """
+    waiting = wanted
+    while waiting:
+        later: list[tuple[Step, ClmgrError]] = []
+        for number, step in enumerate(waiting):
+            if number or waiting is not wanted:
+                print()
+            refused = _one(root, step, may_wait=len(waiting) > 1)
+            if refused is not None:
+                later.append((step, refused))
+        if len(later) == len(waiting):
+            raise later[0][1]
+        waiting = [step for step, _ in later]
+
+
+def _one(root: NodeRoot, step: Step, may_wait: bool) -> ClmgrError | None:
+    """Carry out a step and show how it goes; returns why it must wait for others, if it must."""
+    picture = manager.query_state(root)
+    name, movement = step.group, _MOVEMENT[step.action]
+    print(f"Attempting to {_attempt(picture, step)}.\n")
+    print(f"Waiting for the cluster to process the resource group {movement} request....", end="", flush=True)
     stabilizing = False
 
     def progress(stage: Progress) -> None:
@@ -73,31 +147,47 @@ def _one_group(root: NodeRoot, action: str, name: str, number: int, target: str)
         else:
             print(".", end="", flush=True)
 
-    call = {"move": manager.move_group, "online": manager.online_group, "offline": manager.offline_group}[action]
+    call = {"move": manager.move_group, "online": manager.online_group, "offline": manager.offline_group}[step.action]
     try:
-        done = call(name, number, None, progress, root)
+        done = call(name, step.node, None, progress, root)
     except manager.Refused as refused:
         print()
-        raise ClmgrError(str(refused)) from None
+        complaint = ClmgrError(str(refused))
+        if may_wait and refused.done.error == "denied":
+            return complaint
+        raise complaint from None
     except manager.ManagerUnreachable as error:
         print()
         raise ClmgrError(str(error)) from None
-    print("\n\nResource group movement successful.")
-    picture = done.snapshot or manager.query_state(root)
-    _show(picture, name, action)
+    print(f"\n\nResource group {movement} successful.")
+    _show(done.snapshot or manager.query_state(root), step)
+    return None
 
 
-def _show(picture: ClusterSnapshot, name: str, action: str) -> None:
-    found = next((g for g in picture.groups if g.name == name), None)
+def _attempt(picture: ClusterSnapshot, step: Step) -> str:
+    where = manager.node_name(picture, step.node) if step.node else ""
+    if step.action == "move":
+        return f"move resource group {step.group} to node {where}"
+    if step.action == "offline" and not where:
+        where = " ".join(manager.node_name(picture, node) for node in _held(manager.group_named(picture, step.group)))
+    return f"bring group {step.group} {step.action}" + (f" on node {where}" if where else "")
+
+
+def _held(view: GroupView | None) -> list[int]:
+    return [entry.node for entry in view.nodes if entry.state in POSSESSED] if view is not None else []
+
+
+def _show(picture: ClusterSnapshot, step: Step) -> None:
+    from daemons.clstrmgr import render
+
+    found = manager.group_named(picture, step.group)
     if found is None:
         return
-    names = {n.number: n.name for n in picture.nodes}
-    owner = next((names.get(place.node, "") for place in found.nodes if place.state == "ONLINE"), "")
-    if owner:
-        print(f"Resource group {name} is online on node {owner}.")
-    elif action == "offline":
-        print(f"Resource group {name} is offline.")
-    print(f"\nCluster Name: {picture.cluster_name}\n\nResource Group Name: {name}")
-    print("Node                         Group State\n---------------------------- ---------------")
-    for place in found.nodes:
-        print(f"{names.get(place.node, ''):<28} {place.state}")
+    online = [manager.node_name(picture, entry.node) for entry in found.nodes if entry.state == "ONLINE"]
+    where = manager.node_name(picture, step.node) if step.node else ""
+    if step.action == "offline":
+        print(f"Resource group {step.group} is offline" + (f" on node {where}." if where else "."))
+    else:
+        for name in [where] if where in online else online:
+            print(f"Resource group {step.group} is online on node {name}.")
+    print("".join(f"{line}\n" for line in ["", *render.after_request(picture, found)]), end="")

@@ -21,10 +21,12 @@ def _group_state(group: ResourceGroup, facts: Facts) -> tuple[str, str]:
     if found is None:
         return "OFFLINE", ""
     names = {n.number: n.name for n in facts.picture.nodes} if facts.picture else {}
-    for word in ("ONLINE", "ACQUIRING", "RELEASING", "ERROR", "UNMANAGED", "TEMPORARY ERROR"):
+    if found.unmanaged_on:
+        return "UNMANAGED", names.get(found.unmanaged_on, "")
+    for word in ("ONLINE", "ACQUIRING", "RELEASING", "ERROR", "TEMPORARY ERROR"):
         owners = [names.get(place.node, "") for place in found.nodes if place.state == word]
         if owners:
-            return word, " ".join(owners) if word != "UNMANAGED" else owners[0]
+            return word, " ".join(owners)
     return "OFFLINE", ""
 
 

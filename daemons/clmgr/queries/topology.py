@@ -6,30 +6,16 @@ from daemons.clmgr.queries.cluster import VERSION
 from daemons.clmgr.queries.facts import Facts
 from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import label_key, network_key, site_key
+from daemons.clstrmgr.render import node_words
 from daemons.cluster.configuration import Configuration, Label
 from daemons.cluster.configuration.topology import prefix_length
-
-NODE_STATES = {
-    "NOT_CONFIGURED": "NOT_CONFIGURED",
-    "ST_INIT": "OFFLINE",
-    "ST_JOINING": "JOINING",
-    "ST_VOTING": "MOVING",
-    "ST_RP_RUNNING": "MOVING",
-    "ST_BARRIER": "MOVING",
-    "ST_CBARRIER": "MOVING",
-    "ST_UNSTABLE": "MOVING",
-    "ST_STABLE": "NORMAL",
-    "ST_RP_FAILED": "ERROR",
-}
 
 
 def _state(node: str, facts: Facts) -> tuple[str, str]:
     view = facts.views.get(node)
     if view is None:
         return "UNKNOWN", "UNKNOWN"
-    if view.state == "ST_STABLE" and not view.services:
-        return "UNMANAGED", "UNMANAGED"
-    return NODE_STATES.get(str(view.state), "UNKNOWN"), str(view.state)
+    return node_words(str(view.state), view.services)
 
 
 def nodes(c: Configuration, facts: Facts) -> list[Block]:

@@ -10,7 +10,7 @@ from daemons.clstrmgr.messages import ClusterSnapshot
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 
-USAGE = "Usage: clRGinfo [-h] [-v] [-s|-c] [-t] [-p] [-a] [-m] [resgroup1] [resgroup2]...\n"
+USAGE = "Usage: clRGinfo [-h] [-v] [-s|-c] [-t] [-p] [-a] [-m] [-i] [resgroup1] [resgroup2]...\n"
 CLRSH = "/usr/es/sbin/cluster/utilities/cl_rsh"
 CLRGINFO = "/usr/es/sbin/cluster/utilities/clRGinfo"
 

@@ -1,10 +1,18 @@
-"""``clshowsrv``: the subsystems of RSCT, PowerHA SystemMirror and CAA, as lssrc shows them."""
+"""``clshowsrv``: the subsystems of RSCT, PowerHA SystemMirror and CAA, as lssrc shows them, and how the nodes are.
+
+Two listings are known of the product: with and without a paragraph for each node before those of the subsystems. The
+paragraphs belong to the newer levels of 7.2, so ``-v`` prints them; without a cluster there are none.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from typing import NamedTuple
 
+from daemons.clstrmgr import client
+from daemons.clstrmgr.render import node_words
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 
@@ -14,6 +22,8 @@ RSCT = ("cthags", "ctrmc")
 POWERHA = ("clstrmgrES", "clevmgrdES", "clinfoES")
 CAA = ("clcomd", "clconfd")
 LSSRC = "/usr/bin/lssrc"
+REMOTE_LIMIT = 10.0
+"""Seconds (patience) for the answer of another node."""
 
 
 def main(argv: list[str]) -> int:
@@ -33,8 +43,87 @@ def main(argv: list[str]) -> int:
         return 1
     manager = rows.get("clstrmgrES", "")
     details = _lssrc(["-ls", "clstrmgrES"]).stdout.splitlines() if _active(manager) else []
-    sys.stdout.write("".join(f"{line}\n" for line in report(rows, details, everything="v" in options)))
+    lines = report(rows, details, everything="v" in options)
+    if "v" in options and details:
+        lines = [*paragraphs(_nodes(NodeRoot.current())), *lines]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
+
+
+class NodeStatus(NamedTuple):
+    """What a paragraph says about a node."""
+
+    name: str
+    local: bool
+    services: tuple[str, str]
+    """The state of cluster services in clmgr's words, and the raw one."""
+    communications: str
+    caa: str
+
+
+def paragraphs(nodes: list[NodeStatus]) -> list[str]:
+    """The paragraphs of ``clshowsrv -v`` about nodes. Inferred, but for the quoted name as the third word.
+
+    In parentheses stand the node's host name and its communication path, both the node's name here.
+    """
+    lines: list[str] = []
+    for node in nodes:
+        word, raw = node.services
+        lines += [
+            f'{"Local" if node.local else "Remote"} node: "{node.name}" ("{node.name}", "{node.name}")',
+            f'    Cluster services status:   "{word}" ("{raw}")',
+            f'    Remote communications:     "{node.communications}"',
+            f'    Cluster-Aware AIX status:  "{node.caa}"',
+            "",
+        ]
+    return lines
+
+
+def _nodes(root: NodeRoot) -> list[NodeStatus]:
+    """This node, then the others in the order of their numbers; these are asked at the same time."""
+    from daemons.caa import client as caa
+
+    try:
+        picture = client.query_state(root)
+    except client.ManagerUnreachable:
+        return []
+    try:
+        membership = caa.status(root).membership
+    except caa.CaaError:
+        membership = None
+    alive = {node.name: node.number in membership.alive for node in membership.nodes} if membership is not None else {}
+    others = [node for node in picture.nodes if node.number != picture.local_node]
+    answers: dict[str, str | None] = {}
+
+    def ask(name: str) -> None:
+        answers[name] = _state_on(root, name)
+
+    threads = [threading.Thread(target=ask, args=(node.name,), daemon=True) for node in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(REMOTE_LIMIT + 1)
+    found: list[NodeStatus] = []
+    for node in picture.nodes:
+        local = node.number == picture.local_node
+        raw = str(picture.state) if local else answers.get(node.name)
+        services = picture.services if local else node.state != "unmanaged"
+        seen = ("UP" if alive.get(node.name) else "DOWN") if alive else "DOWN" if local else "UNKNOWN"
+        words = ("UNKNOWN", "UNKNOWN") if raw is None else node_words(raw, services)
+        found.append(NodeStatus(node.name, local, words, "DOWN" if raw is None else "UP", seen))
+    return sorted(found, key=lambda node: not node.local)
+
+
+def _state_on(root: NodeRoot, node: str) -> str | None:
+    """The state of another node's cluster manager, None if the node cannot be asked."""
+    from daemons.clcomd import client as clcomd
+
+    try:
+        answer = clcomd.run(root, node, [LSSRC, "-ls", "clstrmgrES"], limit=REMOTE_LIMIT)
+    except (clcomd.ClcomdError, TimeoutError):
+        return None
+    words = answer.out.decode(errors="replace").partition("\n")[0].split()
+    return words[2] if words[:2] == ["Current", "state:"] and len(words) > 2 else "UNKNOWN"
 
 
 def report(rows: dict[str, str], details: list[str], everything: bool) -> list[str]:
