@@ -23,6 +23,7 @@ class Settings(Struct, frozen=True):
         gone_patience: before a member that is not the oldest says that a node has left the view.
         monitor_scale: microseconds of a product second for the intervals of application monitors.
         settling_scale: microseconds of a product second for the settling time.
+        sub_events: work is done in sub-events, as levels of the product before 7 do.
     """
 
     event_limit: int = 180 * SECOND
@@ -33,6 +34,7 @@ class Settings(Struct, frozen=True):
     gone_patience: int = SECOND
     settling_scale: int = SECOND
     monitor_scale: int = SECOND
+    sub_events: bool = False
 
 
 class Script(Struct):

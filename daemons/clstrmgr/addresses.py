@@ -69,6 +69,14 @@ class ServiceAddresses:
         """The service labels that are aliases of the interface with that boot address."""
         return tuple(sorted(label for label, where in self.placed.items() if where == boot_address))
 
+    def is_standby(self, configuration: Configuration, boot_address: str) -> bool:
+        """Is that a standby interface: not the node's first one on a network without aliasing (IPALIASING=false)?"""
+        own = next((e for e in configuration.labels if e.function == "boot" and e.address == boot_address), None)
+        network = next((entry for entry in configuration.networks if own and entry.name == own.network), None)
+        if own is None or network is None or network.alias:
+            return False
+        return self._boots(configuration, network.name)[:1] not in ([], [own])
+
     def another_is_up(self, configuration: Configuration, network: str, boot_address: str) -> bool:
         """Does the network have an interface on this node, beside that one, that is up?"""
         return any(

@@ -98,6 +98,7 @@ class ClusterManager(Members):
             self._follow_applications()
             self._say_who_is_gone()
             self._note_forced_down()
+            self._note_unstable()
             self._note_stable_groups()
             self._propose()
             self._answer_when_stable()

@@ -232,6 +232,7 @@ class EventEngine(Foundation):
         if cluster.plan_serial != event.serial and not run.cancelled:
             plan.begin(cluster, event, self.members)
         follow = plan.finish(cluster, event, self.members)
+        self._unstable_since = None
         if event.name in events.RECONFIGURATIONS and not run.cancelled:
             cluster.reconfigured(event.digest)
             self._effects.append(ReconfigurationEnded())
@@ -316,7 +317,14 @@ class EventEngine(Foundation):
                 partial = plan.changed_on(self.cluster, self.node_id)
                 script.groups = reconfiguration.with_work(configuration, script.groups, partial)
             script.jobs = JobList(
-                configuration, self.node_name, stage, script.groups, script.failed, self.addresses, partial
+                configuration,
+                self.node_name,
+                stage,
+                script.groups,
+                script.failed,
+                self.addresses,
+                partial,
+                self.settings.sub_events,
             )
         self._effects.append(RunScript(script.run, script.command, script.arguments, self._environment(), serial=True))
 
@@ -444,6 +452,7 @@ class EventEngine(Foundation):
             run.next_warning = self._now + min(self.settings.warning_interval << (run.warned - 1), hour)
             seconds = (self._now - run.began) // SECOND
             self._run_number += 1
+            self._mark(msgspec.structs.replace(run.event, name=events.CONFIG_TOO_LONG), "start")
             self._effects.append(
                 RunScript(
                     self._run_number,

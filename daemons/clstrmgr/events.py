@@ -26,6 +26,8 @@ JOIN_NETWORK: Final = "TE_JOIN_NETWORK"
 FAIL_NETWORK: Final = "TE_FAIL_NETWORK"
 JOIN_INTERFACE: Final = "TE_JOIN_INTERFACE"
 FAIL_INTERFACE: Final = "TE_FAIL_INTERFACE"
+JOIN_STANDBY: Final = "TE_JOIN_STANDBY"
+FAIL_STANDBY: Final = "TE_FAIL_STANDBY"
 SERVER_RESTART: Final = "TE_SERVER_RESTART"
 SERVER_DOWN: Final = "TE_SERVER_DOWN"
 SWAP_ADAPTER: Final = "TE_SWAP_ADAPTER"
@@ -46,7 +48,12 @@ NETWORK_STABLE: Final = "TE_NETWORK_STABLE"
 FORCED_DOWN_TOO_LONG: Final = "TE_FORCED_DOWN_TOO_LONG"
 INTERSITE_FALLOVER_PREVENTED: Final = "TE_INTERSITE_FALLOVER_PREVENTED"
 
-OF_INTERFACES: Final = (FAIL_INTERFACE, JOIN_INTERFACE, SWAP_ADAPTER)
+CONFIG_TOO_LONG: Final = "TE_CONFIG_TOO_LONG"
+UNSTABLE_TOO_LONG: Final = "TE_UNSTABLE_TOO_LONG"
+TOO_LONG: Final = (CONFIG_TOO_LONG, UNSTABLE_TOO_LONG)
+"""Occurrences that are only told: they have no place in the queue and no recovery program."""
+
+OF_INTERFACES: Final = (FAIL_INTERFACE, JOIN_INTERFACE, SWAP_ADAPTER, FAIL_STANDBY, JOIN_STANDBY)
 """Events about one boot address of a node; its state changes when they enter the queue."""
 
 CRASH: Final = "crash"
@@ -64,11 +71,13 @@ _PRIORITY: Final = {
     FAIL_SITE: 15,
     SWAP_ADAPTER: 20,
     FAIL_INTERFACE: 20,
+    FAIL_STANDBY: 20,
     FAIL_NETWORK: 20,
     REP_DISK_NOTIFY: 30,
     SERVER_RESTART: 30,
     SERVER_DOWN: 30,
     JOIN_INTERFACE: 40,
+    JOIN_STANDBY: 40,
     JOIN_NETWORK: 40,
     JOIN_SITE: 59,
     JOIN_NODE_DEP_COMPLETE: 58,
@@ -99,7 +108,7 @@ _PRIORITY_BY_MODE: Final = {
 
 
 _ONE_SCRIPT: Final = (
-    *(FAIL_INTERFACE, JOIN_INTERFACE, REP_DISK_NOTIFY, CLUSTER_NOTIFY),
+    *(FAIL_INTERFACE, JOIN_INTERFACE, FAIL_STANDBY, JOIN_STANDBY, REP_DISK_NOTIFY, CLUSTER_NOTIFY),
     *(
         NETWORK_UNSTABLE,
         NETWORK_STABLE,
@@ -196,7 +205,7 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name, event.application)
         case "TE_JOIN_NETWORK" | "TE_FAIL_NETWORK" | "TE_NETWORK_UNSTABLE" | "TE_NETWORK_STABLE":
             return (node_name if event.node else "-1", event.network)
-        case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE":
+        case "TE_JOIN_INTERFACE" | "TE_FAIL_INTERFACE" | "TE_JOIN_STANDBY" | "TE_FAIL_STANDBY":
             return (node_name, event.address)
         case "TE_SWAP_ADAPTER":
             return (node_name, event.network, event.address, event.service)

@@ -67,6 +67,8 @@ class Foundation:
         self.rp_failed = False
         self.error_seen = False
         self._cancelled = ""
+        self._unstable_since: int | None = None
+        """Since when events wait and none has been completed."""
         self.exited = False
         self.clinfo = False
         self._offered: StateRecord | None = None
@@ -158,7 +160,7 @@ class Foundation:
         cluster = self.cluster
         assert cluster is not None
         if event.address and event.name in events.OF_INTERFACES:
-            back = event.name == events.JOIN_INTERFACE
+            back = event.name in (events.JOIN_INTERFACE, events.JOIN_STANDBY)
             change = cluster.addresses_down.discard if back else cluster.addresses_down.add
             change((event.node, event.address))
         queued = cluster.enqueue(event)

@@ -18,7 +18,10 @@ from daemons.cluster.configuration import Configuration, ResourceGroup
 
 NONE = "JOB_TYPE=NONE"
 
-_RELEASE = ("RELEASE", "APPLICATIONS", "UNEXPORT_FILESYSTEMS", "FILESYSTEMS", "VGS", "SERVICE_LABELS", "OFFLINE")
+_RELEASE = (
+    *("RELEASE", "APPLICATIONS", "UNEXPORT_FILESYSTEMS", "FILESYSTEMS", "VGS"),
+    *("TAKEOVER_LABELS", "SERVICE_LABELS", "OFFLINE"),
+)
 _ACQUIRE = ("ACQUIRE", "SERVICE_LABELS", "DISKS", "VGS", "FILESYSTEMS", "EXPORT_FILESYSTEMS")
 _COMPLETE = ("APPLICATIONS", "ONLINE")
 _ORDER = {Stage.RELEASE: _RELEASE, Stage.ACQUIRE: _ACQUIRE, Stage.COMPLETE: _COMPLETE, Stage.NONE: ()}
@@ -36,6 +39,8 @@ class JobList:
         failed: names of groups that failed meanwhile; they get no further job, except to the end of a release.
         addresses: where this node's service labels are.
         partial: groups that stay online and only lose, or gain, what the configuration has of them.
+        sub_events: service labels of groups whose home is another node have a job type of their own, TAKEOVER_LABELS
+            (levels of the product before 7).
     """
 
     def __init__(
@@ -47,7 +52,10 @@ class JobList:
         failed: set[str],
         addresses: ServiceAddresses | None = None,
         partial: frozenset[str] = frozenset(),
+        sub_events: bool = False,
     ) -> None:
+        self._node_name = node_name
+        self._sub_events = sub_events
         self._configuration = configuration
         self._partial = partial
         self._addresses = addresses or ServiceAddresses(node_name)
@@ -93,9 +101,12 @@ class JobList:
             return [(job_type, None) for job_type in (positions(plain, types, self._stage) if types else plain)]
         found: list[tuple[str, bool | None]] = []
         for job_type in _ACQUIRE:
-            found.append((job_type, False if job_type == "SERVICE_LABELS" else None))
-            if job_type == "FILESYSTEMS":
-                found.append(("SERVICE_LABELS", True))
+            late = False if job_type == "SERVICE_LABELS" else None
+            found.append((job_type, late))
+            if job_type == "SERVICE_LABELS":
+                found.append(("TAKEOVER_LABELS", late))
+            elif job_type == "FILESYSTEMS":
+                found += [("SERVICE_LABELS", True), ("TAKEOVER_LABELS", True)]
         if types:
             found = [(name, late) for job, late in found for name in positions((job,), types, self._stage)]
         return found
@@ -117,8 +128,8 @@ class JobList:
                 return {"RESOURCE_GROUPS": " ".join(group.name for group in groups), **extra}
             case "ONLINE" | "OFFLINE":
                 return {"RESOURCE_GROUPS": " ".join(group.name for group in groups)}
-            case "SERVICE_LABELS":
-                values = self._service_labels(groups)
+            case "SERVICE_LABELS" | "TAKEOVER_LABELS":
+                values = self._service_labels([group for group in groups if self._label_job(group) == job_type])
             case "DISKS":
                 values = _lists(groups, {"HDISKS": lambda group: group.resource("DISK")})
             case "VGS":
@@ -147,6 +158,10 @@ class JobList:
             case _:
                 values = self._applications(groups)
         return None if values is None else {"ACTION": action, **values}
+
+    def _label_job(self, group: ResourceGroup) -> str:
+        home = not self._sub_events or group.nodes[:1] == (self._node_name,)
+        return "SERVICE_LABELS" if home else "TAKEOVER_LABELS"
 
     def _service_labels(self, groups: list[ResourceGroup]) -> dict[str, str] | None:
         values = _lists(groups, {"IP_LABELS": lambda group: group.resource("SERVICE_LABEL")})

@@ -96,7 +96,9 @@ class Members(OperatorDesk):
         what = self.joining.what
         assert isinstance(what, messages.StartServices)
         for address, network in self.addresses.down.items():
-            self._want(Event(events.FAIL_INTERFACE, self.node_id, network=network, address=address))
+            standby = self.addresses.is_standby(self.configuration, address)
+            name = events.FAIL_STANDBY if standby else events.FAIL_INTERFACE
+            self._want(Event(name, self.node_id, network=network, address=address))
         for (thing, name), detail in self._lost_here.items():
             if thing == "repository":
                 self._want(Event(events.REP_DISK_NOTIFY, self.node_id, network=detail, address=name))

@@ -337,10 +337,14 @@ class OperatorDesk(ScheduleDesk):
     def _interface_events(self, label: Label, down: bool) -> list[Event]:
         """An interface with service labels that another one can take over is swapped; nothing else moves then."""
         assert self.configuration is not None
-        about = Event(events.JOIN_INTERFACE, self.node_id, network=label.network, address=label.address)
+        standby = self.addresses.is_standby(self.configuration, label.address)
+        back, lost = events.JOIN_INTERFACE, events.FAIL_INTERFACE
+        if standby:
+            back, lost = events.JOIN_STANDBY, events.FAIL_STANDBY
+        about = Event(back, self.node_id, network=label.network, address=label.address)
         if not down:
             return [about]
         services = self.addresses.labels_on(label.address)
         if services and self.addresses.another_is_up(self.configuration, label.network, label.address):
             return [msgspec.structs.replace(about, name=events.SWAP_ADAPTER, service=name) for name in services]
-        return [msgspec.structs.replace(about, name=events.FAIL_INTERFACE)]
+        return [msgspec.structs.replace(about, name=lost)]

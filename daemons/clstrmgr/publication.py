@@ -13,7 +13,7 @@ from datetime import datetime
 from daemons.clstrmgr import availability, messages
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary
-from daemons.clstrmgr.events import FAIL_NODE
+from daemons.clstrmgr.events import FAIL_NODE, TOO_LONG
 from daemons.clstrmgr.inputs import EventMark, ResourceUpdated
 from daemons.clstrmgr.view import delayed_timers, snapshot
 from daemons.runtime.local import LocalConnection
@@ -83,7 +83,7 @@ class Publication:
         now = time.time()
         self._last_change = int(now)
         files = self._files()
-        if mark.phase == "start":
+        if mark.phase == "start" and mark.name not in TOO_LONG:
             self._summary = Summary(mark.serial, mark.name, now)
             if mark.name == FAIL_NODE and mark.node not in self._core.members:
                 files.append_to(files.availability, availability.failure(self._node_name(mark.node), now) + "\n")

@@ -12,7 +12,7 @@ from typing import Final
 
 from daemons.clstrmgr import events
 from daemons.clstrmgr.events import Event
-from daemons.clstrmgr.inputs import FallbackTimerDue, Measured
+from daemons.clstrmgr.inputs import EventMark, FallbackTimerDue, Measured
 from daemons.clstrmgr.monitoring import MonitorDesk
 from daemons.clstrmgr.wire import Enqueue, GroupStable, PriorityValues
 from daemons.cluster.placement import FallbackDue, place
@@ -132,16 +132,36 @@ class ScheduleDesk(MonitorDesk):
         limit = FORCED_DOWN_LIMIT * self.settings.settling_scale
         return {node: since + limit for node, since in self._forced_since.items() if since >= 0}
 
+    # A cluster that does not get stable.
+
+    def _note_unstable(self) -> None:
+        """Events wait: since when?"""
+        if self.cluster is None or not (self.cluster.queue or self.outbox):
+            self._unstable_since = None
+        elif self._unstable_since is None:
+            self._unstable_since = self._now
+
+    def _unstable_too_long(self) -> list[int]:
+        """When it is time to say that no event gets on; while one runs, that is config_too_long's to say."""
+        if self._unstable_since is None or self.run is not None:
+            return []
+        return [self._unstable_since + self.settings.event_limit + self.settings.group_limit]
+
     def _schedule_deadlines(self) -> list[int]:
         queued = {entry.network for entry in self._on_the_way() if entry.name == events.NETWORK_STABLE}
         networks = [time for name, time in self._settled_networks().items() if name not in queued]
-        return [*networks, *self._overdue().values(), *self._forgiven().values()]
+        return [*networks, *self._overdue().values(), *self._forgiven().values(), *self._unstable_too_long()]
 
     def _on_the_way(self) -> list[Event]:
         queue = self.cluster.queue if self.cluster is not None else []
         return [*(entry.event for entry in self.outbox if isinstance(entry, Enqueue)), *queue]
 
     def _schedule_tick(self) -> None:
+        if self.cluster is not None and any(self._now >= time for time in self._unstable_too_long()):
+            self._unstable_since = self._now
+            self._log("the cluster has been unstable for too long: events wait, and none gets on")
+            mark = EventMark(self.cluster.serial, events.UNSTABLE_TOO_LONG, self.node_id, "", "start")
+            self._effects.append(mark)
         for name, time in self._settled_networks().items():
             if self._now >= time:
                 self._want_once(Event(events.NETWORK_STABLE, 0, network=name))

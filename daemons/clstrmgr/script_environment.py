@@ -13,9 +13,13 @@ UTILITIES = "/usr/es/sbin/cluster/utilities"
 
 
 def script_environment(
-    root: NodeRoot, configuration: Configuration | None, files: LogFiles, variables: tuple[tuple[str, str], ...]
+    root: NodeRoot,
+    configuration: Configuration | None,
+    files: LogFiles,
+    variables: tuple[tuple[str, str], ...],
+    level: str,
 ) -> dict[str, str]:
-    """The whole environment; ``variables`` are those of the event."""
+    """The whole environment; ``variables`` are those of the event, ``level`` that of the installed product."""
     environment = dict(os.environ)
     directories = [root.path(f"{EVENTS}"), root.path(f"{EVENTS}/utils"), root.path(UTILITIES)]
     node = root.identity.node
@@ -23,6 +27,7 @@ def script_environment(
     environment.update(
         PATH=":".join([*directories, environment.get("PATH", "/usr/bin:/bin")]),
         LOCALNODENAME=node,
+        CLUSTER_LEVEL=level,
         CLUSTER_NAME=configuration.cluster.name if configuration is not None else "",
         HACMP_LOG=files.hacmp_out,
         CLUSTER_LOG=files.cluster_log,

@@ -126,7 +126,11 @@ class ClusterManagerDaemon(Daemon):
         self.core = ClusterManager(
             self.identity.number,
             self.identity.node,
-            Settings(settling_scale=self.scale.schedule(1), monitor_scale=self.scale.schedule(1)),
+            Settings(
+                settling_scale=self.scale.schedule(1),
+                monitor_scale=self.scale.schedule(1),
+                sub_events=self._level()[:2] in ("4.", "5.", "6."),
+            ),
             self._read_serial(),
         )
         self.pump: Pump[Input, Effect] = Pump(self.core, self._execute, self.fail)
@@ -309,7 +313,7 @@ class ClusterManagerDaemon(Daemon):
         self.runner.start(effect.run, words, self._script_environment(effect.environment), self.files.hacmp_out)
 
     def _script_environment(self, variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        return script_environment(self.root, self._configuration, self.files, variables)
+        return script_environment(self.root, self._configuration, self.files, variables, self._level())
 
     def _run_method(self, effect: RunMonitor | RunMethod) -> None:
         environment = {**os.environ, "LOCALNODENAME": self.identity.node, "MONITOR": effect.monitor}

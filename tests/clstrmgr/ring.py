@@ -15,6 +15,7 @@ from daemons.clstrmgr.inputs import (
     AnswerJob,
     Asked,
     Configured,
+    EventMark,
     Exit,
     JobWanted,
     Log,
@@ -158,6 +159,8 @@ class Ring:
         """Notify methods, and what was done to monitor methods that hang."""
         self.watches: dict[tuple[int, int], WatchProcesses] = {}
         self.exits: dict[int, Exit] = {}
+        self.marks: list[tuple[int, str, str]] = []
+        """Engine events on a node: its number, the event and its phase."""
         self.holding: dict[int, int] = {}
         self._queue: deque[Callable[[], object]] = deque()
         self._requests = 0
@@ -263,6 +266,8 @@ class Ring:
                     )
                 case ReconfigurationEnded():
                     self.staged.pop(number, None)
+                case EventMark(_, name, _, _, phase):
+                    self.marks.append((number, name, phase))
                 case Exit():
                     self.exits[number] = effect
                 case _:

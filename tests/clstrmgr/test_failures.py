@@ -331,10 +331,30 @@ def test_config_too_long_is_only_a_warning() -> None:
         ring.settle()
     program = "/usr/es/sbin/cluster/events/rg_move.rp"
     assert f"[1] config_too_long 360 {program}" in ring.trace
+    assert (1, "TE_CONFIG_TOO_LONG", "start") in ring.marks, "monitors are told, too"
+    assert "TE_UNSTABLE_TOO_LONG" not in {name for _, name, _ in ring.marks}
     ring.script_hook = lambda node, script: 0
     ring.end_script(1, held[0])
     ring.settle()
     assert ring.result(1, request).error == ""
+
+
+def test_a_cluster_that_stays_unstable_says_so() -> None:
+    """The node of a cluster manager that died never leaves the view: its failure waits, and so does all the rest."""
+    ring = three()
+    ring.kill_manager(3)
+    ring.pass_time(359)
+    assert "TE_UNSTABLE_TOO_LONG" not in {name for _, name, _ in ring.marks}
+    ring.pass_time(2)
+    assert [mark for mark in ring.marks if mark[1] == "TE_UNSTABLE_TOO_LONG"] == [
+        (1, "TE_UNSTABLE_TOO_LONG", "start"),
+        (2, "TE_UNSTABLE_TOO_LONG", "start"),
+    ]
+    ring.services.host(3, False)
+    ring.settle()
+    ring.marks.clear()
+    ring.pass_time(4000)
+    assert ring.marks == []
 
 
 def test_offline_group_stays_offline_until_an_operator_asks() -> None:

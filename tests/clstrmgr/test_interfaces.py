@@ -73,6 +73,26 @@ def test_service_label_is_swapped_to_the_other_interface() -> None:
     assert "svc1:127.0.0.33:255.255.255.0:en1" in released
 
 
+def test_standby_adapter_of_a_network_without_aliasing() -> None:
+    made = doubled()
+    plain = tuple(msgspec.structs.replace(network, alias=0) for network in made.networks)
+    ring = Ring(msgspec.structs.replace(made, networks=plain))
+    ring.start(1, 2)
+    assert report(ring, "interface_down", "127.0.1.1") == ["[1] fail_standby node1 127.0.1.1"]
+    assert ring.nodes[2].cluster is not None
+    assert ring.nodes[2].cluster.addresses_down == {(1, "127.0.1.1")}
+    assert report(ring, "interface_up", "127.0.1.1") == ["[1] join_standby node1 127.0.1.1"]
+    assert ring.nodes[2].cluster.addresses_down == set()
+    # The first one has the service label, which goes to the standby adapter.
+    assert report(ring, "interface_down", "127.0.0.1")[0].startswith("[1] swap_adapter node1 net_ether_01 127.0.0.1")
+    assert report(ring, "interface_down", "127.0.0.2", 2) == ["[2] fail_interface node2 127.0.0.2"]
+    # With its last interface a node loses the network.
+    assert report(ring, "interface_down", "127.0.1.2", 2)[:2] == [
+        "[2] fail_standby node2 127.0.1.2",
+        "[2] network_down node2 net_ether_01",
+    ]
+
+
 def test_interface_without_a_service_label_only_fails() -> None:
     ring = started()
     assert report(ring, "interface_down", "127.0.1.1") == ["[1] fail_interface node1 127.0.1.1"]

@@ -62,8 +62,8 @@ class Node:
             **extra,
         }
 
-    def run(self, stage: Stage, *words: str, **extra: str) -> int:
-        jobs = JobList(self.configuration, "node1", stage, ("rg1",), set())
+    def run(self, stage: Stage, *words: str, name: str = "node1", sub_events: bool = False, **extra: str) -> int:
+        jobs = JobList(self.configuration, name, stage, ("rg1",), set(), sub_events=sub_events)
 
         async def body() -> int:
             ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -140,6 +140,79 @@ def test_applications_start(node: Node) -> None:
     assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
     assert node.calls.read_text().splitlines() == ["start -x"]
     assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+
+
+OLD = {"CLUSTER_LEVEL": "5.4.1.0", "sub_events": True}
+"""A level of the product at which the parts of an event for the node itself and for the others are sub-events."""
+
+
+def test_level_5_a_node_joins(node: Node) -> None:
+    assert node.run(Stage.ACQUIRE, "node_up", "node1", **OLD) == 0
+    lines = node.event_lines()
+    assert (lines[0], lines[1]) == ("EVENT START: node_up node1", "EVENT START: node_up_local")
+    assert (lines[-2], lines[-1]) == ("EVENT COMPLETED: node_up_local 0", "EVENT COMPLETED: node_up node1 0")
+    inside = [line for line in lines[2:-2] if "START" in line]
+    assert sorted(inside) == [
+        "EVENT START: acquire_service_addr",
+        "EVENT START: get_disk_vg_fs  rg1vg",
+        "EVENT START: get_disk_vg_fs /rg1",
+    ]
+    assert [call for call in node.calls.read_text().splitlines() if "ifconfig" not in call] == [
+        "varyonvg rg1vg",
+        "mount /rg1",
+    ]
+    assert {update.script for update in node.updates} >= {"acquire_service_addr"}
+    node.hacmp_out.unlink()
+    assert node.run(Stage.COMPLETE, "node_up_complete", "node1", **OLD) == 0
+    assert [line for line in node.event_lines() if "START" in line] == [
+        "EVENT START: node_up_complete node1",
+        "EVENT START: node_up_local_complete",
+        "EVENT START: start_server rg1_app",
+    ]
+
+
+def test_level_5_a_node_takes_over_from_one_that_failed(node: Node) -> None:
+    old = {**OLD, "LOCALNODENAME": "node2"}
+    assert node.run(Stage.ACQUIRE, "node_down", "node1", name="node2", **old) == 0
+    assert sorted(line for line in node.event_lines() if "START" in line) == [
+        "EVENT START: acquire_takeover_addr",
+        "EVENT START: get_disk_vg_fs  rg1vg",
+        "EVENT START: get_disk_vg_fs /rg1",
+        "EVENT START: node_down node1",
+        "EVENT START: node_down_remote node1",
+    ]
+    assert "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up" in node.calls.read_text()
+    assert ("resource_up", "acquire_takeover_addr") in {(update.state, update.script) for update in node.updates}
+
+
+def test_level_5_a_node_leaves(node: Node) -> None:
+    assert node.run(Stage.RELEASE, "node_down", "node1", "graceful", **OLD) == 0
+    assert [line for line in node.event_lines() if "START" in line] == [
+        "EVENT START: node_down node1 graceful",
+        "EVENT START: node_down_local",
+        "EVENT START: stop_server rg1_app",
+        "EVENT START: release_vg_fs /rg1",
+        "EVENT START: release_vg_fs  rg1vg",
+        "EVENT START: release_service_addr",
+    ]
+    node.calls.unlink()
+    node.hacmp_out.unlink()
+    assert node.run(Stage.NONE, "node_down", "node1", "forced", **OLD) == 0
+    assert [line for line in node.event_lines() if "START" in line] == [
+        "EVENT START: node_down node1 forced",
+        "EVENT START: node_down_local forced",
+    ]
+    assert not node.calls.exists()
+
+
+def test_standby_adapters_only_tell_the_console(node: Node) -> None:
+    (node.directory / "dev").mkdir()
+    for event in ("fail_standby", "join_standby"):
+        assert node.run(Stage.NONE, event, "node1", "127.0.1.1", HAES_ROOT=str(node.directory)) == 0
+    assert (node.directory / "dev/console").read_text() == (
+        "Standby adapter 127.0.1.1 of node node1 has failed.\n"
+        "Standby adapter 127.0.1.1 of node node1 is available again.\n"
+    )
 
 
 def test_trace_shows_script_and_line(node: Node) -> None:
