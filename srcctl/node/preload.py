@@ -9,6 +9,8 @@ an object is counted inside of it. Found by comparing the pages of running daemo
 - Blocks that imports freed again lie in pages full of objects. A child's first objects would go there, page by page a
   copy for a few bytes. Filled blocks send them to new pages, where they lie close together. The same holds for the
   holes in the C library's heap.
+- Code and tables of libraries that only the imports used stay in lpar's memory, nobody's but its own. It gives them
+  back; what it does use comes again from the kernel's page cache.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import codecs
 import ctypes
 import gc
 import importlib
+import mmap
 import sys
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -64,6 +67,7 @@ def settle() -> None:
     _fill_blocks()
     _fill_heap()
     gc.freeze()
+    _release_files()
 
 
 def _fill_blocks() -> None:
@@ -93,3 +97,21 @@ def _fill_heap() -> None:
     for size in range(HOLE_MAX, HOLE_STEP, -HOLE_STEP):
         while spent < HOLES_BYTES_MAX and (allocate(size) or top) < top:
             spent += size
+
+
+def _release_files() -> None:
+    """Give back the pages of files that cannot have been written to (madvise(2), MADV_DONTNEED)."""
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes, advise.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int], ctypes.c_int
+    start = end = 0
+    with open("/proc/self/smaps", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            fields = line.split()
+            if not fields[0].endswith(":"):
+                addresses, permissions, _, _, inode = fields[:5]
+                start, end = (int(word, 16) for word in addresses.split("-"))
+                if permissions[1] == "w" or inode == "0":
+                    start = end
+            # Relocations make pages of a read-only mapping anonymous: these would be lost.
+            elif fields[0] == "Anonymous:" and fields[1] == "0" and start < end:
+                advise(start, end - start, mmap.MADV_DONTNEED)

@@ -41,6 +41,16 @@ fresh = [libc.malloc(size) for _ in range(100) for size in (600, 1500, 3000)]
 print(sum(one // PAGE in old for one in fresh))
 """
 
+PAGES_OF_FILES = """
+import ssl, sys, uvloop
+from srcctl.node import preload
+if "settled" in sys.argv:
+    preload.settle()
+ssl.create_default_context(), uvloop.new_event_loop().close()
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("RssFile:")))
+"""
+
 LATE_IMPORT = """
 import sys
 from srcctl.node import preload
@@ -65,6 +75,11 @@ def test_new_objects_of_a_child_lie_in_pages_of_their_own() -> None:
 def test_new_pieces_of_the_heap_lie_in_pages_of_their_own() -> None:
     assert beside_old(PIECES_BESIDE_OLD) > 200
     assert beside_old(PIECES_BESIDE_OLD, "settled") < 10
+
+
+def test_pages_of_libraries_that_only_imports_used_are_given_back() -> None:
+    """And what the libraries do then works: what relocations had made of a page is still there."""
+    assert beside_old(PAGES_OF_FILES, "settled") < 0.8 * beside_old(PAGES_OF_FILES)
 
 
 def test_a_program_that_cannot_be_loaded_is_told_and_the_others_are_there() -> None:
