@@ -42,6 +42,7 @@ __all__ = [
     "connect",
     "decide",
     "find_disk",
+    "follow_repository",
     "join",
     "leave",
     "membership",
@@ -160,6 +161,17 @@ def repository(root: NodeRoot) -> RepositoryDisk:
     if now.membership is None or not now.disk:
         raise CaaError(INACTIVE)
     return RepositoryDisk(root.identity.lab, now.disk)
+
+
+def follow_repository(root: NodeRoot, disk: str) -> bool:
+    """Have this node's cluster configuration name the disk that is the repository; True if it named another one.
+
+    Raises:
+        OSError, OdmError: an object class cannot be written.
+    """
+    from daemons.caa.replacement import follow
+
+    return follow(root, disk)
 
 
 def own_repository(root: NodeRoot) -> tuple[RepositoryDisk, Definition]:

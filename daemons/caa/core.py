@@ -6,13 +6,20 @@ is what can be reached from this node over such contacts. (Gossip-style failure 
 "A Gossip-Style Failure Detection Service", 1998. Ours differs: it spreads direct contacts instead of counters and takes
 their closure, because a cluster has at most 16 nodes and every one tells every other one directly.)
 
-A contact counts only if both sides hear each other: a path that is cut in one direction is cut. What the closure calls
+A contact counts only if both sides hear each other, and so does a path: one that is cut in one direction is cut, which
+the deaf end says to the other by whatever way is left (as two-way connectivity is checked by the hellos of OSPF, RFC
+2328). What the closure calls
 alive and is not in contact with everybody cannot be agreed with: of such a cluster the nodes with the fewest contacts
 halt until the rest is complete (CAA reboots "those with the smaller contact view until views agree").
 
 A node that was not heard on any path for ``node_timeout`` is suspected; after ``node_down_delay`` more it is down. One
 that is heard again is up at once. A node that restarted faster than that was down in between, and all that hear it by
 whatever way say so at once: later its new life would be mistaken for the death of the old one.
+
+The repository disk carries letters, too: datagrams of Group Services to nodes to which they know no network path.
+Their receiver may have another opinion of the networks, so mailboxes are looked through with every beat. A letter is as
+short-lived as a datagram: one of a former life of its sender, or to a former life of its receiver, or one that has
+waited for some of the sender's beats, is not delivered (the lifetime of RFC 791, in beats instead of hops).
 
 The dead man's switch: whoever could not tell the others that it lives for ``node_timeout`` must not go on, because they
 will take over after ``node_timeout + node_down_delay``. A machine that was paused finds this out before it does
@@ -34,12 +41,14 @@ from daemons.caa.inputs import (
     Arbitrate,
     Arbitrated,
     Configure,
+    Deliver,
     DiskSeen,
     Effect,
     GroupServicesTurn,
     HaltNode,
     Input,
     Links,
+    Post,
     Publish,
     ReadDisk,
     Received,
@@ -47,8 +56,9 @@ from daemons.caa.inputs import (
     Settings,
     Withdraw,
     WriteDisk,
+    WriteLetter,
 )
-from daemons.caa.messages import DISK_PATH, Heartbeat, mask_of, nodes_of
+from daemons.caa.messages import DISK_PATH, RELAY_MAX, Heartbeat, Letter, mask_of, nodes_of
 from daemons.caa.peers import Peer, left_out, reachable
 from srcctl.machine import Tick
 
@@ -58,6 +68,7 @@ __all__ = [
     "Arbitrate",
     "Arbitrated",
     "Configure",
+    "Deliver",
     "DiskSeen",
     "Effect",
     "GroupServicesTurn",
@@ -65,6 +76,7 @@ __all__ = [
     "Input",
     "Links",
     "Membership",
+    "Post",
     "Publish",
     "ReadDisk",
     "Received",
@@ -72,12 +84,21 @@ __all__ = [
     "Settings",
     "Withdraw",
     "WriteDisk",
+    "WriteLetter",
 ]
 
 
-Contacts = tuple[tuple[tuple[int, int], ...], int, tuple[tuple[int, int], ...]]
-"""What a heartbeat says of contacts: the nodes that are heard with their lives, those of them that are deaf, and the
-contacts of those nodes whose contacts are not the same as the sender's (none in a healthy cluster)."""
+Pairs = tuple[tuple[int, int], ...]
+Contacts = tuple[Pairs, int, Pairs, Pairs]
+"""What a heartbeat says of contacts: the nodes that are heard with their lives, those of them that are deaf, the
+contacts of those nodes whose contacts are not the same as the sender's (none in a healthy cluster), and the networks on
+which a contact is not heard (none either)."""
+
+LETTER_BEATS = 5
+"""A letter that waits longer, in beats of its sender, is too old to be delivered."""
+
+FIRST_BEATS = 3
+"""So long a node that was just heard for the first time may take to be heard on all networks."""
 
 GO_ON, GIVE_WAY = 1, 2
 """An operator's verdicts in a split."""
@@ -111,6 +132,8 @@ class Membership:
         self._granted: frozenset[int] = frozenset()
         self._granted_from = 0
         """The nodes that this side may call dead since it has won the tie breaker, and from when on."""
+        self._letters: dict[int, int] = {}
+        """The number of the last letter to each node: they name the slots of its mailbox."""
         self._settled_until: int | None = None
         """Until then time alone changes no decision; None: something that decisions rest on has changed."""
         self.group_services_armed = False
@@ -148,8 +171,12 @@ class Membership:
                 effects += self._configure(now, settings)
             case Received(path, heartbeat):
                 effects += self._received(now, path, heartbeat)
-            case DiskSeen(heartbeats):
+            case DiskSeen(heartbeats, letters):
                 effects += self._disk_seen(now, heartbeats)
+                if not self._halted:
+                    effects += self._letters_seen(letters)
+            case Post(node, payload):
+                effects += self._post(node, payload)
             case Links(up):
                 effects += self._links(now, up)
             case Arbitrated(side, won, spread):
@@ -181,17 +208,17 @@ class Membership:
         )
 
     def _joins(self, network: str, peer: Peer) -> bool:
-        """Whether the interfaces at both ends of a network are up, as far as their nodes say.
+        """Whether the interfaces at both ends of a network are up and the other end hears this one there.
 
         Whoever takes a path for up that the other end knows to be down is not heard, although both call each other
-        alive over the disk.
+        alive on another path.
         """
         settings = self.settings
         return (
             settings is not None
             and network in self.links
             and network in settings.networks
-            and not peer.down >> settings.networks.index(network) & 1
+            and not (peer.down | peer.unheard) >> settings.networks.index(network) & 1
         )
 
     # Inputs.
@@ -257,6 +284,27 @@ class Membership:
             effects += told
         return effects + self._evaluate(now, reborn)
 
+    def _post(self, node: int, payload: bytes) -> list[Effect]:
+        settings, peer = self.settings, self.peers.get(node)
+        if settings is None or peer is None or len(payload) > RELAY_MAX:
+            return []
+        number = self._letters[node] = self._letters.get(node, 0) + 1
+        letter = Letter(settings.own, settings.incarnation, number, peer.incarnation, self._serial, payload)
+        return [WriteLetter(node, letter)]
+
+    def _letters_seen(self, letters: tuple[Letter, ...]) -> list[Effect]:
+        settings = self.settings
+        if settings is None:
+            return []
+        return [
+            Deliver(letter.sender, letter.payload)
+            for letter in letters
+            if letter.target == settings.incarnation
+            and (peer := self.peers.get(letter.sender)) is not None
+            and letter.incarnation == peer.incarnation
+            and peer.newest - letter.beat <= LETTER_BEATS
+        ]
+
     def _hear(self, now: int, path: str, heartbeat: Heartbeat) -> tuple[frozenset[int], list[Effect]]:
         """Take a heartbeat; returns the nodes that turn out to live another life, and what the sender says anew."""
         settings, peer = self.settings, self.peers.get(heartbeat.sender)
@@ -267,10 +315,11 @@ class Membership:
             self._settled_until = None
             if peer.begin(heartbeat.incarnation):
                 reborn.add(heartbeat.sender)
-        before, said = peer.heard.get(path), (peer.contacts, peer.deaf, peer.hears_us)
+        before, said = peer.heard.get(path), (peer.contacts, peer.deaf, peer.hears_us, peer.rows, peer.unheard)
         if not peer.hear(now, path, heartbeat, self._began, (settings.own, settings.incarnation)):
             return frozenset(reborn), []
-        if before is None or now - before >= settings.silence_us or (peer.contacts, peer.deaf, peer.hears_us) != said:
+        says = (peer.contacts, peer.deaf, peer.hears_us, peer.rows, peer.unheard)
+        if before is None or now - before >= settings.silence_us or says != said:
             self._settled_until = None
         for node, incarnation in heartbeat.contacts:
             other = self.peers.get(node)
@@ -298,7 +347,7 @@ class Membership:
         """A heartbeat to a peer, or for this node's sector of the disk."""
         settings = self.settings
         assert settings is not None
-        heard, deaf, rows = self._contacts(now) if contacts is None else contacts
+        heard, deaf, rows, unheard = self._contacts(now) if contacts is None else contacts
         return Heartbeat(
             settings.own,
             settings.incarnation,
@@ -312,6 +361,7 @@ class Membership:
             deaf,
             rows,
             *self._verdict,
+            unheard=unheard,
         )
 
     def _to_everybody(self, now: int, contacts: Contacts) -> Heartbeat:
@@ -322,7 +372,26 @@ class Membership:
     def _contacts(self, now: int) -> Contacts:
         heard, direct = self._heard(now), self._direct(now)
         contacts = tuple((node, self.peers[node].incarnation) for node in sorted(heard))
-        return contacts, mask_of(heard - direct), self._rows(direct)
+        return contacts, mask_of(heard - direct), self._rows(direct), self._unheard(now, heard)
+
+    def _unheard(self, now: int, heard: set[int]) -> Pairs:
+        """The networks on which a contact is not heard although the interfaces at both ends are up."""
+        settings = self.settings
+        assert settings is not None
+        networks = [(1 << settings.networks.index(name), name) for name in self._networks()]
+        pairs = []
+        for node in sorted(heard):
+            peer = self.peers[node]
+            if peer.first_heard is None or now - peer.first_heard < FIRST_BEATS * settings.heartbeat_us:
+                continue
+            mask = 0
+            for bit, name in networks:
+                at = peer.heard.get(name)
+                if not peer.down & bit and (at is None or now - at >= settings.network_fdt_us):
+                    mask |= bit
+            if mask:
+                pairs.append((node, mask))
+        return tuple(pairs)
 
     def _rows(self, own: set[int]) -> tuple[tuple[int, int], ...]:
         assert self.settings is not None
@@ -401,6 +470,25 @@ class Membership:
                 if other in found and other not in own and other != settings.own:
                     rows.setdefault(other, nodes_of(row))
         return settings.own in left_out(rows)
+
+    def _apart(self, direct: set[int]) -> frozenset[tuple[int, int]]:
+        """Pairs of live nodes that are not known to hear each other, by the contacts of each node."""
+        settings = self.settings
+        assert settings is not None
+        if self._complete(direct) and len(self.alive) == len(self.peers) + 1:
+            return frozenset()
+        rows = {settings.own: frozenset(direct), **{node: self.peers[node].row for node in direct}}
+        for node in sorted(direct):
+            peer = self.peers[node]
+            listed = {other: nodes_of(row) for other, row in peer.rows}
+            for other in peer.row:
+                # Of a contact that it does not list the contacts are the same as its own.
+                rows.setdefault(other, listed.get(other, (peer.row | {node}) - {other}))
+        return frozenset(
+            (min(one, other), max(one, other))
+            for one in self.alive
+            for other in self.alive - rows.get(one, frozenset()) - {one}
+        )
 
     def _evaluate(self, now: int, reborn: frozenset[int]) -> list[Effect]:
         settings = self.settings
@@ -503,7 +591,7 @@ class Membership:
         settings = self.settings
         assert settings is not None
         live = {node: peer for node, peer in self.peers.items() if node in self.alive}
-        own = settings.own
+        own, direct = settings.own, self._direct(now)
         down = {(own, network) for network in settings.networks if network not in self.links}
         down |= {
             (node, network)
@@ -520,7 +608,8 @@ class Membership:
             frozenset({(own, settings.incarnation), *((n, p.incarnation) for n, p in live.items() if p.incarnation)}),
             frozenset(down),
             frozenset(lost if self.repository_up else lost | {own}),
-            frozenset(live) - self._direct(now),
+            frozenset(live) - direct,
+            self._apart(direct),
         )
         if picture == self._announced:
             return []

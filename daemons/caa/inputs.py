@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from daemons.caa.messages import Heartbeat
+from daemons.caa.messages import Heartbeat, Letter
 from srcctl.machine import SECOND, Tick
 
 EVERYBODY = 0
@@ -60,9 +60,18 @@ class Received(Struct, frozen=True):
 
 
 class DiskSeen(Struct, frozen=True):
-    """Input: the answer to ``ReadDisk``. ``heartbeats`` are those of all readable sectors, None if the disk is lost."""
+    """Input: the answer to ``ReadDisk``. ``heartbeats`` are those of all readable sectors, None if the disk is lost;
+    ``letters`` are new ones in the mailboxes for this node."""
 
     heartbeats: tuple[Heartbeat, ...] | None
+    letters: tuple[Letter, ...] = ()
+
+
+class Post(Struct, frozen=True):
+    """Input: Group Services have a datagram for a node to which they know no network path."""
+
+    node: int
+    payload: bytes
 
 
 class Links(Struct, frozen=True):
@@ -86,7 +95,7 @@ class GroupServicesTurn(Struct, frozen=True):
     armed: bool
 
 
-Input: TypeAlias = Configure | Received | DiskSeen | Links | Arbitrated | GroupServicesTurn | Tick
+Input: TypeAlias = Configure | Received | DiskSeen | Post | Links | Arbitrated | GroupServicesTurn | Tick
 
 
 class Send(Struct, frozen=True):
@@ -104,7 +113,21 @@ class WriteDisk(Struct, frozen=True):
 
 
 class ReadDisk(Struct, frozen=True):
-    """Effect: read all sectors; exactly one ``DiskSeen`` answers it."""
+    """Effect: read all sectors and mailboxes; exactly one ``DiskSeen`` answers it."""
+
+
+class WriteLetter(Struct, frozen=True):
+    """Effect: put a letter into the mailbox for a node."""
+
+    node: int
+    letter: Letter
+
+
+class Deliver(Struct, frozen=True):
+    """Effect: hand a letter's datagram to Group Services."""
+
+    sender: int
+    payload: bytes
 
 
 class Announce(Struct, frozen=True):
@@ -112,7 +135,8 @@ class Announce(Struct, frozen=True):
 
     ``boots`` holds (node, incarnation) of the live nodes of whose life is known. What live nodes tell of themselves:
     ``interfaces_down`` holds (node, network), ``repositories_down`` the nodes that have lost the repository, ``stale``
-    those that this node knows by others only, so that what it has may be old.
+    those that this node knows by others only, so that what it has may be old; ``apart`` holds pairs of live nodes, the
+    lower number first, that are not known to hear each other.
     """
 
     generation: int
@@ -123,6 +147,7 @@ class Announce(Struct, frozen=True):
     interfaces_down: frozenset[tuple[int, str]] = frozenset()
     repositories_down: frozenset[int] = frozenset()
     stale: frozenset[int] = frozenset()
+    apart: frozenset[tuple[int, int]] = frozenset()
 
 
 class Publish(Struct, frozen=True):
@@ -151,4 +176,6 @@ class HaltNode(Struct, frozen=True):
     gives_way: bool = False
 
 
-Effect: TypeAlias = Send | WriteDisk | ReadDisk | Announce | Publish | Arbitrate | Withdraw | HaltNode
+Effect: TypeAlias = (
+    Send | WriteDisk | ReadDisk | WriteLetter | Deliver | Announce | Publish | Arbitrate | Withdraw | HaltNode
+)

@@ -7,9 +7,9 @@ from collections import Counter
 
 import msgspec
 
-from daemons.caa import formation, replacement
+from daemons.caa import core, formation, replacement
 from daemons.caa.device import ClusterDevice
-from daemons.caa.messages import DISK_PATH, Answer, Heartbeat, Membership, Node, Relay, Request, Subscribe
+from daemons.caa.messages import Answer, Letter, Membership, Node, Relay, Request, Subscribe
 from daemons.caa.repository import Definition, RepositoryDisk, RepositoryError, find_disk
 from daemons.caa.syslog import CaaLog
 from daemons.caa.tiebreaker import SplitPolicy
@@ -34,10 +34,6 @@ class RepositoryKeeper(Daemon):
     copy: replacement.RepositoryCopy
     subscribers: dict[Connection, Subscribe]
     counts: Counter[str]
-    posted: dict[int, int]
-    """The number of the last letter to a node. Each pair counts for itself: the numbers name the slots of a mailbox."""
-    incarnation: int
-
     policy: SplitPolicy
     acting: bool
 
@@ -101,33 +97,21 @@ class RepositoryKeeper(Daemon):
         except OSError as error:
             self.log.error(f"{disk_name}: {error.strerror}")
 
-    def _read_disk(self) -> tuple[Heartbeat, ...] | None:
+    def _read_disk(self) -> core.DiskSeen:
         if self.disk is None or self.definition is None:
-            return None
+            return core.DiskSeen(None)
         own = self.identity.node
         visible = frozenset(
             n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_cut(own, n.name)
         )
         try:
             self.counts["disk_reads"] += 1
-            self._collect(visible)
             self.copy.refresh(self.disk)
-            return self.disk.read_heartbeats(visible)
+            heartbeats = self.disk.read_heartbeats(visible)
+            member = self.definition.node(own)
+            return core.DiskSeen(heartbeats, self.disk.collect(member.number, visible) if member is not None else ())
         except OSError:
-            return None
-
-    def _collect(self, visible: frozenset[int]) -> None:
-        """Letters of nodes that no network reaches."""
-        membership = self.membership
-        if membership is None or self.disk is None:
-            return
-        reached = {path.node for path in membership.paths if path.up and path.network != DISK_PATH}
-        for node in sorted(visible - reached):
-            for payload in self.disk.collect(node, membership.own):
-                self.counts["relayed_in"] += 1
-                for connection, wanted in self.subscribers.items():
-                    if wanted.relay:
-                        connection.send(Relay(node, payload))
+            return core.DiskSeen(None)
 
     def _replace(self, wanted: str) -> str:
         name = find_disk(self.root, wanted)
@@ -197,12 +181,17 @@ class RepositoryKeeper(Daemon):
             log_entry(self.root, "CL_ARU_PASSED", "CAA (for RSCT)", (("DISK NAME", name),))
             return
 
-    def _relay(self, node: int, payload: bytes) -> None:
-        if self.disk is None or self.membership is None:
+    def _deliver(self, sender: int, payload: bytes) -> None:
+        self.counts["relayed_in"] += 1
+        for connection, wanted in self.subscribers.items():
+            if wanted.relay:
+                connection.send(Relay(sender, payload))
+
+    def _write_letter(self, node: int, letter: Letter) -> None:
+        if self.disk is None:
             return
-        self.posted[node] = self.posted.get(node, self.incarnation) + 1
         try:
-            self.disk.post(self.membership.own, node, self.posted[node], payload)
+            self.disk.post(node, letter)
             self.counts["relayed_out"] += 1
         except OSError:
             pass

@@ -54,6 +54,21 @@ class Relay(msgspec.Struct, frozen=True, tag="relay"):
     payload: bytes
 
 
+class Letter(msgspec.Struct, frozen=True):
+    """A datagram in a mailbox of the repository disk.
+
+    ``incarnation`` and ``beat``: the sender's life and how often its heart had beaten when it wrote; ``target``: the
+    receiver's life as the sender knows it; ``number`` counts the letters of one life to one receiver.
+    """
+
+    sender: int
+    incarnation: int
+    number: int
+    target: int
+    beat: int
+    payload: bytes
+
+
 class DeadMansSwitch(msgspec.Struct, frozen=True, tag="deadman"):
     """From Group Services: they turn, and critical clients depend on them or not.
 
@@ -119,6 +134,8 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     """Live nodes that have lost the repository disk, as they say."""
     stale: tuple[int, ...] = ()
     """Live nodes that this one does not hear itself."""
+    apart: tuple[tuple[int, int], ...] = ()
+    """Pairs of live nodes, the lower number first, that are not known to hear each other on any path."""
     merge: str = "majority"
     action: str = "reboot"
     """The merge policy of the cluster and the action plan of a side that gives way, in clmgr's words."""
@@ -222,6 +239,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     networks; ``repository``: it can use the repository disk. ``deaf``: contacts that do not hear the sender. ``rows``:
     pairs of a node and the nodes that are in contact with it both ways, of all whose contacts differ from the sender's.
     ``echoes``: of a heartbeat to all by multicast: triples of a receiver and what ``echo`` and ``held`` say to it.
+    ``unheard``: pairs of a contact and the networks on which the sender does not hear it, bits as in ``down``.
     ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, for the side ``verdict_side``.
     Sets of nodes are numbers with a bit for each (``mask_of``): a heartbeat must fit into a sector of the disk.
     """
@@ -240,6 +258,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     verdict: int = 0
     verdict_side: int = 0
     echoes: tuple[tuple[int, int, int], ...] = ()
+    unheard: tuple[tuple[int, int], ...] = ()
 
     def to(self, receiver: int) -> Heartbeat:
         """What a heartbeat to all says to one node."""

@@ -45,6 +45,8 @@ class Peer(Struct):
     row: frozenset[int] = frozenset()
     """Its contacts both ways, as it says."""
     rows: tuple[tuple[int, int], ...] = ()
+    unheard: int = 0
+    """The networks on which it does not hear this node although it does on another path, a bit for each."""
 
     def begin(self, incarnation: int) -> bool:
         """Note a newer life of the node: nothing from the former one counts; True if there was one."""
@@ -56,7 +58,7 @@ class Peer(Struct):
         self.contacts, self.contacts_at = (), 0
         self.proven = self.looked = False
         self.newest, self.first_heard, self.hears_us = -1, None, None
-        self.deaf, self.row, self.rows = frozenset(), frozenset(), ()
+        self.deaf, self.row, self.rows, self.unheard = frozenset(), frozenset(), (), 0
         self.last_stamp = self.last_stamp_at = 0
         return not first
 
@@ -97,6 +99,7 @@ class Peer(Struct):
             self.contacts, self.deaf = heartbeat.contacts, nodes_of(heartbeat.deaf)
             self.row = frozenset(node for node, _ in heartbeat.contacts if 0 < node <= NODES_MAX) - self.deaf
         self.contacts_at, self.rows = now, heartbeat.rows
+        self.unheard = next((mask for node, mask in heartbeat.unheard if node == own[0]), 0)
         if self.first_heard is None:
             self.first_heard = now
         if own in heartbeat.contacts:

@@ -33,6 +33,7 @@ def membership_of(definition: Definition, node: str, picture: Announce, policy: 
         tuple(sorted(picture.interfaces_down)),
         tuple(sorted(picture.repositories_down)),
         tuple(sorted(picture.stale)),
+        tuple(sorted(picture.apart)),
         *policy,
     )
 

@@ -9,18 +9,19 @@ either there or not: it is the commit point of a synchronization.
     64 KiB, +64  definition, two slots
     256 KiB, +1  commit record, two slots of one sector
     1 MiB, +4    archive of the configuration, two slots
-    16 MiB       heartbeat sectors, one a node
+    16 MiB       heartbeat sectors, one a node; then one a sender with the number of its last letter to each node
     32 MiB       mailboxes, one for every ordered pair of nodes: 16 letters of 8 KiB
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from daemons.caa.messages import RELAY_MAX, Heartbeat, Node, heartbeat_codec
+from daemons.caa.messages import RELAY_MAX, Heartbeat, Letter, Node, heartbeat_codec
 from srcctl.machine import RemoteFault
 from srcctl.node.root import NodeRoot
 from srcctl.storage.disk import SECTOR, Disk, disk_names, pvid, uuid_of
@@ -34,6 +35,11 @@ HEARTBEATS = 16 * MEBI
 MAILBOXES = 32 * MEBI
 LETTERS, LETTER_BYTES = 16, 8 * KIBI
 NODES_MAX = 16
+POSTED = HEARTBEATS + SECTOR * (NODES_MAX + 1)
+_LETTER_HEADER = struct.Struct(">QQQQI")
+"""Incarnation, number, target, beat, length; the checksum follows."""
+_POSTED = struct.Struct(f">Q{NODES_MAX + 1}Q")
+"""Incarnation of the sender, number of its last letter to each node; the checksum follows."""
 _SLOT_HEADER = 4 + 4 + 8 + 4
 
 ValueT = TypeVar("ValueT")
@@ -102,7 +108,9 @@ class RepositoryDisk:
     def __init__(self, lab: str, disk: str, device: BlockDevice | None = None) -> None:
         self.name = disk
         self._disk: BlockDevice = Disk(lab, disk) if device is None else device
-        self._letters: dict[tuple[int, int], int] = {}
+        self._collected: dict[tuple[int, int], tuple[int, int]] = {}
+        """Incarnation and number of the last letter that was read, of each pair of sender and receiver."""
+        self._posted: dict[int, int] = {}
 
     def close(self) -> None:
         """Release the disk."""
@@ -128,7 +136,7 @@ class RepositoryDisk:
             raise RepositoryError(f"{self.name} is the repository of a cluster already")
         for offset in (*DEFINITION_SLOTS, *COMMIT_SLOTS, *ARCHIVE_SLOTS):
             self._disk.write(offset, bytes(SECTOR))
-        self._disk.write(HEARTBEATS, bytes(SECTOR * (NODES_MAX + 1)))
+        self._disk.write(HEARTBEATS, bytes(SECTOR * (NODES_MAX + 1) * 2))
         self.write_definition(definition)
         self._disk.write(0, REPOSITORY_MAGIC.ljust(SECTOR, b"\0"))
 
@@ -220,30 +228,57 @@ class RepositoryDisk:
 
     # Mailboxes.
 
-    def post(self, sender: int, receiver: int, serial: int, payload: bytes) -> None:
-        """Put a datagram into the mailbox of a pair; it replaces the one 16 letters before it."""
-        if len(payload) > RELAY_MAX:
-            return
-        head = serial.to_bytes(8, "big") + len(payload).to_bytes(4, "big")
-        letter = head + zlib.crc32(payload, zlib.crc32(head)).to_bytes(4, "big") + payload
-        self._disk.write(_letter(sender, receiver, serial), letter)
+    def post(self, receiver: int, letter: Letter) -> None:
+        """Put a letter into the mailbox of a pair; it replaces the one 16 letters before it.
 
-    def collect(self, sender: int, receiver: int) -> list[bytes]:
-        """The datagrams of a pair that were not collected yet, oldest first."""
-        seen = self._letters.get((sender, receiver), 0)
-        letters = []
-        for slot in range(LETTERS):
-            head = self._disk.read(_letter(sender, receiver, slot), 16)
-            serial, length = int.from_bytes(head[:8], "big"), int.from_bytes(head[8:12], "big")
-            if serial <= seen or length > RELAY_MAX:
+        Then the sender's sector says so: a reader finds by it what is new, without a look at every mailbox.
+        """
+        sender, payload = letter.sender, letter.payload
+        fields = (letter.incarnation, letter.number, letter.target, letter.beat, len(payload))
+        head = _LETTER_HEADER.pack(*fields)
+        head += zlib.crc32(payload, zlib.crc32(head)).to_bytes(4, "big")
+        self._disk.write(_letter(sender, receiver, letter.number), head + payload)
+        self._posted[receiver] = letter.number
+        body = _POSTED.pack(letter.incarnation, *(self._posted.get(node, 0) for node in range(NODES_MAX + 1)))
+        sector = body + zlib.crc32(body).to_bytes(4, "big")
+        self._disk.write(POSTED + sender * SECTOR, sector.ljust(SECTOR, b"\0"))
+
+    def collect(self, receiver: int, senders: frozenset[int]) -> tuple[Letter, ...]:
+        """The letters to a node that were not collected yet, those of a sender in their order.
+
+        A sector of a sender that is not whole tells nothing until that one's next letter.
+        """
+        area = self._disk.read(POSTED, SECTOR * (NODES_MAX + 1))
+        letters: list[Letter] = []
+        for sender in sorted(senders):
+            sector = area[sender * SECTOR : (sender + 1) * SECTOR]
+            body, checksum = sector[: _POSTED.size], sector[_POSTED.size : _POSTED.size + 4]
+            if zlib.crc32(body) != int.from_bytes(checksum, "big"):
                 continue
-            payload = self._disk.read(_letter(sender, receiver, slot) + 16, length)
-            if zlib.crc32(payload, zlib.crc32(head[:12])) == int.from_bytes(head[12:], "big"):
-                letters.append((serial, payload))
-        letters.sort()
-        if letters:
-            self._letters[sender, receiver] = letters[-1][0]
-        return [payload for _, payload in letters]
+            incarnation, *numbers = _POSTED.unpack(body)
+            newest = incarnation, numbers[receiver]
+            before = self._collected.get((sender, receiver), (0, 0))
+            if newest <= before:
+                continue
+            self._collected[sender, receiver] = newest
+            first = before[1] if before[0] == incarnation else 0
+            for number in range(max(first, newest[1] - LETTERS) + 1, newest[1] + 1):
+                letter = self._read_letter(sender, receiver, number)
+                if letter is not None and letter.incarnation == incarnation:
+                    letters.append(letter)
+        return tuple(letters)
+
+    def _read_letter(self, sender: int, receiver: int, number: int) -> Letter | None:
+        """A letter, or None if it is not whole or no longer there."""
+        offset, size = _letter(sender, receiver, number), _LETTER_HEADER.size + 4
+        head = self._disk.read(offset, size)
+        incarnation, found, target, beat, length = _LETTER_HEADER.unpack(head[:-4])
+        if found != number or length > RELAY_MAX:
+            return None
+        payload = self._disk.read(offset + size, length)
+        if zlib.crc32(payload, zlib.crc32(head[:-4])) != int.from_bytes(head[-4:], "big"):
+            return None
+        return Letter(sender, incarnation, number, target, beat, payload)
 
     # Slots.
 

@@ -106,7 +106,6 @@ class ClusterAwareAix(RepositoryKeeper):
         self.addresses_at = 0
         self.aliases: frozenset[tuple[str, str, str]] = frozenset()
         self.watch: asyncio.TimerHandle | None = None
-        self.posted: dict[int, int] = {}
         if self.guard is not None:
             asyncio.get_running_loop().add_reader(self.guard.peer_descriptor, self.guard.peer_died)
             self._turn()
@@ -354,7 +353,11 @@ class ClusterAwareAix(RepositoryKeeper):
                     except OSError:
                         pass
             case core.ReadDisk():
-                self.pump.feed(core.DiskSeen(self._read_disk()))
+                self.pump.feed(self._read_disk())
+            case core.WriteLetter(node, letter):
+                self._write_letter(node, letter)
+            case core.Deliver(sender, payload):
+                self._deliver(sender, payload)
             case core.Announce():
                 self._announce(effect)
             case core.Publish(kind, node, subject):
@@ -463,7 +466,7 @@ class ClusterAwareAix(RepositoryKeeper):
                         if connection in self.subscribers:
                             self.pump.feed(core.GroupServicesTurn(armed))
                     case Relay(node, payload):
-                        self._relay(node, payload)
+                        self.pump.feed(core.Post(node, payload))
                     case Query():
                         connection.send(self._status())
                     case Decide(go_on):

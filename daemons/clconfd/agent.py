@@ -86,6 +86,8 @@ def install_committed(root: NodeRoot) -> int:
             pair = (texts.get("certificate", ""), texts.get("private_key", ""))
             security.install(root, pair if all(pair) else None)
             install(root, archive, commit.generation)
+            # The archive may be older than an automatic repository update: it names a disk that is lost.
+            caa.follow_repository(root, repository.name)
             start_on_boot(root)
             persistent_labels.configure(root)
         return commit.generation

@@ -138,7 +138,7 @@ class Agreement(Detector):
         """No view exists as far as we know: the lowest node of those that greeted us proposes the first one."""
         if any(node < self.node for node in self._peers):
             return
-        everybody = all(node in self._peers for node in self.configured if node != self.node)
+        everybody = not self.apart and all(node in self._peers for node in self.configured if node != self.node)
         if everybody or self._formation_at is None:
             self._propose(now)
 

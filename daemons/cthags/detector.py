@@ -76,6 +76,8 @@ class Detector:
         self.view: View | None = None
         self.alive: frozenset[int] = frozenset((node,))
         self.boots: dict[int, int] = {}
+        self.apart: frozenset[tuple[int, int]] = frozenset()
+        """Pairs of live nodes, the lower number first, that do not hear each other as far as caa knows."""
         self.configured: tuple[int, ...] = (node,)
         self._send_packet = send
         self._log = log
@@ -158,12 +160,25 @@ class Detector:
         return next((member.node for member in self._order() if not self._suspected(member)), self.node)
 
     def _joiners(self, inside: tuple[Member, ...]) -> list[Member]:
+        """Who may be taken in beside these: whoever has no view and hears all of them and is heard by them.
+
+        A view that its members cannot all acknowledge is never installed, and the old one stands still while it is
+        tried. So connectivity decides beforehand, as in the membership services that agree on a component of nodes
+        which all reach each other (Chockler, Keidar and Vitenberg, "Group communication specifications: a comprehensive
+        study", 2001). Who is in already and loses a contact is for caa to judge.
+        """
         members = set(inside)
-        return [
-            Member(node, peer.incarnation)
-            for node, peer in sorted(self._peers.items())
-            if peer.view is None and Member(node, peer.incarnation) not in members
-        ]
+        nodes = {self.node, *(member.node for member in inside)}
+        found: list[Member] = []
+        for node, peer in sorted(self._peers.items()):
+            joiner = Member(node, peer.incarnation)
+            if peer.view is not None or joiner in members:
+                continue
+            if self.apart and any((min(node, other), max(node, other)) in self.apart for other in nodes):
+                continue
+            nodes.add(node)
+            found.append(joiner)
+        return found
 
     def _strangers(self) -> list[int]:
         inside: set[int] = set()

@@ -25,6 +25,8 @@ class AliveNodes(Struct, frozen=True):
     """Node and place of each network interface that is up."""
     merge: str = "majority"
     """The cluster's merge policy, in clmgr's words."""
+    apart: frozenset[tuple[int, int]] = frozenset()
+    """Pairs of live nodes that are not known to hear each other on any path."""
 
 
 class Received(Struct, frozen=True):

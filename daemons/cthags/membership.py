@@ -90,9 +90,11 @@ class Membership(Agreement):
         configured: tuple[int, ...],
         boots: Mapping[int, int],
         merge: str = "majority",
+        apart: frozenset[tuple[int, int]] = frozenset(),
     ) -> None:
-        """caa's word on who is alive, and since which boot; and the cluster's merge policy."""
+        """caa's word on who is alive, since which boot, and who does not hear whom; and the cluster's merge policy."""
         self.merge = merge
+        self.apart = apart
         self.conflict &= alive
         grown = bool(alive - self.alive) or not self.ready
         self.configured = configured

@@ -154,7 +154,15 @@ class GroupServicesDaemon(Daemon):
         adapters = adapters_up(membership)
         self._action = membership.action
         self.pump.feed(
-            AliveNodes(membership.generation, alive, configured, membership.boots, adapters, membership.merge)
+            AliveNodes(
+                membership.generation,
+                alive,
+                configured,
+                membership.boots,
+                adapters,
+                membership.merge,
+                frozenset(membership.apart),
+            )
         )
 
     def _caa_lost(self, reason: str) -> None:

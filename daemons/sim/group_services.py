@@ -72,8 +72,9 @@ class GroupServicesProcess(Process):
     def states_changed(self) -> None:
         """caa's picture of the nodes."""
         if self.node.states is not None:
-            generation, alive, boots = self.node.states.picture()
-            self.feed(AliveNodes(generation, alive, self.node.cluster.numbers, boots, merge=self._merge))
+            generation, alive, boots, apart = self.node.states.picture()
+            numbers = self.node.cluster.numbers
+            self.feed(AliveNodes(generation, alive, numbers, boots, merge=self._merge, apart=apart))
 
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""

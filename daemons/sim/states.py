@@ -34,9 +34,7 @@ class StatesProcess(Process):
     def __init__(self, node: SimulatedNode, make: Callable[[], caa.Membership]) -> None:
         super().__init__(node, make())
         self._picture: caa.Announce | None = None
-        self._began = node.world.now
         self._repository = node.repository()
-        self._posted: dict[int, int] = {}
         self._breaker = node.cluster.parts.breaker(node) if node.cluster.split in (TIE_BREAKER, NFS) else None
         self.asked: frozenset[int] | None = None
         """The side about which an operator must decide."""
@@ -120,20 +118,15 @@ class StatesProcess(Process):
 
     def post(self, target: int, data: bytes) -> None:
         """Put a datagram into the mailbox of a pair on the repository disk."""
-        if not self.node.cluster.has_disk_path:
-            return
-        # Numbered on from boot to boot, as by the clock of a real node.
-        self._posted[target] = self._posted.get(target, self._began) + 1
-        try:
-            self._repository.post(self.node.number, target, self._posted[target], data)
-        except OSError:
-            pass
+        if self.node.cluster.has_disk_path:
+            self.feed(caa.Post(target, data))
 
-    def picture(self) -> tuple[int, frozenset[int], dict[int, int]]:
-        """Generation, live nodes, and their boots."""
+    def picture(self) -> tuple[int, frozenset[int], dict[int, int], frozenset[tuple[int, int]]]:
+        """Generation, live nodes, their boots, and the pairs of them that do not hear each other."""
         if self._picture is None:
-            return 0, frozenset((self.node.number,)), {}
-        return self._picture.generation, self._picture.alive, dict(self._picture.boots)
+            return 0, frozenset((self.node.number,)), {}, frozenset()
+        picture = self._picture
+        return picture.generation, picture.alive, dict(picture.boots), picture.apart
 
     def resumed(self) -> None:
         """The machine stood still and runs on."""
@@ -158,11 +151,20 @@ class StatesProcess(Process):
             case caa.Announce():
                 before, self._picture = self._picture, effect
                 self._welcome(effect.alive)
-                if before is None or (before.alive, before.boots) != (effect.alive, effect.boots):
+                told = before is not None and (before.alive, before.boots) == (effect.alive, effect.boots)
+                if not told:
                     self.node.trace(f"alive {' '.join(map(str, sorted(effect.alive)))}")
+                if before is None or not told or before.apart != effect.apart:
                     process = self.node.process("cthags")
                     if isinstance(process, GroupServicesProcess):
                         process.states_changed()
+            case caa.WriteLetter(target, letter):
+                try:
+                    self._repository.post(target, letter)
+                except OSError:
+                    pass
+            case caa.Deliver(sender, data):
+                self.later(LOCAL_US, receive, self.node, sender, data)
             case caa.Arbitrate(side) if cluster.split == MANUAL:
                 self.asked = side
                 self.node.trace(f"split: {' '.join(map(str, sorted(side)))} wait for an operator")
@@ -180,19 +182,12 @@ class StatesProcess(Process):
         if cuts := self.node.cluster.topology.cuts:
             visible = frozenset(number for number in visible if (number, own, DISK_PATH) not in cuts)
         try:
-            self._collect(visible)
             heartbeats = self._repository.read_heartbeats(visible)
+            letters = self._repository.collect(own, visible) if self.node.cluster.has_disk_path else ()
         except OSError:
             self.feed(caa.DiskSeen(None))
             return
-        self.feed(caa.DiskSeen(heartbeats))
-
-    def _collect(self, visible: frozenset[int]) -> None:
-        """Letters of nodes that no network reaches."""
-        reached = {node for node, path in self.paths() if path != DISK_PATH}
-        for sender in sorted(visible - reached):
-            for data in self._repository.collect(sender, self.node.number):
-                self.later(LOCAL_US, receive, self.node, sender, data)
+        self.feed(caa.DiskSeen(heartbeats, letters))
 
 
 def _receive(node: SimulatedNode, sender: int, network: str, data: bytes) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from daemons.caa import core, tunables
-from daemons.caa.messages import DISK_PATH, Heartbeat, heartbeat_codec, mask_of, nodes_of
+from daemons.caa.messages import DISK_PATH, RELAY_MAX, Heartbeat, Letter, heartbeat_codec, mask_of, nodes_of
 from srcctl.machine import TICK
 from srcctl.storage.disk import SECTOR
 
@@ -28,6 +28,11 @@ class Ring:
         self.disk_lost: set[int] = set()
         self.one_way: set[tuple[int, int]] = set()
         """Pairs of sender and receiver: nothing arrives, on whatever path."""
+        self.network_one_way: set[tuple[int, int]] = set()
+        """The same of the network only."""
+        self.mail: dict[int, list[Letter]] = {}
+        self.delivered: dict[int, list[bytes]] = {}
+        self.pictures: dict[int, core.Announce] = {}
         self.paused: set[int] = set()
         self.halted: dict[int, str] = {}
         self.holders: frozenset[int] = frozenset()
@@ -71,7 +76,14 @@ class Ring:
                         and frozenset({n, number}) not in self.disk_cut
                         and (n, number) not in self.one_way
                     )
-                    self.step(number, core.DiskSeen(None if number in self.disk_lost else seen))
+                    letters = tuple(self.mail.pop(number, ()))
+                    self.step(number, core.DiskSeen(None if number in self.disk_lost else seen, letters))
+                case core.WriteLetter(node, letter):
+                    self.mail.setdefault(node, []).append(letter)
+                case core.Deliver(_, payload):
+                    self.delivered.setdefault(number, []).append(payload)
+                case core.Announce():
+                    self.pictures[number] = effect
                 case core.Withdraw():
                     self.withdraw(number)
                 case core.Arbitrate(side):
@@ -109,7 +121,8 @@ class Ring:
                     self.step(number, TICK)
 
     def is_cut(self, sender: int, receiver: int) -> bool:
-        return frozenset({sender, receiver}) in self.cut or (sender, receiver) in self.one_way
+        one_way = self.one_way | self.network_one_way
+        return frozenset({sender, receiver}) in self.cut or (sender, receiver) in one_way
 
     def isolate(self, number: int, disk: bool) -> None:
         others = [frozenset({number, n}) for n in self.nodes if n != number]
@@ -624,3 +637,92 @@ def test_a_path_whose_other_end_is_down_is_down_at_once() -> None:
     assert (2, NETWORK) not in ring.nodes[1].up_paths(ring.now)
     assert (2, DISK_PATH) in ring.nodes[1].up_paths(ring.now)
     assert ring.views() == [frozenset({1, 2})] * 2
+
+
+def network_up(ring: Ring, node: int, other: int) -> bool:
+    return (other, NETWORK) in ring.nodes[node].up_paths(ring.now)
+
+
+def test_a_network_that_is_cut_in_one_direction_is_down_at_both_ends() -> None:
+    """The deaf end says so over the disk: who is not heard would go on to use the network, and lose what it sends."""
+    ring = Ring(2)
+    ring.run(1_000)
+    assert network_up(ring, 1, 2)
+    assert network_up(ring, 2, 1)
+    ring.network_one_way.add((1, 2))
+    ring.run(FDT + 3 * BEAT)
+    assert not network_up(ring, 1, 2)
+    assert not network_up(ring, 2, 1)
+    assert ring.views() == [frozenset({1, 2})] * 2, "the disk is left"
+    ring.network_one_way.clear()
+    ring.run(3 * BEAT)
+    assert network_up(ring, 1, 2)
+    assert network_up(ring, 2, 1)
+    assert "CONNECT_DOWN" in [event.kind for event in ring.events[1]]
+
+
+def test_letters_arrive_whatever_the_receiver_thinks_of_the_networks() -> None:
+    ring = Ring(2)
+    ring.run(1_000)
+    ring.network_one_way.add((1, 2))
+    ring.step(2, core.Post(1, b"from the deaf end"))
+    ring.step(1, core.Post(2, b"from the other"))
+    ring.run(2 * BEAT)
+    assert ring.delivered == {1: [b"from the deaf end"], 2: [b"from the other"]}
+    ring.step(1, core.Post(2, bytes(RELAY_MAX + 1)))
+    ring.step(1, core.Post(7, b"to nobody"))
+    assert not ring.mail
+
+
+def test_a_letter_lives_no_longer_than_a_datagram() -> None:
+    ring = Ring(2)
+    ring.run(1_000)
+    ring.step(1, core.Post(2, b"to a life that ends"))
+    to_former_life = ring.mail.pop(2)
+    ring.crash(2)
+    ring.run(10 * BEAT)
+    ring.boot(2, incarnation=2)
+    ring.run(5 * BEAT)
+    ring.step(2, core.DiskSeen((), tuple(to_former_life)))
+    ring.step(1, core.Post(2, b"waits for too long"))
+    waiting = ring.mail.pop(2)
+    ring.run(BEAT)
+    ring.step(2, core.DiskSeen((), tuple(waiting)))
+    assert ring.delivered == {2: [b"waits for too long"]}, "not yet"
+    ring.run((core.LETTER_BEATS + 1) * BEAT)
+    ring.step(2, core.DiskSeen((), tuple(waiting)))
+    ring.step(1, core.Post(2, b"of a life that ends"))
+    of_former_life = ring.mail.pop(2)
+    ring.crash(1)
+    ring.boot(1, incarnation=2)
+    ring.run(5 * BEAT)
+    ring.step(2, core.DiskSeen((), tuple(of_former_life)))
+    assert ring.delivered == {2: [b"waits for too long"]}
+
+
+def test_who_does_not_hear_whom_is_known_to_all() -> None:
+    ring = Ring(3)
+    ring.run(1_000)
+    assert all(picture.apart == frozenset() for picture in ring.pictures.values())
+    ring.crash(3)
+    ring.run(TIMEOUT + DELAY + 2 * BEAT)
+    assert ring.pictures[1].apart == frozenset()
+    ring.one_way.add((1, 3))
+    ring.boot(3, incarnation=2)
+    ring.run(4 * BEAT)
+    assert ring.views() == [frozenset({1, 2, 3})] * 3, "node 2 is in contact with both"
+    assert {picture.apart for picture in ring.pictures.values()} == {frozenset({(1, 3)})}
+    ring.one_way.clear()
+    ring.run(3 * BEAT)
+    assert {picture.apart for picture in ring.pictures.values()} == {frozenset()}
+    assert not ring.halted
+
+
+def test_a_contact_of_somebody_else_has_the_contacts_of_that_one_unless_listed() -> None:
+    """Heartbeats leave out the contacts that are as their sender's."""
+    ring = Ring(4)
+    ring.run(1_000)
+    ring.one_way |= {(1, 4), (4, 1)}
+    ring.run(TIMEOUT + 2 * BEAT)
+    for number in (1, 2, 3, 4):
+        assert ring.pictures[number].apart == frozenset({(1, 4)}), number

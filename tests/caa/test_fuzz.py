@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemons.caa import aha, core, repository
-from daemons.caa.messages import Heartbeat, heartbeat_codec, request_codec
+from daemons.caa.messages import Heartbeat, Letter, heartbeat_codec, request_codec
 from daemons.caa.repository import RepositoryDisk
 from daemons.runtime.codec import Codec
 from daemons.runtime.seal import Seal
@@ -114,12 +114,16 @@ def test_a_repository_full_of_rubbish_is_none(tmp_path: Path) -> None:
         disk._disk.write(repository.HEARTBEATS + 3 * 512, mutated(dice, b"\0\x10" + whole).ljust(512, b"\0")[:512])
         for slot in range(repository.LETTERS):
             disk._disk.write(repository._letter(3, 2, slot), dice.randbytes(64))
+        disk.post(2, Letter(3, 7, 1, 1, 1, b"a letter"))
+        sector = disk._disk.read(repository.POSTED + 3 * 512, 512)
+        disk._disk.write(repository.POSTED + 3 * 512, mutated(dice, sector).ljust(512, b"\0")[:512])
+        disk._disk.write(repository._letter(3, 2, 1), dice.randbytes(64))
         disk.read_definition()
         commit = disk.read_commit()
         assert commit is None or disk.read_archive(commit) is None
         disk.read_staged(1)
         disk.read_heartbeats(frozenset(range(1, 17)))
-        assert disk.collect(3, 2) == []
+        assert disk.collect(2, frozenset({3})) == ()
 
 
 @pytest.mark.parametrize("codec", [request_codec, heartbeat_codec], ids=["request", "heartbeat"])

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from daemons.caa import repository
-from daemons.caa.messages import Heartbeat, Membership, Node, PathState, Statistics, Status
+from daemons.caa.messages import Heartbeat, Letter, Membership, Node, PathState, Statistics, Status
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
 from srcctl.node.root import Identity
+from srcctl.storage.disk import SECTOR
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "lscluster"
 NODES = (
@@ -76,12 +77,17 @@ def test_heartbeats_and_letters(disk: RepositoryDisk) -> None:
     assert disk.read_heartbeats(frozenset({1, 2})) == ()
     disk.write_heartbeat(Heartbeat(2, 7, 9, ((1, 5),)))
     assert disk.read_heartbeats(frozenset({1, 2})) == (Heartbeat(2, 7, 9, ((1, 5),)),)
-    for serial in range(1, 21):
-        disk.post(1, 2, serial, b"letter %d" % serial)
-    disk.post(1, 2, 21, bytes(repository.RELAY_MAX + 1))
-    assert disk.collect(1, 2) == [b"letter %d" % serial for serial in range(5, 21)]
-    assert disk.collect(1, 2) == []
-    assert disk.collect(2, 1) == []
+    letters = tuple(Letter(1, 7, number, 5, 9, b"letter %d" % number) for number in range(1, 21))
+    for letter in letters:
+        disk.post(2, letter)
+    other = Letter(3, 1, 1, 5, 4, bytes(repository.RELAY_MAX))
+    disk.post(2, other)
+    assert disk.collect(2, frozenset({1})) == letters[4:], "each replaces the one 16 before it"
+    assert disk.collect(2, frozenset({1, 3})) == (other,), "each is collected once"
+    assert disk.collect(1, frozenset({2, 3})) == ()
+    again = Letter(1, 8, 1, 5, 9, b"of another life")
+    disk.post(2, again)
+    assert disk.collect(2, frozenset({1, 3})) == (again,)
 
 
 def picture(
@@ -132,14 +138,22 @@ def test_views_of_lscluster(name: str, view, membership: Membership) -> None:  #
 def test_a_letter_counts_for_nothing_until_it_has_arrived_as_a_whole(disk: RepositoryDisk) -> None:
     """Half a head of zeros beside a serial number had the checksum of an empty letter."""
     before = disk._disk.read(repository.MAILBOXES, 8 << 20)
-    disk.post(1, 2, 17, b"letter")
-    offset = repository._letter(1, 2, 17)
-    letter = disk._disk.read(offset, 22)
-    for arrived in range(len(letter)):
-        disk._disk.write(offset, letter[:arrived].ljust(22, b"\0"))
-        assert disk.collect(1, 2) == []
+    posted = Letter(1, 7, 1, 5, 9, b"letter")
+    disk.post(2, posted)
+    offset, size = repository._letter(1, 2, 1), 46
+    letter = disk._disk.read(offset, size)
+    for arrived in range(size):
+        disk._disk.write(offset, letter[:arrived].ljust(size, b"\0"))
+        disk._collected.clear()
+        assert disk.collect(2, frozenset({1})) == ()
     disk._disk.write(offset, letter)
-    assert disk.collect(1, 2) == [b"letter"]
+    disk._collected.clear()
+    sector = disk._disk.read(repository.POSTED + SECTOR, SECTOR)
+    for arrived in range(repository._POSTED.size):
+        disk._disk.write(repository.POSTED + SECTOR, sector[:arrived].ljust(SECTOR, b"\0"))
+        assert disk.collect(2, frozenset({1})) == ()
+    disk._disk.write(repository.POSTED + SECTOR, sector)
+    assert disk.collect(2, frozenset({1})) == (posted,)
     assert before != disk._disk.read(repository.MAILBOXES, 8 << 20)
 
 

@@ -65,6 +65,7 @@ class Ring:
         self.drop: Callable[[int, int, object], bool] | None = None
         self.logs: list[str] = []
         self.merge = "majority"
+        self.apart: frozenset[tuple[int, int]] = frozenset()
         self.prompts: dict[int, list[tuple[int, ...]]] = {}
         self.boots = dict.fromkeys(self.numbers, 0)
 
@@ -95,7 +96,7 @@ class Ring:
         """caa's word, which is always right here."""
         for node in sorted(self.cores):
             alive = frozenset(other for other in self.cores if (node, other) not in self.cut)
-            self.step(node, AliveNodes(0, alive, self.numbers, self.boots, merge=self.merge))
+            self.step(node, AliveNodes(0, alive, self.numbers, self.boots, merge=self.merge, apart=self.apart))
 
     def step(self, node: int, value: Input) -> None:
         """One step of one core and its effects."""

@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from ring import Ring
 
-from daemons.cthags.inputs import Received
+from daemons.cthags.core import Core
+from daemons.cthags.inputs import AliveNodes, Received
 from daemons.cthags.messages import Approved, Decide, Decided, GroupAttributes, Init, Join
 from daemons.cthags.wire import Data, Hello
 
@@ -259,3 +260,39 @@ def test_a_group_that_does_not_care_outlives_a_merge() -> None:
     assert last.self_provider != before.self_provider, "it is a new provider"
     assert "group_dissolved" in getattr(ring.last(3, 2), "summary", ())
     assert not any("group_dissolved" in getattr(n, "summary", ()) for n in ring.seen[3, 1])
+
+
+def test_who_does_not_hear_all_members_is_not_proposed() -> None:
+    """It was proposed and given up again and again, and the view stood still meanwhile."""
+    ring = Ring(3)
+    ring.start(1, 2)
+    assert ring.run_until(lambda: ring.agreed(1, 2))
+    before, lines = ring.views[1][-1].id.number, len(ring.logs)
+    ring.cut, ring.apart = {(1, 3)}, frozenset({(1, 3)})
+    ring.cores[3] = Core(3, {}, ring.settings)
+    for node in (1, 2, 3):
+        ring.step(node, AliveNodes(0, frozenset({1, 2, 3}), ring.numbers, ring.boots, apart=ring.apart))
+    ring.run(20)
+    assert not any("proposed" in line for line in ring.logs[lines:]), ring.logs
+    assert ring.view(3) == ()
+    ring.apart = frozenset()
+    ring.heal()
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3)), ring.logs
+    assert ring.views[1][-1].id.number == before + 1
+
+
+def test_the_first_view_waits_until_all_hear_each_other_and_then_goes_without_some() -> None:
+    ring = Ring(3)
+    ring.apart = frozenset({(2, 3)})
+    ring.start(1, 2, 3)
+    ring.run(20)
+    assert not any(ring.views.values())
+    ring.apart = frozenset()
+    ring.tell_alive()
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3), 5), ring.logs
+    ring = Ring(3)
+    ring.apart = frozenset({(2, 3)})
+    ring.start(1, 2, 3)
+    assert ring.run_until(lambda: ring.agreed(1, 2)), ring.logs
+    assert ring.now >= ring.settings.formation_us
+    assert not ring.views[3]

@@ -115,6 +115,15 @@ def test_a_lost_repository_is_replaced(bare_lab: LabUnderTest) -> None:
     both_up(lab)
 
 
+def test_caa_that_is_started_again_is_heard_at_once(bare_lab: LabUnderTest) -> None:
+    """Its heartbeats, counted from the beginning again, were taken for recordings for as long as it had been up."""
+    lab = bare_lab
+    lab.output("node2", "clctrl -stop -m node1")
+    eventually(lambda: states(lab, "node2") == ["DOWN", "UP"], "node2 sees node1 DOWN", 30)
+    lab.output("node2", "clctrl -start -m node1")
+    eventually(lambda: states(lab, "node2") == ["UP", "UP"], "node1 is UP again", 6)
+
+
 def test_caa_stays_stopped_over_a_reboot(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "clctrl -stop -m node2")

@@ -37,3 +37,18 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
     lab.wait_for_state("node2", "ST_STABLE")
     assert repository(lab, "node2") == new
     lab.output("node1", "clmgr verify cluster", timeout=120)
+
+    # One that was off during a synchronization, too, is brought forward to it: that names the disk of before.
+    lab.output("node1", "clmgr add repository hdisk4")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    newest = next(line.split()[1] for line in lab.output("node1", "lspv").splitlines() if line.startswith("hdisk4 "))
+    lab.srcctl("halt", "node2")
+    lab.wait_for_power("node2", "off")
+    lab.output("node1", "clmgr modify resource_group app_rg FALLBACK=FBHPN")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    lab.srcctl("disk", "hdisk3", "fail")
+    eventually(lambda: repository(lab, "node1") == newest, "node1 names hdisk4", 30)
+    lab.rejoin("node2")
+    lab.wait_for_state("node2", "ST_STABLE")
+    assert "FBHPN" in lab.output("node2", "odmget HACMPgroup"), "it has the configuration that it missed"
+    assert repository(lab, "node2") == newest
