@@ -104,6 +104,10 @@ class Session:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def limit(self, seconds: float | None) -> None:
+        """How long ``send`` and ``receive`` wait for the node at most without anything moving (patience)."""
+        self._socket.settimeout(seconds)
+
     def send(self, request: Request) -> None:
         """Send one request.
 
@@ -112,6 +116,8 @@ class Session:
         """
         try:
             self._socket.sendall(request_codec.frame(request))
+        except TimeoutError:
+            raise ClcomdError(f"no answer within {self._socket.gettimeout():g} seconds") from None
         except OSError as error:
             raise ClcomdError(f"the connection was lost: {error.strerror}") from None
 
@@ -321,6 +327,8 @@ class Session:
     def _fill(self) -> None:
         try:
             part = self._socket.recv(1 << 18)
+        except TimeoutError:
+            raise ClcomdError(f"no answer within {self._socket.gettimeout():g} seconds") from None
         except OSError as error:
             if _is_not_yet(error):
                 return

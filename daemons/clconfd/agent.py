@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -34,11 +35,11 @@ from daemons.runtime.log import DaemonLog
 from daemons.runtime.scale import Scale
 from srcctl.commands.options import usage
 from srcctl.node.root import NodeRoot
-from srcctl.odm import OdmError, Repository
+from srcctl.odm import OdmError, Repository, remember
 
 USAGE = (
     "Usage: cl_config lock OWNER GENERATION | stage GENERATION DISK | install | unlock [OWNER SINCE] | keep | running "
-    "| forget | facts [FILE ...] | correct KIND [ARGUMENT ...] | note error|passed LINE"
+    "| forget | facts [FILE ...] | correct KIND [ARGUMENT ...] | note error|passed LINE | serve"
 )
 
 
@@ -222,42 +223,93 @@ def cl_config(argv: list[str]) -> int:
     """``cl_config``: this node's part of verification and synchronization."""
     words = argv[1:]
     root = NodeRoot.current()
+    remember()
+    if words == ["serve"]:
+        return serve(root)
     try:
-        match words:
-            case ["stage", generation, disk] if generation.isdigit():
-                stage(root, int(generation), disk)
-            case ["lock", owner, generation] if generation.isdigit():
-                staging.lock(root, owner, int(generation))
-            case ["install"]:
-                print(install_committed(root))
-                tell_manager(root)
-            case ["unlock"]:
-                staging.release(root)
-            case ["unlock", owner, since] if since.replace(".", "", 1).isdigit():
-                staging.release_abandoned(root, owner, float(since))
-            case ["keep"]:
-                staging.keep(root)
-            case ["running"]:
-                return 0 if staging.is_running(root) else NOT_RUNNING
-            case ["forget"]:
-                forget(root)
-                tell_manager(root)
-            case ["facts", *files]:
-                print(msgspec.json.encode(collector.collect(root, files)).decode())
-            case ["note", result, line]:
-                note(root, line, result == "error")
-            case ["correct", kind, *arguments]:
-                corrections.correct(root, kind, arguments)
-            case _:
-                return usage(USAGE)
-    except Locked as error:
-        print(msgspec.json.encode(error.held).decode())
-        sys.stderr.write(f"cl_config: {error} has the lock\n")
-        return LOCKED
-    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, corrections.CorrectionFailed) as error:
-        sys.stderr.write(f"cl_config: {error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"cl_config: {error.filename or 'disk'}: {error.strerror}\n")
-        return 1
+        status, out, err = carry_out(root, words)
+    except ValueError:
+        return usage(USAGE)
+    if out:
+        print(out)
+    if err:
+        sys.stderr.write(f"cl_config: {err}\n")
+    return status
+
+
+def serve(root: NodeRoot) -> int:
+    """``cl_config serve``: one step after the other, asked for by a node that verifies or synchronizes.
+
+    A line of standard input is a JSON array of the words of a step, a line of standard output its exit code, output and
+    complaint. It ends with its input.
+    """
+    # What a program prints that a step runs is no answer.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        try:
+            result = carry_out(root, [str(word) for word in json.loads(line)])
+        except ValueError:
+            result = (2, "", USAGE)
+        answers.write(json.dumps(result).encode() + b"\n")
+        answers.flush()
     return 0
+
+
+def carry_out(root: NodeRoot, words: list[str]) -> tuple[int, str, str]:
+    """One step: exit code, output and complaint.
+
+    Raises:
+        ValueError: the words are no step.
+    """
+    try:
+        return 0, _step(root, words), ""
+    except Locked as error:
+        return LOCKED, msgspec.json.encode(error.held).decode(), f"{error} has the lock"
+    except _Fails as error:
+        return error.status, "", ""
+    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, corrections.CorrectionFailed) as error:
+        return 1, "", str(error)
+    except OSError as error:
+        return 1, "", f"{error.filename or 'disk'}: {error.strerror}"
+
+
+class _Fails(Exception):
+    """A step ends with an exit code that says something by itself."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _step(root: NodeRoot, words: list[str]) -> str:
+    match words:
+        case ["stage", generation, disk] if generation.isdigit():
+            stage(root, int(generation), disk)
+        case ["lock", owner, generation] if generation.isdigit():
+            staging.lock(root, owner, int(generation))
+        case ["install"]:
+            generation = str(install_committed(root))
+            tell_manager(root)
+            return generation
+        case ["unlock"]:
+            staging.release(root)
+        case ["unlock", owner, since] if since.replace(".", "", 1).isdigit():
+            staging.release_abandoned(root, owner, float(since))
+        case ["keep"]:
+            staging.keep(root)
+        case ["running"]:
+            if not staging.is_running(root):
+                raise _Fails(NOT_RUNNING)
+        case ["forget"]:
+            forget(root)
+            tell_manager(root)
+        case ["facts", *files]:
+            return msgspec.json.encode(collector.collect(root, files)).decode()
+        case ["note", result, line]:
+            note(root, line, result == "error")
+        case ["correct", kind, *arguments]:
+            corrections.correct(root, kind, arguments)
+        case _:
+            raise ValueError(words)
+    return ""

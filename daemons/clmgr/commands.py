@@ -11,12 +11,13 @@ from daemons.clmgr.syntax import grammar
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import ConfigurationFault
 from srcctl.node.root import NodeRoot
-from srcctl.odm import OdmError
+from srcctl.odm import OdmError, remember
 
 
 def clmgr(argv: list[str]) -> int:
     """``clmgr [flags] ACTION CLASS [NAME] [ATTRIBUTE=VALUE ...]``."""
     _limit_time(os.environ.get("CLMGR_TIMEOUT", ""))
+    remember()
     return _logged(NodeRoot.current(), argv[1:], "")
 
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from daemons.clstrmgr import client
+from srcctl.node.inittab import Inittab
 from srcctl.node.root import NodeRoot
 
+INITTAB: Final = "/etc/inittab"
 INITTAB_ID: Final = "hacmp6000"
 RC_CLUSTER: Final = "/usr/es/sbin/cluster/etc/rc.cluster"
 CLSTART: Final = "/usr/es/sbin/cluster/utilities/clstart"
@@ -25,13 +27,20 @@ CONSOLE: Final = "/dev/console"
 
 def restart_flags(root: NodeRoot) -> tuple[str, ...] | None:
     """The flags with which cluster services start at system restart, None if they do not."""
-    answer = subprocess.run(
-        [root.path("/usr/sbin/lsitab"), INITTAB_ID], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    )
-    if answer.returncode:
+    command = _at_restart(root)
+    if command is None:
         return None
-    words = answer.stdout.decode(errors="replace").partition(RC_CLUSTER)[2].partition(">")[0].partition("#")[0].split()
-    return tuple(words)
+    return tuple(command.partition(RC_CLUSTER)[2].partition(">")[0].partition("#")[0].split())
+
+
+def _at_restart(root: NodeRoot) -> str | None:
+    """The command with which inittab starts cluster services, None if it does not."""
+    try:
+        with open(root.path(INITTAB), encoding="utf-8", errors="replace") as file:
+            record = Inittab.parse(file.read()).find(INITTAB_ID)
+    except OSError:
+        return None
+    return record.command if record is not None else None
 
 
 def start_at_restart(root: NodeRoot, flags: Iterable[str], why: str = "") -> bool:
@@ -47,13 +56,11 @@ def follow_start_on_boot(root: NodeRoot, wanted: bool, flags: Iterable[str]) -> 
 
     An entry that ``online ... WHEN=restart`` made is the operator's and stays; ours says what made it (inferred).
     """
-    answer = subprocess.run(
-        [root.path("/usr/sbin/lsitab"), INITTAB_ID], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    )
-    ours = answer.returncode == 0 and answer.stdout.decode(errors="replace").rstrip().endswith(START_ON_BOOT)
+    command = _at_restart(root)
+    ours = command is not None and command.endswith(START_ON_BOOT)
     if not wanted:
         return not_at_restart(root) if ours else True
-    if answer.returncode == 0 and not ours:
+    if command is not None and not ours:
         return True
     return start_at_restart(root, flags, START_ON_BOOT)
 

@@ -25,11 +25,8 @@ class SnapshotError(Exception):
 
 def text(description: str, objects: Mapping[str, list[OdmObject]], describe: Callable[[str], ObjectClass]) -> str:
     """The text of a ``.odm`` file: all classes in the order of ``CLASSES``."""
-    body = "".join(
-        stanza.format_object(describe(name), describe(name).complete(o))
-        for name in CLASSES
-        for o in objects.get(name, [])
-    )
+    classes = ((describe(name), objects.get(name, [])) for name in CLASSES)
+    body = "".join(stanza.format_object(known, known.complete(o)) for known, members in classes for o in members)
     return f"<VER\n{VERSION}\n</VER\n\n<DSC\n{description}\n</DSC\n\n<ODM\n{body}\n</ODM\n"
 
 
@@ -100,7 +97,7 @@ def fitting(objects: Objects, describe: Callable[[str], ObjectClass]) -> Objects
     result: Objects = {}
     for name in CLASSES:
         try:
-            result[name] = [describe(name).complete(o) for o in objects.get(name, [])]
+            result[name] = list(map(describe(name).complete, objects.get(name, [])))
         except OdmError as error:
             raise SnapshotError(f"the cluster snapshot does not fit: {error}.") from None
     return result
@@ -117,9 +114,10 @@ def converted(objects: Objects, describe: Callable[[str], ObjectClass]) -> tuple
         if name not in CLASSES:
             lost.append(name)
             continue
-        known = {descriptor.name for descriptor in describe(name).descriptors}
+        described = describe(name)
+        known = {descriptor.name for descriptor in described.descriptors}
         lost += sorted({f"{name}.{field}" for o in members for field in o if field not in known})
-        result[name] = [describe(name).complete({k: v for k, v in o.items() if k in known}) for o in members]
+        result[name] = [described.complete({k: v for k, v in o.items() if k in known}) for o in members]
     for o in result["HACMPcluster"]:
         o["cluster_version"] = CLUSTER_VERSION
         o["heartbeattype"] = str(o["heartbeattype"]).strip() or "U"

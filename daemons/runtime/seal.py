@@ -9,11 +9,10 @@ clock, so a restarted sender is always ahead of itself and steps of the wall clo
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
 from collections.abc import Callable
 
+from srcctl.digest import blake2b, same_digest
 from srcctl.machine import RemoteFault
 
 MAGIC = b"HA1"
@@ -64,14 +63,14 @@ class Seal:
         if len(packet) < OVERHEAD_BYTES or packet[: len(MAGIC)] != MAGIC:
             raise RemoteFault("not a sealed packet")
         header, digest, payload = packet[:HEADER_BYTES], packet[HEADER_BYTES:OVERHEAD_BYTES], packet[OVERHEAD_BYTES:]
-        if not hmac.compare_digest(digest, self._digest(header, destination, payload)):
+        if not same_digest(digest, self._digest(header, destination, payload)):
             raise RemoteFault("packet sealed with another key")
         sender = header[len(MAGIC)]
         self._accept(sender, int.from_bytes(header[len(MAGIC) + 1 :], "big"))
         return sender, payload
 
     def _digest(self, header: bytes, destination: tuple[str, int], payload: bytes) -> bytes:
-        state = hashlib.blake2b(header, digest_size=DIGEST_BYTES, key=self._key[:64])
+        state = blake2b(header, digest_size=DIGEST_BYTES, key=self._key[:64])
         state.update(f"{destination[0]}:{destination[1]}\n".encode())
         state.update(payload)
         return state.digest()

@@ -1,13 +1,13 @@
 """The mutual challenge with which every TCP connection between daemons begins.
 
-Both sides prove that they hold the key before anything else is parsed (challenge and response over HMAC-SHA-256,
-RFC 2104; the nonces of both sides and the role are in the digest, so that an answer can be neither replayed nor
+Both sides prove that they hold the key before anything else is parsed (challenge and response over keyed BLAKE2b,
+RFC 7693; the nonces of both sides and the role are in the digest, so that an answer can be neither replayed nor
 reflected). A side that cannot prove it learns nothing: the connection just ends.
 
     client -> server   magic, client nonce, length of name, name
     server -> client   server nonce
-    client -> server   HMAC(key, "client", both nonces, name)
-    server -> client   HMAC(key, "server", both nonces, name)
+    client -> server   digest(key, "client", both nonces, name)
+    server -> client   digest(key, "server", both nonces, name)
 
 The other magic asks for TLS: after the challenge, whose digests say so too, both sides go over to it.
 
@@ -16,12 +16,12 @@ Both sides are machines over bytes (``ServerChallenge``, ``ClientChallenge``); t
 
 from __future__ import annotations
 
-import hmac
 import os
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from srcctl.digest import blake2b, same_digest
 from srcctl.machine import RemoteFault
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAGIC, MAGIC_TLS = b"HAES1", b"HAES2"
 NONCE_BYTES = 32
 PROOF_BYTES = 32
+KEY_MAX = 64
+"""Bytes of a key that count."""
 NAME_MAX = 64
 HELLO_BYTES = len(MAGIC) + NONCE_BYTES + 1
 TIME_LIMIT = 5.0
@@ -48,7 +50,8 @@ def key_bytes() -> bytes:
 
 def proof(key: bytes, role: bytes, client_nonce: bytes, server_nonce: bytes, name: bytes) -> bytes:
     """What one side sends to prove that it holds ``key``."""
-    return hmac.digest(key, b"HAES " + role + b"\0" + client_nonce + server_nonce + name, "sha256")
+    data = b"HAES " + role + b"\0" + client_nonce + server_nonce + name
+    return blake2b(data, digest_size=PROOF_BYTES, key=key[:KEY_MAX]).digest()
 
 
 class ServerChallenge:
@@ -97,7 +100,7 @@ class ServerChallenge:
     def _answered(self, data: bytes) -> bytes:
         client, server = _roles(self._encrypted)
         for key in self._keys:
-            if hmac.compare_digest(data, proof(key, client, self._client_nonce, self._nonce, self.name)):
+            if same_digest(data, proof(key, client, self._client_nonce, self._nonce, self.name)):
                 self.wants = 0
                 return proof(key, server, self._client_nonce, self._nonce, self.name)
         raise Refused("the key challenge failed")
@@ -133,7 +136,7 @@ class ClientChallenge:
         if not self._server_nonce:
             self._server_nonce, self.wants = data, PROOF_BYTES
             return proof(self._key, client, self._nonce, data, self._name)
-        if not hmac.compare_digest(data, proof(self._key, server, self._nonce, self._server_nonce, self._name)):
+        if not same_digest(data, proof(self._key, server, self._nonce, self._server_nonce, self._name)):
             raise Refused("the other side does not hold the key")
         self.wants = 0
         return b""

@@ -10,6 +10,30 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+RARELY_USED = ("inspect", "msgspec.inspect", "textwrap", "platform")
+"""Modules that libraries import for what few programs need: dataclasses for the documentation of classes that have
+none, msgspec for JSON schemas, uuid for the name of the system. Together they take as long as Python's own start."""
+
+
+class _Later(type(sys)):  # type: ignore[misc]
+    """A module that is imported when something of it is wanted for the first time."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)  # the import machinery looks whether the module is whole
+        own = str(self.__name__)
+        if own == "platform" and name == "system":
+            import os
+
+            return lambda: os.uname().sysname
+        if sys.modules.get(own) is self:
+            del sys.modules[own]
+        __import__(own)
+        real = sys.modules[own]
+        self.__dict__.update(real.__dict__)
+        return getattr(real, name)
+
+
 def launch(module: str, function: str, path: str) -> None:
     """Run ``module:function`` with the command line of this process and exit.
 
@@ -20,6 +44,8 @@ def launch(module: str, function: str, path: str) -> None:
     """
     # msgspec asks for it and has all it needs in typing: importing it takes half as long as Python's own start.
     sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
+    for name in RARELY_USED:
+        sys.modules.setdefault(name, _Later(name))
     gc.disable()  # until everything is imported, see call
     _leave(call(module, function, [path, *sys.argv[1:]]))
 

@@ -7,7 +7,7 @@ contenders and hides nothing. A record counts only while its node is alive in th
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from srcctl.network.registry import Registry
 from srcctl.node.root import Identity
@@ -15,8 +15,7 @@ from srcctl.node.root import Identity
 DIRECTORY = "addresses"
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(NamedTuple):
     """An address configured on a node's interface."""
 
     address: str

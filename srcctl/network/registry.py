@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any, Generic, Protocol, TypeVar
 
 from srcctl.network.liveness import is_alive
@@ -18,13 +17,15 @@ from srcctl.node.root import replace_file
 
 
 class Held(Protocol):
-    """A record: a dataclass of plain values that names a node and its boot."""
+    """A record: a named tuple of plain values that names a node and its boot."""
 
     @property
     def node(self) -> str: ...
 
     @property
     def boot_id(self) -> str: ...
+
+    def _asdict(self) -> dict[str, Any]: ...
 
 
 HeldT = TypeVar("HeldT", bound=Held)
@@ -63,8 +64,7 @@ class Registry(Generic[HeldT]):
     def _write(self, name: str, records: list[HeldT]) -> None:
         path = os.path.join(self._directory, name)
         if records:
-            values: list[Any] = list(records)
-            replace_file(path, json.dumps([asdict(held) for held in values]).encode())
+            replace_file(path, json.dumps([held._asdict() for held in records]).encode())
         elif os.path.exists(path):
             os.unlink(path)
 

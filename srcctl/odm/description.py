@@ -113,9 +113,9 @@ class ObjectClass(NamedTuple):
             OdmError: ODMI_PARAMS, an unknown descriptor or a value that does not fit.
         """
         known = {d.name for d in self.descriptors}
-        for name in values:
-            if name not in known:
-                raise OdmError("ODMI_PARAMS", f"{self.name} has no descriptor {name}")
+        if not values.keys() <= known:
+            unknown = next(name for name in values if name not in known)
+            raise OdmError("ODMI_PARAMS", f"{self.name} has no descriptor {unknown}")
         return {d.name: d.check(values[d.name]) if d.name in values else d.default for d in self.descriptors}
 
     def text(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from srcctl.storage.disk import SECTOR, Disk
 
@@ -23,17 +23,15 @@ class StorageError(Exception):
     """The request cannot be carried out; ``str()`` is the message with its id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """Consecutive physical partitions of a disk, counted from 1."""
 
     disk: str
     first: int
-    count: int
+    length: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogicalVolume:
+class LogicalVolume(NamedTuple):
     """A logical volume.
 
     ``partitions`` of the volume group's size each, on ``extents``; ``mount_point`` is "" without a file system;
@@ -50,8 +48,7 @@ class LogicalVolume:
     modified: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeGroup:
+class VolumeGroup(NamedTuple):
     """What the descriptor area says.
 
     ``concurrent``: made with -C, so that it may be varied on in concurrent mode; ``auto_on``: varied on at boot;
@@ -131,7 +128,11 @@ def erase(lab: str, disk: str) -> None:
 
 
 def _encode(group: VolumeGroup) -> bytes:
-    body = json.dumps(asdict(group)).encode()
+    volumes = [
+        {**v._asdict(), "extents": [{"disk": e.disk, "first": e.first, "count": e.length} for e in v.extents]}
+        for v in group.volumes
+    ]
+    body = json.dumps({**group._asdict(), "volumes": volumes}).encode()
     if len(body) + 12 > SLOT_BYTES:
         raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.")
     return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
@@ -147,7 +148,9 @@ def _decode(data: bytes) -> VolumeGroup | None:
     try:
         value = json.loads(body)
         volumes = tuple(
-            LogicalVolume(**{**volume, "extents": tuple(Extent(**extent) for extent in volume["extents"])})
+            LogicalVolume(
+                **{**volume, "extents": tuple(Extent(e["disk"], e["first"], e["count"]) for e in volume["extents"])}
+            )
             for volume in value.pop("volumes")
         )
         sets = {name: tuple(value[name]) for name in ("disks", "closed_disks")}

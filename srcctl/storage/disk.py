@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 
+from srcctl.digest import blake2b
 from srcctl.network.faults import Faults
 
 SECTOR = 512
@@ -32,12 +32,12 @@ def disk_bytes(lab: str, disk: str) -> int:
 
 def pvid(lab_id: str, disk: str) -> str:
     """The physical volume identifier of a disk: 16 hex digits, the same on every node and for ever."""
-    return "00f9" + hashlib.blake2b(f"{lab_id}/{disk}".encode(), digest_size=6).hexdigest()
+    return "00f9" + blake2b(f"{lab_id}/{disk}".encode(), digest_size=6).hexdigest()
 
 
 def uuid_of(lab_id: str, disk: str) -> str:
     """The UUID of a disk (``lspv -u``)."""
-    digits = hashlib.blake2b(f"uuid/{lab_id}/{disk}".encode(), digest_size=16).hexdigest()
+    digits = blake2b(f"uuid/{lab_id}/{disk}".encode(), digest_size=16).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot, replace_file
@@ -20,12 +20,11 @@ FILESYSTEMS_FILE = "/etc/filesystems"
 BLOCK = 512
 
 
-@dataclass(slots=True)
-class Stanza:
+class Stanza(NamedTuple):
     """A stanza of /etc/filesystems. ``size`` (512-byte blocks) is kept here for the node's own file systems."""
 
     mount_point: str
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str]
 
     @property
     def device(self) -> str:
@@ -49,7 +48,7 @@ def read_stanzas(root: NodeRoot) -> list[Stanza]:
         if not line.strip() or line.startswith("*"):
             continue
         if not line[0].isspace() and line.rstrip().endswith(":"):
-            stanzas.append(Stanza(line.strip()[:-1]))
+            stanzas.append(Stanza(line.strip()[:-1], {}))
         elif stanzas and "=" in line:
             name, _, value = line.partition("=")
             stanzas[-1].attributes[name.strip()] = value.strip().strip('"')

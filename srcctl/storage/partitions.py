@@ -42,7 +42,7 @@ def in_band(extents: list[Extent], total: int) -> int:
 
 def numbers_of(extent: Extent) -> range:
     """The numbers of an extent's partitions."""
-    return range(extent.first, extent.first + extent.count)
+    return range(extent.first, extent.first + extent.length)
 
 
 def distribution(numbers: set[int], total: int) -> list[int]:
@@ -71,9 +71,9 @@ def shortened(extents: tuple[Extent, ...], count: int) -> tuple[Extent, ...]:
     """The first so many partitions of some extents."""
     kept: list[Extent] = []
     for extent in extents:
-        room = count - sum(e.count for e in kept)
+        room = count - sum(e.length for e in kept)
         if room > 0:
-            kept.append(Extent(extent.disk, extent.first, min(extent.count, room)))
+            kept.append(Extent(extent.disk, extent.first, min(extent.length, room)))
     return tuple(kept)
 
 
@@ -95,10 +95,10 @@ def allocate(
         total, taken = size_of(disk), used(group, disk)
         begin = regions(total)[_MIDDLE].start
         free = [n for n in (*range(begin, total + 1), *range(1, begin)) if n not in taken]
-        for number in free[: count - sum(e.count for e in extents)]:
+        for number in free[: count - sum(e.length for e in extents)]:
             last = extents[-1] if extents else None
-            if last is not None and last.disk == disk and number == last.first + last.count:
-                extents[-1] = Extent(disk, last.first, last.count + 1)
+            if last is not None and last.disk == disk and number == last.first + last.length:
+                extents[-1] = Extent(disk, last.first, last.length + 1)
             else:
                 extents.append(Extent(disk, number, 1))
-    return tuple(extents) if sum(e.count for e in extents) == count else None
+    return tuple(extents) if sum(e.length for e in extents) == count else None

@@ -17,7 +17,7 @@ else is let in meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from srcctl.network.faults import Faults
 from srcctl.network.registry import Registry
@@ -26,8 +26,7 @@ from srcctl.node.root import Identity
 DIRECTORY = "reservations"
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A disk reserved by a node in one of its lives; ``shared`` in concurrent mode, beside others."""
 
     disk: str

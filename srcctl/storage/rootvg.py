@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
+from srcctl.digest import blake2b
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.storage import partitions
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
@@ -60,7 +60,7 @@ def partitions_of_disk() -> int:
 
 def identifier(identity: Identity) -> str:
     """The volume group's identifier: of this node and no other."""
-    digits = hashlib.blake2b(f"{identity.lab_id}/{identity.node}/{NAME}".encode(), digest_size=12).hexdigest()
+    digits = blake2b(f"{identity.lab_id}/{identity.node}/{NAME}".encode(), digest_size=12).hexdigest()
     return "00f9c490" + digits
 
 

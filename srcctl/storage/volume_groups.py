@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, NodeRoot
@@ -79,13 +78,13 @@ class VolumeGroups:
         self.check_writable()
         for volume in group.volumes:
             group = self._placed(group, volume)
-        group = replace(group, serial=group.serial + 1, stamp=time.time_ns())
+        group = group._replace(serial=group.serial + 1, stamp=time.time_ns())
         descriptor_area.write(self._lab, group)
         return group
 
     def _placed(self, group: VolumeGroup, volume: LogicalVolume) -> VolumeGroup:
         """The group with partitions, a number and times for one of its volumes, if those are missing."""
-        more = volume.partitions - sum(extent.count for extent in volume.extents)
+        more = volume.partitions - sum(extent.length for extent in volume.extents)
         if more == 0 and volume.number:
             return group
         extents: tuple[Extent, ...] | None = partitions.shortened(volume.extents, volume.partitions)
@@ -100,8 +99,8 @@ class VolumeGroups:
             )
         now, taken = int(time.time()), {other.number for other in group.volumes}
         number = volume.number or next(n for n in range(1, 4096) if n not in taken)
-        new = replace(volume, extents=extents, number=number, created=volume.created or now, modified=now)
-        return replace(group, volumes=tuple(new if v.name == volume.name else v for v in group.volumes))
+        new = volume._replace(extents=extents, number=number, created=volume.created or now, modified=now)
+        return group._replace(volumes=tuple(new if v.name == volume.name else v for v in group.volumes))
 
     def partitions_of(self, group: VolumeGroup, disk: str) -> int:
         """Physical partitions of a disk; what the descriptor areas take is left out."""

@@ -78,3 +78,43 @@ def test_a_reader_who_has_gone_is_no_complaint(directory: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert process.stdin is not None
     process.stdin.close()
+
+
+DEFERRED = """
+import sys
+
+def light(argv):
+    import dataclasses, uuid, msgspec
+
+    @dataclasses.dataclass
+    class Documented:
+        '''Has words of its own.'''
+        number: int
+
+    print(sorted({"inspect", "ast", "dis", "tokenize"} & {n for n, m in sys.modules.items() if hasattr(m, "__file__")}))
+    return 0
+
+def heavy(argv):
+    import dataclasses, inspect, textwrap, platform
+    from inspect import Parameter
+
+    @dataclasses.dataclass
+    class Bare:
+        number: int
+
+    def written(a, b=2): pass
+
+    print(Bare.__doc__, inspect.signature(written), Parameter is inspect.Parameter, textwrap.indent("a", "b"),
+          platform.system(), bool(platform.machine()), inspect.getsource(written).count("pass"))
+    import msgspec
+    print(type(msgspec.inspect.type_info(int)).__name__, msgspec.json.schema(int))
+    return 0
+"""
+
+
+def test_modules_that_few_need_are_imported_when_they_are_needed(directory: Path) -> None:
+    (directory / "program.py").write_text(DEFERRED)
+    light, heavy = run(directory, "light"), run(directory, "heavy")
+    assert (light.returncode, light.stdout, light.stderr) == (0, "[]\n", "")
+    assert (heavy.returncode, heavy.stderr) == (0, "")
+    assert heavy.stdout == ("Bare(number: int) (a, b=2) True ba Linux True 1\nIntType {'type': 'integer'}\n")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from srcctl.node.root import NodeRoot
-from srcctl.odm import OdmError, Repository, commands, seed
+from srcctl.odm import OdmError, Repository, commands, remember, seed
+from srcctl.odm import repository as repository_module
 
 ETC = Path(__file__).parents[2] / "etc" / "objrepos"
 
@@ -214,3 +215,46 @@ def test_binary_values_are_hexadecimal(run, tmp_path: Path) -> None:  # type: ig
         stanza.write_text(f"B:\n\tmask = {value}\n")
         assert run("odmadd", str(stanza))[0] == status, value
     assert run("odmget", "-q", "mask=00ff", "B")[1] == '\nB:\n\tmask = "00ff"\n'
+
+
+@pytest.fixture
+def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process remembers classes, until the test ends."""
+    monkeypatch.setattr(repository_module, "_remembered", None)
+    remember()
+
+
+def test_a_remembered_class_is_parsed_once_and_again_when_it_changed(
+    root: NodeRoot, remembering: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, parsed = Repository(root), []
+    path = Path(os.path.realpath(root.path("/etc/objrepos/HACMPlogs")))
+    original = repository_module.stanza.parse
+    monkeypatch.setattr(repository_module.stanza, "parse", lambda lines: parsed.append(1) or original(lines))
+    os.utime(path, (1, 1))
+    past = time.time_ns() + (1 << 40)  # the change time cannot be set back
+    monkeypatch.setattr(repository_module.time, "time_ns", lambda: past)
+    first = repository.get("HACMPlogs")
+    first[0]["description"] = "what a caller does with its copy is its own affair"
+    assert repository.get("HACMPlogs") == repository.get("HACMPlogs") != first
+    assert len(parsed) == 1
+    text = path.read_text()
+    path.write_text(text.replace("hacmp.out", "hacmp.OUT"))  # as an editor does, to the same size
+    assert repository.get("HACMPlogs", "name = hacmp.OUT")
+    repository.change("HACMPlogs", "name = hacmp.OUT", {"name": "hacmp.out"})
+    assert not repository.get("HACMPlogs", "name = hacmp.OUT")
+    shutil.copy(path, path.parent / "MyClass")
+    assert Repository(root, "/etc/es/objrepos").describe("MyClass").name == "MyClass"
+
+
+def test_a_class_that_was_written_just_now_is_not_remembered(root: NodeRoot, remembering: None) -> None:
+    repository = Repository(root)
+    for number in range(200):
+        value = f"{number:03}"
+        # Another process writes, so that nothing but the file tells of it.
+        descriptor = os.fork()
+        if not descriptor:
+            Repository(root).change("HACMPlogs", "name = hacmp.out", {"description": value})
+            os._exit(0)
+        os.waitpid(descriptor, 0)
+        assert repository.get("HACMPlogs", "name = hacmp.out")[0]["description"] == value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,7 +132,7 @@ def test_a_torn_descriptor_area_leaves_the_older_one(nodes: tuple[Node, Node]) -
     first, _ = nodes
     groups = VolumeGroups(first.root)
     group = groups.store(VolumeGroup("datavg", "id", ("hdisk2",)))
-    newer = groups.store(replace(group, volumes=(LogicalVolume("fslv00", "jfs2", 1, "/x"),)))
+    newer = groups.store(group._replace(volumes=(LogicalVolume("fslv00", "jfs2", 1, "/x"),)))
     assert groups.on_disk("hdisk2") == newer
     with Disk(first.root.identity.lab, "hdisk2") as disk:
         disk.write(descriptor_area.SLOT_OFFSETS[newer.serial % 2] + 20, b"torn")
@@ -145,15 +144,15 @@ def test_what_is_stored_gets_its_partitions(nodes: tuple[Node, Node]) -> None:
     groups = VolumeGroups(nodes[0].root)
     one, two = LogicalVolume("one", "jfs2", 2, "/x"), LogicalVolume("two", "raw", 2)
     group = groups.store(VolumeGroup("datavg", "id", ("hdisk2", "hdisk3"), (one, two)))
-    assert [(v.number, sum(e.count for e in v.extents)) for v in group.volumes] == [(1, 2), (2, 2)]
+    assert [(v.number, sum(e.length for e in v.extents)) for v in group.volumes] == [(1, 2), (2, 2)]
     assert len({place for volume in group.volumes for place in partitions.placed(volume)}) == 4
     first = group.volumes[0]
-    grown = groups.store(replace(group, volumes=(replace(first, partitions=4), group.volumes[1])))
+    grown = groups.store(group._replace(volumes=(first._replace(partitions=4), group.volumes[1])))
     assert grown.volumes[0].extents[: len(first.extents)] == first.extents, "what is there stays where it is"
-    shorter = groups.store(replace(grown, volumes=(replace(grown.volumes[0], partitions=1), grown.volumes[1])))
+    shorter = groups.store(grown._replace(volumes=(grown.volumes[0]._replace(partitions=1), grown.volumes[1])))
     assert list(partitions.placed(shorter.volumes[0])) == list(partitions.placed(first))[:1]
     with pytest.raises(StorageError, match="0516-404"):
-        groups.store(replace(shorter, volumes=(replace(shorter.volumes[0], partitions=99),)))
+        groups.store(shorter._replace(volumes=(shorter.volumes[0]._replace(partitions=99),)))
     assert groups.on_disk("hdisk2") == shorter
 
 

@@ -359,7 +359,7 @@ def recover(root: NodeRoot, c: Configuration, request: Request) -> None:
             raise does_not_exist(name)
     names = request.names if request.class_name == "node" else []
     if not names:
-        views = live.pictures(root, c)
+        views = live.pictures(root, c, everybody=True)
         names = [name for name, view in views.items() if view is not None and view.state == "ST_RP_FAILED"]
     if not names:
         raise ClmgrError("no node waits for a recovery from an event script failure.")

@@ -41,23 +41,29 @@ def _picture_from(root: NodeRoot, node: str) -> ClusterSnapshot | None:
         return None
 
 
-def pictures(root: NodeRoot, configuration: Configuration) -> dict[str, ClusterSnapshot | None]:
-    """Every configured node's own picture; all are asked at the same time."""
-    import threading
+def pictures(
+    root: NodeRoot, configuration: Configuration, everybody: bool = False
+) -> dict[str, ClusterSnapshot | None]:
+    """Every configured node's own picture, or one that says the same of it.
 
+    The cluster managers of a stable cluster are replicas: what this one knows to be up is as stable as it is. The
+    others are asked, all at the same time; with ``everybody`` all of them are.
+    """
+    own = root.identity.node
     names = [node.name for node in configuration.nodes]
+    local = picture_of(root, own)
     found: dict[str, ClusterSnapshot | None] = dict.fromkeys(names)
+    if own in found:
+        found[own] = local
+    if not everybody and local is not None and local.services and local.state == "ST_STABLE":
+        found.update((node.name, local) for node in local.nodes if node.state == "up" and node.name in found)
+    others = [name for name in names if name != own and found[name] is None]
+    if not others:
+        return found
+    from concurrent.futures import ThreadPoolExecutor
 
-    def ask(name: str) -> None:
-        found[name] = picture_of(root, name)
-
-    others = [threading.Thread(target=ask, args=(name,)) for name in names if name != root.identity.node]
-    for other in others:
-        other.start()
-    if root.identity.node in found:
-        ask(root.identity.node)
-    for other in others:
-        other.join()
+    with ThreadPoolExecutor(max_workers=len(others)) as pool:
+        found.update(zip(others, pool.map(lambda name: picture_of(root, name), others), strict=True))
     return found
 
 

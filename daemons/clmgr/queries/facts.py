@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from daemons.clmgr.queries.shapes import Block
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from daemons.clstrmgr.messages import ClusterSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """The running cluster and this node's storage, as far as a query needs them.
 
     ``disks`` maps PVIDs to disk names, ``uuids`` disk names to UUIDs; ``storage`` are blocks made by the storage side.
@@ -30,4 +30,4 @@ class Facts:
     ever_synchronized: bool = True
     tunables: dict[str, str] | None = None
     storage: tuple[Block, ...] = ()
-    aliases: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    aliases: Mapping[tuple[str, str], str] = {}

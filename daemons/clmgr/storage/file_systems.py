@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, exists_already, invalid, missing
@@ -58,10 +57,10 @@ def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -
     if logical:
         if volume.mount_point:
             raise ClmgrError(f'the logical volume "{logical}" holds the file system "{volume.mount_point}".')
-        changed = replace(volume, mount_point=point)
+        changed = volume._replace(mount_point=point)
         with varied_on(groups, group):
             stored = groups.store(
-                replace(group, volumes=tuple(changed if v.name == logical else v for v in group.volumes))
+                group._replace(volumes=tuple(changed if v.name == logical else v for v in group.volumes))
             )
             groups.make_known(stored)
             _make_contents(root, stored, logical)
@@ -96,7 +95,7 @@ def modify_file_system(root: NodeRoot, request: Request, c: Configuration | None
     if partitions < volume.partitions:
         raise invalid("UNITS", request.attribute("UNITS"))
     ensure_room(groups, group, partitions - volume.partitions)
-    changed = replace(volume, partitions=partitions)
+    changed = volume._replace(partitions=partitions)
     store_volumes(root, c, groups, group, tuple(changed if v.name == volume.name else v for v in group.volumes))
 
 
@@ -116,7 +115,7 @@ def delete_file_system(root: NodeRoot, request: Request, c: Configuration | None
         if groups.holders(group):
             raise ClmgrError(f'the volume group "{group.name}" is varied on by "{groups.holders(group)[0]}".')
         with varied_on(groups, group):
-            changed = groups.store(replace(group, volumes=tuple(v for v in group.volumes if v.name != volume.name)))
+            changed = groups.store(group._replace(volumes=tuple(v for v in group.volumes if v.name != volume.name)))
             groups.make_known(changed)
         write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
         on_others(root, members(c), ["forget", point])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from daemons.clcomd import client as clcomd
 from daemons.clmgr.edits.parts import required_names
@@ -218,7 +217,7 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         raise ClmgrError(f'the volume group "{name}" cannot do without the disk.', MISSING_DEPENDENCY)
     if added or removed:
         with varied_on(groups, group):
-            changed = groups.store(replace(group, disks=disks))
+            changed = groups.store(group._replace(disks=disks))
             for disk in removed:
                 erase(root.identity.lab, disk)
             groups.make_known(changed)
@@ -320,7 +319,7 @@ def store_volumes(
 ) -> None:
     """Exchange the logical volumes of a group, here and in what the other nodes know."""
     with varied_on(groups, group):
-        changed = groups.store(replace(group, volumes=volumes))
+        changed = groups.store(group._replace(volumes=volumes))
         groups.make_known(changed)
     tell_others(root, c, changed)
 
@@ -340,7 +339,7 @@ def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
     new = request.attribute("NAME") or name
     if new != name and volume.mount_point:
         raise ClmgrError(f'the logical volume "{name}" holds the file system "{volume.mount_point}".', INCORRECT_INPUT)
-    changed = replace(volume, name=new, partitions=partitions, type=request.attribute("TYPE") or volume.type)
+    changed = volume._replace(name=new, partitions=partitions, type=request.attribute("TYPE") or volume.type)
     store_volumes(root, c, groups, group, tuple(changed if v.name == name else v for v in group.volumes))
 
 

@@ -15,7 +15,7 @@ from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.node.root import NodeRoot
-from srcctl.odm import OdmError, Repository
+from srcctl.odm import OdmError, Repository, remember
 
 FLAGS = "rtnfiuvV:C:bm:e:o:"
 CLDARE_USAGE = (
@@ -36,6 +36,7 @@ def cldare(argv: list[str]) -> int:
         sys.stderr.write(f"cldare: {error}\n{CLDARE_USAGE}\n")
         return 1
     root = NodeRoot.current()
+    remember()
     try:
         c = _configuration(root)
         if "u" in options:
@@ -65,6 +66,7 @@ def clver(argv: list[str]) -> int:
         sys.stderr.write(f"{name}: {error}\n{CLVER_USAGE.format(name)}\n")
         return 1
     root = NodeRoot.current()
+    remember()
     try:
         return 1 if verify.run(root, _configuration(root), verification).errors else 0
     except (ClmgrError, OdmError, ConfigurationFault) as error:
@@ -75,6 +77,7 @@ def clver(argv: list[str]) -> int:
 def autoverify(argv: list[str]) -> int:
     """``autoverify``: the daily run, started by clconfd on the node that verifies; its result goes to every node."""
     root = NodeRoot.current()
+    remember()
     try:
         c = _configuration(root)
     except (ClmgrError, OdmError, ConfigurationFault) as error:

@@ -15,8 +15,9 @@ from daemons.caa import formation
 from daemons.clcomd import client as clcomd
 from daemons.clcomd import security
 from daemons.clconfd import agent
+from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.verification.verify import CL_CONFIG, NODE_LIMIT, nodes_down
+from daemons.clmgr.verification.verify import nodes_down
 from daemons.clstrmgr import client as manager
 from daemons.cluster import configuration as configurations
 from daemons.cluster import reconfiguration, synchronization
@@ -60,10 +61,12 @@ class Dare:
         root: this node, where the change was made; its default object classes hold the configuration.
         configuration: the same, as a value.
         disk: the repository disk.
+        agents: the other nodes.
     """
 
-    def __init__(self, root: NodeRoot, configuration: Configuration, disk: str) -> None:
+    def __init__(self, root: NodeRoot, configuration: Configuration, disk: str, agents: Agents) -> None:
         self._root = root
+        self._agents = agents
         self._own = root.identity.node
         self._configuration = configuration
         self._disk_name = disk
@@ -252,7 +255,7 @@ class Dare:
         if owner == self._own:
             return False
         try:
-            status = clcomd.run(self._root, owner, [CL_CONFIG, "running"], limit=NODE_LIMIT).status
+            status = self._agents.ask(owner, ["running"]).status
         except clcomd.ClcomdError:
             return not owner or owner not in nodes_down(self._root)
         return status != agent.NOT_RUNNING
@@ -265,12 +268,12 @@ class Dare:
 
     def _there(self, node: str, words: list[str]) -> tuple[core.Answer, str]:
         try:
-            result = clcomd.run(self._root, node, [CL_CONFIG, *words], limit=NODE_LIMIT)
+            result = self._agents.ask(node, words)
         except clcomd.ClcomdError as error:
             return core.Answer.UNREACHABLE, str(error)
         if result.status == 0:
             return core.Answer.DONE, ""
-        complaint = result.err.decode(errors="replace").strip().removeprefix("cl_config: ")
+        complaint = result.err.decode(errors="replace").strip()
         if result.status != agent.LOCKED:
             return core.Answer.REFUSED, complaint
         try:
@@ -377,10 +380,11 @@ def release_locks(root: NodeRoot, nodes: tuple[str, ...]) -> list[str]:
     """Release Locks Set By Dynamic Reconfiguration (``cldare -u``); returns the nodes that could not be reached."""
     staging.release(root)
     lost = []
-    for node in nodes:
-        if node != root.identity.node:
-            try:
-                clcomd.run(root, node, [CL_CONFIG, "unlock"], limit=NODE_LIMIT)
-            except clcomd.ClcomdError:
-                lost.append(node)
+    with Agents(root) as agents:
+        for node in nodes:
+            if node != root.identity.node:
+                try:
+                    agents.ask(node, ["unlock"])
+                except clcomd.ClcomdError:
+                    lost.append(node)
     return lost

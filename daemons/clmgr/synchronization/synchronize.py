@@ -8,6 +8,7 @@ import sys
 from daemons.caa import client as caa
 from daemons.caa import formation
 from daemons.clcomd import client as clcomd
+from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError, invalid
 from daemons.clmgr.synchronization import dare
 from daemons.clmgr.syntax.grammar import Request
@@ -75,21 +76,23 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: ver
     own = root.identity.node
     if c.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster.')
-    with dare.alone(root):
-        _synchronize(root, c, force, verification)
+    with dare.alone(root), Agents(root) as agents:
+        _synchronize(root, c, force, verification, agents)
     print("\nVerification has completed normally.")
 
 
-def _synchronize(root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None) -> None:
+def _synchronize(
+    root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None, agents: Agents
+) -> None:
     own = root.identity.node
-    if verification is not None and verify.run(root, c, verification).errors and not force:
+    if verification is not None and verify.run(root, c, verification, agents).errors and not force:
         sys.stdout.flush()
         raise ClmgrError(FAILED)
     assigned = synchronization.assign_ids(c)
     if assigned != c:
         configurations.store(Repository(root, DCD), assigned, own)
     try:
-        dare.Dare(root, assigned, _repository(root, assigned)).run()
+        dare.Dare(root, assigned, _repository(root, assigned), agents).run()
     except (caa.CaaError, caa.RepositoryError) as error:
         raise ClmgrError(str(error)) from None
     except OSError as error:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError
 from daemons.clmgr.syntax.catalogue import ACTIONS, CLASSES, LOG_LEVELS, OPERATIONS, refusal
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """What one invocation asks for. ``attributes`` have upper-case names; ``operation`` is what manage does."""
 
     action: str = ""
     class_name: str = ""
     operation: str = ""
-    names: list[str] = field(default_factory=list)
-    attributes: dict[str, str] = field(default_factory=dict)
-    only: list[str] = field(default_factory=list)
+    names: list[str] = []
+    attributes: dict[str, str] = {}
+    only: list[str] = []
     delimiter: str = ""
     header: bool = True
     xml: bool = False

@@ -13,6 +13,7 @@ import msgspec
 from daemons.caa import client as caa
 from daemons.clcomd import client as clcomd
 from daemons.clconfd import agent, collector
+from daemons.clconfd.agents import Agents
 from daemons.clmgr.verification.record import Record
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import SystemEvent
@@ -22,12 +23,9 @@ from daemons.cluster.verification.applications import program
 from daemons.runtime.log import DaemonLog
 from srcctl.node.root import NodeRoot
 
-CL_CONFIG = "/usr/es/sbin/cluster/utilities/cl_config"
 PATIENCE = 15.0
 """Seconds between two lines that say for which nodes verification still waits."""
 AUTOVERIFY_LOG = "/var/hacmp/log/autoverify.log"
-NODE_LIMIT = 120.0
-"""Seconds within which a node does what verification and synchronization ask of it."""
 METHOD_LIMIT = 600.0
 """Seconds that a custom method may take."""
 
@@ -74,8 +72,14 @@ class Outcome:
         return sum(finding.error for finding in self.findings)
 
 
-def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
-    """Verify a configuration: print what the product prints, keep logs and data, return what was found."""
+def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | None = None) -> Outcome:
+    """Verify a configuration: print what the product prints, keep logs and data, return what was found.
+
+    ``agents`` are those of the synchronization that follows, if one does.
+    """
+    if agents is None:
+        with Agents(root) as own:
+            return run(root, c, options, own)
     record = Record(root, options.log_file, options.quiet)
     outcome = Outcome()
     try:
@@ -85,12 +89,12 @@ def run(root: NodeRoot, c: Configuration, options: Options) -> Outcome:
         corrected: set[Correction] = set()
         before = _committed(root) if options.changes_only else None
         while True:
-            facts = _gather(root, c, record, options.awaited)
+            facts = _gather(root, c, record, options.awaited, agents)
             case = Case(c, facts)
             outcome.active = case.active
             outcome.silent = frozenset(name for name, known in facts.items() if not known.reachable)
             outcome.findings = _check(case, options, record, before) if options.default_tests else []
-            if not _corrective(root, case, outcome.findings, options, corrected, record):
+            if not _corrective(case, outcome.findings, options, corrected, record, agents):
                 break
             record.block("Verification is run again after corrective actions.")
         outcome.findings += _custom(root, c, options, record)
@@ -121,16 +125,15 @@ def tell_all_nodes(root: NodeRoot, c: Configuration, outcome: Outcome) -> None:
     own = root.identity.node
     result = f"found {outcome.errors} error(s)" if outcome.errors else "completed normally"
     line = f"{time.ctime()}: clver: Automatic cluster configuration verification on node {own} {result}"
-    for node in c.nodes:
-        if node.name == own:
-            agent.note(root, line, outcome.errors > 0)
-            continue
-        try:
-            clcomd.run(
-                root, node.name, [CL_CONFIG, "note", "error" if outcome.errors else "passed", line], limit=NODE_LIMIT
-            )
-        except clcomd.ClcomdError:
-            continue
+    with Agents(root) as agents:
+        for node in c.nodes:
+            if node.name == own:
+                agent.note(root, line, outcome.errors > 0)
+                continue
+            try:
+                agents.ask(node.name, ["note", "error" if outcome.errors else "passed", line])
+            except clcomd.ClcomdError:
+                continue
     if outcome.errors:
         try:
             manager.ask(SystemEvent("verification_errors", f"{outcome.errors} error(s)"), root)
@@ -155,7 +158,9 @@ def files_of(c: Configuration) -> list[str]:
     return sorted({program(command) for command in commands if program(command)} | set(collected))
 
 
-def _gather(root: NodeRoot, c: Configuration, record: Record, awaited: frozenset[str]) -> dict[str, NodeFacts]:
+def _gather(
+    root: NodeRoot, c: Configuration, record: Record, awaited: frozenset[str], agents: Agents
+) -> dict[str, NodeFacts]:
     """What every node says of itself, all asked at the same time."""
     files, own = files_of(c), root.identity.node
     down = nodes_down(root)
@@ -168,7 +173,7 @@ def _gather(root: NodeRoot, c: Configuration, record: Record, awaited: frozenset
             return msgspec.structs.replace(collector.collect(root, files), drift=())
         patience = clcomd.BOOT_PATIENCE if node in awaited else 0.0
         try:
-            result = clcomd.run(root, node, [CL_CONFIG, "facts", *files], patience=patience, limit=NODE_LIMIT)
+            result = agents.ask(node, ["facts", *files], patience)
             if result.status == 0:
                 return msgspec.json.decode(result.out, type=NodeFacts)
         except (clcomd.ClcomdError, msgspec.DecodeError):
@@ -279,7 +284,7 @@ def _custom(root: NodeRoot, c: Configuration, options: Options, record: Record) 
 
 
 def _corrective(
-    root: NodeRoot, case: Case, findings: list[Finding], options: Options, done: set[Correction], record: Record
+    case: Case, findings: list[Finding], options: Options, done: set[Correction], record: Record, agents: Agents
 ) -> bool:
     """Correct what can be corrected, once a condition; returns whether anything was."""
     if options.fix == "no":
@@ -294,7 +299,7 @@ def _corrective(
         record.say(f"Starting Corrective Action: {correction.function}.")
         if options.fix == "interactively" and not _confirmed(correction, record):
             continue
-        complaint = _carry_out(root, correction)
+        complaint = _carry_out(correction, agents)
         record.say(f"<{number:02}> {correction.text}: {'FAIL' if complaint else 'PASS'}")
         if complaint:
             record.say(complaint)
@@ -309,11 +314,10 @@ def _confirmed(correction: Correction, record: Record) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _carry_out(root: NodeRoot, correction: Correction) -> str:
+def _carry_out(correction: Correction, agents: Agents) -> str:
     """Have a node correct itself; returns a complaint."""
-    command = [CL_CONFIG, "correct", correction.kind, *correction.arguments]
     try:
-        result = clcomd.run(root, correction.node, command, limit=NODE_LIMIT)
+        result = agents.ask(correction.node, ["correct", correction.kind, *correction.arguments])
     except clcomd.ClcomdError as error:
         return f"{correction.node}: {error}"
     return result.err.decode(errors="replace").strip() or f"exit code {result.status}" if result.status else ""
@@ -321,8 +325,6 @@ def _carry_out(root: NodeRoot, correction: Correction) -> str:
 
 __all__ = [
     "AUTOVERIFY_LOG",
-    "CL_CONFIG",
-    "NODE_LIMIT",
     "Options",
     "Outcome",
     "files_of",

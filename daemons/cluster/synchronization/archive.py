@@ -74,7 +74,7 @@ def install(root: NodeRoot, archive: bytes, generation: int) -> None:
     """
     repository = Repository(root, DCD)
     for name, objects in localize(unpack(archive), root.identity.node).items():
-        if repository.get(name) != [repository.describe(name).complete(o) for o in objects]:
+        if repository.get(name) != list(map(repository.describe(name).complete, objects)):
             if not half_installed(root):
                 # From here on until the end they are half of one generation and half of another.
                 replace_file(root.path(GENERATION_FILE), b"0\n")

@@ -8,16 +8,15 @@ holds a lock of the kernel's there (``RUN_FILE``), or until what it left is deal
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import math
 import os
-import shutil
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from daemons.cluster.configuration import CLASSES, DCD, SCD
 from daemons.cluster.synchronization.archive import localize, unpack
@@ -31,8 +30,7 @@ _FLOCK = struct.Struct("hhqqi4x")
 _WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True):
     """Who holds the lock for which generation; since when (seconds of the monotonic clock: whoever sets the clock of a
     node ends no synchronization) in which life of this node.
 
@@ -137,6 +135,8 @@ def lock(root: NodeRoot, owner: str, generation: int) -> None:
             raise Locked(held)
         release(root)
     fresh = f"{directory}.{os.getpid()}"
+    import shutil  # what compresses archives comes with it
+
     shutil.rmtree(fresh, ignore_errors=True)
     os.makedirs(fresh)
     with open(os.path.join(fresh, LOCK_FILE), "w", encoding="utf-8") as file:
@@ -157,7 +157,7 @@ def keep(root: NodeRoot) -> None:
     """
     held = read(root)
     if held is not None:
-        value = {**dataclasses.asdict(held), "kept": True}
+        value = {**msgspec.structs.asdict(held), "kept": True}
         replace_file(os.path.join(root.path(SCD), LOCK_FILE), json.dumps(value).encode())
 
 
@@ -175,6 +175,8 @@ def stage(root: NodeRoot, archive: bytes) -> None:
         ArchiveError, OdmError, OSError: it cannot be staged.
     """
     objects = localize(unpack(archive), root.identity.node)
+    import shutil
+
     directory = root.path(SCD)
     for name in CLASSES:
         shutil.copy2(f"{root.path(DCD)}/{name}", f"{directory}/{name}")
@@ -191,4 +193,6 @@ def release(root: NodeRoot) -> None:
         os.rename(directory, old)
     except FileNotFoundError:
         return
+    import shutil
+
     shutil.rmtree(old, ignore_errors=True)

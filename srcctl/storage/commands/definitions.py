@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import replace
 
 from srcctl.commands.options import Options, UsageError, is_number
+from srcctl.digest import blake2b
 from srcctl.node.root import NodeRoot
 from srcctl.storage import descriptor_area, partitions, rootvg
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
@@ -41,7 +40,7 @@ def mkvg(argv: list[str]) -> int:
         seed = f"{root.identity.lab_id}/{name}/{time.time_ns()}"
         group = VolumeGroup(
             name,
-            "00f9c490" + hashlib.blake2b(seed.encode(), digest_size=12).hexdigest(),
+            "00f9c490" + blake2b(seed.encode(), digest_size=12).hexdigest(),
             disks,
             major=int(major) if major else _free_major(groups),
             partition_megabytes=int(size),
@@ -110,8 +109,7 @@ def chvg(argv: list[str]) -> int:
             raise UsageError("one volume group")
         group = changeable_group(groups, "chvg", options.operands[0])
         auto_on, quorum = answers
-        changed = replace(
-            group,
+        changed = group._replace(
             auto_on=group.auto_on if auto_on is None else auto_on == "y",
             quorum=group.quorum if quorum is None else quorum == "y",
             concurrent=group.concurrent or "C" in options,
@@ -137,7 +135,7 @@ def extendvg(argv: list[str]) -> int:
         for disk in added:
             descriptor_area.erase(root.identity.lab, disk)
         # Reserved before the descriptor areas name them: a group never contains a disk that somebody else may take.
-        wider = replace(group, disks=(*group.disks, *added))
+        wider = group._replace(disks=(*group.disks, *added))
         if groups.reserve(wider) is not None:
             raise StorageError("0516-792 extendvg: Unable to extend volume group.")
         groups.make_known(groups.store(wider))
@@ -169,12 +167,12 @@ def reducevg(argv: list[str]) -> int:
                 )
             groups.check_writable()
             descriptor_area.erase(root.identity.lab, disk)
-            groups.release(replace(group, disks=(disk,)))
+            groups.release(group._replace(disks=(disk,)))
             if len(group.disks) == 1:
                 groups.forget(group.name)
                 print("ldeletepv: Volume Group deleted since it contains no physical volumes.")
                 return 0
-            group = groups.store(replace(group, disks=tuple(d for d in group.disks if d != disk)))
+            group = groups.store(group._replace(disks=tuple(d for d in group.disks if d != disk)))
             groups.make_known(group)
         return 0
 
@@ -226,7 +224,7 @@ def importvg(argv: list[str]) -> int:
                     f"0516-360 importvg: The volume group on {disk} is {group.name}; it cannot be called {wanted} now."
                 )
             groups.forget(group.name)
-            group = groups.store(replace(group, name=wanted))
+            group = groups.store(group._replace(name=wanted))
         groups.make_known(group)
         _learn_file_systems(root, group)
         if "n" not in options and "L" not in options and groups.reserve(group) is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
@@ -55,9 +54,9 @@ def crfs(argv: list[str]) -> int:
             changeable_group(groups, "crfs", group.name)
             if volume.mount_point:
                 raise StorageError(f"0506-909 crfs: {volume.mount_point} file system already exists")
-            volume = replace(volume, mount_point=point, type=kind)
+            volume = volume._replace(mount_point=point, type=kind)
             changed = tuple(volume if v.name == volume.name else v for v in group.volumes)
-            group = groups.store(replace(group, volumes=changed))
+            group = groups.store(group._replace(volumes=changed))
             groups.make_known(group)
         volume = next(v for v in group.volumes if v.name == volume.name)
         os.makedirs(filesystems.contents(root.identity.lab, volume.extents[0].disk, volume.name), exist_ok=True)
@@ -120,9 +119,9 @@ def _grown(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, size
         raise StorageError("chfs: 0506-971 The file system of a lab cannot be made smaller.")
     if more == 0:
         return volume
-    grown = replace(volume, partitions=volume.partitions + more)
+    grown = volume._replace(partitions=volume.partitions + more)
     changed = tuple(grown if v.name == volume.name else v for v in group.volumes)
-    groups.make_known(groups.store(replace(group, volumes=changed)))
+    groups.make_known(groups.store(group._replace(volumes=changed)))
     return grown
 
 

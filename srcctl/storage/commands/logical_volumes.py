@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
@@ -153,8 +152,8 @@ def make_volume(
         extents = partitions.allocate(of_group, volume.partitions, lambda d: groups.partitions_of(of_group, d), disks)
         if extents is None:
             raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
-        volume = replace(volume, extents=extents)
-    group = groups.store(replace(group, volumes=(*group.volumes, volume)))
+        volume = volume._replace(extents=extents)
+    group = groups.store(group._replace(volumes=(*group.volumes, volume)))
     groups.make_known(group)
     return group
 
@@ -242,7 +241,7 @@ def remove_volume(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, volu
 
     from srcctl.storage.filesystems import contents
 
-    left = replace(group, volumes=tuple(v for v in group.volumes if v.name != volume.name))
+    left = group._replace(volumes=tuple(v for v in group.volumes if v.name != volume.name))
     groups.make_known(groups.store(left))
     if volume.mount_point and volume.extents:
         shutil.rmtree(contents(root.identity.lab, volume.extents[0].disk, volume.name), ignore_errors=True)

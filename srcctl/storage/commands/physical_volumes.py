@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
@@ -202,7 +201,7 @@ def chpv(argv: list[str]) -> int:
                 )
             if allocate is not None:
                 closed = tuple(d for d in group.closed_disks if d != disk)
-                groups.store(replace(group, closed_disks=(*closed, disk) if allocate == "n" else closed))
+                groups.store(group._replace(closed_disks=(*closed, disk) if allocate == "n" else closed))
         return 0
 
     return invoke(argv, "a:v:h:cCk:p:P", "Usage: chpv [-a y | n] [-v a | r] [-c] [-C] PVname ...", work)
