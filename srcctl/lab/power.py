@@ -123,7 +123,7 @@ def _boot(lab: Lab, name: str) -> None:
         raise NotStarted(f"{error}{_console_tail(lab, name)}") from None
     # What is on serves: the next command may be a startsrc. (An inittab may also be without srcmstr.)
     deadline = time.monotonic() + SRC_PATIENCE
-    while not os.path.exists(os.path.join(lab.root(name), "dev", "SRC")) and time.monotonic() < deadline:
+    while not machine.serves(lab.directory, name) and time.monotonic() < deadline:
         time.sleep(0.002)
 
 

@@ -30,6 +30,7 @@ from srcctl.node import (
     preload,
     processes,
     programs,
+    sockets,
     spawn,
     syscalls,
 )
@@ -45,12 +46,12 @@ SRCMSTR: Final = "/usr/sbin/srcmstr"
 CAA_NAME: Final = "caa"
 CONTROL: Final = "/dev/lpar"
 SRC_SOCKET: Final = "/dev/SRC"
+SRC_INCARNATION: Final = "/dev/.SRC-unix/.srcmstr"
 PID_FILE: Final = "/var/run/lpar.pid"
 END_MARKER: Final = "/var/adm/ras/.lastend"
 FD_VARIABLE: Final = "HAES_LPAR_FD"
+SRC_FD_VARIABLE: Final = "HAES_SRC_FD"
 SHELL_CHARACTERS: Final = frozenset("|&;<>()$`\\\"'*?[]#~=%{}")
-GATE_POLL: Final = 2_000
-"""Microseconds between looks for srcmstr's socket at boot."""
 CONSOLE_TURNS: Final = 25
 
 
@@ -90,7 +91,8 @@ class Lpar:
         self.caa_pid = 0
         self.srcmstr_pid = 0
         self.gate = ""
-        self.gate_socket: tuple[int, int] | None = None
+        self.src_socket: socket.socket | None = None
+        self.src_serves = False
         self.page = guard.Page.create()
         self.guard: guard.Guard | None = None
         self.poll = select.poll()
@@ -120,8 +122,7 @@ class Lpar:
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_IGN)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.root.path(SRC_SOCKET))
+        self._open_src_socket()
         self.poll.register(self.wake_read, select.POLLIN)
         self.control = ControlSocket(self.root.path(CONTROL), self.poll, self._answer, self._act)
         with contextlib.suppress(OSError):
@@ -136,6 +137,15 @@ class Lpar:
         self._start_caa()
         self._log_boot()
         self._read_inittab(None)
+
+    def _open_src_socket(self) -> None:
+        """/dev/SRC, handed to every srcmstr in turn: requests wait in it while one is killed and its successor starts,
+        which needs no disk that can be written. Who asks comes with each request: anybody may ask for a status."""
+        for name in (SRC_SOCKET, SRC_INCARNATION):
+            with contextlib.suppress(OSError):
+                os.unlink(self.root.path(name))
+        self.src_socket = sockets.bind(self.root.path(SRC_SOCKET), socket.SOCK_DGRAM, 0o666)
+        self.src_socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
     def _import_programs(self) -> None:
         try:
@@ -223,10 +233,10 @@ class Lpar:
         keep: tuple[int, ...] = ()
         variables = self.environment
         theirs: socket.socket | None = None
-        if words[0] == SRCMSTR:
-            theirs = self.channel.open()
-            keep = (theirs.fileno(),)
-            variables = {**variables, FD_VARIABLE: str(theirs.fileno())}
+        if words[0] == SRCMSTR and self.src_socket is not None:
+            theirs, source = self.channel.open(), self.src_socket.fileno()
+            keep = (theirs.fileno(), source)
+            variables = {**variables, FD_VARIABLE: str(theirs.fileno()), SRC_FD_VARIABLE: str(source)}
         simple = not SHELL_CHARACTERS.intersection(command)
         request = spawn.Request(words[0], tuple(words[1:]), variables, keep=keep)
         try:
@@ -247,7 +257,7 @@ class Lpar:
         self.children[pid] = Child(pid, record.identifier, record.identifier)
         if theirs is not None:
             self.srcmstr_pid = pid
-            self.gate, self.gate_socket = record.identifier, self._src_socket()
+            self.gate = record.identifier
             self._tell(messages.Table(self.subsystems.table.entries()))
         return True
 
@@ -275,6 +285,10 @@ class Lpar:
                 self.subsystems.start(message, descriptor)
             elif isinstance(message, messages.Signal):
                 self.subsystems.signal(message)
+            elif isinstance(message, messages.Ready):
+                self.src_serves = True
+                identifier, self.gate = self.gate, ""
+                self._feed_init(boot.Ready(identifier))
             else:
                 self.subsystems.table.acknowledged(message.instance)
 
@@ -307,6 +321,7 @@ class Lpar:
             self.srcmstr_pid = 0
             # What it asked for with its last breath still takes effect, before a successor gets the table.
             self._srcmstr_readable()
+            self.src_serves = False
         ours = self.subsystems.ended(pid, status, set(self.children))
         if not ours and child is not None and child.record:
             self._feed_init(boot.ProcessEnded(child.record, status))
@@ -350,6 +365,7 @@ class Lpar:
             run_level=self.init.level,
             previous_level=self.previous_level,
             level_since=self.level_since,
+            src_serves=self.src_serves,
         )
 
     # Power off.
@@ -387,30 +403,16 @@ class Lpar:
     def run(self) -> None:
         """Serve until power off."""
         while True:
-            now = _now()
             self._turn_when_due()
             wanted = [self.next_turn]
             deadline = self.init.next_deadline()
             if deadline is not None:
                 wanted.append(deadline)
-            if self.gate:
-                wanted.append(now + GATE_POLL)
             timeout = max(0, min(wanted) - _now())
             for descriptor, _ in self.poll.poll((timeout + 999) // 1000):
                 self._event(descriptor)
-            if self.gate and self._src_socket() not in (None, self.gate_socket):
-                identifier, self.gate = self.gate, ""
-                self._feed_init(boot.Ready(identifier))
             if deadline is not None and _now() >= deadline:
                 self._feed_init(TICK)
-
-    def _src_socket(self) -> tuple[int, int] | None:
-        """Which socket srcmstr has; a killed one leaves its own until the successor is ready."""
-        try:
-            status = os.stat(self.root.path(SRC_SOCKET))
-        except OSError:
-            return None
-        return status.st_ino, status.st_ctime_ns
 
     def _turn_when_due(self) -> None:
         now = _now()

@@ -48,6 +48,10 @@ class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge"):
     instance: int
 
 
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """srcmstr serves: it knows of all that runs, and reads requests."""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One instance of the table. ``status`` (a wait status) is meaningful when ``ended``."""
 
@@ -85,7 +89,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     status: int
 
 
-ToLpar: TypeAlias = Start | Signal | Acknowledge
+ToLpar: TypeAlias = Start | Signal | Acknowledge | Ready
 FromLpar: TypeAlias = Table | Started | StartFailed | Ended
 
 
@@ -118,13 +122,15 @@ ControlRequest: TypeAlias = Halt | Reboot | Telinit | StatusRequest
 
 class ControlReply(msgspec.Struct, frozen=True):
     """The answer: ``error`` is empty on success; ``processes`` maps names as lssrc prints them to pids; ``level_since``
-    is the time of the last change of the run level, in seconds since the epoch."""
+    is the time of the last change of the run level, in seconds since the epoch; ``src_serves`` says that srcmstr has
+    announced that it serves."""
 
     error: str = ""
     processes: dict[str, int] = {}
     run_level: str = ""
     previous_level: str = ""
     level_since: float = 0.0
+    src_serves: bool = False
 
 
 to_lpar_decoder = msgspec.json.Decoder(ToLpar)

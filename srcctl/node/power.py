@@ -222,6 +222,14 @@ def status(lab: str, node: str) -> dict[str, int]:
     return ask(lab, node, messages.StatusRequest(), HALT_PATIENCE * 5).processes
 
 
+def serves(lab: str, node: str) -> bool:
+    """Whether the node is on and its srcmstr has announced that it serves."""
+    try:
+        return ask(lab, node, messages.StatusRequest(), HALT_PATIENCE * 5).src_serves
+    except PowerError:
+        return False
+
+
 def halt(lab: str, node: str, reason: str = "power switched off") -> None:
     """Power a node off at once, whatever state it is in; returns when no process of it is left. A node that is off
     stays off.

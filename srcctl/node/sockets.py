@@ -44,14 +44,14 @@ class short_path:  # noqa: N801 - used like a function
             self._descriptor = -1
 
 
-def bind_private(sock: socket.socket | _socket.socket, path: str) -> None:
-    """Bind a Unix socket that only its owner may use, from its first moment on.
+def bind_private(sock: socket.socket | _socket.socket, path: str, mode: int = 0o600) -> None:
+    """Bind a Unix socket that only its owner may use, or whom ``mode`` allows to, from its first moment on.
 
     Raises:
         OSError: as of bind(2).
     """
     with _umask:
-        previous = os.umask(0o177)
+        previous = os.umask(~mode & 0o777)
         try:
             sock.bind(path)
         finally:

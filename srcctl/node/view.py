@@ -238,6 +238,14 @@ def _build_devices(base: str, own_user: bool) -> None:
             os.symlink(target, link)
 
 
+def _build_src_directory(base: str) -> None:
+    """The sockets for answers of SRC: in memory, so that the commands work on a disk that is full or read-only.
+
+    Anybody may ask for a status and makes a socket here; nobody but root sees the others' names.
+    """
+    syscalls.mount("tmpfs", _directory(f"{base}/dev/.SRC-unix"), "tmpfs", syscalls.MS_NOSUID, "mode=1733,size=1m")
+
+
 def _build_run(base: str) -> None:
     run = _directory(f"{base}/run")
     _directory(f"{run}/lock")
@@ -298,6 +306,7 @@ def build(plan: ViewPlan, own_user: bool) -> None:
         for name in OWN:
             _bind(_directory(f"{root}/{name}"), _directory(f"{base}/{name}"))
         _build_devices(base, own_user)
+        _build_src_directory(base)
         _build_run(base)
         for name in ("proc", "sys"):
             _bind(f"/{name}", _directory(f"{base}/{name}"))

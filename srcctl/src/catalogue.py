@@ -1,5 +1,5 @@
-"""The 0513 message catalogue. Texts that no published output confirms are believed right (inferred: 001, 050, 053, 066
-to 074, 078, 087, 103)."""
+"""The 0513 message catalogue. Texts that no published output confirms are believed right (inferred: 001, 050, 052, 053,
+066 to 074, 078, 087, 103)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ MESSAGES = {
     36: "The request could not be passed to the %s subsystem.\nStart the subsystem and try your command again.",
     44: "The %s Subsystem was requested to stop.",
     50: "The host %s is not known.",
+    52: "The request needs root authority.",
     53: "Only root may ask another host (-h).",
     56: "Timeout waiting for command response. If you specified a foreign host,\n"
     "see the /etc/inittab file on the foreign host to verify that the SRC daemon\n"
@@ -44,4 +45,4 @@ MESSAGES = {
 def message(number: int, *values: object) -> str:
     """``0513-nnn text``."""
     text = MESSAGES[number]
-    return f"0513-{number:03d} " + (text % values if values else text)
+    return f"0513-{number:03d} " + (text % values if values and "%s" in text else text)

@@ -1,8 +1,9 @@
 """The asker's side of SRC: one request, all its answers, within a time limit.
 
 Requests go to srcmstr. What only the subsystem can answer (long status, refresh, trace, stop of a socket subsystem,
-all that concerns a subserver) is passed on by srcmstr and answered by the subsystem directly to the asker. A request is
-sent again when srcmstr was restarted before it answered: srcmstr recognizes it by its return address.
+all that concerns a subserver) is passed on by srcmstr and answered by the subsystem directly to the asker. While
+srcmstr is restarted requests wait in /dev/SRC, which the machine holds. One is sent again when srcmstr was restarted
+before it answered: the one that was killed may have read it. srcmstr recognizes it by its return address.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import errno
 import os
 import select
 import time
-from _socket import AF_UNIX, SO_RCVBUF, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET
+from _socket import AF_UNIX, SO_RCVBUF, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET
 from _socket import socket as Socket  # noqa: N812 - socket itself takes longer to import than most commands run
+from _struct import Struct
 
 from srcctl.node.root import NodeRoot
 from srcctl.node.sockets import bind_private, short_path
@@ -23,6 +25,7 @@ from srcctl.src.packets import (
     LONGSTAT,
     PACKET_MAX,
     SRC_DIRECTORY,
+    SRC_INCARNATION,
     SRC_SOCKET,
     STATUS,
     PacketError,
@@ -34,6 +37,7 @@ from srcctl.src.packets import (
     encode_request,
 )
 
+_TIMEVAL = Struct("ll")
 TIME_LIMIT = 20.0
 """Seconds to wait for all answers (not documented for the product; ``SRC_TIME_LIMIT`` overrides it)."""
 RESEND_CHECK = 0.05
@@ -164,7 +168,8 @@ class Asker:
         own = Socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
         try:
             with short_path(path) as short:
-                bind_private(own, short)
+                # The directory keeps strangers out; a subsystem that runs as another user has to answer.
+                bind_private(own, short, 0o666)
         except OSError as error:
             own.close()
             if error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
@@ -191,38 +196,45 @@ class Asker:
                 exchange.take(own.recv(PACKET_MAX + 1), address)
                 continue
             if time.monotonic() >= deadline:
-                raise NoAnswer(exchange.answers())
-            if self._identity() not in (sent_to, None):
+                raise self._unanswered(self._identity(), exchange.answers())
+            if self._identity() not in (sent_to, ""):
                 exchange.again()
                 sent_to = self._send(own, packet, deadline)
         return exchange.answers()
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Which srcmstr listens: its socket file, or None while there is none."""
+    def _identity(self) -> str:
+        """Which srcmstr serves, or served last; "" if there was none since the node was powered on."""
         try:
-            status = os.stat(self._root.path(SRC_SOCKET))
+            return os.readlink(self._root.path(SRC_INCARNATION))
         except OSError:
-            return None
-        return status.st_ino, status.st_ctime_ns
+            return ""
 
-    def _send(self, own: Socket, packet: bytes, deadline: float) -> tuple[int, int] | None:
-        """Send to srcmstr; one that is being restarted is waited for."""
-        path = self._root.path(SRC_SOCKET)
+    def _send(self, own: Socket, packet: bytes, deadline: float) -> str:
+        """Leave the request with srcmstr, or with the one that is being started."""
         known = self._identity()
-        if known is None:
-            raise NotActive("srcmstr has no socket")
-        while True:
-            try:
-                with short_path(path) as short:
-                    own.sendto(packet, short)
-                return known
-            except PermissionError as error:
-                raise NotActive(str(error)) from None
-            except OSError as error:
-                if time.monotonic() >= deadline:
-                    raise NotActive(str(error)) from None
-                time.sleep(0.005)
-            known = self._identity() or known
+        if not known:
+            raise NotActive("srcmstr never served")
+        left = max(0.001, deadline - time.monotonic())
+        # The queue is full while srcmstr hangs.
+        own.setsockopt(SOL_SOCKET, SO_SNDTIMEO, _TIMEVAL.pack(int(left), int(left % 1 * 1_000_000)))
+        try:
+            with short_path(self._root.path(SRC_SOCKET)) as short:
+                own.sendto(packet, short)
+        except BlockingIOError:
+            raise self._unanswered(known, []) from None
+        except OSError as error:
+            raise NotActive(str(error)) from None
+        return known
+
+    def _unanswered(self, incarnation: str, replies: list[Answer]) -> Exception:
+        """What a time-out means: srcmstr, or a subsystem, does not answer, or there is no srcmstr."""
+        try:
+            os.kill(int(incarnation.partition(".")[0]), 0)
+        except ProcessLookupError:
+            return NotActive("srcmstr has ended")
+        except (OSError, ValueError):
+            pass
+        return NoAnswer(replies)
 
 
 def ask(root: NodeRoot, request: Request, limit: float | None = None) -> list[Answer]:

@@ -28,6 +28,8 @@ from srcctl.commands.record import Record
 
 SRC_SOCKET = "/dev/SRC"
 SRC_DIRECTORY = "/dev/.SRC-unix"
+SRC_INCARNATION = "/dev/.SRC-unix/.srcmstr"
+"""A symbolic link to ``PID.NUMBER`` of the srcmstr that serves now: who waits for an answer sees that it is another."""
 SRC_SERVICE = "src"
 """The service of remote requests in /etc/services."""
 

@@ -137,7 +137,7 @@ class Subsystem:
         self.stopped = False
         """Set when the subsystem shall end; ``serve`` returns then."""
 
-    # What an author fills in. Each may raise Refused.
+    # What an author fills in. Each may raise Refused, or an OSError, whose text is shown to whoever asked.
 
     def stop(self, forced: bool) -> None:
         """Before the end: ``stopsrc`` (``forced`` with -f), or SIGTERM (a cancel stop, forced too)."""
@@ -226,6 +226,10 @@ class Subsystem:
             reply(request, NOT_SUPPORTED, outbox=self._outbox)
         except Refused as reason:
             reply(request, MESSAGE, str(reason), outbox=self._outbox)
+        except OSError as error:
+            # A file that is missing is no reason to die of a refresh. Any other exception is the author's to see.
+            what = f"{error.filename}: " if error.filename else ""
+            reply(request, MESSAGE, f"{what}{error.strerror or error}", outbox=self._outbox)
         else:
             reply(request, OK, outbox=self._outbox)
         if request.action == STOP and request.object == SUBSYSTEM:

@@ -30,6 +30,7 @@ start of a subserver starts its subsystem first.
 from __future__ import annotations
 
 import signal
+from collections import deque
 
 from msgspec.structs import replace
 
@@ -70,6 +71,8 @@ from srcctl.srcmstr.exchange import (
 )
 from srcctl.srcmstr.status import TITLE, selected_rows
 
+PASSED_ON_MAX = 16
+"""Requests that are remembered of those that an instance was to answer itself."""
 RESTARTS_MAX = 2
 """Restarts within waittime."""
 
@@ -81,6 +84,8 @@ class SystemResourceController:
         self.catalogue = Catalogue()
         self.instances: dict[int, Instance] = {}
         self.results: tuple[Result, ...] = ()
+        self._passed_on: dict[int, deque[Request]] = {}
+        """The last requests that each instance was to answer itself."""
         self._next_number = 1
 
     def describe(self) -> dict[str, object]:
@@ -190,6 +195,23 @@ class SystemResourceController:
         return effects
 
     def _ended(self, now: int, number: int, status: int) -> list[Effect]:
+        return [*self._unanswered(number), *self._end(now, number, status)]
+
+    def _unanswered(self, number: int) -> list[Effect]:
+        """An instance that has ended answers nobody any more: who still waits for it is told at once.
+
+        Who was answered knows, and takes no second answer of the same instance.
+        """
+        effects: list[Effect] = []
+        instance = self.instances.get(number)
+        for request in self._passed_on.pop(number, ()):
+            answers = Answers(request)
+            stopped = request.action == packets.STOP and request.kind != packets.BY_TYPE
+            answers.add(packets.OK if stopped else 36, instance.definition.subsysname if instance is not None else "")
+            effects += [Respond(e.reply._replace(tag=number)) for e in answers.effects() if isinstance(e, Respond)]
+        return effects
+
+    def _end(self, now: int, number: int, status: int) -> list[Effect]:
         instance = self.instances.get(number)
         if instance is None:
             return [Acknowledge(number)]
@@ -320,10 +342,11 @@ class SystemResourceController:
             answers.add(4, self._subject(request))
         return effects
 
-    @staticmethod
-    def _pass_on(instance: Instance, request: Request, answers: Answers) -> Forward:
+    def _pass_on(self, instance: Instance, request: Request, answers: Answers) -> Forward:
         """Let the subsystem answer; the asker knows its answers by the instance's number."""
         answers.add(packets.FORWARDED, instance.definition.subsysname, str(instance.number))
+        if request.retaddr:
+            self._passed_on.setdefault(instance.number, deque(maxlen=PASSED_ON_MAX)).append(request)
         return Forward(instance.number, request._replace(tag=instance.number, cont=packets.END))
 
     def _subserver(self, request: Request, answers: Answers) -> list[Effect]:

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import sys
 import time
 from typing import NoReturn
@@ -32,6 +33,11 @@ REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
 LPAR_VARIABLE = "HAES_LPAR_FD"
+SRC_VARIABLE = "HAES_SRC_FD"
+CREDENTIALS = struct.Struct("iII")
+"""Of who sent a datagram: process, user, group (unix(7), SCM_CREDENTIALS)."""
+RECENT_MAX = 256
+"""Requests that are remembered as taken: their askers may have sent them again because srcmstr was restarted."""
 SOFTWARE_ERROR = {"SRC_SVKO": -9017, "SRC_TRYX": -9020, "SRC_RSTRT": -9035}
 BATCH = 64
 """Requests that are taken from the socket before lpar is listened to again."""
@@ -47,13 +53,25 @@ class Shell:
     Args:
         root: the node's file tree.
         lpar: the channel to lpar.
+        requests: /dev/SRC, which lpar holds.
         remote: serve requests from other hosts; ``-r``.
         track: look after the processes that an earlier srcmstr started; False with ``-B``.
     """
 
-    def __init__(self, root: NodeRoot, lpar: socket.socket, *, remote: bool = False, track: bool = True) -> None:
+    def __init__(
+        self,
+        root: NodeRoot,
+        lpar: socket.socket,
+        requests: socket.socket,
+        *,
+        remote: bool = False,
+        track: bool = True,
+    ) -> None:
         self.root = root
         self.lpar = lpar
+        self.requests = requests
+        self._owner = os.geteuid()
+        self._recent: dict[str, None] = {}
         self.machine = SystemResourceController()
         self.repository = Repository(root, REPOSITORY)
         self._classes: tuple[object, ...] = ()
@@ -69,8 +87,7 @@ class Shell:
         os.makedirs(os.path.dirname(self.root.path(MEMORY_FILE)), exist_ok=True)
         self._read_catalogue()
         self._step(self._restored(table))
-        self.requests = sockets.bind(self.root.path(packets.SRC_SOCKET), socket.SOCK_DGRAM)
-        self.requests.setblocking(False)
+        self._announce()
         self.lpar.setblocking(False)
         selector = selectors.DefaultSelector()
         selector.register(self.requests, selectors.EVENT_READ, self._serve_requests)
@@ -96,6 +113,18 @@ class Shell:
             selector.close()
             self._outbox.close()
         return 0
+
+    def _announce(self) -> None:
+        """Askers whose request a killed predecessor has read see the new incarnation and ask again; lpar goes on."""
+        path = self.root.path(packets.SRC_INCARNATION)
+        beside = f"{path}.{os.getpid()}"
+        try:
+            os.symlink(f"{os.getpid()}.{time.monotonic_ns()}", beside)
+            os.rename(beside, path)
+        except OSError as error:
+            # Then nobody has a socket there for an answer either.
+            self._console(f"srcmstr: {packets.SRC_DIRECTORY}: {error.strerror}")
+        self._tell_lpar(messages.Ready())
 
     # Inputs.
 
@@ -150,14 +179,41 @@ class Shell:
     def _serve_requests(self) -> None:
         for _ in range(BATCH):
             try:
-                packet = self.requests.recv(packets.PACKET_MAX + 1)
+                packet, ancillary, _, _ = self.requests.recvmsg(
+                    packets.PACKET_MAX + 1, socket.CMSG_SPACE(CREDENTIALS.size), socket.MSG_DONTWAIT
+                )
             except BlockingIOError:
                 return
             try:
                 request = packets.decode_request(packet)
             except packets.PacketError:
                 continue
+            if self._is_stale(request):
+                continue
+            if request.action != packets.STATUS and not self._has_authority(ancillary):
+                self._execute(exchange.Respond(packets.Reply(52, request.subsystem, retaddr=request.retaddr)))
+                continue
             self._ask(request)
+
+    def _is_stale(self, request: packets.Request) -> bool:
+        """Whether it was taken already, or nobody waits for the answer any more: nothing is carried out behind the back
+        of an asker that was told of a time-out."""
+        asker = request.retaddr
+        if not asker:
+            return False
+        if asker in self._recent or not os.path.lexists(self.root.path(f"{packets.SRC_DIRECTORY}/{asker}")):
+            return True
+        self._recent[asker] = None
+        if len(self._recent) > RECENT_MAX:
+            del self._recent[next(iter(self._recent))]
+        return False
+
+    def _has_authority(self, ancillary: list[tuple[int, int, bytes]]) -> bool:
+        """Root, who is the lab's owner, may ask for everything, anybody for a status."""
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                return CREDENTIALS.unpack(data)[1] in (0, self._owner)
+        return False
 
     def _ask(self, request: packets.Request) -> None:
         self._read_catalogue()
@@ -321,16 +377,17 @@ def main(argv: list[str]) -> int:
     except UsageError:
         return usage("usage: srcmstr [-r] [-B]")
     try:
-        lpar = socket.socket(fileno=int(os.environ[LPAR_VARIABLE]))
+        lpar, requests = (socket.socket(fileno=int(os.environ[name])) for name in (LPAR_VARIABLE, SRC_VARIABLE))
     except (KeyError, ValueError, OSError):
         print("srcmstr: it runs under the node's machine only: see /etc/inittab.", file=sys.stderr)
         return 1
-    os.environ.pop(LPAR_VARIABLE, None)
-    lpar.set_inheritable(False)
+    for name, inherited in ((LPAR_VARIABLE, lpar), (SRC_VARIABLE, requests)):
+        os.environ.pop(name, None)
+        inherited.set_inheritable(False)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        return Shell(NodeRoot.current(), lpar, remote="r" in options, track="B" not in options).run()
+        return Shell(NodeRoot.current(), lpar, requests, remote="r" in options, track="B" not in options).run()
     except (msgspec.DecodeError, OSError, ValueError, KeyError) as error:
         print(f"srcmstr: {error!r}", file=sys.stderr)
         return 1

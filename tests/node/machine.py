@@ -84,7 +84,7 @@ class Machine:
     def boot(self) -> dict[str, int]:
         """Power on; returns the pids once srcmstr serves."""
         power.boot(self.lab, self.name)
-        wait_for(lambda: os.path.exists(self.root.path("/dev/SRC")), "srcmstr serves")
+        wait_for(lambda: power.serves(self.lab, self.name), "srcmstr serves")
         return power.status(self.lab, self.name)
 
     def halt(self) -> None:

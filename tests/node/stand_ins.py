@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 
-from srcctl.node import messages, sockets
+from srcctl.node import messages
 from srcctl.node.guard import Guard
 from srcctl.node.root import NodeRoot
 
@@ -29,7 +29,8 @@ def srcmstr(argv: list[str]) -> int:
     """Keeps a line of what lpar says in /var/adm/SRC/seen and obeys lines of a datagram socket: JSON for lpar."""
     root = NodeRoot.current()
     lpar = socket.socket(fileno=int(os.environ["HAES_LPAR_FD"]))
-    requests = sockets.bind(root.path("/dev/SRC"), socket.SOCK_DGRAM)
+    requests = socket.socket(fileno=int(os.environ["HAES_SRC_FD"]))
+    lpar.send(messages.encode(messages.Ready()))
     seen = open(root.path("/var/adm/SRC/seen"), "ab", buffering=0)  # noqa: SIM115
     while True:
         ready, _, _ = select.select([lpar, requests], [], [])

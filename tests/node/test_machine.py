@@ -177,19 +177,10 @@ def test_srcmstr_is_respawned_and_no_exit_is_lost(machine: Machine) -> None:
     assert os.waitstatus_to_exitcode(entries[2]["status"]) == -signal.SIGKILL
     assert after != before
     assert alive(survivor)
-    wait_for(lambda: _serves(machine), "srcmstr serves")
     machine.tell_srcmstr(messages.Acknowledge(2))
     machine.tell_srcmstr(b"exit")
     tables = wait_for(lambda: (t := [m for m in machine.heard() if m["type"] == "table"])[2:] and t, "a third table")
     assert [entry["instance"] for entry in tables[2]["entries"]] == [1]
-
-
-def _serves(machine: Machine) -> bool:
-    try:
-        sockets.connect(machine.root.path("/dev/SRC"), socket.SOCK_DGRAM).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_tree_signal_reaches_descendants(machine: Machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import threading
@@ -9,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from srcctl.node import messages
+from srcctl.node import messages, sockets
 from srcctl.node.root import Identity, Interface, NodeRoot
 from srcctl.odm import Repository
-from srcctl.src.packets import ACTIVE, StatusCode
+from srcctl.src.packets import ACTIVE, SRC_INCARNATION, StatusCode
 from srcctl.src.subsystem import Refused, Subsystem
 from srcctl.srcmstr.exchange import State
 from srcctl.srcmstr.service import Shell
@@ -157,7 +158,9 @@ class SrcNode:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.lpar = Lpar(ours)
         self._theirs = theirs
-        self.shell = Shell(self.root, theirs, remote=remote)
+        self._requests = sockets.bind(self.root.path("/dev/SRC"), socket.SOCK_DGRAM)
+        self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.shell = Shell(self.root, theirs, self._requests, remote=remote)
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self.lpar.serve, self.shell.run)]
 
     def settle(self) -> None:
@@ -178,7 +181,7 @@ class SrcNode:
     def __enter__(self) -> SrcNode:
         for thread in self.threads:
             thread.start()
-        while not Path(self.root.path("/dev/SRC")).exists():
+        while not os.path.lexists(self.root.path(SRC_INCARNATION)):
             self.threads[1].join(0.002)
         return self
 
@@ -190,3 +193,4 @@ class SrcNode:
             thread.join(10)
         self.lpar.end.close()
         self._theirs.close()
+        self._requests.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from srcctl.audit import configuration, trail
+from srcctl.node import sockets
 from srcctl.odm import Repository
+from srcctl.src import packets
 from tests.commands.sessions import GOLDEN, Session, read_sessions, replay
 from tests.src.node import ETC, Inetd, Run, SrcNode
 
@@ -45,6 +48,53 @@ def test_a_long_status_arrives_whole_however_slow_the_asker_is(
     lines *= 3
     status, out, err = run(["lssrc", "-ls", "inetd"])
     assert (status, err) == (1, "The status is longer than 2097152 bytes.\n"), "never a part for the whole"
+
+
+def test_what_the_host_refuses_a_subsystem_is_told_and_kills_it_not(
+    node: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: Inetd) -> None:
+        open("/no/such/file", encoding="ascii")  # noqa: SIM115
+
+    monkeypatch.setattr(Inetd, "refresh", missing)
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    assert run(["startsrc", "-s", "inetd"])[0] == 0
+    assert run(["refresh", "-s", "inetd"]) == (1, "", "/no/such/file: No such file or directory\n")
+    assert run(["lssrc", "-ls", "inetd"])[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_an_ordinary_user_may_look_and_not_touch(node: SrcNode, run: Run) -> None:
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    asker = sockets.bind(node.root.path(f"{packets.SRC_DIRECTORY}/SRC1"), socket.SOCK_DGRAM)
+    asker.settimeout(20)
+
+    def ask(request: packets.Request) -> bytes:
+        path = node.root.path(f"{packets.SRC_DIRECTORY}/{request.retaddr}")
+        if not os.path.exists(path):
+            os.link(node.root.path(f"{packets.SRC_DIRECTORY}/SRC1"), path)
+        with sockets.connect(node.root.path("/dev/SRC"), socket.SOCK_DGRAM) as mine:
+            child = os.fork()
+            if child == 0:
+                os.setuid(65534)
+                os._exit(mine.send(packets.encode_request(request)) < 0)
+            assert os.waitpid(child, 0)[1] == 0
+        return asker.recv(packets.PACKET_MAX)
+
+    status = ask(packets.Request(packets.STATUS, kind=packets.ALL_SUBSYSTEMS, retaddr="SRC1"))
+    assert [code.objname for code in packets.decode_status(status).codes] == ["Subsystem", "inetd"]
+    for number, action in enumerate((packets.START, packets.STOP, packets.REFRESH, packets.TRACE), 2):
+        refused = packets.decode_reply(ask(packets.Request(action, "inetd", retaddr=f"SRC{number}")))
+        assert refused.rtncode == 52
+    asker.close()
+    assert "inoperative" in run(["lssrc", "-s", "inetd"])[1]
+
+
+def test_a_request_whose_asker_has_gone_is_not_carried_out(node: SrcNode, run: Run) -> None:
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    with sockets.connect(node.root.path("/dev/SRC"), socket.SOCK_DGRAM) as mine:
+        mine.send(packets.encode_request(packets.Request(packets.START, "inetd", retaddr="SRCgone")))
+    assert "inoperative" in run(["lssrc", "-s", "inetd"])[1]
 
 
 def test_what_auditing_records_of_src(node: SrcNode, run: Run) -> None:

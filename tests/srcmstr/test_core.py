@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from srcctl.machine import SECOND, TICK
 from srcctl.src import packets
-from srcctl.src.packets import STATUS_TEXTS, Request, StatusReply
+from srcctl.src.packets import STATUS_TEXTS, Reply, Request, StatusReply
 from srcctl.srcmstr import exchange as core
 from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import RESPAWN, SIGNALS, Catalogue, Definition, split_arguments, split_environment
@@ -244,6 +244,28 @@ def test_a_stop_that_was_repeated_twice_has_one_answer() -> None:
         assert machine.codes(machine.core.step(0, core.Asked(stop))) == [44]
     machine.end(instance.number, 0)
     assert machine.codes(machine.core.step(0, core.Asked(stop))) == [44]
+
+
+def test_who_waits_for_a_subsystem_that_ends_is_told_at_once() -> None:
+    machine = Machine()
+    instance = machine.start("clcomd")
+    machine.ask(packets.REFRESH, "clcomd")
+    machine.ask(packets.STATUS, "clcomd", parm1=packets.LONGSTAT)
+    told = [e.reply for e in machine.end(instance.number, 256) if isinstance(e, core.Respond)]
+    assert [(reply.retaddr, reply.tag) for reply in told] == [
+        ("asker.2", instance.number),
+        ("asker.3", instance.number),
+    ]
+    assert isinstance(told[0], Reply)
+    assert (told[0].rtncode, told[0].objname) == (36, "clcomd")
+    assert isinstance(told[1], StatusReply)
+    assert (told[1].codes[0].objtype, told[1].codes[0].status) == (packets.ERROR, 36)
+    successor = next(iter(machine.core.instances.values()))
+    machine.run(successor.number)
+    machine.ask(packets.STOP, "clcomd")
+    told = [e.reply for e in machine.end(successor.number, 9) if isinstance(e, core.Respond)]
+    assert [reply.rtncode for reply in told if isinstance(reply, Reply)] == [packets.OK], "it was to stop, and has"
+    assert not [e for e in machine.end(successor.number, 9) if isinstance(e, core.Respond)]
 
 
 class AgainstModel(RuleBasedStateMachine):

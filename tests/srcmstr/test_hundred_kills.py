@@ -129,14 +129,14 @@ def test_srcmstr_killed_a_hundred_times_under_load(node: Machine) -> None:
         thread.start()
     killed: set[int] = set()
     try:
-        socket = src_socket(node)
+        serving = incarnation(node)
         for number in range(KILLS):
             pid = wait_for(lambda: new_srcmstr(node, killed), "srcmstr is there again", PATIENCE)
             # One in three while it restores; the others while they answer (init gives up what never comes to serve).
             if number % 3:
-                wait_for(lambda old=socket: src_socket(node) != old, "srcmstr serves again", PATIENCE)
+                wait_for(lambda old=serving: incarnation(node) != old, "srcmstr serves again", PATIENCE)
             time.sleep(number * 7 % 23 / 1000)
-            socket = src_socket(node)
+            serving = incarnation(node)
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
             if over.is_set():
@@ -160,10 +160,12 @@ def test_srcmstr_killed_a_hundred_times_under_load(node: Machine) -> None:
     assert left == []
 
 
-def src_socket(node: Machine) -> tuple[int, int]:
-    """Which socket srcmstr has; a killed one leaves its own until the successor serves."""
-    status = os.stat(node.root.path("/dev/SRC"))
-    return status.st_ino, status.st_ctime_ns
+def incarnation(node: Machine) -> str:
+    """Which srcmstr serves, or served last; "" before the first one does."""
+    try:
+        return os.readlink(node.root.path(packets.SRC_INCARNATION))
+    except FileNotFoundError:
+        return ""
 
 
 def new_srcmstr(node: Machine, killed: set[int]) -> int:
