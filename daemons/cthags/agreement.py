@@ -51,8 +51,8 @@ class Replica(Protocol):
         """What was applied after ``position``."""
         ...
 
-    def snapshot(self) -> Snapshot:
-        """The state now."""
+    def snapshot(self, departed: dict[int, LeaveReason]) -> Snapshot:
+        """The state with which the next view begins: the members that are out (``departed``) have failed."""
         ...
 
     def catch_up(self, operations: tuple[Operation, ...]) -> None:
@@ -223,13 +223,14 @@ class Agreement(Detector):
                 first = 0
         if proposal.base is not None and longest:
             self._replica.catch_up(longest)
+        down = tuple(node for node in self.view.nodes if node not in self.alive) if self.view is not None else ()
         commit = Commit(
             view=View(proposal.id, proposal.members),
             base=proposal.base,
             first=first,
             operations=self._replica.operations_after(first) if proposal.base is not None else (),
-            snapshot=self._replica.snapshot(),
-            down=tuple(node for node in self.view.nodes if node not in self.alive) if self.view is not None else (),
+            snapshot=self._replica.snapshot(self._departed(proposal.members, down)),
+            down=down,
             base_commit=self._last_commit if behind else None,
         )
         for member in proposal.members:
@@ -306,12 +307,7 @@ class Agreement(Detector):
                 self._install(now, commit.base_commit)
                 old = self.view
             self._replica.catch_up(commit.operations[max(0, self._replica.position() - commit.first) :])
-        before = old.members if old is not None else ()
-        departed: dict[int, LeaveReason] = {
-            member.node: "host_failure" if member.node in commit.down else "provider_failure"
-            for member in before
-            if member not in commit.view.members
-        }
+        departed = self._departed(commit.view.members, commit.down)
         self.view = commit.view
         self._last_commit = commit
         interrupted = self._round is not None and self._round.id > commit.view.id
@@ -330,6 +326,15 @@ class Agreement(Detector):
         self._greet(now)
         if interrupted and self._coordinator() == self.node:
             self._propose(now)
+
+    def _departed(self, members: tuple[Member, ...], down: tuple[int, ...]) -> dict[int, LeaveReason]:
+        """Who of the present view is not in the next one, and why."""
+        before = self.view.members if self.view is not None else ()
+        return {
+            member.node: "host_failure" if member.node in down else "provider_failure"
+            for member in before
+            if member not in members
+        }
 
     def _refuse(self, node: int, session: ViewId) -> None:
         self._send_packet(node, Refused(session, self.incarnation, self.promised, self.view))

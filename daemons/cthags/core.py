@@ -287,9 +287,12 @@ class Core:
         """Whether critical clients are in groups."""
         return any(group.critical for group in self._table.groups.values())
 
-    def snapshot(self) -> Snapshot:
-        """The state now."""
-        return self._table.snapshot()
+    def snapshot(self, departed: dict[int, LeaveReason]) -> Snapshot:
+        """The state with which the next view begins: the members that are out (``departed``) have failed."""
+        following = GroupTable()
+        following.restore(self._table.snapshot())
+        following.fail_nodes(departed)
+        return following.snapshot()
 
     def catch_up(self, operations: tuple[Operation, ...]) -> None:
         """Apply what was missed."""

@@ -135,3 +135,30 @@ def test_the_leader_dies_after_any_number_of_steps(protocol: str) -> None:
         ended = ends(ring, 3, witness, protocol) - before
         assert ended == 1 or (protocol == "failure_leave" and ended == 2), f"{steps} steps: {ended} ends"
         assert all(core.describe()["outstanding"] == 0 for core in ring.cores.values())
+
+
+def test_who_joins_as_another_fails_knows_of_the_failure() -> None:
+    """The providers of a node that left had failed for the members, but not for who came in with the same view: when
+    that one led, it waited for their votes for ever."""
+    ring = Ring(4)
+    ring.start(1, 2, 3)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3))
+    for node in (1, 2, 3):
+        ring.join(node, 1, attributes=GroupAttributes())
+        ring.run(1)
+    ring.request(1, 1, ProviderMessage("G", b"vote", phases="n"))
+    ring.run(1)
+    ring.drop = lambda source, target, packet: 3 in (source, target)
+    ring.start(4)
+    ring.run(0.1)
+    ring.crash(3)
+    ring.drop = None
+    assert ring.run_until(lambda: ring.agreed(1, 2, 4)), ring.logs
+    assert len(ring.views[4]) == 1, "it came in as node 3 went"
+    groups = [ring.cores[node].describe()["groups"] for node in (1, 2, 4)]
+    assert groups[0] == groups[1] == groups[2]
+    ring.crash(1)
+    ring.crash(2)
+    ring.join(4, 1)
+    assert ring.run_until(lambda: ring.view(4) == (4,))
+    assert ring.run_until(lambda: isinstance(ring.last(4, 1), Approved)), ring.cores[4].describe()
