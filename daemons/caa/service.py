@@ -62,6 +62,7 @@ from srcctl.node.guard import Guard
 from srcctl.src import client as src
 from srcctl.src import packets
 from srcctl.storage.disk import uuid_of
+from srcctl.storage.fences import FenceRegistry
 
 HEARTBEAT = 1.0
 """Product seconds between heartbeats."""
@@ -102,6 +103,8 @@ class ClusterAwareAix(RepositoryKeeper):
         self.counts: Counter[str] = Counter()
         self.copy = replacement.RepositoryCopy()
         self.failed_disks: frozenset[str] = frozenset()
+        self.fences = FenceRegistry(self.identity.lab)
+        self.fenced = False
         self.addresses = AddressRegistry(self.identity.lab)
         self.addresses_at = 0
         self.aliases: frozenset[tuple[str, str, str]] = frozenset()
@@ -308,6 +311,7 @@ class ClusterAwareAix(RepositoryKeeper):
             self._publish("DISK_DOWN" if name in failed else "DISK_UP", own.number if own else 0, name)
         self.failed_disks = failed
         self._watch_addresses()
+        self._watch_fence()
         self._watch_policy()
         delay = self.scale.schedule(HEARTBEAT) / 1_000_000
         self.watch = asyncio.get_running_loop().call_later(delay, self._watch_links)
@@ -326,6 +330,17 @@ class ClusterAwareAix(RepositoryKeeper):
                 connection.send(self.membership)
         if settings.arbitrate != policies.arbitrates:
             self.pump.feed(core.Configure(self._settings(definition, settings.own)))
+
+    def _watch_fence(self) -> None:
+        """The disks refuse this node: it gives way, before it could serve what it no longer has."""
+        fence = self.fences.of(self.identity.node)
+        if self.fenced or fence is None or fence.life != self.identity.boot_id:
+            return
+        self.fenced = True
+        for disk in sorted(fence.disks):
+            log_entry(self.root, "LVM_IO_FAIL", "LVDD", (("PHYSICAL VOLUME", disk),))
+        disks = " ".join(sorted(fence.disks))
+        self._halt(f"quarantine policy: this node is shut out of {disks} by {fence.by}", gives_way=True)
 
     def _watch_addresses(self) -> None:
         """Addresses that come to this node's interfaces and go: service addresses beside the boot addresses."""

@@ -7,6 +7,22 @@ import os
 from srcctl.node import powerlock
 
 
+def life_of(lab: str, node: str) -> str:
+    """The boot id of a node's present life, "" if it is off.
+
+    Args:
+        lab: the lab's shared folder.
+        node: the node's name.
+    """
+    if not is_alive(lab, node):
+        return ""
+    try:
+        with open(os.path.join(lab, "power", node), encoding="ascii") as file:
+            return next(iter(file.read().split()), "")
+    except OSError:
+        return ""
+
+
 def is_alive(lab: str, node: str, boot_id: str = "") -> bool:
     """Whether a node runs, and if ``boot_id`` is given, whether it is still in that very life.
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from srcctl.network.faults import Faults
 from srcctl.network.registry import Registry
 from srcctl.node.root import Identity
+from srcctl.storage.fences import FenceRegistry
 
 DIRECTORY = "reservations"
 
@@ -47,7 +48,7 @@ class ReservationRegistry(Registry[Reservation]):
 
     def holders(self, disk: str) -> list[str]:
         """The live nodes that have the disk reserved, in the order in which they took it; two are a split brain."""
-        return [held.node for held in self._live(disk)]
+        return [held.node for held in self._live(disk) if not self._is_fenced(held)]
 
     def is_shared(self, disk: str, node: str) -> bool:
         """Whether a node has a disk in concurrent mode."""
@@ -76,10 +77,13 @@ class ReservationRegistry(Registry[Reservation]):
         """
         disks = list(disks)
         faults = Faults(self._lab)
+        fence = FenceRegistry(self._lab).of(identity.node)
+        if fence is not None and not fence.disks.isdisjoint(disks):
+            return fence.by
         with self._locked():
             kept: dict[str, list[Reservation]] = {}
             for disk in disks:
-                others = [held for held in self._live(disk) if held.node != identity.node]
+                others = [held for held in self._live(disk) if held.node != identity.node and not self._is_fenced(held)]
                 beside = [
                     held for held in others if faults.disk_cut(identity.node, held.node) or (shared and held.shared)
                 ]
@@ -89,6 +93,11 @@ class ReservationRegistry(Registry[Reservation]):
             for disk in disks:
                 self._write(disk, [*kept[disk], Reservation(disk, identity.node, identity.boot_id, shared)])
         return None
+
+    def _is_fenced(self, held: Reservation) -> bool:
+        """Whether a node has lost a disk to a fence."""
+        fence = FenceRegistry(self._lab).of(held.node)
+        return fence is not None and held.disk in fence.disks
 
     def release(self, identity: Identity, disks: Iterable[str]) -> None:
         """Give up what this node has reserved of some disks.

@@ -132,3 +132,24 @@ def test_a_quarantined_node_is_halted_before_its_critical_group_is_taken_over(la
     assert lab.power(other) == "on"
     lab.srcctl("heal")
     configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=disable CRITICAL_RG=")
+
+
+def test_a_quarantined_node_is_shut_out_of_its_disks(lab: LabUnderTest) -> None:
+    configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=fencing CRITICAL_RG=app_rg")
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    lab.srcctl("partition", "node1", "node2")
+    wait_for_log(lab, other, HACMP_OUT, f"node {owner} is shut out of hdisk2")
+    lab.wait_for_owner(other)
+    assert lab.wait_for_answer(other)["node"] == other
+    wait_for_log(lab, owner, CAA_LOG, f"this node is shut out of hdisk2 by {other}")
+    eventually(lambda: "LVDD" in lab.run(owner, "errpt -J LVM_IO_FAIL").stdout, "it has booted again", 60)
+    refused = lab.run(owner, "varyonvg datavg")
+    assert refused.returncode == 1, "whatever it does, beyond the cut, too"
+    assert f"reserved by {other}" in refused.stderr
+    lab.srcctl("heal")
+    lab.make_whole()
+    assert f"node {owner} is let in again" in lab.file(other, HACMP_OUT)
+    lab.output("node1", f"clmgr move resource_group app_rg NODE={owner}", timeout=120)
+    assert lab.wait_for_answer(owner)["node"] == owner
+    configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=disable CRITICAL_RG=")

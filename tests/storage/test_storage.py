@@ -16,6 +16,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import descriptor_area, filesystems, partitions
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import Disk
+from srcctl.storage.fences import FenceRegistry, ShutOut
 from srcctl.storage.reservations import ReservationRegistry
 from srcctl.storage.volume_groups import VolumeGroups
 from tests.storage.machine import ETC, Node, Run
@@ -243,3 +244,34 @@ def test_mount_all_mounts_what_is_to_be_mounted(nodes: tuple[Node, Node], run: R
     assert sorted(filesystems.mounted(node.root)) == ["/always", "/sometimes"]
     assert run(node, "umount", "all")[0] == 0
     assert not filesystems.mounted(node.root)
+
+
+def test_a_node_that_is_shut_out_of_a_disk_has_it_no_more(nodes: tuple[Node, Node], run: Run) -> None:
+    """No partition hides a fence, and a restart of the node does not lift it."""
+    first, second = nodes
+    lab = first.root.identity.lab
+    assert run(first, "mkvg", "-y", "datavg", "hdisk2")[0] == 0
+    assert run(second, "importvg", "-n", "-y", "datavg", "hdisk2")[0] == 0
+    fences = FenceRegistry(lab)
+    assert fences.of("node1") is None
+    assert fences.fence("node1", ["hdisk2"], "node2") == first.boot
+    with pytest.raises(ShutOut):
+        fences.fence("node2", ["hdisk2", "hdisk3"], "node1")
+    Faults(lab).partition(["node1"], ["node2"], keep_disk=False)
+    assert ReservationRegistry(lab).holders("hdisk2") == []
+    assert run(second, "varyonvg", "datavg")[0] == 0
+    assert ReservationRegistry(lab).holders("hdisk2") == ["node2"]
+    Faults(lab).heal()
+    first.die()
+    second.die()
+    first.boot = "node1-second-life"
+    first.boot_up()
+    identity = first.root.identity._replace(boot_id=first.boot)
+    Path(first.root.path("/etc/lpar.json")).write_text(identity.text())
+    first.root = NodeRoot(first.root.directory)
+    assert "reserved by node2" in run(first, "varyonvg", "-O", "datavg")[2], "though node2 is off"
+    assert fences.lift("node1")
+    assert not fences.lift("node1")
+    assert run(first, "varyonvg", "datavg")[0] == 0
+    assert fences.fence("node2", ["hdisk2"], "node1") == "", "it is off"
+    first.die()

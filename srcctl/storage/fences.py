@@ -1,0 +1,111 @@
+"""Fences of shared disks: a node is shut out of disks until it is let in again, whatever becomes of it meanwhile.
+
+What SCSI-3 persistent reservations do on the product: the storage itself refuses a node whose registration another one
+has preempted, over every path and after a restart of either, until it may register again. So no partition hides a fence
+from anybody. The life of a node in which it was fenced ends: CAA finds that the disks refuse it, as the kernel does at
+the next input or output, and the node gives way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from srcctl.network.liveness import life_of
+from srcctl.node.root import replace_file
+
+DIRECTORY = "fences"
+
+
+class Fence(NamedTuple):
+    """Disks out of which a node is shut, the node that has done it, and the life that was fenced ("": it was off)."""
+
+    disks: frozenset[str]
+    by: str
+    life: str
+
+
+class ShutOut(Exception):
+    """Who wants to shut another node out is shut out itself; ``str()`` says by whom."""
+
+
+class FenceRegistry:
+    """The fences of a lab: a file for each node that is shut out of something.
+
+    Args:
+        lab: the lab's shared folder.
+    """
+
+    def __init__(self, lab: str) -> None:
+        self._lab = lab
+        self._directory = os.path.join(lab, DIRECTORY)
+
+    def of(self, node: str) -> Fence | None:
+        """Out of which disks a node is shut; one stat(2) for most nodes, which are shut out of none."""
+        try:
+            with open(os.path.join(self._directory, node), encoding="utf-8") as file:
+                value = json.load(file)
+            return Fence(frozenset(map(str, value["disks"])), str(value["by"]), str(value["life"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def all(self) -> dict[str, Fence]:
+        """The fences of all nodes."""
+        try:
+            names = sorted(name for name in os.listdir(self._directory) if not name.startswith("."))
+        except OSError:
+            return {}
+        return {name: fence for name in names if (fence := self.of(name)) is not None}
+
+    def fence(self, node: str, disks: Iterable[str], by: str) -> str:
+        """Shut a node out of some disks.
+
+        Args:
+            node: who is shut out.
+            disks: their names.
+            by: who does it; nobody that is shut out of one of the disks itself.
+
+        Returns:
+            The life of the node that is fenced, "" if it is off.
+
+        Raises:
+            ShutOut: ``by`` was fenced before; nothing is done.
+            OSError: the lab cannot be written.
+        """
+        wanted = frozenset(disks)
+        with self._locked():
+            against = self.of(by)
+            if against is not None and against.disks & wanted:
+                raise ShutOut(f"node {by} is shut out of {' '.join(sorted(against.disks & wanted))} by {against.by}")
+            before = self.of(node)
+            life = life_of(self._lab, node)
+            value = {"disks": sorted(wanted | (before.disks if before else frozenset())), "by": by, "life": life}
+            replace_file(os.path.join(self._directory, node), json.dumps(value).encode())
+            return life
+
+    def lift(self, node: str) -> bool:
+        """Let a node in again; False if it was not shut out.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        with self._locked():
+            try:
+                os.unlink(os.path.join(self._directory, node))
+            except FileNotFoundError:
+                return False
+            return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        os.makedirs(self._directory, exist_ok=True)
+        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
