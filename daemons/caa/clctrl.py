@@ -9,7 +9,7 @@ import msgspec
 
 from daemons.caa import client, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
-from daemons.caa.formation import on_node, own_last, tell_all
+from daemons.caa.formation import ChangeTime, on_node, own_last, tell_all
 from daemons.caa.messages import Status
 from srcctl.commands.options import UsageError, usage
 from srcctl.node.root import NodeRoot
@@ -198,11 +198,11 @@ def _tune(root: NodeRoot, tune: Tune) -> int:
 
 def _told(root: NodeRoot, definition: Definition, alive: tuple[int, ...]) -> int:
     """Tell the nodes that are up; the others read the definition when they boot."""
-    status = 0
+    status, change = 0, ChangeTime(definition)
     for node in definition.nodes:
         if node.number in alive:
             try:
-                tell_all(root, msgspec.structs.replace(definition, nodes=(node,)))
+                tell_all(root, msgspec.structs.replace(definition, nodes=(node,)), change)
             except CaaError as error:
                 status |= complain("clctrl", str(error))
     return status

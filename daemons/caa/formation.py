@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from daemons.caa import client, replacement
+from daemons.caa import client, replacement, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk
 from daemons.caa.messages import Node
 from daemons.clcomd import client as clcomd
@@ -47,8 +48,9 @@ def make(root: NodeRoot, name: str, members: list[str], wanted: str, shared: Seq
     repository.create(definition)
     joined: list[str] = []
     try:
+        change = ChangeTime(definition)
         for node in definition.nodes:
-            join_node(root, node.name, disk)
+            join_node(root, node.name, disk, change)
             joined.append(node.name)
     except CaaError:
         for name_of_member in own_last(root, joined):
@@ -70,28 +72,60 @@ def member(identity: Identity, number: int, name: str) -> Node:
     return Node(number, name, str(uuid.uuid4()), tuple(zip(networks, found.addresses, strict=False)))
 
 
-def join_node(root: NodeRoot, node: str, disk: str) -> None:
+class ChangeTime:
+    """What is left of the time that a coordinated change may take on all nodes together: the tunable config_timeout.
+
+    Patience with real work, so no speed divides it; 0 is no limit (inferred).
+
+    Args:
+        definition: the cluster's definition, with its tunables.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        self._seconds = int(tunables.value_of(definition.tunables, "config_timeout"))
+        self._began = time.monotonic()
+
+    def left(self) -> float | None:
+        """Seconds, None for no limit.
+
+        Raises:
+            CaaError: none are left.
+        """
+        if not self._seconds:
+            return None
+        left = self._seconds - (time.monotonic() - self._began)
+        if left <= 0:
+            raise CaaError(f"the change did not end on all nodes within config_timeout ({self._seconds} seconds).")
+        return left
+
+
+def join_node(root: NodeRoot, node: str, disk: str, change: ChangeTime | None = None) -> None:
     """Have a node join the cluster on a disk, this one directly, another through its clcomd.
 
     Raises:
         CaaError: it does not.
     """
-    on_node(root, node, [*CLUSTERCONF, "-r", disk], lambda: client.join(root, disk))
+    on_node(root, node, [*CLUSTERCONF, "-r", disk], lambda: client.join(root, disk), change)
 
 
-def on_node(root: NodeRoot, node: str, command: list[str], local: Callable[[], None]) -> None:
+def on_node(
+    root: NodeRoot, node: str, command: list[str], local: Callable[[], None], change: ChangeTime | None = None
+) -> None:
     """Have something done on a node: ``local`` on this one, a command through clcomd on another.
+
+    ``change``: the coordinated change that this is a part of, and the time that it has left.
 
     Raises:
         CaaError: it was not done.
     """
+    limit = change.left() if change is not None else None
     if node == root.identity.node:
         local()
         return
     try:
         # A node that is being booted has no clcomd for a moment.
         patience = BOOT_PATIENCE if is_alive(root.identity.lab, node) else 0.0
-        result = clcomd.run(root, node, command, patience=patience)
+        result = clcomd.run(root, node, command, patience=patience, limit=limit)
     except clcomd.ClcomdError as error:
         raise CaaError(f"{node}: {error}") from None
     if result.status:
@@ -116,9 +150,10 @@ def add_node(root: NodeRoot, name: str) -> None:
     number = definition.highest_number + 1
     nodes = (*definition.nodes, member(root.identity, number, name))
     definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number)
+    change = ChangeTime(definition)
     repository.write_definition(definition)
-    join_node(root, name, disk)
-    tell_all(root, definition)
+    join_node(root, name, disk, change)
+    tell_all(root, definition, change)
 
 
 def remove_node(root: NodeRoot, name: str) -> None:
@@ -133,9 +168,10 @@ def remove_node(root: NodeRoot, name: str) -> None:
         raise CaaError(f"{name} is not a node of the cluster.")
     nodes = tuple(node for node in definition.nodes if node.name != name)
     definition = msgspec.structs.replace(definition, nodes=nodes)
+    change = ChangeTime(definition)
     repository.write_definition(definition)
-    on_node(root, name, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True))
-    tell_all(root, definition)
+    on_node(root, name, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True), change)
+    tell_all(root, definition, change)
 
 
 def _shared(root: NodeRoot, wanted: str) -> str:
@@ -209,14 +245,15 @@ def moved(root: NodeRoot, node: str, disk: str) -> str:
     return ""
 
 
-def tell_all(root: NodeRoot, definition: Definition) -> None:
-    """Have every node read the definition again.
+def tell_all(root: NodeRoot, definition: Definition, change: ChangeTime | None = None) -> None:
+    """Have every node read the definition again, within config_timeout (what ``change`` has left of it).
 
     Raises:
         CaaError: one could not be told.
     """
+    change = change or ChangeTime(definition)
     for node in definition.nodes:
-        on_node(root, node.name, [*CLUSTERCONF], lambda: client.reread(root))
+        on_node(root, node.name, [*CLUSTERCONF], lambda: client.reread(root), change)
 
 
 def _definition(root: NodeRoot) -> tuple[RepositoryDisk, Definition, str]:

@@ -27,7 +27,7 @@ class Tunable(NamedTuple):
 
 PURPOSES = {
     "communication_mode": "How heartbeats travel between nodes: u one to each, m one to all by multicast.",
-    "config_timeout": "Time allowed for a coordinated change of the configuration.",
+    "config_timeout": "Time that a change of the cluster may take on all nodes together; 0 is no limit.",
     "deadman_mode": "What a node does that can no longer tell the others that it lives: a halts it, e makes an event.",
     "hb_src_disk": "Heartbeats over the repository disk; 0 switches them off.",
     "hb_src_lan": "Heartbeats over the networks; 0 switches them off.",

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from daemons.caa import tunables
+from daemons.caa import formation, tunables
 from daemons.caa.clctrl import Tune, parse_tune
+from daemons.caa.client import CaaError
+from daemons.caa.messages import Node
 from daemons.caa.replacement import RepositoryCopy
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
+from daemons.clcomd import client as clcomd
 from srcctl.commands.options import UsageError
+from srcctl.node.root import NodeRoot
 
 
 @pytest.mark.parametrize(
@@ -70,3 +74,25 @@ def test_a_repository_that_is_lost_is_written_anew_with_its_committed_configurat
     assert new.read_archive(commit) == b"configuration"
     with pytest.raises(RepositoryError, match="already"):
         copy.write(new)
+
+
+def test_a_change_must_end_within_config_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, limits = [0.0], []
+
+    def run(root: object, node: str, command: list[str], patience: float, limit: float | None) -> clcomd.Result:
+        limits.append(limit)
+        now[0] += 20
+        return clcomd.Result(0, b"", b"")
+
+    monkeypatch.setattr(formation.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(formation.clcomd, "run", run)
+    monkeypatch.setattr(formation, "is_alive", lambda lab, node: True)
+    monkeypatch.setattr(NodeRoot, "identity", type("Named", (), {"lab": "", "node": "node9"})())
+    nodes = tuple(Node(number, f"node{number}", "u", ()) for number in (1, 2, 3))
+    definition = Definition("c", "u", "00", nodes, (("config_timeout", "30"),))
+    with pytest.raises(CaaError, match="within config_timeout"):
+        formation.tell_all(NodeRoot("/nowhere"), definition)
+    assert limits == [30, 10], "the third node was not even asked"
+    limits.clear()
+    formation.tell_all(NodeRoot("/nowhere"), Definition("c", "u", "00", nodes, (("config_timeout", "0"),)))
+    assert limits == [None] * 3
