@@ -44,6 +44,8 @@ USAGE = (
 
 
 CLUTILS_LOG = "/var/hacmp/log/clutils.log"
+COMMITTED = "/usr/es/sbin/cluster/etc/objrepos/committed"
+"""Object classes as they were committed, where this node's own have been edited since."""
 INSTALL_FILE = "/etc/es/objrepos/.installing"
 LOCKED = 3
 """The exit code of ``cl_config lock`` when another synchronization has the lock, which it prints."""
@@ -146,6 +148,28 @@ def bring_in_step(root: NodeRoot) -> int:
         case Repair.UNLOCK:
             staging.release(root)
     return committed
+
+
+def classes_to_start(root: NodeRoot) -> str:
+    """The directory of object classes that cluster services are to start with: those that were committed.
+
+    They are this node's own (DCD), unless somebody has edited them and not synchronized: then the committed ones are
+    written out, so that all nodes start with one configuration. The repository disk is the one that CAA uses, which may
+    have been replaced since.
+
+    Raises:
+        caa.CaaError: CAA is not active.
+        caa.RepositoryError, ArchiveError, OdmError, OSError: it cannot be told, or not be written.
+    """
+    repository = caa.repository(root)
+    commit = repository.read_commit()
+    archive = repository.read_archive(commit) if commit is not None else None
+    if archive is None or not has_unsynchronized_changes(root, archive):
+        return DCD
+    os.makedirs(root.path(COMMITTED), exist_ok=True)
+    staging.write_classes(root, archive, COMMITTED)
+    Repository(root, COMMITTED).replace_all("HACMPsircol", Repository(root, DCD).get("HACMPsircol"))
+    return COMMITTED
 
 
 def is_outstanding(root: NodeRoot) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from daemons.caa import client as caa
+from daemons.cluster.configuration import DCD
 from daemons.cluster.synchronization import ArchiveError, half_installed
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError
 
-__all__ = ["bring_in_step", "half_installed"]
+__all__ = ["bring_in_step", "classes_to_start", "half_installed"]
 
 
 def bring_in_step(root: NodeRoot) -> str:
@@ -26,3 +27,13 @@ def bring_in_step(root: NodeRoot) -> str:
     except OSError as error:
         return f"{error.filename or 'the repository disk'}: {error.strerror}"
     return ""
+
+
+def classes_to_start(root: NodeRoot) -> str:
+    """The directory of object classes to start cluster services with; this node's own if it cannot be told. Blocks."""
+    from daemons.clconfd import agent
+
+    try:
+        return agent.classes_to_start(root)
+    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, OSError):
+        return DCD

@@ -178,13 +178,13 @@ class ClusterManagerDaemon(Daemon):
         self.files.prepare()
         self.pump.feed(Configured(configuration, self.classes.programs_of(configuration)))
 
-    def _activate(self) -> None:
-        """Copy the default object classes to the active directory and use those.
+    def _activate(self, directory: str) -> None:
+        """Copy a directory's object classes to the active one and use those.
 
         Raises:
             OSError: the active directory cannot be written.
         """
-        self.classes.activate(model.DCD)
+        self.classes.activate(directory)
         self._use(self.classes.load(model.ACD))
 
     def _read_staged(self) -> None:
@@ -439,8 +439,11 @@ class ClusterManagerDaemon(Daemon):
                     return
             self.reload()
             if self.core.configuration is not None:
+                directory = await asyncio.to_thread(clconfd.classes_to_start, self.root)
+                if directory != model.DCD:
+                    self.log.write("the configuration has changes that were not synchronized: they do not count yet")
                 try:
-                    self._activate()
+                    self._activate(directory)
                 except OSError as error:
                     connection.send(messages.Done("failed", f"The active configuration: {error.strerror}."))
                     return

@@ -11,6 +11,7 @@ from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.syntax.attributes import TABLES
 from daemons.clmgr.syntax.catalogue import CLASSES
 from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions import changes
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.configuration.policies import DIFFERENT_NODES, PARENT_CHILD, SAME_NODE
@@ -320,3 +321,12 @@ def test_netmasks_are_those_of_the_interfaces_and_of_the_network() -> None:
     c = done(c, "modify", "network", "net_ether_02", "NAME=net_wide", "NETMASK=255.255.0.0")
     c = done(c, "add", "service_ip", "far_svc", "NETWORK=net_wide", "IPADDR=10.1.1.9")
     assert {entry.netmask for entry in c.labels if entry.network == "net_wide"} == {"255.255.0.0"}
+
+
+@pytest.mark.parametrize("action", ["online", "offline", "recover"])
+def test_what_is_asked_of_sites_is_asked_of_their_nodes(action: str) -> None:
+    request = changes.of_nodes(asked(action, "site", "east,west", "WHEN=now"), rich())
+    assert (request.action, request.class_name, request.names) == (action, "node", ["node1", "node2"])
+    assert request.attributes == {"WHEN": "now"}
+    with pytest.raises(ClmgrError, match="does not appear to exist"):
+        changes.of_nodes(asked(action, "site", "north"), rich())

@@ -211,6 +211,16 @@ def test_a_collection_goes_with_every_synchronization(bare_lab: LabUnderTest) ->
     lab.output("node1", "clmgr sync cluster", timeout=120)
     assert lab.file("node2", "/etc/notes") == "mine\n"
     assert lab.output("node2", "stat -c %a $HAES_ROOT/etc/notes").strip() == "640"
+    # What verification looks for on the other nodes may be what the collection brings.
+    scripts = "$HAES_ROOT/usr/local/only_here/start"
+    lab.output("node1", f"mkdir -p $(dirname {scripts}); printf '#!/bin/sh\\n' > {scripts}; chmod 755 {scripts}")
+    path = "/usr/local/only_here/start"
+    lab.output("node1", f"clmgr modify file_collection notes ADD={path}")
+    lab.output("node1", f"clmgr add application_controller brought STARTSCRIPT={path} STOPSCRIPT={path}")
+    lab.output("node1", "clmgr add resource_group brought_rg NODES=node1,node2 FALLBACK=NFB APPLICATIONS=brought")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    lab.output("node1", "clmgr delete resource_group brought_rg; clmgr delete application_controller brought")
+    lab.output("node1", f"clmgr modify file_collection notes DELETE={path}; clmgr sync cluster", timeout=120)
     # Also where nothing else has changed, and from the node that synchronizes, however old its copy is.
     lab.output("node1", "echo newer > $HAES_ROOT/etc/notes; touch -d '2001-01-01' $HAES_ROOT/etc/notes")
     said = lab.output("node1", "clmgr sync cluster", timeout=120)

@@ -62,6 +62,23 @@ def test_a_halted_node_is_passed_over_and_brought_in_step_when_it_boots(lab: Lab
     assert not lab.output("node1", "ls -A $HAES_ROOT/usr/es/sbin/cluster/etc/objrepos | grep stage || true"), "no lock"
 
 
+def test_services_start_with_what_was_synchronized(lab: LabUnderTest) -> None:
+    """Else one node would run a configuration that no other has, and these would be refused."""
+    lab.make_whole()
+    lab.output("node1", "clmgr offline cluster", timeout=120)
+    lab.output("node1", "clmgr add resource_group forgotten NODES=node1,node2 FALLBACK=NFB")
+    lab.output("node1", "clmgr online cluster", timeout=120)
+    states = "clmgr -cS -a name,state query node"
+    assert lab.output("node1", states) == "node1:NORMAL\nnode2:NORMAL\n"
+    assert lab.group_states("forgotten") == {}
+    assert lab.output("node1", "clmgr -a unsynced_changes query cluster") == 'UNSYNCED_CHANGES="true"\n'
+    assert "forgotten" in lab.output("node1", "clmgr query resource_group").split(), "nothing of it is lost"
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    eventually(lambda: lab.group_states("forgotten").get("node1") == "ONLINE", "the group counts now")
+    lab.output("node1", "clmgr delete resource_group forgotten; clmgr sync cluster", timeout=120)
+    assert lab.group_states("forgotten") == {}
+
+
 def test_a_node_that_runs_without_clcomd_stops_a_synchronization_unless_it_is_forced(lab: LabUnderTest) -> None:
     lab.make_whole()
     lab.output("node1", "clmgr offline cluster", timeout=120)

@@ -326,6 +326,7 @@ def apply(root: NodeRoot, name: str, force: bool = False, configure: bool = True
         say(root, "Synchronizing cluster configuration to all cluster nodes...")
         changed = read(root)
         assert changed is not None
+        after_synchronization.precede(root, changed)
         synchronize.synchronize(root, changed, force, verify.Options(changing=True))
         after_synchronization.follow(root, changed)
     print()

@@ -1,8 +1,9 @@
-"""What follows a synchronization: CAA gets the tunables of the configuration, file collections go to the nodes."""
+"""What goes with a synchronization: file collections before it, CAA's tunables and a snapshot after it."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from daemons.caa import client as caa
 from daemons.clmgr.errors import ClmgrError
@@ -21,19 +22,30 @@ def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
     Raises:
         ClmgrError: the synchronization failed. A file or tunable that could not be set is a warning.
     """
+    synchronization.options_of(request)
+    precede(root, c)
     synchronization.requested(root, c, request)
     follow(root, c)
+
+
+def precede(root: NodeRoot, c: Configuration) -> None:
+    """File collections go to the nodes before these are verified, so that what they hold is found there."""
+    _carry_out(propagation.at_synchronization, root, c)
 
 
 def follow(root: NodeRoot, c: Configuration) -> None:
     """What goes with a synchronization that succeeded."""
     c = read(root) or c
-    for step in (tune, propagation.at_synchronization, _keep_snapshot):
-        try:
-            step(root, c)
-        except (ClmgrError, OSError) as error:
-            sys.stdout.flush()
-            sys.stderr.write(f"WARNING: {error}\n")
+    for step in (tune, _keep_snapshot):
+        _carry_out(step, root, c)
+
+
+def _carry_out(step: Callable[[NodeRoot, Configuration], None], root: NodeRoot, c: Configuration) -> None:
+    try:
+        step(root, c)
+    except (ClmgrError, OSError) as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"WARNING: {error}\n")
 
 
 def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:

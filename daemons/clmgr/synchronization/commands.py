@@ -46,6 +46,7 @@ def cldare(argv: list[str]) -> int:
             return 0
         if "n" in options:
             return 1 if verify.run(root, c, verification).errors else 0
+        after_synchronization.precede(root, c)
         synchronize.synchronize(root, c, "f" in options, dataclasses.replace(verification, changing=True))
         after_synchronization.follow(root, c)
     except (ClmgrError, OdmError, ConfigurationFault) as error:

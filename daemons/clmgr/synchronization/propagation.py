@@ -161,7 +161,7 @@ def keep(root: NodeRoot, paths: list[str]) -> None:
 def clfileprop(argv: list[str]) -> int:
     """``clfileprop [-a | -s] [collection ...]``: propagate; ``-a`` automatically, ``-s`` at a synchronization.
 
-    Among nodes: ``-b path ...`` backs files up, ``-t path ...`` prints when they were changed.
+    Among nodes: ``-b path ...`` backs files up and makes their folders, ``-t path ...`` prints when they were changed.
     """
     root = NodeRoot.current()
     try:
@@ -171,7 +171,10 @@ def clfileprop(argv: list[str]) -> int:
     except UsageError:
         return usage(USAGE)
     if "b" in options:
-        keep(root, [path for path in options.operands if path.startswith("/")])
+        paths = [path for path in options.operands if path.startswith("/")]
+        keep(root, paths)
+        for path in paths:
+            os.makedirs(os.path.dirname(root.path(path)), exist_ok=True)
         return 0
     if "t" in options:
         print(json.dumps(times(root, options.operands)))

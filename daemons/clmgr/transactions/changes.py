@@ -49,7 +49,7 @@ def of_nodes(request: Request, c: Configuration) -> Request:
     """
     if request.class_name != "site":
         return request
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from daemons.clmgr.edits.parts import named, required_names
 

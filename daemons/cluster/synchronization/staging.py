@@ -174,13 +174,21 @@ def stage(root: NodeRoot, archive: bytes) -> None:
     Raises:
         ArchiveError, OdmError, OSError: it cannot be staged.
     """
+    write_classes(root, archive, SCD)
+
+
+def write_classes(root: NodeRoot, archive: bytes, directory: str) -> None:
+    """Put the object classes of an archive, as this node has them, into a directory that exists.
+
+    Raises:
+        ArchiveError, OdmError, OSError: it cannot be done.
+    """
     objects = localize(unpack(archive), root.identity.node)
     import shutil
 
-    directory = root.path(SCD)
     for name in CLASSES:
-        shutil.copy2(f"{root.path(DCD)}/{name}", f"{directory}/{name}")
-    repository = Repository(root, SCD)
+        shutil.copy2(f"{root.path(DCD)}/{name}", f"{root.path(directory)}/{name}")
+    repository = Repository(root, directory)
     for name, wanted in objects.items():
         repository.replace_all(name, wanted)
 
