@@ -265,15 +265,42 @@ def cllsfs(argv: list[str]) -> int:
         from srcctl.storage.volume_groups import VolumeGroups
 
         storage = VolumeGroups(root)
-
-        def points(group: ResourceGroup) -> list[str]:
-            named = [point for point in group.resource("FILESYSTEM") if point != "ALL"]
-            found = [] if named else [storage.find(name) for name in group.resource("VOLUME_GROUP")]
-            return named + [v.mount_point for vg in found if vg is not None for v in vg.volumes if v.mount_point]
-
-        return _shared(c, options, points)
+        return _shared(c, options, lambda group: _mount_points(storage, group))
 
     return _command(argv, "g:n", "{-g group} [-n]", work)
+
+
+def _mount_points(storage: VolumeGroups, group: ResourceGroup) -> list[str]:
+    named = [point for point in group.resource("FILESYSTEM") if point != "ALL"]
+    found = [] if named else [storage.find(name) for name in group.resource("VOLUME_GROUP")]
+    return named + [v.mount_point for vg in found if vg is not None for v in vg.volumes if v.mount_point]
+
+
+def cl_showfs2(argv: list[str]) -> int:
+    """``cl_showfs2``: the shared file systems with logical volume, volume group, group and the nodes that have them on.
+
+    The columns are inferred; scripts keep the whole of it.
+    """
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        from srcctl.storage.volume_groups import VolumeGroups
+
+        storage = VolumeGroups(root)
+        rows = [("File System", "Logical Volume", "Volume Group", "Resource Group", "State", "Node")]
+        for group in c.groups:
+            groups = [found for name in group.resource("VOLUME_GROUP") if (found := storage.find(name)) is not None]
+            for point in _mount_points(storage, group):
+                volume, owner = next(
+                    ((v, vg) for vg in groups for v in vg.volumes if v.mount_point == point), (None, None)
+                )
+                nodes = storage.holders(owner) if owner is not None else []
+                state = "ONLINE" if nodes else "OFFLINE"
+                names = volume.name if volume is not None else "", owner.name if owner is not None else ""
+                rows.append((point, *names, group.name, state, " ".join(nodes)))
+        return [" ".join(f"{value:<{width}}" for value, width in zip(row, (24, 15, 15, 20, 8, 0), strict=True)).rstrip()
+                for row in rows]  # fmt: skip
+
+    return _command(argv, "", "", work)
 
 
 def cllslv(argv: list[str]) -> int:
