@@ -34,12 +34,14 @@ def classes(configuration: Configuration) -> dict[str, object]:
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """The lock of dynamic reconfiguration: its owner, the generation, and when it was taken in which boot."""
+    """The lock of dynamic reconfiguration: its owner, the generation, when it was taken in which boot, and whether its
+    run left it for the administrator."""
 
     owner: str
     generation: int
     since: int
     boot: int
+    kept: bool = False
 
 
 class Store:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
 
 from daemons.caa.repository import Commit, RepositoryError
 from daemons.clstrmgr import messages
 from daemons.cluster.synchronization import session as core
+from daemons.cluster.synchronization.session import Held
 from daemons.runtime.trust import NONCE_BYTES
 from daemons.sim import works
 from daemons.sim.communication import Call
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.process import Process
-from daemons.sim.store import pack
+from daemons.sim.store import Lock, pack
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
 
 LOOK_US = 50 * MILLISECOND
+IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
+"""States of a cluster manager that is not taking a new configuration."""
 PATIENCE_US = 120 * SECOND
 """For the cluster manager's answer."""
 
@@ -33,7 +38,7 @@ class SynchronizationProcess(Process):
         fault: what is to happen when a phase is reached; None: nothing.
     """
 
-    name: ClassVar[str] = "clmgr"
+    name: ClassVar[str] = works.SYNCHRONIZATION
     core: core.Session
 
     def __init__(self, node: SimulatedNode, fault: Fault | None = None) -> None:
@@ -43,6 +48,7 @@ class SynchronizationProcess(Process):
         self._archive = b""
         self._chance = node.world.stream(f"clmgr/{node.number}/{node.boot_number}/{self.pid}")
         self._answers: dict[str, tuple[str, core.Answer, str]] = {}
+        self._held: dict[str, core.Held] = {}
         self._phase = core.Phase.NEW
         node.commands.append(self)
 
@@ -93,6 +99,10 @@ class SynchronizationProcess(Process):
         match effect:
             case core.Request(what, nodes, generation):
                 self._ask(what, nodes, generation)
+            case core.AskOwners(owners):
+                self._ask_owners(owners)
+            case core.TakeOver(locks, generation):
+                self._take_over(locks, generation, locks)
             case core.StoreArchive(generation, after):
                 self._carry_out(self._store(generation, after))
             case core.ChangeMembers():
@@ -121,36 +131,87 @@ class SynchronizationProcess(Process):
     def _ask(self, what: str, nodes: tuple[str, ...], generation: int) -> None:
         own = self.node.name
         words = {"lock": (what, own, str(generation)), "stage": (what, str(generation))}.get(what, (what,))
-        self._answers = {}
+        self._answers, self._held = {}, {}
         others = [node for node in self.node.cluster.nodes.values() if node.name in nodes and node.name != own]
         for node in others:
-            nonce = self._chance.randbytes(NONCE_BYTES)
-            Call(self, node, words, nonce, lambda s, c, n=node.name: self._answered(n, s, c, nodes, words))  # type: ignore[misc]
+            self._call(node, words, lambda s, c, n=node.name: self._answered(n, s, c, nodes, words))  # type: ignore[misc]
         if not others:
             self._here(nodes, words)
+
+    def _call(self, node: SimulatedNode, words: tuple[str, ...], done: Callable[[int | None, str], None]) -> None:
+        Call(self, node, words, self._chance.randbytes(NONCE_BYTES), done)
 
     def _answered(
         self, node: str, status: int | None, complaint: str, nodes: tuple[str, ...], words: tuple[str, ...]
     ) -> None:
         if status is None:
             answer = core.Answer.UNREACHABLE
-        elif status:
-            answer = core.Answer.LOCKED if status == works.LOCKED else core.Answer.REFUSED
+        elif status == works.LOCKED:
+            answer = core.Answer.LOCKED
+            held = msgspec.json.decode(complaint, type=Lock)
+            self._held[node] = core.Held(node, held.owner, held.since, held.generation, held.kept)
         else:
-            answer = core.Answer.DONE
+            answer = core.Answer.REFUSED if status else core.Answer.DONE
         self._answers[node] = (node, answer, complaint)
         if len(self._answers) == len([other for other in nodes if other != self.node.name]):
             self._here(nodes, words)  # this node last
         elif len(self._answers) == len(nodes):
-            self.feed(core.Answered(tuple(self._answers[name] for name in nodes)))
+            self._all_answered(nodes)
+
+    def _all_answered(self, nodes: tuple[str, ...]) -> None:
+        held = tuple(self._held[name] for name in nodes if name in self._held)
+        self.feed(core.Answered(tuple(self._answers[name] for name in nodes), held))
 
     def _here(self, nodes: tuple[str, ...], words: tuple[str, ...]) -> None:
         own = self.node.name
         if own not in nodes:
-            self.feed(core.Answered(tuple(self._answers[name] for name in nodes)))
+            self._all_answered(nodes)
             return
         work = works.work_of(self.node, words)
         self.drive(works.carried_out(work), lambda status, text: self._answered(own, status, text, nodes, words))
+
+    # Locks that somebody has.
+
+    def _ask_owners(self, owners: tuple[str, ...], running: frozenset[str] = frozenset()) -> None:
+        """Ask the owners of locks, one after the other."""
+        if not owners:
+            manager = self.node.process("clstrmgrES")
+            busy = isinstance(manager, ManagerProcess) and manager.core.state not in IDLE
+            self.feed(core.Known(running, busy))
+            return
+        owner, *others = owners
+        node = next((other for other in self.node.cluster.nodes.values() if other.name == owner), None)
+        if node is None or node is self.node:
+            # A node runs one synchronization at a time: another one of this node's is dead.
+            self._ask_owners(tuple(others), running)
+            return
+
+        def known(status: int | None, complaint: str) -> None:
+            states = self.node.states
+            may_run = status != works.NOT_RUNNING
+            if status is None:
+                may_run = states is None or node.number in states.core.alive
+            self._ask_owners(tuple(others), running | {owner} if may_run else running)
+
+        self._call(node, ("running",), known)
+
+    def _take_over(self, locks: tuple[Held, ...], generation: int, left: tuple[Held, ...]) -> None:
+        """Have nodes give back locks, one after the other, and then take ours."""
+        if not left:
+            self._ask("lock", tuple(lock.node for lock in locks), generation)
+            return
+        lock, *others = left
+        node = next(other for other in self.node.cluster.nodes.values() if other.name == lock.node)
+        words = ("unlock", lock.owner, str(int(lock.since)))
+
+        def released(status: int | None, complaint: str) -> None:
+            self._take_over(locks, generation, tuple(others))
+
+        self.node.trace(f"clmgr takes the lock of {lock.owner} on {lock.node}, whose synchronization is dead")
+        if node is self.node:
+            self.drive(works.carried_out(works.work_of(node, words)), released)
+        else:
+            self._call(node, words, released)
 
     # The repository disk.
 
@@ -181,7 +242,7 @@ class SynchronizationProcess(Process):
     def _activate(self, generation: int) -> None:
         manager = self.node.process("clstrmgrES")
         if not isinstance(manager, ManagerProcess):
-            self.later(MILLISECOND, self.feed, core.Finished("clstrmgrES cannot be reached"))
+            self.later(MILLISECOND, self.feed, core.Finished("clstrmgrES cannot be reached", untouched=True))
             return
         manager.later(MILLISECOND, manager.reconfigure, self._activation(manager), generation)
 

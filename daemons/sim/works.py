@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
 
 LOCKED = 3
-"""The exit status of a ``lock`` when another synchronization has it (that of the real cl_config)."""
+"""The exit status of a ``lock`` when another synchronization has it (that of the real cl_config); its complaint is the
+lock."""
+NOT_RUNNING = 4
+"""The exit status of ``running`` when no synchronization runs on the node (that of the real cl_config)."""
+SYNCHRONIZATION = "clmgr"
+"""The name of a process that synchronizes."""
 START_US = 20 * MILLISECOND
 """Of a command."""
 DISK_US = 4 * MILLISECOND
@@ -36,9 +41,8 @@ def lock(node: SimulatedNode, owner: str, generation: int) -> Work:
     """Take the lock of dynamic reconfiguration."""
     yield START_US
     held = node.store.lock
-    if not may_lock(held.owner if held is not None else None, False, owner):
-        assert held is not None
-        return LOCKED, f"{held.owner} has the lock"
+    if held is not None and not may_lock(held.owner, held.kept, owner):
+        return LOCKED, msgspec.json.encode(held).decode()
     node.store.release()
     node.store.lock = Lock(owner, generation, node.now, node.boot_number)
     return 0, ""
@@ -102,6 +106,29 @@ def unlock(node: SimulatedNode) -> Work:
     return 0, ""
 
 
+def unlock_abandoned(node: SimulatedNode, owner: str, since: int) -> Work:
+    """Give back one certain lock, whose holder is known to be dead."""
+    yield START_US
+    held = node.store.lock
+    if held is not None and (held.owner, held.since) == (owner, since) and not held.kept:
+        node.store.release()
+    return 0, ""
+
+
+def keep(node: SimulatedNode) -> Work:
+    """The lock stays for an administrator."""
+    yield START_US
+    if node.store.lock is not None:
+        node.store.lock = msgspec.structs.replace(node.store.lock, kept=True)
+    return 0, ""
+
+
+def running(node: SimulatedNode) -> Work:
+    """Whether a synchronization runs on the node."""
+    yield START_US
+    return (0 if any(process.name == SYNCHRONIZATION for process in node.commands) else NOT_RUNNING), ""
+
+
 def bring_in_step(node: SimulatedNode) -> Work:
     """What clconfd does, and what comes before cluster services start."""
     yield DISK_US
@@ -133,6 +160,12 @@ def work_of(node: SimulatedNode, words: tuple[str, ...]) -> Work:
             return stage(node, int(generation))
         case ("install",):
             return install_and_tell(node)
+        case ("unlock", owner, since):
+            return unlock_abandoned(node, owner, int(since))
+        case ("keep",):
+            return keep(node)
+        case ("running",):
+            return running(node)
         case _:
             return unlock(node)
 

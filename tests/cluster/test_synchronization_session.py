@@ -67,6 +67,8 @@ class Synchronizer:
         self.session = s.Session()
         self.effects = self.session.step(0, s.Begin(name, tuple(nodes), committed=disk.committed))
         self.failed = ""
+        self.alive: set[str] = set()
+        """Nodes whose synchronization runs."""
 
     def turn(self) -> bool:
         """Carry out the next effect; False when there is none left."""
@@ -83,7 +85,16 @@ class Synchronizer:
         disk = self.disk
         match effect:
             case s.Request(what, names, generation):
-                return s.Answered(tuple((name, *self._ask(what, name, generation)) for name in names))
+                answers = tuple((name, *self._ask(what, name, generation)) for name in names)
+                return s.Answered(answers, self._held(answers))
+            case s.AskOwners(owners):
+                return s.Known(frozenset(owners) & self.alive, False)
+            case s.TakeOver(locks, generation):
+                for lock in locks:
+                    node = self.nodes[lock.node]
+                    if node.reachable and node.lock == (lock.owner, lock.generation):
+                        node.lock = None
+                return self._execute(s.Request("lock", tuple(lock.node for lock in locks), generation))
             case s.StoreArchive(generation, after):
                 if disk.holder not in (None, self) or disk.committed != after:
                     return s.Finished(s.OVERTAKEN)
@@ -100,6 +111,10 @@ class Synchronizer:
                 return None
             case _:
                 return s.Finished()
+
+    def _held(self, answers: tuple[tuple[str, s.Answer, str], ...]) -> tuple[s.Held, ...]:
+        locks = [(name, self.nodes[name].lock) for name, answer, _ in answers if answer is s.Answer.LOCKED]
+        return tuple(s.Held(name, lock[0], 0.0, lock[1]) for name, lock in locks if lock is not None)
 
     def _ask(self, what: str, name: str, generation: int) -> tuple[s.Answer, str]:
         node = self.nodes[name]
@@ -132,6 +147,9 @@ def test_whoever_is_killed_when_every_node_ends_on_one_configuration(
         (Synchronizer("node1", "first", disk, nodes, chance), first_dies),
         (Synchronizer("node2", "second", disk, nodes, chance), second_dies),
     ]
+    alive = {one.name for one, _ in sessions}
+    for one, _ in sessions:
+        one.alive = alive
     turns = {id(one): 0 for one, _ in sessions}
     while sessions:
         one, dies = chance.choice(sessions)
@@ -143,6 +161,7 @@ def test_whoever_is_killed_when_every_node_ends_on_one_configuration(
         turns[id(one)] += 1
         if turns[id(one)] > dies or not one.turn():
             sessions.remove((one, dies))
+            alive.discard(one.name)
             if disk.holder is one:
                 disk.holder = None
         assert disk.archive(disk.committed) is not None
@@ -165,9 +184,13 @@ def play(answers: dict[str, object], **begin: object) -> tuple[list[s.Effect], s
         if isinstance(last, s.Request):
             special = answers.get(last.what, {})
             assert isinstance(special, dict)
-            effects = session.step(
-                0, s.Answered(tuple((node, special.get(node, s.Answer.DONE), "why") for node in last.nodes))
-            )
+            answered = tuple((node, special.get(node, s.Answer.DONE), "why") for node in last.nodes)
+            effects = session.step(0, s.Answered(answered, answers.get("held", ()) if last.what == "lock" else ()))  # type: ignore[arg-type]
+        elif isinstance(last, s.AskOwners):
+            effects = session.step(0, answers["known"])  # type: ignore[arg-type]
+        elif isinstance(last, s.TakeOver):
+            free = answers.get("taken", s.Answer.DONE)
+            effects = session.step(0, s.Answered(tuple((lock.node, free, "") for lock in last.locks)))  # type: ignore[misc]
         elif isinstance(last, s.Warn | s.Fail):
             break
         else:
@@ -196,11 +219,31 @@ def test_a_node_that_is_off_is_passed_over_and_a_locked_one_ends_the_run() -> No
     seen, session = play({"lock": {"node2": s.Answer.UNREACHABLE}})
     assert s.Warn("node node2 cannot be reached; its clconfd installs the configuration later.") in seen
     assert s.Request("install", ("node1", "node3"), 1) in seen
-    seen, session = play({"lock": {"node2": s.Answer.LOCKED}})
+    held = (s.Held("node2", "node3", 7.5, 1),)
+    runs = s.Known(frozenset({"node3"}), False)
+    seen, session = play({"lock": {"node2": s.Answer.LOCKED}, "held": held, "known": runs})
+    assert s.AskOwners(("node3",)) in seen
     assert seen[-2:] == [s.Request("unlock", ("node1", "node3"), 1), s.Fail(s.LOCKED)]
     assert not session.committed
     seen, _ = play({"lock": {"node1": s.Answer.UNREACHABLE}})
     assert isinstance(seen[-1], s.Fail)
+
+
+def test_the_lock_of_a_dead_synchronization_is_taken_over() -> None:
+    dead, held = s.Known(frozenset(), False), s.Held("node2", "node3", 7.5, 1)
+    locked = {"lock": {"node2": s.Answer.LOCKED}, "held": (held,), "known": dead}
+    seen, session = play(locked)
+    assert seen[1:4] == [s.AskOwners(("node3",)), s.TakeOver((held,), 1), s.StoreArchive(1, 0)]
+    assert session.reached == NODES
+    seen, session = play({**locked, "taken": s.Answer.LOCKED})
+    assert seen[-1] == s.Fail(s.LOCKED), "somebody was faster"
+    for other, known in (
+        (s.Held("node2", "node3", 7.5, 1, kept=True), dead),
+        (s.Held("node2", "node3", 7.5, 4), s.Known(frozenset(), True)),
+    ):
+        seen, _ = play({**locked, "held": (other,), "known": known}, committed=4)
+        assert seen[-1] == s.Fail(s.LOCKED)
+        assert not any(isinstance(effect, s.TakeOver) for effect in seen)
 
 
 def test_before_the_commit_everything_is_given_back() -> None:
@@ -220,7 +263,7 @@ def test_before_the_commit_everything_is_given_back() -> None:
 
 def test_a_failed_reconfiguration_leaves_the_locks() -> None:
     seen, _ = play({"Activate": "the event failed"}, active=frozenset(NODES))
-    assert seen[-1] == s.Fail("the event failed", committed=True)
+    assert seen[-2:] == [s.Request("keep", NODES, 1), s.Fail("the event failed", committed=True)]
     assert not any(isinstance(effect, s.Request) and effect.what == "unlock" for effect in seen)
 
 

@@ -49,6 +49,20 @@ def test_a_node_that_was_off_is_brought_in_step_before_it_acts() -> None:
     assert any("acquires rg_more" in line for line in result.lines)
 
 
+@pytest.mark.parametrize(
+    "death",
+    [" phase=stage after=0.0300 what=clmgr victim=1 for=90.000\nat 46.000",
+     "\nat 40.090 crash node=1 for=40.000\nat 64.000"],
+)  # fmt: skip
+def test_a_lock_dies_with_its_holder(death: str) -> None:
+    """Long before its age would give it up another node synchronizes, once it is known that nobody holds it."""
+    text = f"nodes 3\nat 40.000 synchronize node=1 change=group{death} synchronize node=2 change=network\nexpect pass\n"
+    result = play(Scenario.parse(text), keep_trace=True)
+    assert not result.broken, result.text
+    assert any("clmgr takes the lock of node1 on node3" in line for line in result.lines)
+    assert any(line.endswith("is committed") for line in result.lines)
+
+
 def test_two_nodes_synchronize_at_the_same_moment() -> None:
     text = (
         "nodes 3\nat 40.000 synchronize node=1 change=group\nat 40.001 synchronize node=2 change=network\nexpect pass\n"

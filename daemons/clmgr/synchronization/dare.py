@@ -24,11 +24,9 @@ from daemons.cluster import reconfiguration, synchronization
 from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization import staging
-from daemons.cluster.synchronization.repair import is_abandoned
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
-COMMITTING = "\nCommitting any changes, as required, to all available nodes..."
 INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
 IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
 """States of a cluster manager that is not taking a new configuration."""
@@ -63,18 +61,14 @@ class Dare:
         configuration: the same, as a value.
         disk: the repository disk.
         agents: the other nodes.
-        first: it made the CAA cluster, and has said that it commits.
     """
 
-    def __init__(
-        self, root: NodeRoot, configuration: Configuration, disk: str, agents: Agents, first: bool = False
-    ) -> None:
+    def __init__(self, root: NodeRoot, configuration: Configuration, disk: str, agents: Agents) -> None:
         self._root = root
         self._agents = agents
         self._own = root.identity.node
         self._configuration = configuration
         self._disk_name = disk
-        self._first = first
         self._disk = caa.RepositoryDisk(root.identity.lab, disk)
         self._archive = b""
         self._checksum = 0
@@ -82,9 +76,7 @@ class Dare:
         self._committed = 0
         self._known: set[str] = set()
         """Nodes of the configuration before: the others get their entries in /etc/inittab and /etc/rc.net now."""
-        self._untouched = False
-        """The running cluster was not reached: clconfd completes the synchronization, and nobody has to look first."""
-        self._held: dict[str, synchronization.Lock] = {}
+        self._held: dict[str, core.Held] = {}
         """What keeps nodes from giving their lock, as they said last."""
 
     def run(self) -> None:
@@ -113,8 +105,7 @@ class Dare:
             print("\ncldare: No changes detected in Cluster Topology or Resources.")
         elif before is not None:
             print("\ncldare: Detected changes to Cluster Topology or Resources.")
-        if not self._first:
-            print(COMMITTING, flush=True)
+        print("\nCommitting any changes, as required, to all available nodes...", flush=True)
         effects = self._session.step(0, self._begin(self._committed, changed))
         while effects:
             answer: core.Input | None = None
@@ -181,7 +172,11 @@ class Dare:
     def _execute(self, effect: core.Effect) -> core.Input | None:
         match effect:
             case core.Request(what, nodes, generation):
-                return core.Answered(self._ask(what, nodes, generation))
+                return self._ask(what, nodes, generation)
+            case core.AskOwners(owners):
+                return core.Known(frozenset(filter(self._runs, owners)), self._reconfiguring())
+            case core.TakeOver(locks, generation):
+                return self._take_over(locks, generation)
             case core.StoreArchive(generation, after):
                 return self._finished(lambda: self._store(generation, after))
             case core.ChangeMembers():
@@ -191,12 +186,10 @@ class Dare:
             case core.Forget(nodes):
                 self._forget(nodes)
             case core.Activate(generation):
-                return core.Finished(self._activate(generation))
+                return self._activate(generation)
             case core.Warn(text):
                 print(f"WARNING: {text}", flush=True)
-            case core.Fail(text, committed):
-                if committed and not self._untouched:
-                    self._ask("keep", self._session.reached, self._session.generation)
+            case core.Fail(text):
                 sys.stdout.flush()
                 raise ClmgrError(text)
         return None
@@ -212,7 +205,7 @@ class Dare:
 
     # Requests to nodes.
 
-    def _ask(self, what: str, nodes: tuple[str, ...], generation: int) -> tuple[tuple[str, core.Answer, str], ...]:
+    def _ask(self, what: str, nodes: tuple[str, ...], generation: int) -> core.Answered:
         words = {
             "lock": ["lock", self._own, str(generation)],
             "stage": ["stage", str(generation), self._disk_name],
@@ -220,6 +213,8 @@ class Dare:
 
         def one(node: str) -> tuple[str, core.Answer, str]:
             answer, complaint = self._here(what, generation) if node == self._own else self._there(node, words)
+            if what == "install" and answer is core.Answer.DONE and node not in self._known:
+                print(INSTALLED % node, flush=True)
             return node, answer, complaint
 
         # This node last: with the configuration the certificate may change, under which the others are asked.
@@ -227,37 +222,16 @@ class Dare:
         with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             answers = list(pool.map(one, others))
         answers += [one(node) for node in nodes if node == self._own]
-        if what == "install":
-            done = {node for node, answer, _ in answers if answer is core.Answer.DONE}
-            for name in (node.name for node in self._configuration.nodes):
-                if name in done and name not in self._known:
-                    print(f"\n{INSTALLED % name}", flush=True)
-        if what != "lock":
-            return tuple(answers)
-        free = self._free_abandoned([node for node, answer, _ in answers if answer is core.Answer.LOCKED])
-        return tuple(one(entry[0]) if entry[0] in free else entry for entry in answers)
+        held = tuple(self._held[node] for node, answer, _ in answers if answer is core.Answer.LOCKED)
+        return core.Answered(tuple(answers), held)
 
-    def _free_abandoned(self, nodes: list[str]) -> set[str]:
-        """Give back the locks of synchronizations whose process, or node, is dead; returns the nodes that had one."""
-        known: dict[tuple[str, float], bool] = {}
-        freed = set()
-        for node in nodes:
-            held = self._held[node]
-            key = (held.owner, held.since)
-            if key not in known:
-                known[key] = self._is_abandoned(held)
-            if not known[key]:
-                continue
-            freed.add(node)
-            if node == self._own:
-                staging.release_abandoned(self._root, *key)
+    def _take_over(self, locks: tuple[core.Held, ...], generation: int) -> core.Answered:
+        for lock in locks:
+            if lock.node == self._own:
+                staging.release_abandoned(self._root, lock.owner, lock.since)
             else:
-                self._there(node, ["unlock", held.owner, repr(held.since)])
-        return freed
-
-    def _is_abandoned(self, held: synchronization.Lock) -> bool:
-        committed = held.generation <= self._committed
-        return is_abandoned(held.kept, self._runs(held.owner), committed, committed and self._reconfiguring())
+                self._there(lock.node, ["unlock", lock.owner, repr(lock.since)])
+        return self._ask("lock", tuple(lock.node for lock in locks), generation)
 
     def _runs(self, owner: str) -> bool:
         """Whether a synchronization runs on a node; one that cannot be asked, but is not known dead, may run one."""
@@ -286,9 +260,9 @@ class Dare:
         if result.status != agent.LOCKED:
             return core.Answer.REFUSED, complaint
         try:
-            self._held[node] = msgspec.json.decode(result.out, type=synchronization.Lock)
+            self._held[node] = _held(node, msgspec.json.decode(result.out, type=synchronization.Lock))
         except msgspec.DecodeError:
-            self._held[node] = synchronization.Lock("", 0, 0.0)
+            self._held[node] = core.Held(node, "", 0.0, 0)
         return core.Answer.LOCKED, complaint
 
     def _here(self, what: str, generation: int) -> tuple[core.Answer, str]:
@@ -306,7 +280,7 @@ class Dare:
                 case _:
                     staging.release(self._root)
         except synchronization.Locked as error:
-            self._held[self._own] = error.held
+            self._held[self._own] = _held(self._own, error.held)
             return core.Answer.LOCKED, str(error)
         except FAULTS as error:
             return core.Answer.REFUSED, str(error)
@@ -350,7 +324,7 @@ class Dare:
 
     # The running cluster.
 
-    def _activate(self, generation: int) -> str:
+    def _activate(self, generation: int) -> core.Finished:
         deadline = time.monotonic() + EVENT_PATIENCE
         while True:
             try:
@@ -360,14 +334,16 @@ class Dare:
                     # An event began meanwhile (a node has failed): nothing of this was begun.
                     time.sleep(EVENT_POLL)
                     continue
-                self._untouched = refused.done.error == "busy"
-                return str(refused)
+                return core.Finished(str(refused), untouched=refused.done.error == "busy")
             except manager.ManagerUnreachable as error:
-                self._untouched = True
-                return str(error)
+                return core.Finished(str(error), untouched=True)
             except TimeoutError as error:
-                return str(error)
-            return ""
+                return core.Finished(str(error))
+            return core.Finished()
+
+
+def _held(node: str, lock: synchronization.Lock) -> core.Held:
+    return core.Held(node, lock.owner, lock.since, lock.generation, lock.kept)
 
 
 def active_nodes(root: NodeRoot, nodes: tuple[str, ...]) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """One synchronization as a pure machine: lock, stage, commit, install, reconfigure.
 
-    lock      every reachable node takes the lock of dynamic reconfiguration (its staging directory), or the run ends
+    lock      every reachable node takes the lock of dynamic reconfiguration (its staging directory), or the run ends;
+              one that a dead synchronization left is taken from it (``repair.is_abandoned``)
     store     the repository disk is locked, and the archive goes there, beside the committed one
     stage     every node that has the lock reads and checks it; one that refuses ends the run, nothing has changed
     members   nodes that are new join the CAA cluster
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from daemons.cluster.synchronization.repair import is_abandoned
 from srcctl.machine import Tick
 
 
@@ -34,6 +36,7 @@ class Phase(Enum):
     COMMIT = "commit"
     INSTALL = "install"
     ACTIVATE = "activate"
+    KEEP = "keep"
     UNLOCK = "unlock"
     DONE = "done"
 
@@ -63,28 +66,69 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The lock that keeps a node from giving its own: whose it is, since when on that node's clock, for which
+    generation, and whether its run left it for the administrator."""
+
+    node: str
+    owner: str
+    since: float
+    generation: int
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """Input: the answers of nodes to the request of the phase, with their complaints."""
+    """Input: the answers of nodes to the request of the phase, with their complaints; ``held`` of those locked."""
 
     answers: tuple[tuple[str, Answer, str], ...]
+    held: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Input: the owners of locks whose synchronization runs, or of whom nobody can tell, and whether the running
+    cluster is just taking a configuration."""
+
+    running: frozenset[str]
+    reconfiguring: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Input: a step on the repository disk, of membership or of the cluster manager ended; ``error`` is "" if well."""
+    """Input: a step on the repository disk, of membership or of the cluster manager ended; ``error`` is "" if well.
+
+    ``untouched`` says of the last one that it has not begun at all.
+    """
 
     error: str = ""
+    untouched: bool = False
 
 
-Input: TypeAlias = Begin | Answered | Finished | Tick
+Input: TypeAlias = Begin | Answered | Known | Finished | Tick
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Effect: ask nodes at the same time for lock, stage, unlock or install; ``Answered`` answers."""
+    """Effect: ask nodes at the same time for lock, stage, install, keep or unlock; ``Answered`` answers."""
 
     what: str
     nodes: tuple[str, ...]
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskOwners:
+    """Effect: find out which of these nodes' synchronizations run; ``Known`` answers."""
+
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Effect: have nodes give back these very locks, then take ours; ``Answered`` answers for them."""
+
+    locks: tuple[Held, ...]
     generation: int
 
 
@@ -142,7 +186,9 @@ class Fail:
     committed: bool = False
 
 
-Effect: TypeAlias = Request | StoreArchive | ChangeMembers | Commit | Forget | Activate | Warn | Fail
+Effect: TypeAlias = (
+    Request | AskOwners | TakeOver | StoreArchive | ChangeMembers | Commit | Forget | Activate | Warn | Fail
+)
 
 LOCKED = "cldare: A lock for a Dynamic Reconfiguration event has been detected."
 LATER = "node {node} cannot be reached; its clconfd installs the configuration later."
@@ -165,6 +211,9 @@ class Session:
     installed: tuple[str, ...] = ()
     _begin: Begin = field(default_factory=lambda: Begin("", ()))
     _failure: str = ""
+    _answers: dict[str, tuple[str, Answer, str]] = field(default_factory=dict)
+    """To the request for the lock, while owners of locks are asked."""
+    _held: tuple[Held, ...] = ()
 
     def next_deadline(self) -> int | None:
         """A session has no deadline: its requests have theirs."""
@@ -181,14 +230,16 @@ class Session:
     @property
     def committed(self) -> bool:
         """The commit record is written: there is only forward."""
-        return self.phase in (Phase.INSTALL, Phase.ACTIVATE, Phase.UNLOCK, Phase.DONE) and not self._failure
+        return self.phase in (Phase.INSTALL, Phase.ACTIVATE, Phase.KEEP, Phase.UNLOCK, Phase.DONE) and not self._failure
 
     def step(self, now: int, value: Input) -> list[Effect]:
         match self.phase, value:
             case Phase.NEW, Begin():
                 return self._begun(value)
-            case Phase.LOCK, Answered(answers):
-                return self._locked(answers)
+            case Phase.LOCK, Answered(answers, held):
+                return self._locked(answers, held)
+            case Phase.LOCK, Known():
+                return self._known(value)
             case Phase.STORE, Finished(error):
                 return self._abandon(error) if error else self._enter(Phase.STAGE)
             case Phase.STAGE, Answered(answers):
@@ -199,8 +250,11 @@ class Session:
                 return self._abandon(error) if error else self._enter(Phase.INSTALL)
             case Phase.INSTALL, Answered(answers):
                 return self._installed(answers)
-            case Phase.ACTIVATE, Finished(error):
-                return self._activated(error)
+            case Phase.ACTIVATE, Finished(error, untouched):
+                return self._activated(error, untouched)
+            case Phase.KEEP, Answered():
+                self.phase = Phase.DONE
+                return [Fail(self._failure, committed=True)]
             case Phase.UNLOCK, Answered():
                 self.phase = Phase.DONE
                 return [Fail(self._failure)] if self._failure else []
@@ -235,6 +289,8 @@ class Session:
                 return [Request("install", self.reached, self.generation)]
             case Phase.ACTIVATE:
                 return [Activate(self.generation)]
+            case Phase.KEEP:
+                return [Request("keep", self.reached, self.generation)]
             case _:
                 return [Request("unlock", self.reached, self.generation)]
 
@@ -243,7 +299,25 @@ class Session:
         self._failure = why
         return self._enter(Phase.UNLOCK)
 
-    def _locked(self, answers: tuple[tuple[str, Answer, str], ...]) -> list[Effect]:
+    def _locked(self, answers: tuple[tuple[str, Answer, str], ...], held: tuple[Held, ...]) -> list[Effect]:
+        first = not self._answers
+        self._answers |= {entry[0]: entry for entry in answers}
+        if first and held:
+            self._held = held
+            return [AskOwners(tuple(dict.fromkeys(lock.owner for lock in held)))]
+        return self._all_asked(tuple(self._answers.values()))
+
+    def _known(self, known: Known) -> list[Effect]:
+        """Locks of synchronizations whose process, or node, is dead are taken over."""
+
+        def is_nobodys(lock: Held) -> bool:
+            committed = lock.generation <= self._begin.committed
+            return is_abandoned(lock.kept, lock.owner in known.running, committed, known.reconfiguring)
+
+        abandoned = tuple(lock for lock in self._held if is_nobodys(lock))
+        return [TakeOver(abandoned, self.generation)] if abandoned else self._all_asked(tuple(self._answers.values()))
+
+    def _all_asked(self, answers: tuple[tuple[str, Answer, str], ...]) -> list[Effect]:
         self.reached = tuple(node for node, answer, _ in answers if answer is Answer.DONE)
         warnings: list[Effect] = [
             Warn(LATER.format(node=node)) for node, answer, _ in answers if answer is Answer.UNREACHABLE
@@ -276,9 +350,13 @@ class Session:
             return [*effects, *self._enter(Phase.ACTIVATE)]
         return [*effects, *self._enter(Phase.UNLOCK)]
 
-    def _activated(self, error: str) -> list[Effect]:
-        if error:
-            # The locks stay, as on the product: the cluster manager's half-done work is to be looked at first.
+    def _activated(self, error: str, untouched: bool) -> list[Effect]:
+        if not error:
+            return self._enter(Phase.UNLOCK)
+        if untouched:
+            # clconfd completes the synchronization, and nobody has to look first.
             self.phase = Phase.DONE
             return [Fail(error, committed=True)]
-        return self._enter(Phase.UNLOCK)
+        # The locks stay, as on the product: the cluster manager's half-done work is to be looked at first.
+        self._failure = error
+        return self._enter(Phase.KEEP)
