@@ -26,7 +26,7 @@ DIRECTORIES: Final = (
     "/var/hacmp/clcomd", "/var/hacmp/clverify", "/var/hacmp/utilities", "/var/ct/cfg", "/var/ct/IW/log",
     "/var/spool/cron/crontabs",
     "/var/spool/mail", "/var/tmp", "/var/run", "/var/lib", "/var/log", "/var/clcomd", "/var/cluster", "/tmp", "/aha",
-    "/audit", "/dev/.SRC-unix", "/dev/pts", "/dev/shm",
+    "/audit", "/etc/tunables", "/dev/.SRC-unix", "/dev/pts", "/dev/shm",
 )  # fmt: skip
 """Made beforehand: in a user namespace an overlay cannot copy up a folder that belongs to the host's root."""
 
