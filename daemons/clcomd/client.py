@@ -46,6 +46,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
 
+    from srcctl.node.root import LabNode
+
 CONNECT_LIMIT = 5.0
 """Seconds for connection and challenge (patience)."""
 LISTEN_POLL = 0.02
@@ -75,7 +77,8 @@ class Session:
     Args:
         root: this node.
         node: the other one, by name or address.
-        patience: seconds to wait for a clcomd that does not listen yet, because its node is booting.
+        patience: seconds to wait for a clcomd that does not listen yet, because its node is booting. One that is off
+            is not waited for.
 
     Raises:
         ClcomdError: it cannot be reached or refuses.
@@ -88,7 +91,7 @@ class Session:
                 self._socket = _connect(root, node)
                 break
             except NotListening:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline or not _is_powered_on(root, node):
                     raise
                 time.sleep(LISTEN_POLL)
         self._buffer = bytearray()
@@ -355,6 +358,20 @@ class Session:
             raise ClcomdError(str(fault)) from None
 
 
+def _is_powered_on(root: NodeRoot, node: str) -> bool:
+    """Whether a node that does not listen may do so soon."""
+    from srcctl.network.liveness import is_alive
+
+    target = _target(root, node)
+    return target is not None and is_alive(root.identity.lab, target.name)
+
+
+def _target(root: NodeRoot, node: str) -> LabNode | None:
+    """The node of the lab with that name or address."""
+    identity = root.identity
+    return identity.node_by_name(node) or next((n for n in identity.nodes if node in n.addresses), None)
+
+
 def _is_not_yet(error: OSError) -> bool:
     """Whether TLS only lacks more from, or room to, the other side (the names of ssl, which few commands import)."""
     return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
@@ -367,7 +384,7 @@ def _connect(root: NodeRoot, node: str) -> socket.socket:
         ClcomdError: there is none.
     """
     identity = root.identity
-    target = identity.node_by_name(node) or next((n for n in identity.nodes if node in n.addresses), None)
+    target = _target(root, node)
     if target is None:
         raise ClcomdError(f"{node} is not a node that this one knows")
     try:

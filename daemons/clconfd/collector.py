@@ -9,15 +9,18 @@ from daemons.clcomd import access
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
 from daemons.cluster.configuration import DCD, OdmObject
-from daemons.cluster.verification import FileSystemFacts, InterfaceFacts, NodeFacts, VolumeGroupFacts
+from daemons.cluster.verification import FileSystemFacts, InterfaceFacts, NodeFacts, VolumeGroupFacts, levels
 from daemons.cluster.verification.agreement import differences
+from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
+from srcctl.node.commands.software import installed
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.filesystems import read_stanzas
-from srcctl.storage.volume_groups import VolumeGroups, timestamp
+from srcctl.storage.volume_groups import VolumeGroups
 
+CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
 
 
@@ -53,23 +56,21 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         rhosts_fault=access.fault(root),
         services_active=active,
         online=online,
+        network_options=_network_options(root),
+        filesets=_filesets(root),
+        client_hosts=client_hosts(root),
         drift=_drift(root),
     )
 
 
 def services_state(root: NodeRoot) -> tuple[bool, frozenset[str]]:
-    """Whether cluster services run here, and which groups hold resources here, or may.
-
-    A cluster manager without cluster services knows no state of any group: it holds nothing.
-    """
+    """Whether cluster services run here, and which groups are online here."""
     try:
         picture = manager.query_state(root)
     except manager.ManagerUnreachable:
         return False, frozenset()
     own = picture.local_node
-    held = (
-        g.name for g in picture.groups if any(n.node == own and n.state not in ("OFFLINE", "UNKNOWN") for n in g.nodes)
-    )
+    held = (g.name for g in picture.groups if any(n.node == own and n.state != "OFFLINE" for n in g.nodes))
     return bool(picture.members), frozenset(held)
 
 
@@ -119,8 +120,6 @@ def _volume_groups(root: NodeRoot, objects: list[OdmObject] | None) -> dict[str,
             auto_on=attributes.get((name, "auto_on")) == "y",
             concurrent=attributes.get((name, "conc_capable")) == "y",
             varied_on=known is not None and groups.mode(known) == "active",
-            current=known is None or attributes.get((name, "timestamp")) == timestamp(known),
-            mount_points=tuple(v.mount_point for v in known.volumes if v.mount_point) if known is not None else (),
         )
     return found
 
@@ -132,6 +131,29 @@ def _snmp(root: NodeRoot) -> tuple[str, bool]:
 
     agent = configuration.parse("\n".join(_lines(root.path(configuration.CONFIGURATION_FILE))))
     return agent.public_community or "", agent.serves(CLSMUXPD)
+
+
+def _network_options(root: NodeRoot) -> dict[str, int]:
+    values = options.read(root)
+    return {name: values.value(name) for name in (*levels.REQUIRED_OPTIONS, *levels.COMPARED_OPTIONS)}
+
+
+def _filesets(root: NodeRoot) -> dict[str, str]:
+    """Levels of the filesets that are compared; none if the vital product data cannot be read."""
+    try:
+        return {f.name: f.level for f in installed(root) if f.name.startswith(levels.FILESETS)}
+    except OdmError:
+        return {}
+
+
+def client_hosts(root: NodeRoot) -> tuple[tuple[str, str], ...]:
+    """Addresses and labels of clhosts.client, in order."""
+    found = []
+    for line in _lines(root.path(CLIENT_HOSTS)):
+        address, _, label = line.partition("#")
+        if address.strip():
+            found.append((address.strip(), label.strip()))
+    return tuple(found)
 
 
 def _drift(root: NodeRoot) -> tuple[str, ...]:

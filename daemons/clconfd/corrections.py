@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import time
 
+from daemons.clconfd.collector import CLIENT_HOSTS
+from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
@@ -43,6 +45,11 @@ def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
             _run("refresh", "-s", "snmpd")
         case "mount", [mount_point]:
             _clear_mount(root, mount_point)
+        case "option", [name, value] if name in options.OPTIONS and value.isdigit():
+            with options.changing(root) as values:
+                values.now[name] = values.at_boot[name] = int(value)
+        case "clhosts", labels:
+            _write_client_hosts(root, labels)
         case "alias", [address]:
             AddressRegistry(root.identity.lab).remove(root.identity, address)
         case _:
@@ -69,6 +76,16 @@ def _add_host(root: NodeRoot, address: str, label: str) -> None:
     else:
         lines.append(f"{address}\t{label}")
     replace_file(path, ("\n".join(lines) + "\n").encode(errors="surrogateescape"), 0o644)
+
+
+def _write_client_hosts(root: NodeRoot, labels: list[str]) -> None:
+    """The file that administrators copy to clients of clinfoES, from lines of address and label."""
+    lines = [
+        "#Created by HACMP Verification / Synchronization Corrective Actions",
+        time.strftime("#Date Created: %m/%d/%Y at %H:%M:%S"),
+        *(f"{address:<16}#{label}" for address, _, label in (line.partition(" ") for line in labels)),
+    ]
+    replace_file(root.path(CLIENT_HOSTS), ("\n".join(lines) + "\n").encode())
 
 
 def _append(root: NodeRoot, product_path: str, line: str) -> None:

@@ -81,8 +81,6 @@ def test_flags_and_attributes() -> None:
         ("-a",),
         ("-d", "", "q", "no"),
         ("-l", "loud", "q", "cl"),
-        ("-cx", "q", "cl"),
-        ("-x", "-S", "q", "cl"),
         ("add", "rg", "x", "NODES=a", "nodes=b"),
     ],
 )

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from daemons.cluster import configuration as c
+from daemons.cluster.configuration.resources import OWNED
 from daemons.cluster.verification import (
     CHECKS,
     Case,
@@ -20,6 +21,7 @@ from daemons.cluster.verification import (
     verify,
 )
 from daemons.cluster.verification.agreement import differences
+from daemons.cluster.verification.levels import client_hosts
 
 replace = msgspec.structs.replace
 DISK, REPOSITORY = "00f6f5d000000002", "00f6f5d000000001"
@@ -80,6 +82,8 @@ def node(number: int) -> NodeFacts:
         existing=frozenset({"/usr/local/start", "/usr/local/stop"}),
         executable=frozenset({"/usr/local/start", "/usr/local/stop"}),
         netmon=True,
+        network_options={"routerevalidate": 1, "tcp_keepidle": 14400},
+        filesets={"cluster.es.server.rte": "7.2.7.0"},
     )
 
 
@@ -186,9 +190,6 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
             sites=(c.Site(name="siteA", nodes=("node1", "node2")), c.Site(name="siteB", nodes=("node2",))),
         ),
         "belongs to the sites 'siteA' and 'siteB'",
-    ),
-    "stretched without sites": (
-        SOUND.with_setting("CLUSTER_TYPE", "SC"), "ERROR: A stretched cluster has two sites, but 0 are defined."
     ),
     "no site": (replace(SOUND, sites=(c.Site(name="siteA", nodes=("node1",)),)), "'node2' belongs to no site"),
     "its own backup": (replace(SOUND, backup_repositories=(REPOSITORY,)), "is its own backup"),
@@ -387,6 +388,24 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
         replace(NODE2, interfaces=(InterfaceFacts("en0", "127.9.9.2", "255.0.0.0"), NODE2.interfaces[1])),
         "WARNING: The netmask of interface en0 on node 'node2' is 255.0.0.0", "",
     ),
+    "required option": (
+        replace(NODE2, network_options={"routerevalidate": 0, "tcp_keepidle": 14400}),
+        'WARNING: Network option "routerevalidate" is set to 0 on the following nodes:\n\nnode2',
+        "option routerevalidate 1",
+    ),
+    "another option": (
+        replace(NODE2, network_options={"routerevalidate": 1, "tcp_keepidle": 60}),
+        'WARNING: The network option "tcp_keepidle" differs between nodes: node1 14400, node2 60.', "",
+    ),
+    "level": (
+        replace(NODE2, filesets={"cluster.es.server.rte": "7.2.6.0"}),
+        "WARNING: The level of the fileset 'cluster.es.server.rte' differs between nodes: node1 7.2.7.0, node2 7.2.6.0",
+        "",
+    ),
+    "fileset": (
+        replace(NODE2, filesets={**NODE2.filesets, "cluster.es.nfs.rte": "7.2.7.0"}),
+        "WARNING: The fileset 'cluster.es.nfs.rte' is not installed on the following nodes:\nnode1", "",
+    ),
     "no hosts": (replace(NODE2, hosts=()), "ERROR: /etc/hosts is missing or empty on node 'node2'.", ""),
     "hosts": (
         replace(NODE2, hosts=NODE2.hosts[:-1]), "ERROR: Unable to resolve the IP label 'app_svc' on node 'node2'.",
@@ -399,11 +418,6 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
     "alias": (
         replace(NODE2, addresses=NODE2.addresses | {"127.9.9.33"}),
         "WARNING: The service IP label 'app_svc' is active on node 'node2'", "alias 127.9.9.33",
-    ),
-    "time stamp": (
-        replace(NODE2, volume_groups={"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), current=False)}),
-        "WARNING: The time stamp of the volume group 'datavg' of resource group 'app_rg' is out of date on node 'no",
-        "volume_group datavg",
     ),
     "volume group": (
         replace(NODE2, volume_groups={}), "ERROR: The volume group 'datavg' of resource group 'app_rg' is not known to",
@@ -440,20 +454,6 @@ def test_what_is_wrong_on_a_node_is_named_and_corrected_there(what: str) -> None
     assert {p.node for p in planned} <= {"node2"}
 
 
-@pytest.mark.parametrize("named", [(), (("FILESYSTEM", "ALL"),)], ids=["by default", "by name"])
-def test_all_file_systems_are_those_of_the_volume_groups(named: tuple[tuple[str, str], ...]) -> None:
-    group, other = SOUND.groups
-    kept = tuple(pair for pair in group.resources if pair[0] != "FILESYSTEM")
-    everything = replace(SOUND, groups=(replace(group, resources=(*kept, *named)), other))
-    known = {"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), mount_points=("/data",))}
-    sound = {name: replace(facts, volume_groups=known) for name, facts in FACTS.items()}
-    assert findings(everything, **sound) == []
-    (found,) = findings(everything, **{**sound, "node2": replace(sound["node2"], file_systems={})})
-    assert found.line() == "ERROR: The file system '/data' of resource group 'app_rg' is not known to node 'node2'."
-    assert found.correction is not None
-    assert (found.correction.kind, found.correction.arguments) == ("volume_group", ("datavg",))
-
-
 def test_netmon_is_not_needed_where_interfaces_are_not_alone() -> None:
     second = (replace(boot(2), label="node2_b", address="127.9.9.102", interface="en2"),)
     doubled = replace(SOUND, labels=(*(x for x in SOUND.labels if "en1" not in x.label), *second))
@@ -467,6 +467,26 @@ def test_a_service_address_where_its_group_is_online_is_right() -> None:
     assert texts(findings(node2=held)) == ""
     assert Case(SOUND, {"node2": held}).active
     assert not Case(SOUND, FACTS).active
+
+
+def test_clhosts_client_is_brought_up_to_date_without_a_finding() -> None:
+    wanted = (
+        ("127.9.9.1", "node1"), ("127.9.9.2", "node2"), ("127.9.8.1", "node1_en1"), ("127.9.8.2", "node2_en1"),
+        ("127.9.9.33", "app_svc"),
+    )  # fmt: skip
+    facts = {"node1": replace(FACTS["node1"], client_hosts=wanted), "node2": FACTS["node2"], "node3": NodeFacts(False)}
+    (correction,) = client_hosts(Case(SOUND, facts))
+    assert (correction.node, correction.kind) == ("node2", "clhosts")
+    assert correction.arguments == tuple(" ".join(pair) for pair in wanted)
+
+
+@pytest.mark.parametrize("kind", OWNED)
+def test_what_a_group_acquires_for_itself_is_in_no_other_one(kind: str) -> None:
+    twice = tuple(replace(g, resources=((kind, "thing"),)) for g in SOUND.groups)
+    assert "The resource 'thing' belongs to 'app_rg' and to 'web_rg'." in texts(findings(replace(SOUND, groups=twice)))
+    for harmless in ((kind, "ALL"), ("EXPORT_FILESYSTEM", "/thing")):
+        shared = tuple(replace(g, resources=(harmless,)) for g in SOUND.groups)
+        assert "and to 'web_rg'" not in texts(findings(replace(SOUND, groups=shared)))
 
 
 def test_nodes_that_do_not_answer_are_judged_once() -> None:

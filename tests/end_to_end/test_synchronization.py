@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+from daemons.clcomd.client import BOOT_PATIENCE
 from tests.end_to_end.lab import LabUnderTest, eventually
 
 SPEED = 40
@@ -41,9 +43,11 @@ def test_a_halted_node_is_passed_over_and_brought_in_step_when_it_boots(lab: Lab
     lab.make_whole()
     lab.srcctl("halt", "node2")
     eventually(lambda: "State of node: DOWN" in lab.output("node1", "lscluster -m"), "CAA knows that node2 is down")
+    began = time.monotonic()
     answer = lab.run("node1", "clmgr online node node2", timeout=120)
     assert answer.returncode == 1
     assert answer.stderr.endswith('\nERROR: "node2": Comm error found on node: node2\n\n')
+    assert time.monotonic() - began < BOOT_PATIENCE, "nobody waits for a node that is off"
     lab.wait_for_owner("node1", 60)
     lab.output("node1", "clmgr modify cluster VERIFICATION_HOUR=5")
     lab.output("node1", "clmgr add resource_group late_rg NODES=node1,node2 STARTUP=OHN FALLOVER=FNPN FALLBACK=NFB")
@@ -132,6 +136,43 @@ def test_what_is_broken_on_a_node_is_named_and_corrected(lab: LabUnderTest) -> N
     lab.output("node1", "clmgr online cluster", timeout=120)
 
 
+def test_verification_methods_have_their_say(lab: LabUnderTest) -> None:
+    """A custom method, and that of a user-defined resource type for each of its resources."""
+    lab.make_whole()
+    method = "$HAES_ROOT/usr/local/bin/check_port"
+    script = '#!/bin/sh\\necho "checks $* ${_PORT:-nothing}"; test "${_PORT:-1}" -gt 0\\n'
+    for node in lab.nodes():
+        lab.output(node, f"printf '{script}' >{method}; chmod 755 {method}")
+    lab.output("node1", "clmgr add method ports TYPE=verify FILE=/usr/local/bin/check_port")
+    said = lab.output("node1", "clmgr sync cluster", timeout=120)
+    assert "Running the custom verification method ports...\nchecks  nothing\n" in said
+    types = "HACMPudres_def:\\n\\tname = queue\\n\\torder = FIRST\\n"
+    types += "\\tstart = /usr/local/bin/check_port\\n\\tstop = /usr/local/bin/check_port\\n"
+    types += '\\tverification = "/usr/local/bin/check_port -v"\\n'
+    resource = "\\nHACMPudresource:\\n\\tname = q1\\n\\ttype = queue\\n\\tattribute = PORT\\n\\tvalue = 0\\n"
+    lab.output("node1", f"printf '{types}{resource}' | odmadd")
+    lab.output("node1", "clmgr add rg queue_rg NODES=node1,node2 USERDEFINED_RESOURCES=q1")
+    try:
+        answer = lab.run("node1", "clmgr verify cluster METHODS=none", timeout=120)
+        assert answer.returncode == 1
+        assert "checks  nothing" not in answer.stdout
+        assert "Running the verification method of the resource type queue for q1...\nchecks -v 0\n" in answer.stdout
+        failed = "ERROR: The verification method of the user-defined resource 'q1' failed with exit code 1."
+        assert failed in answer.stdout
+        assert lab.run("node1", "clmgr sync cluster", timeout=120).returncode == 1
+        assert failed in lab.output("node1", "cat $HAES_ROOT/var/hacmp/clverify/clverify.log")
+        lab.output("node1", "printf 'HACMPudresource:\\n\\tvalue = 1414\\n' | odmchange -o HACMPudresource -q name=q1")
+        assert "checks -v 1414" in lab.output("node1", "clmgr verify cluster", timeout=120)
+        lab.output("node1", f"printf '#!/bin/sh\\nexit 5\\n' >{method}")
+        answer = lab.run("node1", "clmgr verify cluster METHODS=ports DEFAULT_TESTS=no", timeout=120)
+        assert "ERROR: The custom verification method 'ports' failed with exit code 5." in answer.stdout
+        assert (answer.returncode, "resource type" in answer.stdout) == (1, False)
+    finally:
+        lab.output("node1", "clmgr delete rg queue_rg; odmdelete -o HACMPudresource; odmdelete -o HACMPudres_def")
+        lab.output("node1", "clmgr delete method ports")
+        lab.output("node1", "clmgr sync cluster", timeout=120)
+
+
 def test_a_verification_of_changes_only_leaves_out_what_was_known(lab: LabUnderTest) -> None:
     lab.make_whole()
     known = "WARNING: Application monitors are required"
@@ -195,9 +236,16 @@ def test_what_would_vary_on_by_itself_and_what_snmpd_lacks_is_corrected(lab: Lab
     lab.output("node1", "clmgr offline cluster", timeout=120)
     lab.output("node2", "varyonvg datavg && chvg -a y datavg && varyoffvg datavg")
     lab.output("node2", "sed -i /clsmuxpd/d $HAES_ROOT/etc/snmpd.conf")
+    lab.output("node2", "no -p -o routerevalidate=0")
     said = lab.output("node1", "clmgr verify cluster FIX=yes", timeout=120)
-    assert "<01> Adding the SMUX entry of clstrmgrES to /etc/snmpd.conf on node node2: PASS" in said
-    assert "<02> Disabling automatic varyon of volume group datavg on node node2: PASS" in said
+    assert "<02> Adding the SMUX entry of clstrmgrES to /etc/snmpd.conf on node node2: PASS" in said
+    assert "<01> Setting the network option routerevalidate to 1 on node node2: PASS" in said
+    assert "<03> Disabling automatic varyon of volume group datavg on node node2: PASS" in said
+    assert lab.output("node2", "no -o routerevalidate") == "routerevalidate = 1\n"
+    for node in lab.nodes():
+        assert f"Updating clhosts.client on node {node}: PASS" in said
+        assert "#app_svc" in lab.file(node, "/usr/es/sbin/cluster/etc/clhosts.client")
+    assert "clhosts.client" not in lab.output("node1", "clmgr verify cluster FIX=yes", timeout=120)
     assert "clsmuxpd" in lab.file("node2", "/etc/snmpd.conf")
     assert 'value = "n"' in lab.output("node2", "odmget -q 'name=datavg and attribute=auto_on' CuAt")
     lab.output("node1", "clmgr online cluster", timeout=120)

@@ -15,6 +15,7 @@ from daemons.clmgr.errors import (
 )
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, LocationDependency, ResourceGroup
+from daemons.cluster.configuration.resources import owner_of
 
 LISTS = (
     "SERVICE_LABEL", "APPLICATIONS", "VOLUME_GROUP", "FILESYSTEM", "DISK", "EXPORT_FILESYSTEM", "EXPORT_FILESYSTEM_V4",
@@ -28,8 +29,6 @@ SINGLE = (
     "NFS_NETWORK", "SITE_POLICY",
 )  # fmt: skip
 """Attributes with one object at most."""
-OWNED = ("APPLICATIONS", "SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM", "USERDEFINED_RESOURCES")
-"""Kinds of resources that only one group can have."""
 DYNAMIC = ("mem", "cpu", "disk", "least", "most")
 
 
@@ -134,10 +133,8 @@ def _references(c: Configuration, here: Surroundings, group: ResourceGroup) -> N
                         f'the service label "{value}" cannot be a resource of a group that is online on all nodes.',
                         INCORRECT_INPUT,
                     )
-        if kind in OWNED and value != "ALL":
-            other = next((g.name for g in c.groups if g.name != group.name and value in g.resource(kind)), "")
-            if other:
-                raise ClmgrError(f'"{value}" is a resource of the resource group "{other}" already.', INCORRECT_INPUT)
+        if other := owner_of(kind, value, tuple(g for g in c.groups if g.name != group.name)):
+            raise ClmgrError(f'"{value}" is a resource of the resource group "{other}" already.', INCORRECT_INPUT)
 
 
 def without_group(name: str, c: Configuration) -> Configuration:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,20 +13,20 @@ from daemons.caa import client as caa
 from daemons.clcomd import client as clcomd
 from daemons.clconfd import agent, collector
 from daemons.clconfd.agents import Agents
+from daemons.clmgr.verification import methods
 from daemons.clmgr.verification.record import Record
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import SystemEvent
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps, verify
 from daemons.cluster.verification.applications import program
+from daemons.cluster.verification.levels import client_hosts
 from daemons.runtime.log import DaemonLog
 from srcctl.node.root import NodeRoot
 
 PATIENCE = 15.0
 """Seconds between two lines that say for which nodes verification still waits."""
 AUTOVERIFY_LOG = "/var/hacmp/log/autoverify.log"
-METHOD_LIMIT = 600.0
-"""Seconds that a custom method may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,9 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
             if not _corrective(case, outcome.findings, options, corrected, record, agents):
                 break
             record.block("Verification is run again after corrective actions.")
-        outcome.findings += _custom(root, c, options, record)
+        outcome.findings += methods.custom(root, c, options.methods, record)
+        if options.default_tests:
+            outcome.findings += methods.of_resource_types(root, c, record)
         if outcome.errors:
             record.say(f"\nVerification exiting with error count: {outcome.errors}")
         else:
@@ -149,7 +150,7 @@ def files_of(c: Configuration) -> list[str]:
     commands = [command for controller in c.controllers for command in (controller.start, controller.stop)]
     commands += [monitor.method for monitor in c.monitors]
     commands += [method for group in c.groups for _, _, method in group.notified if method]
-    commands += [method for kind in c.resource_types for method in kind.methods]
+    commands += [method for kind in c.resource_types for method in (*kind.methods, kind.verification)]
     commands += [
         part for event in c.events for value in (event.pre, event.post, event.notify) for part in value.split(",")
     ]
@@ -251,35 +252,6 @@ def _check(case: Case, options: Options, record: Record, before: Configuration |
     return found
 
 
-def _custom(root: NodeRoot, c: Configuration, options: Options, record: Record) -> list[Finding]:
-    """Custom verification methods: programs on this node; exit code 0 is good (HACMPcustom, type verify)."""
-    defined = {method.name: method.program for method in c.methods if method.kind == "verify"}
-    found = []
-    for name in options.methods if options.methods is not None else tuple(defined):
-        if name not in defined:
-            found.append(Finding(True, f"The custom verification method '{name}' is not defined."))
-            record.block(found[-1].line())
-            continue
-        record.say(f"\nRunning the custom verification method {name}...")
-        words = defined[name].split()
-        try:
-            done = subprocess.run(
-                [root.path(words[0]), *words[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, timeout=METHOD_LIMIT, check=False,
-            )  # fmt: skip
-            said, status = done.stdout.decode(errors="replace").rstrip(), done.returncode
-        except subprocess.TimeoutExpired:
-            said, status = f"no end within {METHOD_LIMIT:g} seconds", 124
-        except (OSError, IndexError) as error:
-            said, status = getattr(error, "strerror", "") or "no program", 127
-        if said:
-            record.say(said)
-        if status:
-            found.append(Finding(True, f"The custom verification method '{name}' failed with exit code {status}."))
-            record.block(found[-1].line())
-    return found
-
-
 # Corrective actions.
 
 
@@ -290,9 +262,11 @@ def _corrective(
     if options.fix == "no":
         return False
     wanted = [f.correction for f in findings if f.correction is not None and f.correction not in done]
-    if wanted and case.active:
-        record.block("Corrective actions are not taken while cluster services are active.")
+    if case.active:
+        if wanted:
+            record.block("Corrective actions are not taken while cluster services are active.")
         return False
+    wanted += [correction for correction in client_hosts(case) if correction not in done]
     corrected = False
     for number, correction in enumerate(wanted, 1):
         done.add(correction)
@@ -303,7 +277,8 @@ def _corrective(
         record.say(f"<{number:02}> {correction.text}: {'FAIL' if complaint else 'PASS'}")
         if complaint:
             record.say(complaint)
-        corrected = corrected or not complaint
+        # What no check looks at needs none again.
+        corrected = corrected or not (complaint or correction.kind == "clhosts")
     return corrected
 
 

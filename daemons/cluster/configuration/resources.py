@@ -6,6 +6,20 @@ import msgspec
 
 from daemons.cluster.configuration.objects import ConfigurationFault, OdmObject, number, pairs_by_name, text
 
+OWNED = (
+    "SERVICE_LABEL", "VOLUME_GROUP", "CONCURRENT_VOLUME_GROUP", "FILESYSTEM", "DISK", "RAW_DISK", "APPLICATIONS",
+    "SHARED_TAPE_RESOURCES", "COMMUNICATION_LINKS", "USERDEFINED_RESOURCES",
+)  # fmt: skip
+"""Kinds of resources that only one group can have: what is acquired on a node for its group alone. What a group exports
+or mounts by NFS it shares with whoever mounts it too. ALL stands for what another resource of the group implies."""
+
+
+def owner_of(kind: str, value: str, groups: tuple[ResourceGroup, ...]) -> str:
+    """The first group that has a resource which only one can have; "" for none, and for what is nobody's alone."""
+    if kind not in OWNED or value == "ALL":
+        return ""
+    return next((group.name for group in groups if value in group.resource(kind)), "")
+
 
 class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
     """HACMPgroup with its HACMPresource objects. ``nodes`` is in order of priority.

@@ -22,8 +22,7 @@ class InterfaceFacts(msgspec.Struct, frozen=True):
 class VolumeGroupFacts(msgspec.Struct, frozen=True):
     """A volume group as a node's ODM has it: its identifier and the PVIDs of its disks.
 
-    ``auto_on``: varied on at boot; ``concurrent``: concurrent capable; ``varied_on``: this node has it for itself now;
-    ``current``: the ODM has the time stamp of the descriptor area; ``mount_points``: what the descriptor area has.
+    ``auto_on``: varied on at boot; ``concurrent``: concurrent capable; ``varied_on``: this node has it for itself now.
     """
 
     identifier: str
@@ -31,8 +30,6 @@ class VolumeGroupFacts(msgspec.Struct, frozen=True):
     auto_on: bool = False
     concurrent: bool = True
     varied_on: bool = False
-    current: bool = True
-    mount_points: tuple[str, ...] = ()
 
 
 class FileSystemFacts(msgspec.Struct, frozen=True):
@@ -62,6 +59,9 @@ class NodeFacts(msgspec.Struct, frozen=True):
         rhosts_fault: why /etc/cluster/rhosts is ignored, "" if it is not.
         services_active: cluster services run on it.
         online: the resource groups that its cluster manager has online on it.
+        network_options: its network options (``no``), of those that verification looks at.
+        filesets: levels of the installed filesets that verification compares.
+        client_hosts: addresses and labels of its clhosts.client, in order.
         drift: how its object classes differ from what was synchronized last, a sentence each.
     """
 
@@ -82,6 +82,9 @@ class NodeFacts(msgspec.Struct, frozen=True):
     rhosts_fault: str = ""
     services_active: bool = False
     online: frozenset[str] = frozenset()
+    network_options: dict[str, int] = {}
+    filesets: dict[str, str] = {}
+    client_hosts: tuple[tuple[str, str], ...] = ()
     drift: tuple[str, ...] = ()
 
     def address_of(self, label: str) -> str:
@@ -93,8 +96,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
 class Correction:
     """What would mend a finding on a node.
 
-    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp or alias; ``arguments`` are for
-    ``cl_config correct`` on that node; ``function`` and ``text`` are what the administrator reads.
+    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, alias, option or clhosts; ``arguments``
+    are for ``cl_config correct`` on that node; ``function`` and ``text`` are what the administrator reads.
     """
 
     node: str

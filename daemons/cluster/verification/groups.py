@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from daemons.cluster.configuration.resources import owner_of
 from daemons.cluster.verification.findings import Case, Finding, error, warning
 
 STARTUP = ("OHN", "OFAN", "OUDP", "OAAN")
 FALLOVER = ("FNPN", "FUDNP", "BO")
 FALLBACK = ("FBHPN", "NFB")
-OWNED = (
-    "SERVICE_LABEL", "VOLUME_GROUP", "FILESYSTEM", "APPLICATIONS", "RAW_DISK", "SHARED_TAPE_RESOURCES",
-    "USERDEFINED_RESOURCES",
-)  # fmt: skip
-"""Kinds of resources that only one group can have."""
 
 
 def have_nodes_and_policies(case: Case) -> Iterator[Finding]:
@@ -51,13 +47,11 @@ def have_nodes_and_policies(case: Case) -> Iterator[Finding]:
 
 def own_their_resources_alone(case: Case) -> Iterator[Finding]:
     """No resource in two groups."""
-    owners: dict[tuple[str, str], str] = {}
-    for group in case.configuration.groups:
+    groups = case.configuration.groups
+    for number, group in enumerate(groups):
         for kind, value in group.resources:
-            if kind in OWNED and value != "ALL":
-                other = owners.setdefault((kind, value), group.name)
-                if other != group.name:
-                    yield error(f"The resource '{value}' belongs to '{other}' and to '{group.name}'.")
+            if other := owner_of(kind, value, groups[:number]):
+                yield error(f"The resource '{value}' belongs to '{other}' and to '{group.name}'.")
 
 
 def service_labels_fit(case: Case) -> Iterator[Finding]:
