@@ -237,13 +237,14 @@ def test_what_would_vary_on_by_itself_and_what_snmpd_lacks_is_corrected(lab: Lab
     lab.output("node2", "varyonvg datavg && chvg -a y datavg && varyoffvg datavg")
     lab.output("node2", "sed -i /clsmuxpd/d $HAES_ROOT/etc/snmpd.conf")
     lab.output("node2", "no -p -o routerevalidate=0")
+    lab.output("node2", "rm -f $HAES_ROOT/usr/es/sbin/cluster/etc/clhosts.client")
     said = lab.output("node1", "clmgr verify cluster FIX=yes", timeout=120)
     assert "<02> Adding the SMUX entry of clstrmgrES to /etc/snmpd.conf on node node2: PASS" in said
     assert "<01> Setting the network option routerevalidate to 1 on node node2: PASS" in said
     assert "<03> Disabling automatic varyon of volume group datavg on node node2: PASS" in said
     assert lab.output("node2", "no -o routerevalidate") == "routerevalidate = 1\n"
+    assert "Updating clhosts.client on node node2: PASS" in said
     for node in lab.nodes():
-        assert f"Updating clhosts.client on node {node}: PASS" in said
         assert "#app_svc" in lab.file(node, "/usr/es/sbin/cluster/etc/clhosts.client")
     assert "clhosts.client" not in lab.output("node1", "clmgr verify cluster FIX=yes", timeout=120)
     assert "clsmuxpd" in lab.file("node2", "/etc/snmpd.conf")
