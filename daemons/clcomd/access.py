@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+
+import msgspec
 
 from daemons.cluster import configuration
 from srcctl.node.root import Identity, NodeRoot
@@ -13,8 +14,7 @@ from srcctl.odm import OdmError, Repository
 RHOSTS = "/etc/cluster/rhosts"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessList:
+class AccessList(msgspec.Struct, frozen=True):
     """The addresses that may talk. ``faults`` are complaints about the file, for the log."""
 
     addresses: frozenset[str]

@@ -17,7 +17,7 @@ import msgspec
 
 from daemons.caa import client as caa
 from daemons.clcomd import security
-from daemons.clconfd import collector, corrections, persistent_labels
+from daemons.clconfd import collector, persistent_labels
 from daemons.clstrmgr import client as manager
 from daemons.cluster.configuration import ACD, CLASSES, DCD, SEEDED_CLASSES
 from daemons.cluster.synchronization import (
@@ -291,8 +291,8 @@ def carry_out(root: NodeRoot, words: list[str]) -> tuple[int, str, str]:
     except Locked as error:
         return LOCKED, msgspec.json.encode(error.held).decode(), f"{error} has the lock"
     except _Fails as error:
-        return error.status, "", ""
-    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, corrections.CorrectionFailed) as error:
+        return error.status, "", str(error)
+    except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError) as error:
         return 1, "", str(error)
     except OSError as error:
         return 1, "", f"{error.filename or 'disk'}: {error.strerror}"
@@ -301,9 +301,18 @@ def carry_out(root: NodeRoot, words: list[str]) -> tuple[int, str, str]:
 class _Fails(Exception):
     """A step ends with an exit code that says something by itself."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
+    def __init__(self, status: int, complaint: str = "") -> None:
+        super().__init__(complaint)
         self.status = status
+
+
+def _correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
+    from daemons.clconfd import corrections
+
+    try:
+        corrections.correct(root, kind, arguments)
+    except corrections.CorrectionFailed as error:
+        raise _Fails(1, str(error)) from None
 
 
 def _step(root: NodeRoot, words: list[str]) -> str:
@@ -333,7 +342,7 @@ def _step(root: NodeRoot, words: list[str]) -> str:
         case ["note", result, line]:
             note(root, line, result == "error")
         case ["correct", kind, *arguments]:
-            corrections.correct(root, kind, arguments)
+            _correct(root, kind, arguments)
         case _:
             raise ValueError(words)
     return ""

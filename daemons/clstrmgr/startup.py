@@ -6,7 +6,6 @@ resource groups are acquired, ``-M`` they are not; ``-b`` with a broadcast; ``-i
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -48,7 +47,7 @@ def start_at_restart(root: NodeRoot, flags: Iterable[str], why: str = "") -> boo
     shown = " ".join(["-boot", *(flag for flag in ("-b", "-i", "-I", "-M", "-A") if flag in set(flags))])
     record = f"{INITTAB_ID}:2:wait:{RC_CLUSTER} {shown} >>/dev/console 2>&1 # Bring up Cluster{why}"
     command = "mkitab" if restart_flags(root) is None else "chitab"
-    return subprocess.run([root.path(f"/usr/sbin/{command}"), record], check=False).returncode == 0
+    return _run(root, f"/usr/sbin/{command}", record)
 
 
 def follow_start_on_boot(root: NodeRoot, wanted: bool, flags: Iterable[str]) -> bool:
@@ -69,7 +68,13 @@ def not_at_restart(root: NodeRoot) -> bool:
     """Have services no longer start when the node boots; False if inittab refuses."""
     if restart_flags(root) is None:
         return True
-    return subprocess.run([root.path("/usr/sbin/rmitab"), INITTAB_ID], check=False).returncode == 0
+    return _run(root, "/usr/sbin/rmitab", INITTAB_ID)
+
+
+def _run(root: NodeRoot, program: str, argument: str) -> bool:
+    import subprocess  # seldom: who only looks at inittab is spared it
+
+    return subprocess.run([root.path(program), argument], check=False).returncode == 0
 
 
 def broadcast(root: NodeRoot, text: str) -> None:

@@ -7,13 +7,12 @@ work does not get faster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from srcctl.machine import SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """Turns declared times into microseconds of the real clock."""
 
     speed: float = 1.0

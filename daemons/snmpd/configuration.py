@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from daemons.snmpd.values import Oid, parse_oid
 
 CONFIGURATION_FILE = "/etc/snmpd.conf"
 
 
-@dataclass(frozen=True, slots=True)
-class TrapTarget:
+class TrapTarget(NamedTuple):
     """``trap community address view mask``: where traps go."""
 
     community: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class AgentConfiguration:
+class AgentConfiguration(NamedTuple):
     """What the file says. ``faults`` are the lines that were ignored, in words for the log."""
 
     communities: tuple[str, ...] = ()
@@ -26,7 +24,7 @@ class AgentConfiguration:
     smux: tuple[tuple[Oid, str], ...] = ()
     contact: str = ""
     location: str = ""
-    faults: tuple[str, ...] = field(default=())
+    faults: tuple[str, ...] = ()
 
     @property
     def public_community(self) -> str | None:

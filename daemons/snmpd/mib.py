@@ -10,7 +10,7 @@ not know who runs a clinfoES (inferred). ``/usr/es/sbin/cluster/hacmp.defs`` and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from daemons.clstrmgr.messages import ClusterSnapshot, EventRecord
 from daemons.snmpd.values import MibTree, Oid, Value, address, integer, string
@@ -97,8 +97,7 @@ def event_id(record: EventRecord) -> int | None:
     return None if ids is None else ids[record.phase == "complete"]
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     """A row of eventTable. ``place`` is its index, ``number`` its eventId, ``time`` in seconds since the epoch."""
 
     place: int

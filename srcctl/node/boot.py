@@ -6,7 +6,6 @@ init's (inferred): ten starts in two minutes put the record to rest for five min
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 from msgspec import Struct, field
@@ -182,7 +181,7 @@ class Init:
                 job.kill_at = now + TERMINATE_PATIENCE
                 effects.append(EndRecord(name, kill=False))
             if record is None:
-                job.record = replace(job.record, action="off")
+                job.record = job.record._replace(action="off")
             job.resting_until = None
             job.starts.clear()
         self._queue = [record for record in table.records if self._wanted(record, first, new_level, table.demanded)]

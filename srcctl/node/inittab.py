@@ -6,8 +6,7 @@ is a comment; a command may continue on the next line after a backslash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 ACTIONS: Final = (
     "respawn", "wait", "once", "boot", "bootwait", "powerfail", "powerwait", "off", "ondemand", "initdefault",
@@ -23,8 +22,7 @@ class InittabError(ValueError):
     """A record does not follow the format; the text is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record. ``levels`` is empty for "all run levels"."""
 
     identifier: str
@@ -84,8 +82,7 @@ def parse_record(line: str) -> Record:
     return record
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A logical line of the file: a record; or a comment, an empty or a damaged line (``record`` None)."""
 
     text: str
@@ -93,8 +90,7 @@ class Line:
     complaint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Inittab:
+class Inittab(NamedTuple):
     """The whole file."""
 
     lines: tuple[Line, ...]

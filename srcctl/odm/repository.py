@@ -30,6 +30,8 @@ _RACY_NS = 20_000_000
 """A file that was written so shortly before it was read may be written again within the same tick of its clock, to the
 same size and, once its inode is free, in the same place: nothing would tell the two apart ("racily clean" in git)."""
 _remembered: dict[str, tuple[_Stamp, ObjectClass, list[OdmObject]]] | None = None
+_descriptions: dict[str, ObjectClass] = {}
+"""Class descriptions by their text, while this process remembers: a class has the same one in every repository."""
 
 
 def remember() -> None:
@@ -246,7 +248,7 @@ class Repository:
         if not text.startswith(_MAGIC) or not separator:
             raise OdmError("ODMI_MAGICNO_ERR", f"{class_name} is not an object class")
         try:
-            (object_class,) = description.parse(head + "};")
+            object_class = _described(head)
             # A class that was copied under another name answers to its file's name.
             object_class = object_class._replace(name=os.path.basename(class_name))
             objects = [object_class.complete(s.values) for s in stanza.parse(body.split("\n"))]
@@ -285,6 +287,20 @@ class Repository:
             yield
         finally:
             os.close(descriptor)
+
+
+def _described(head: str) -> ObjectClass:
+    """The class that a description, its end cut off, is about.
+
+    Raises:
+        OdmError, ValueError: it is none.
+    """
+    known = _descriptions.get(head)
+    if known is None:
+        (known,) = description.parse(head + "};")
+        if _remembered is not None:
+            _descriptions[head] = known
+    return known
 
 
 def _stamp(descriptor: int) -> _Stamp:

@@ -6,8 +6,9 @@ is on the committed configuration before it next acts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 LOCK_LIFE = 600.0
 """Product seconds after which the lock of a synchronization that never committed is given up: nobody holds one longer
@@ -24,8 +25,7 @@ class Repair(Enum):
     """Roll back: what was staged was never committed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """A node's copy: the generation that is installed (0: none), and the lock in its staging directory.
 
     ``staged`` is the generation that the lock is about (0: no lock), ``lock_age`` product seconds since it was taken.

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+import msgspec
+
 from daemons.cluster.synchronization.repair import is_abandoned
 from srcctl.machine import Tick
 
@@ -50,8 +52,7 @@ class Answer(Enum):
     UNREACHABLE = "unreachable"
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(msgspec.Struct, frozen=True):
     """Input: what is to be done.
 
     ``nodes`` are those of the new configuration with ``local`` among them, ``removed`` members that are none any more,
@@ -65,8 +66,7 @@ class Begin:
     active: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """The lock that keeps a node from giving its own: whose it is, since when on that node's clock, for which
     generation, and whether its run left it for the administrator."""
 
@@ -77,16 +77,14 @@ class Held:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """Input: the answers of nodes to the request of the phase, with their complaints; ``held`` of those locked."""
 
     answers: tuple[tuple[str, Answer, str], ...]
     held: tuple[Held, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """Input: the owners of locks whose synchronization runs, or of whom nobody can tell, and whether the running
     cluster is just taking a configuration."""
 
@@ -94,8 +92,7 @@ class Known:
     reconfiguring: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """Input: a step on the repository disk, of membership or of the cluster manager ended; ``error`` is "" if well.
 
     ``untouched`` says of the last one that it has not begun at all.
@@ -108,8 +105,7 @@ class Finished:
 Input: TypeAlias = Begin | Answered | Known | Finished | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Effect: ask nodes at the same time for lock, stage, install, keep or unlock; ``Answered`` answers."""
 
     what: str
@@ -117,23 +113,20 @@ class Request:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class AskOwners:
+class AskOwners(msgspec.Struct, frozen=True):
     """Effect: find out which of these nodes' synchronizations run; ``Known`` answers."""
 
     owners: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TakeOver:
+class TakeOver(msgspec.Struct, frozen=True):
     """Effect: have nodes give back these very locks, then take ours; ``Answered`` answers for them."""
 
     locks: tuple[Held, ...]
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreArchive:
+class StoreArchive(msgspec.Struct, frozen=True):
     """Effect: take the lock of the repository disk and put the archive of a generation there; ``Finished`` answers.
 
     It ends with an error if another run has the lock, or if ``after`` is not the committed generation any more: two
@@ -145,41 +138,35 @@ class StoreArchive:
     after: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeMembers:
+class ChangeMembers(msgspec.Struct, frozen=True):
     """Effect: have new nodes join the CAA cluster; ``Finished`` answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """Effect: write the commit record of what was stored; ``Finished`` answers."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True):
     """Effect: nodes that were taken out leave the CAA cluster and forget it. Nothing answers."""
 
     nodes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Activate:
+class Activate(msgspec.Struct, frozen=True):
     """Effect: ask the local cluster manager for a dynamic reconfiguration; ``Finished`` answers."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Warn:
+class Warn(msgspec.Struct, frozen=True):
     """Effect: tell the administrator what was left to others."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(msgspec.Struct, frozen=True):
     """Effect: the end; nothing was changed, or (``committed``) what was committed is not everywhere yet."""
 
     text: str

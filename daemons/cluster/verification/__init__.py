@@ -4,7 +4,6 @@ Forms of the messages are those that verification of the product prints (ERROR:,
 which no output is published are inferred.
 """
 
-from daemons.cluster.verification.checks import CHECKS, Check, Step, steps, verify
 from daemons.cluster.verification.findings import (
     Case,
     Correction,
@@ -14,7 +13,12 @@ from daemons.cluster.verification.findings import (
     NodeFacts,
     VolumeGroupFacts,
 )
-from daemons.cluster.verification.groups import FALLBACK, FALLOVER, STARTUP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # A node that only says what it is like needs none of the checks.
+    from daemons.cluster.verification.checks import CHECKS, Check, Step, steps, verify
+    from daemons.cluster.verification.groups import FALLBACK, FALLOVER, STARTUP
 
 __all__ = [
     "CHECKS",
@@ -33,3 +37,15 @@ __all__ = [
     "steps",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("CHECKS", "Check", "Step", "steps", "verify"):
+        from daemons.cluster.verification import checks
+
+        return getattr(checks, name)
+    if name in ("FALLBACK", "FALLOVER", "STARTUP"):
+        from daemons.cluster.verification import groups
+
+        return getattr(groups, name)
+    raise AttributeError(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -92,8 +91,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
         return next((address for address, names in self.hosts if label in names), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(msgspec.Struct, frozen=True):
     """What would mend a finding on a node.
 
     ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, alias, option or clhosts; ``arguments``
@@ -107,8 +105,7 @@ class Correction:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What a check found. Errors stop a synchronization, warnings do not."""
 
     error: bool
@@ -130,8 +127,7 @@ def warning(text: str, correction: Correction | None = None) -> Finding:
     return Finding(False, text, correction)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """What is verified: the configuration, and what its nodes said.
 
     Nodes that did not answer are judged by ``environment.nodes_answer`` alone: all other checks pass over them.
