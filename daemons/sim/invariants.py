@@ -1,4 +1,4 @@
-"""The invariants 1 to 5 of the design, checked after every step that could break them.
+"""The invariants 1 to 5 of the design and two more, checked after every step that could break them.
 
 The checker believes no core: it looks at what nodes really hold, at what daemons install and tell their clients, and at
 what clients answered.
@@ -14,6 +14,9 @@ what clients answered.
 5. A serial event script begins only when no other serial one runs on its node, whoever started that.
 7. Whatever a node does, it does on a configuration that was committed as a whole, the old one or the new one; it joins
    a cluster only on one that is not older than what was committed when it was last brought in step.
+8. A subsystem runs once on a node. Whenever srcmstr serves it knows of every process of a subsystem and takes none for
+   running that has ended and was seen to end. One that ended by itself with an error is there again, or given up
+   after too many restarts, or SRC's notify method runs, within a second: whatever was killed meanwhile.
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ from daemons.cthags.inputs import ViewInstalled
 from daemons.cthags.messages import Approved, Goodbye, Notification, NPhase, Provider, Rejected, Request, Vote
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.member import PREFIX
-from daemons.sim.scenario import CONFIGURATION, NONE
+from daemons.sim.scenario import CONFIGURATION, NONE, SUPERVISION
 from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.world import InvariantBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from daemons.cluster.configuration import Configuration
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
@@ -66,7 +71,7 @@ class Checker:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.checks = [0] * (CONFIGURATION + 1)
+        self.checks = [0] * (SUPERVISION + 1)
         """How often each invariant was looked at, by number."""
         self._nodes = {number: _Knowledge() for number in cluster.numbers}
         self.dependencies = Dependencies.of(cluster.configuration)
@@ -325,6 +330,28 @@ class Checker:
         """An event script has ended."""
         if self._scripts.get(script.node.number) is script:
             del self._scripts[script.node.number]
+
+    # Subsystems.
+
+    def subsystem_started(self, node: SimulatedNode, name: str, others: Iterable[str]) -> None:
+        """A subsystem's process was made beside others."""
+        self.checks[SUPERVISION] += 1
+        if name in others:
+            raise InvariantBroken(SUPERVISION, f"{node.name} runs {name} twice")
+
+    def supervised(self, node: SimulatedNode, known: set[int], running: set[int], coming: set[int]) -> None:
+        """srcmstr has taken a step: the instances it knows, those that run, those whose start or end is under way."""
+        self.checks[SUPERVISION] += 1
+        if unknown := running - known:
+            raise InvariantBroken(SUPERVISION, f"{node.name}: srcmstr does not know of instances {sorted(unknown)}")
+        if phantoms := known - running - coming:
+            raise InvariantBroken(SUPERVISION, f"{node.name}: srcmstr takes instances {sorted(phantoms)} for running")
+
+    def subsystem_failed(self, node: SimulatedNode, name: str, reacted: bool) -> None:
+        """A second after a subsystem ended with an error."""
+        self.checks[SUPERVISION] += 1
+        if not reacted:
+            raise InvariantBroken(SUPERVISION, f"{node.name}: {name} ended and srcmstr did nothing about it")
 
     # Lives.
 

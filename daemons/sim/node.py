@@ -89,6 +89,11 @@ class SimulatedNode:
         """It runs: on and not paused. A paused node lives again once caa has looked at its dead man's switch."""
         return self.on and self.world.now >= self.paused_until and not self.resuming
 
+    @property
+    def halting(self) -> bool:
+        """clexit.rc was called, or the node is off."""
+        return self._halting or not self.on
+
     def trace(self, what: str) -> None:
         """A line of the trace."""
         self.world.trace(self.name, what)

@@ -19,6 +19,7 @@ from daemons.sim.manager import ManagerProcess
 from daemons.sim.member import MemberProcess
 from daemons.sim.process import Process
 from daemons.sim.states import StatesProcess
+from srcctl.srcmstr.core import SystemResourceController
 
 if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
@@ -52,6 +53,10 @@ class Parts:
         if name == "clconfd":
             return ConfigurationProcess(node)
         raise KeyError(name)
+
+    def controller(self) -> SystemResourceController:
+        """srcmstr's core."""
+        return SystemResourceController()
 
     def session(self) -> Session:
         """A synchronization's core."""

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from daemons.caa import core as caa
 from daemons.clstrmgr.activity import Run
@@ -25,6 +26,8 @@ from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
 from daemons.sim.parts import SETTINGS, Parts
 from daemons.sim.scenario import NONE, TIE_BREAKER, Scenario
+from srcctl.srcmstr import exchange
+from srcctl.srcmstr.core import SystemResourceController
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,47 @@ class _CommitForgotten(Parts):
         return _ForgetfulSession()
 
 
+# Invariant 8 ----------------------------------------------------------------------------------------------------------
+
+
+class _HastyController(SystemResourceController):
+    def step(self, now: int, value: exchange.Input) -> list[exchange.Effect]:
+        effects = super().step(now, value)
+        return sorted(effects, key=lambda effect: not isinstance(effect, exchange.Acknowledge))
+
+
+class _AcknowledgedFirst(Parts):
+    """srcmstr acknowledges the end of a subsystem before it has done anything about it."""
+
+    def controller(self) -> SystemResourceController:
+        return _HastyController()
+
+
+class _ForgetfulController(SystemResourceController):
+    def _restart(self, instance: exchange.Instance, ends: tuple[int, ...]) -> list[exchange.Effect]:
+        self.instances = {n: replace(i, replaces=0) for n, i in self.instances.items()}
+        return super()._restart(instance, ends)
+
+
+class _RestartedTwice(Parts):
+    """A srcmstr that sees an end again does not know that it has restarted the subsystem already."""
+
+    def controller(self) -> SystemResourceController:
+        return _ForgetfulController()
+
+
+class _AmnesiacController(SystemResourceController):
+    def _restore(self, now: int, restored: exchange.Restored) -> list[exchange.Effect]:
+        return super()._restore(now, replace(restored, instances=()))
+
+
+class _ProcessesForgotten(Parts):
+    """A srcmstr that was killed and started again knows nothing of what its predecessor has started (srcmstr -B)."""
+
+    def controller(self) -> SystemResourceController:
+        return _AmnesiacController()
+
+
 PLANTS = {
     plant.name: plant
     for plant in (
@@ -257,6 +301,9 @@ PLANTS = {
         Plant("nobody-gives-way", (6,), _NobodyGivesWay, ("partition",), NONE),
         Plant("repair-forgotten", (7,), _RepairForgotten, ("synchronize", "crash")),
         Plant("commit-forgotten", (7,), _CommitForgotten, ("synchronize",)),
+        Plant("acknowledged-first", (8,), _AcknowledgedFirst, ("kill",)),
+        Plant("restarted-twice", (8,), _RestartedTwice, ("kill",)),
+        Plant("processes-forgotten", (8,), _ProcessesForgotten, ("kill",)),
     )
 }
 """All planted bugs, by name."""

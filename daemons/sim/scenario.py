@@ -41,6 +41,7 @@ SPLIT_SHARE = 0.3
 
 PASS = "pass"
 CONFIGURATION = 7
+SUPERVISION = 8
 """The number of the invariant that all act on one and the same configuration."""
 OUTCOMES = {
     0: PASS,
@@ -51,6 +52,7 @@ OUTCOMES = {
     5: "invariant 5",
     6: "no recovery",
     CONFIGURATION: "invariant 7",
+    SUPERVISION: "invariant 8",
     8: "assertion",
 }
 """How a run can end, by the number in its result."""

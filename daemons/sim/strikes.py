@@ -13,6 +13,7 @@ from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.synchronization import SynchronizationProcess
 from daemons.sim.world import Weather
+from srcctl.machine import MILLISECOND
 
 if TYPE_CHECKING:
     from daemons.sim.cluster import Cluster
@@ -229,6 +230,8 @@ class Strikes:
         elif what == "caa":
             node.crash("lpar misses caa")
         elif (process := node.process(what)) is not None:
+            if self.world.now // MILLISECOND % 3 == 0:
+                node.supervisor.kill_srcmstr()  # while it sees to that end
             process.end(9)
 
     def _hang(self, node: SimulatedNode, what: str, duration: int) -> None:

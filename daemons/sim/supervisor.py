@@ -1,4 +1,8 @@
-"""srcmstr's real core on a simulated node, and as much of lpar as it needs: a table of processes."""
+"""srcmstr's real core on a simulated node, and as much of lpar as it needs: a table of processes.
+
+A srcmstr that is to be killed dies in the middle of its next step, after so many of its effects: what it has done by
+then is done, and its successor begins with lpar's table and the memory file.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from srcctl.machine import MILLISECOND
+from srcctl.machine import MILLISECOND, SECOND
 from srcctl.src import packets
-from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import ONCE, RESPAWN, SOCKETS, Catalogue, Definition
 from srcctl.srcmstr.exchange import (
     Acknowledge,
@@ -18,6 +21,7 @@ from srcctl.srcmstr.exchange import (
     Effect,
     Forward,
     Instance,
+    LogError,
     ProcessEnded,
     ProcessStarted,
     Remember,
@@ -44,6 +48,12 @@ CATALOGUE = Catalogue(
 )
 
 FORK_US = 6 * MILLISECOND
+EFFECTS_MAX = 5
+"""After fewer effects of its next step than this a killed srcmstr dies."""
+STEP_PATIENCE_US = 20 * SECOND
+"""How long it may live if it has nothing to do."""
+FAILURE_US = SECOND
+"""How long after the end of a subsystem at most SRC has reacted."""
 SRCMSTR_RESPAWN_US = 10 * MILLISECOND
 
 
@@ -56,9 +66,16 @@ class Supervisor:
 
     def __init__(self, node: SimulatedNode) -> None:
         self.node = node
-        self.core = SystemResourceController()
+        self.core = node.cluster.parts.controller()
         self.processes: dict[int, Process] = {}
+        self._coming: set[int] = set()
+        """Instances whose fork is under way."""
+        self._table: dict[int, Instance] = {}
+        """What lpar keeps of each process, and of each end that was not acknowledged."""
         self._unacknowledged: dict[int, int] = {}
+        self._reactions: dict[str, int] = {}
+        """How often each subsystem was started, or given up after too many restarts."""
+        self._effects_left: int | None = None
         self._memory: tuple[Instance, ...] = ()
         self._results: tuple[Result, ...] = ()
         self._next_number = 1
@@ -82,9 +99,14 @@ class Supervisor:
 
     def kill_srcmstr(self) -> None:
         """srcmstr is killed; lpar starts it again and tells it what it missed."""
-        if not self._running:
+        if self._running and self._effects_left is None:
+            self._effects_left = self.node.world.now // MILLISECOND % EFFECTS_MAX
+            self.node.after(STEP_PATIENCE_US, self._die, self._effects_left)
+
+    def _die(self, effects_left: int | None = None) -> None:
+        if not self._running or self._effects_left is None or effects_left not in (None, self._effects_left):
             return
-        self._running = False
+        self._running, self._effects_left = False, None
         self.node.trace("srcmstr killed")
         self.node.after(SRCMSTR_RESPAWN_US, self._respawn)
 
@@ -95,7 +117,13 @@ class Supervisor:
             return
         del self.processes[number]
         self._unacknowledged[number] = status
+        if status:
+            self.node.after(FAILURE_US, self._check_reaction, process.name, self._reactions[process.name])
         self.feed(ProcessEnded(number, status))
+
+    def _check_reaction(self, name: str, before: int) -> None:
+        reacted = self._reactions[name] > before or self.node.halting
+        self.node.cluster.checker.subsystem_failed(self.node, name, reacted)
 
     def feed(self, value: object) -> None:
         """One step of srcmstr's core."""
@@ -103,34 +131,47 @@ class Supervisor:
             return
         self.node.world.steps += 1
         for effect in self.core.step(self.node.now, value):  # type: ignore[arg-type]
+            if self._effects_left == 0:
+                break
+            if self._effects_left is not None:
+                self._effects_left -= 1
             self._execute(effect)
+        if self._effects_left is not None:
+            self._die()
+            return
+        known, coming = set(self.core.instances), self._coming | set(self._unacknowledged)
+        self.node.cluster.checker.supervised(self.node, known, set(self.processes), coming)
 
     def _respawn(self) -> None:
         self._running = True
-        self.core = SystemResourceController()
+        self.core = self.node.cluster.parts.controller()
         # lpar's table is what a successor begins with: pids are true, and a fork that was under way has happened.
-        known = [
-            replace(i, pid=self.processes[i.number].pid) if i.number in self.processes else i for i in self._memory
-        ]
-        known = [replace(i, state=State.ACTIVE) if i.state is State.STARTING else i for i in known]
-        ended, self._unacknowledged = tuple(sorted(self._unacknowledged.items())), {}
-        gone = {number for number, _ in ended}
-        self.feed(CatalogueRead(CATALOGUE))
-        kept = tuple(i for i in known if i.number in self.processes or i.number in gone)
-        self.feed(Restored(kept, ended, self._results, self._next_number))
+        states = {i.number: i.state for i in self._memory}
+        kept = []
+        for number, instance in sorted(self._table.items()):
+            pid = self.processes[number].pid if number in self.processes else instance.pid
+            state = states.get(number, State.ACTIVE)
+            kept.append(replace(instance, pid=pid, state=State.ACTIVE if state is State.STARTING else state))
+        ended = tuple(sorted(self._unacknowledged.items()))
+        self.core.step(self.node.now, CatalogueRead(CATALOGUE))
+        self.feed(Restored(tuple(kept), ended, self._results, self._next_number))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
             case StartProcess(instance):
+                self._coming.add(instance.number)
                 self.node.after(FORK_US, self._start, instance)
             case Remember(instances, results, next_number):
                 self._memory, self._results, self._next_number = instances, results, next_number
             case Acknowledge(number):
-                self._unacknowledged.pop(number, None)
+                if self._unacknowledged.pop(number, None) is not None:
+                    self._table.pop(number, None)
             case SignalProcess(number, which, _):
                 process = self.processes.get(number)
                 if process is not None and which in (signal.SIGKILL, signal.SIGTERM):
                     process.end(int(which))
+            case LogError("SRC_TRYX", subsystem, _, _):
+                self._reactions[subsystem] += 1
             case RunNotify(method, subsystem, _):
                 self.node.halt(f"{method.rsplit('/', 1)[-1]} after {subsystem}")
             case Forward():
@@ -139,7 +180,12 @@ class Supervisor:
                 pass
 
     def _start(self, instance: Instance) -> None:
-        process = self.node.cluster.parts.process(self.node, instance.definition.subsysname)
+        name = instance.definition.subsysname
+        process = self.node.cluster.parts.process(self.node, name)
+        self.node.cluster.checker.subsystem_started(self.node, name, [p.name for p in self.processes.values()])
+        self._coming.discard(instance.number)
         self.processes[instance.number] = process
+        self._table[instance.number] = replace(instance, pid=process.pid)
+        self._reactions[name] = self._reactions.get(name, 0) + 1
         self.feed(ProcessStarted(instance.number, process.pid))
         process.start()

@@ -39,6 +39,9 @@ FOUND_BY = {
     "nobody-gives-way": (1, 40),
     "repair-forgotten": (1, 40),
     "commit-forgotten": (1, 20),
+    "acknowledged-first": (1, 20),
+    "restarted-twice": (1, 20),
+    "processes-forgotten": (1, 20),
 }
 """From which seed on, and within how many, a planted bug must be found."""
 
@@ -63,7 +66,7 @@ def test_more_nodes_pass_too() -> None:
 
 
 def test_every_invariant_has_a_planted_bug() -> None:
-    assert {number for plant in PLANTS.values() for number in plant.breaks[:1]} == {1, 2, 3, 4, 5, 6, 7}
+    assert {number for plant in PLANTS.values() for number in plant.breaks[:1]} == {1, 2, 3, 4, 5, 6, 7, 8}
     assert set(FOUND_BY) == set(PLANTS)
 
 
