@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import groupby
 from typing import TextIO
 
 from srcctl.commands.options import Options, UsageError, parse, usage
@@ -91,13 +92,22 @@ def _add(name: str, file: TextIO) -> int:
         sys.stderr.write(f"0518-{_BLOCKS[name]}03 {name}: {error}\n")
         return 1
     status = 0
-    for entry in entries:
+    for class_name, group in groupby(entries, key=lambda entry: entry.class_name):
+        objects = [entry.values for entry in group]
         try:
-            repository.add(entry.class_name, entry.values)
+            repository.add_all(class_name, objects)  # a class is written once, not once an object
+            continue
         except OdmError as error:
-            status = _failed(name, "add", entry.class_name, error)
-            if error.code == "ODMI_READ_ONLY":
-                break  # the others could not be added either
+            if error.code != "ODMI_PARAMS":
+                status = _failed(name, "add", class_name, error)
+                if error.code == "ODMI_READ_ONLY":
+                    break  # the others could not be added either
+                continue
+        for values in objects:
+            try:
+                repository.add(class_name, values)
+            except OdmError as error:
+                status = _failed(name, "add", class_name, error)
     return status
 
 

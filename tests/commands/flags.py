@@ -35,7 +35,7 @@ REMOTE = ("startsrc", "stopsrc", "refresh", "traceson", "tracesoff", "lssrc", "n
 """Commands whose ``-h`` the tests of requests between nodes cover; a session has one node."""
 
 IDLE = {
-    "errpt": "Fgvyz", "errclear": "Fy", "errdemon": "pR", "lslpp": "abfuwIJOSU", "lsdev": "Cefhix", "lsattr": "fhZ",
+    "errpt": "Fgvyz", "errclear": "Fy", "errdemon": "pR", "lslpp": "abuIJOSU", "lsdev": "Cefhix", "lsattr": "fhZ",
     "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hkpP",
     "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuAIMRS", "varyoffvg": "s", "mkvg": "diILMpPtvX",
     "chvg": "BhLsu", "extendvg": "Mp", "importvg": "cfFrRSVxO", "lslv": "L",

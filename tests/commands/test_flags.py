@@ -8,6 +8,7 @@ from tests.commands.flags import COMPONENTS, FOREIGN, IDLE, PROGRAMS, known_prog
 REFUSED = {
     *(("mkssys", flag) for flag in "Im"), *(("chssys", flag) for flag in "Im"),  # message queues
     ("uname", "S"), ("uname", "T"),  # a node's name is for ever
+    ("lslpp", "f"), ("lslpp", "w"),  # no lists of files
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import io
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,24 @@ def test_a_string_with_a_carriage_return_goes_both_ways_by_file_and_by_standard_
     (tmp_path / "dos").write_bytes(b'Own:\r\n\tkey = "b"\r\n\r\nOwn:\r\n\tkey = c\r\n')
     assert commands.odmadd(["odmadd", str(tmp_path / "dos")]) == 0
     assert [values["key"] for values in repository.get("Own")] == ["a", "a", "a", "b", "c"]
+
+
+def test_a_class_is_written_once_for_all_objects_of_a_file(
+    root: NodeRoot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A thousand of them took forty seconds, one by one."""
+    written: list[str] = []
+    write = Repository._write
+
+    def counted(self: Repository, path: str, *what: Any) -> None:
+        written.append(path)
+        write(self, path, *what)
+
+    monkeypatch.setattr(Repository, "_write", counted)
+    (tmp_path / "many").write_text("".join(f"Own:\n\tkey = {n}\n\n" for n in range(1000)))
+    assert commands.odmadd(["odmadd", str(tmp_path / "many")]) == 0
+    assert len(Repository(root).get("Own")) == 1000
+    assert len(written) == 1
 
 
 def test_a_class_is_looked_for_in_odmdir_and_then_in_odmpath(

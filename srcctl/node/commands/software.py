@@ -105,6 +105,10 @@ def lslpp(argv: list[str]) -> int:
     try:
         options = parse(argv, "lLhdpicqabJIuUw:fS:O:")
         forms = set(options.values) & set("lLhdpi")
+        for flag in "fw":
+            if flag in options:
+                print(f"lslpp: -{flag} is not supported; no lists of the filesets' files are kept.", file=sys.stderr)
+                return 1
         if len(forms) != 1:
             raise UsageError("one of -l, -L, -h, -d, -p, -i")
     except UsageError:
