@@ -19,13 +19,13 @@ else:
             fields = tuple(members.get("__annotations__", ()))
             defaults = {field: members.pop(field) for field in fields if field in members}
             made = super().__new__(cls, name, bases, {**members, "__slots__": ()})
-            made._fields, made._defaults = fields, defaults
+            made._fields, made._defaults, made.__match_args__ = fields, defaults, fields
             for position, field in enumerate(fields):
                 setattr(made, field, property(itemgetter(position)))
             return made
 
     class Record(tuple, metaclass=_RecordType):
-        """See above; also ``_replace``, and a readable ``repr``."""
+        """See above; also ``_replace`` and ``_asdict``, and a readable ``repr``."""
 
         def __new__(cls, *values, **named):
             if len(values) > len(cls._fields) or named.keys() - set(cls._fields[len(values) :]):
@@ -38,6 +38,9 @@ else:
 
         def _replace(self, **named):
             return type(self)(**{**dict(zip(self._fields, self, strict=True)), **named})
+
+        def _asdict(self):
+            return dict(zip(self._fields, self, strict=True))
 
         def __repr__(self):
             fields = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))

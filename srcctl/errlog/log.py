@@ -14,8 +14,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.errlog import settings
 from srcctl.errlog.templates import TEMPLATES, Template
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
@@ -23,7 +23,7 @@ from srcctl.node.root import IdentityError, NodeRoot, replace_file
 LOG_FILE = "/var/adm/ras/errlog"
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """One entry. ``time`` in seconds since the epoch; ``details`` are titles and texts of the detail data."""
 
     sequence: int

@@ -6,8 +6,8 @@ The names of the attributes are inferred. Absent or damaged settings are the def
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.node.root import NodeRoot
 
 CLASS = "SWservAt"
@@ -15,7 +15,7 @@ STOPPED_MARK = "/var/run/errdemon.stopped"
 """There while errstop has ended error logging."""
 
 
-class Settings(NamedTuple):
+class Settings(Record):
     """Sizes in bytes, the interval in milliseconds."""
 
     log_size: int = 1 << 20

@@ -5,10 +5,10 @@ Labels and identifiers are the published ones; texts marked inferred follow the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from srcctl.commands.record import Record
 
 
-class Template(NamedTuple):
+class Template(Record):
     """One error record template."""
 
     identifier: str

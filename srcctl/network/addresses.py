@@ -7,15 +7,15 @@ contenders and hides nothing. A record counts only while its node is alive in th
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.network.registry import Registry
 from srcctl.node.root import Identity
 
 DIRECTORY = "addresses"
 
 
-class Alias(NamedTuple):
+class Alias(Record):
     """An address configured on a node's interface."""
 
     address: str

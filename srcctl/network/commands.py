@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import subprocess
 import sys
 
 from srcctl.network.addresses import AddressRegistry, Alias
@@ -153,6 +152,8 @@ def netstat(argv: list[str]) -> int:
     if "i" not in flags and "I" not in flags:
         for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
             if os.access(path, os.X_OK):
+                import subprocess
+
                 return subprocess.run([path, *argv[1:]], check=False).returncode
         sys.stderr.write("netstat: only -i and -r are supported on this node.\n")
         return 1

@@ -10,8 +10,8 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.node.root import replace_file
 
 FAULTS_FILE = "faults.json"
@@ -23,7 +23,7 @@ def root_disk(node: str) -> str:
     return f"{ROOT_DISK} of {node}"
 
 
-class Partition(NamedTuple):
+class Partition(Record):
     """Two sets of nodes that do not reach each other; ``keep_disk`` spares the path over the repository disk."""
 
     first: frozenset[str]
@@ -35,7 +35,7 @@ class Partition(NamedTuple):
         return (one in self.first and other in self.second) or (one in self.second and other in self.first)
 
 
-class FaultSet(NamedTuple):
+class FaultSet(Record):
     """All faults in force."""
 
     links: frozenset[tuple[str, str]] = frozenset()

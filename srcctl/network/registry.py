@@ -10,28 +10,41 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Protocol, TypeVar
 
 from srcctl.network.liveness import is_alive
 from srcctl.node.root import replace_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Generic, Protocol, TypeVar
 
-class Held(Protocol):
-    """A record: a named tuple of plain values that names a node and its boot."""
+    class Held(Protocol):
+        """A record: a named tuple of plain values that names a node and its boot."""
 
-    @property
-    def node(self) -> str: ...
+        @property
+        def node(self) -> str: ...
 
-    @property
-    def boot_id(self) -> str: ...
+        @property
+        def boot_id(self) -> str: ...
 
-    def _asdict(self) -> dict[str, Any]: ...
+        def _asdict(self) -> dict[str, Any]: ...
+
+    HeldT = TypeVar("HeldT", bound=Held)
+
+    class _OfRecords(Generic[HeldT]):
+        pass
+
+else:
+    HeldT = None
+
+    class _OfRecords:
+        """Commands load this: typing takes longer to import than what they do with a registry."""
+
+        def __class_getitem__(cls, record):
+            return cls
 
 
-HeldT = TypeVar("HeldT", bound=Held)
-
-
-class Registry(Generic[HeldT]):
+class Registry(_OfRecords[HeldT]):
     """The records of one kind in a lab.
 
     Args:

@@ -6,7 +6,8 @@ Every command reads it: tuples with names load in a fifth of the time of data cl
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+
+from srcctl.commands.record import Record
 
 IDENTITY_FILE = "/etc/lpar.json"
 
@@ -15,7 +16,7 @@ class IdentityError(Exception):
     """This process does not run on a node, or the node's identity file is damaged."""
 
 
-class Interface(NamedTuple):
+class Interface(Record):
     """A network interface of this node."""
 
     name: str
@@ -24,7 +25,7 @@ class Interface(NamedTuple):
     netmask: str
 
 
-class LabNode(NamedTuple):
+class LabNode(Record):
     """A node of the lab: its name, its number (from 1) and its boot addresses, one per network, in network order."""
 
     name: str
@@ -32,7 +33,7 @@ class LabNode(NamedTuple):
     addresses: tuple[str, ...]
 
 
-class Identity(NamedTuple):
+class Identity(Record):
     """Who this node is: the contents of ``/etc/lpar.json``, written when the node is seeded and at each boot."""
 
     lab_id: str

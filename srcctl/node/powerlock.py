@@ -9,9 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from typing import Final
 
-_FLOCK: Final = struct.Struct("hhqqi4x")
+_FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid."""
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from srcctl.commands.record import Record
 from srcctl.odm.errors import OdmError
 
 INTEGERS = {"short": (2, True), "long": (4, True), "ulong": (4, False), "long64": (8, True), "ulong64": (8, False)}
@@ -33,7 +32,7 @@ def integer(text: str) -> int | None:
     return -number if text[0] == "-" else number
 
 
-class Descriptor(NamedTuple):
+class Descriptor(Record):
     """One descriptor of a class. ``size`` counts the closing null of strings; links name a class and its descriptor."""
 
     type: str
@@ -96,7 +95,7 @@ class Descriptor(NamedTuple):
         return self.size + (2 * POINTER_BYTES if self.type == "link" else 0)
 
 
-class ObjectClass(NamedTuple):
+class ObjectClass(Record):
     """A class: its name and its descriptors in order."""
 
     name: str

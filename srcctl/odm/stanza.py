@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.odm.description import ObjectClass
 from srcctl.odm.errors import OdmError
 
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
-class Stanza(NamedTuple):
+class Stanza(Record):
     """One object of an input file: class name, values as written (strings unquoted), first line."""
 
     class_name: str

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.storage.disk import SECTOR, Disk
 
 MAGIC = b"_LVM"
@@ -23,7 +23,7 @@ class StorageError(Exception):
     """The request cannot be carried out; ``str()`` is the message with its id."""
 
 
-class Extent(NamedTuple):
+class Extent(Record):
     """Consecutive physical partitions of a disk, counted from 1."""
 
     disk: str
@@ -31,7 +31,7 @@ class Extent(NamedTuple):
     length: int
 
 
-class LogicalVolume(NamedTuple):
+class LogicalVolume(Record):
     """A logical volume.
 
     ``partitions`` of the volume group's size each, on ``extents``; ``mount_point`` is "" without a file system;
@@ -48,7 +48,7 @@ class LogicalVolume(NamedTuple):
     modified: int = 0
 
 
-class VolumeGroup(NamedTuple):
+class VolumeGroup(Record):
     """What the descriptor area says.
 
     ``concurrent``: made with -C, so that it may be varied on in concurrent mode; ``auto_on``: varied on at boot;

@@ -13,15 +13,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.network.liveness import life_of
 from srcctl.node.root import replace_file
 
 DIRECTORY = "fences"
 
 
-class Fence(NamedTuple):
+class Fence(Record):
     """Disks out of which a node is shut, the node that has done it, and the life that was fenced ("": it was off)."""
 
     disks: frozenset[str]

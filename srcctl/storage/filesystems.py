@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.descriptor_area import LogicalVolume
@@ -20,7 +20,7 @@ FILESYSTEMS_FILE = "/etc/filesystems"
 BLOCK = 512
 
 
-class Stanza(NamedTuple):
+class Stanza(Record):
     """A stanza of /etc/filesystems. ``size`` (512-byte blocks) is kept here for the node's own file systems."""
 
     mount_point: str

@@ -17,8 +17,8 @@ else is let in meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from srcctl.commands.record import Record
 from srcctl.network.faults import Faults
 from srcctl.network.registry import Registry
 from srcctl.node.root import Identity
@@ -27,7 +27,7 @@ from srcctl.storage.fences import FenceRegistry
 DIRECTORY = "reservations"
 
 
-class Reservation(NamedTuple):
+class Reservation(Record):
     """A disk reserved by a node in one of its lives; ``shared`` in concurrent mode, beside others."""
 
     disk: str
