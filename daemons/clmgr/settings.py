@@ -40,6 +40,8 @@ SETTINGS = {
     "PRIVATE_KEY": "",
 }
 """Attributes that are dynamic settings (HACMPdynresop, under their own names: inferred), and their defaults."""
+ORDERS = ("ACQUISITION_ORDER", "RELEASE_ORDER")
+"""Attributes with the serial orders of resource groups; without one groups are handled in parallel."""
 TUNABLES = {
     "HEARTBEAT_FREQUENCY": ("node_timeout", 1000),
     "GRACE_PERIOD": ("node_down_delay", 1000),

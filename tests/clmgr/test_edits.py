@@ -326,3 +326,67 @@ def test_what_is_asked_of_sites_is_asked_of_their_nodes(action: str) -> None:
     assert request.attributes == {"WHEN": "now"}
     with pytest.raises(ClmgrError, match="does not appear to exist"):
         changes.of_nodes(asked(action, "site", "north"), rich())
+
+
+def test_serial_orders_of_groups() -> None:
+    c = done(rich(), "modify", "cluster", "ACQUISITION_ORDER=db_rg,app_rg", "RELEASE_ORDER=app_rg")
+    assert (c.setting("ACQUISITION_ORDER"), c.setting("RELEASE_ORDER")) == ("db_rg app_rg", "app_rg")
+    with pytest.raises(ClmgrError) as caught:
+        done(c, "modify", "cluster", "RELEASE_ORDER=nosuch")
+    assert caught.value.code == 2
+    c = done(c, "modify", "resource_group", "db_rg", "NAME=data_rg")
+    assert c.setting("ACQUISITION_ORDER") == "data_rg app_rg"
+    for name in [entry.id for entry in (*c.dependencies, *c.location_dependencies)]:
+        c = done(c, "delete", "dependency", str(name))
+    c = done(c, "delete", "resource_group", "data_rg")
+    assert c.setting("ACQUISITION_ORDER") == "app_rg"
+    assert done(c, "modify", "cluster", "ACQUISITION_ORDER=").setting("ACQUISITION_ORDER") == ""
+
+
+def test_user_defined_resources() -> None:
+    c = done(
+        sample(), "add", "udresource_type", "queue", "AFTER=VOLUME_GROUP", "STARTMETHOD=/q/start", "STOPMETHOD=/q/stop"
+    )
+    c = done(c, "add", "udresource", "orders", "TYPE=queue", "ATTRIBUTES=port=8080,dir=/a=b")
+    c = done(c, "modify", "resource_group", "app_rg", "USERDEFINED_RESOURCES=orders")
+    kind, resource = c.resource_type("queue"), c.user_resource("orders")
+    assert kind is not None
+    assert resource is not None
+    assert (kind.order, kind.start, kind.stop) == ("VOLUME_GROUP", "/q/start", "/q/stop")
+    assert resource.environment == (("_port", "8080"), ("_dir", "/a=b"))
+    for words, code in (
+        (("add", "udresource_type", "x", "STARTMETHOD=/s"), 3),
+        (("add", "udresource_type", "queue", "STARTMETHOD=/s", "STOPMETHOD=/s"), 4),
+        (("add", "udresource_type", "x", "STARTMETHOD=/s", "STOPMETHOD=/s", "AFTER=nosuch"), 2),
+        (("modify", "udresource_type", "queue", "AFTER=queue"), 4),
+        (("add", "udresource", "x", "TYPE=nosuch"), 2),
+        (("add", "udresource", "x"), 3),
+        (("modify", "udresource", "orders", "ATTRIBUTES=port"), 4),
+        (("delete", "udresource", "orders"), 5),
+        (("delete", "udresource_type", "queue"), 5),
+    ):
+        with pytest.raises(ClmgrError) as caught:
+            done(c, *words)
+        assert caught.value.code == code, words
+    c = done(c, "modify", "udresource_type", "queue", "NAME=spool")
+    c = done(c, "modify", "udresource", "orders", "NAME=bills", "ATTRIBUTES=port:1")
+    assert c.groups[0].resource("USERDEFINED_RESOURCES") == ("bills",)
+    assert [(r.name, r.type, r.attributes) for r in c.user_resources] == [("bills", "spool", (("port", "1"),))]
+    c = done(c, "modify", "resource_group", "app_rg", "USERDEFINED_RESOURCES=")
+    c = done(done(c, "delete", "udresource", "ALL"), "delete", "udresource_type", "spool")
+    assert (c.resource_types, c.user_resources) == ((), ())
+
+
+def test_a_loss_that_is_only_told() -> None:
+    c = done(sample(), "modify", "resource_group", "app_rg", "RECOVERY_NOTIFY=app_svc", "RECOVERY_NOTIFY_METHOD=/tell")
+    assert c.groups[0].notified == (("SERVICE_LABEL", "app_svc", "/tell"),)
+    with pytest.raises(ClmgrError) as caught:
+        done(c, "modify", "resource_group", "app_rg", "RECOVERY_NOTIFY=counter_app")
+    assert caught.value.code == 2
+    assert done(c, "modify", "resource_group", "app_rg", "STARTUP=OFAN").groups[0].notified == c.groups[0].notified
+    renamed = done(c, "modify", "service_ip", "app_svc", "NAME=web_svc", "IPADDR=127.9.9.34")
+    assert renamed.groups[0].notified == (("SERVICE_LABEL", "web_svc", "/tell"),)
+    assert done(c, "modify", "resource_group", "app_rg", "SERVICE_LABEL=").groups[0].notified == ()
+    assert done(c, "modify", "resource_group", "app_rg", "RECOVERY_NOTIFY=").groups[0].notified == ()
+    with pytest.raises(ClmgrError):
+        done(sample(), "modify", "resource_group", "app_rg", "RECOVERY_NOTIFY_METHOD=/tell")

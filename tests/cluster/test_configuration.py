@@ -5,6 +5,7 @@ import pytest
 
 from daemons.cluster import configuration as c
 from daemons.cluster.configuration import resources
+from daemons.cluster.configuration.user_defined import ResourceType
 from srcctl.odm.description import parse
 
 SAMPLE = c.Configuration(
@@ -34,6 +35,8 @@ SAMPLE = c.Configuration(
     monitors=(c.ApplicationMonitor(name="watch", attributes=(("MONITOR_TYPE", "user"),)),),
     sites=(c.Site(name="siteA", nodes=("node1",), dominance="yes"), c.Site(name="siteB", nodes=("node2",))),
     tapes=(c.Tape(name="drive", device="/dev/rmt0", start="/t/on", stop_synchronous=True),),
+    resource_types=(ResourceType(name="queue", order="DISKS", start="/q/start", stop="/q/stop"),),
+    user_resources=(c.UserDefinedResource(name="orders", type="queue", attributes=(("port", "80"),)),),
     dependencies=(c.GroupDependency(id=1, parent="app_rg", child="web_rg"),),
     location_dependencies=(
         c.LocationDependency(id=1, kind="NODECOLLOCATION", members=(("app_rg", ""), ("web_rg", ""))),
@@ -84,7 +87,7 @@ def test_every_object_has_the_fields_of_its_class() -> None:
     classes = {d.name: d for d in parse((Path(__file__).parents[2] / "etc/objrepos/hacmp.cre").read_text())}
     assert set(c.CLASSES) <= set(classes)
     written = c.objects_of(SAMPLE, "node1")
-    assert set(written) == set(c.CLASSES) - {"HACMPlogs", "HACMPevent", "HACMPude", "HACMPudres_def", "HACMPudresource"}
+    assert set(written) == set(c.CLASSES) - {"HACMPlogs", "HACMPevent", "HACMPude"}
     for name, objects in written.items():
         assert objects, name
         for o in objects:

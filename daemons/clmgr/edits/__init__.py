@@ -24,6 +24,7 @@ _FAMILIES = {
     "groups": ("resource_group",),
     "applications": ("application_controller", "application_monitor", "tape"),
     "policies": ("dependency", "fallback_timer"),
+    "user_defined": ("udresource_type", "udresource"),
     "customization": ("method", "file_collection", "event"),
 }
 

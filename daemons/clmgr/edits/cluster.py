@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from daemons.clmgr.edits.parts import Surroundings, named
 from daemons.clmgr.edits.topology import with_node
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, invalid, invalid_characters, missing
-from daemons.clmgr.settings import SETTINGS, TUNABLES
+from daemons.clmgr.settings import ORDERS, SETTINGS, TUNABLES
 from daemons.clmgr.syntax.attributes import is_name
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Cluster, Configuration
@@ -123,6 +123,12 @@ def _settings(request: Request, c: Configuration) -> Configuration:
         )
     if given.get("CRITICAL_RG"):
         named(given["CRITICAL_RG"], c.groups)
+    for order in ORDERS:
+        if order in given:
+            names = list(dict.fromkeys(request.words(order)))
+            for name in names:
+                named(name, c.groups)
+            c = c.with_setting(order, " ".join(names))
     if given.get("DEFAULT_SURVIVING_SITE"):
         named(given["DEFAULT_SURVIVING_SITE"], c.sites)
     for name in TUNABLES:

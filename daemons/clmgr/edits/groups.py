@@ -13,9 +13,10 @@ from daemons.clmgr.errors import (
     invalid,
     missing,
 )
+from daemons.clmgr.settings import ORDERS
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, LocationDependency, ResourceGroup
-from daemons.cluster.configuration.resources import owner_of
+from daemons.cluster.configuration.resources import NOTIFIABLE, owner_of
 
 LISTS = (
     "SERVICE_LABEL", "APPLICATIONS", "VOLUME_GROUP", "FILESYSTEM", "DISK", "EXPORT_FILESYSTEM", "EXPORT_FILESYSTEM_V4",
@@ -49,6 +50,15 @@ def modify_group(request: Request, c: Configuration, here: Surroundings) -> Conf
     return _renamed(c, group.name, name) if name != group.name else c
 
 
+def _in_orders(c: Configuration, old: str, new: str) -> Configuration:
+    """The serial orders of groups with another name of one of them, "" for none."""
+    for order in ORDERS:
+        names = c.setting(order).split()
+        if old in names:
+            c = c.with_setting(order, " ".join(word for name in names if (word := new if name == old else name)))
+    return c
+
+
 def _renamed(c: Configuration, old: str, new: str) -> Configuration:
     def swap(name: str) -> str:
         return new if name == old else name
@@ -58,7 +68,7 @@ def _renamed(c: Configuration, old: str, new: str) -> Configuration:
         for s in c.location_dependencies
     )
     pairs = tuple(replace(d, parent=swap(d.parent), child=swap(d.child)) for d in c.dependencies)
-    c = replace(c, dependencies=pairs, location_dependencies=sets)
+    c = _in_orders(replace(c, dependencies=pairs, location_dependencies=sets), old, new)
     return c.with_setting("CRITICAL_RG", new) if c.setting("CRITICAL_RG") == old else c
 
 
@@ -92,7 +102,31 @@ def _group(request: Request, c: Configuration, here: Surroundings, base: Resourc
         fallback_timer=given.get("FALLBACK_AT", base.fallback_timer),
     )
     _references(c, here, group)
-    return group
+    return replace(group, notified=_notified(request, group))
+
+
+def _notified(request: Request, group: ResourceGroup) -> tuple[tuple[str, str, str], ...]:
+    """The resources whose loss is told, and moves nothing. RECOVERY_NOTIFY gives the whole list, RECOVERY_NOTIFY_METHOD
+    what is run for each of them (the attributes are inferred).
+
+    Raises:
+        ClmgrError: one is no service label and no volume group of the group.
+    """
+    kinds = {value: kind for kind, value in group.resources if kind in NOTIFIABLE}
+    kept = tuple(entry for entry in group.notified if kinds.get(entry[1]) == entry[0])
+    method = request.attributes.get("RECOVERY_NOTIFY_METHOD")
+    if "RECOVERY_NOTIFY" in request.attributes:
+        names = list(dict.fromkeys(request.words("RECOVERY_NOTIFY")))
+        for name in names:
+            if name not in kinds:
+                raise does_not_exist(name)
+        methods = {value: told for _, value, told in kept}
+        kept = tuple((kinds[name], name, methods.get(name, "")) for name in names)
+    if method is not None:
+        if method and not kept:
+            raise missing("RECOVERY_NOTIFY")
+        kept = tuple((kind, value, method) for kind, value, _ in kept)
+    return kept
 
 
 def _references(c: Configuration, here: Surroundings, group: ResourceGroup) -> None:
@@ -142,6 +176,7 @@ def without_group(name: str, c: Configuration) -> Configuration:
     named(name, c.groups)
     unused(name, [f"dependency {d.id}" for d in c.dependencies if name in (d.parent, d.child)])
     unused(name, [f"dependency {s.id}" for s in c.location_dependencies if name in s.groups])
+    c = _in_orders(c, name, "")
     if c.setting("CRITICAL_RG") == name:
         c = c.with_setting("CRITICAL_RG", "")
     return replace(c, groups=tuple(g for g in c.groups if g.name != name))

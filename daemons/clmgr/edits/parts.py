@@ -35,6 +35,7 @@ from daemons.cluster.configuration import (
     Tape,
     UserDefinedResource,
 )
+from daemons.cluster.configuration.user_defined import ResourceType
 from srcctl.node.root import Identity
 
 
@@ -75,6 +76,7 @@ NamedT = TypeVar(
     ApplicationMonitor,
     Tape,
     UserDefinedResource,
+    ResourceType,
     FallbackTimer,
     CustomMethod,
     NotifyMethod,
@@ -209,6 +211,10 @@ def with_renamed_resource(c: Configuration, kinds: tuple[str, ...], old: str, ne
                 group,
                 resources=tuple(
                     (kind, new if kind in kinds and value == old else value) for kind, value in group.resources
+                ),
+                notified=tuple(
+                    (kind, new if kind in kinds and value == old else value, method)
+                    for kind, value, method in group.notified
                 ),
             )
             for group in c.groups

@@ -21,7 +21,7 @@ _FAMILIES = {
     "cluster": ("cluster",),
     "topology": ("site", "node", "network", "interface", "persistent_ip", "service_ip", "repository"),
     "resources": ("resource_group", "application_controller", "application_monitor", "tape", "dependency",
-                  "fallback_timer"),
+                  "fallback_timer", "udresource_type", "udresource"),
     "customization": ("file_collection", "method", "event", "log"),
 }  # fmt: skip
 LIVE = ("cluster", "node", "site", "resource_group", "service_ip")

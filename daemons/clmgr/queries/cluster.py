@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemons.clmgr.queries.facts import Facts
 from daemons.clmgr.queries.shapes import Block
-from daemons.clmgr.settings import SETTINGS, TUNABLES
+from daemons.clmgr.settings import ORDERS, SETTINGS, TUNABLES
 from daemons.cluster.configuration import Configuration
 
 VERSION = "7.2.7.0"
@@ -115,6 +115,7 @@ def cluster(c: Configuration, facts: Facts) -> list[Block]:
             ("ACTION_PLAN", policies.get("action", "Reboot").lower()),
             setting("QUARANTINE_POLICY"),
             setting("CRITICAL_RG"),
+            *((order, c.setting(order)) for order in ORDERS if c.setting(order)),
         ]
     ]
 

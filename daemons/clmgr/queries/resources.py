@@ -89,9 +89,52 @@ def groups(c: Configuration, facts: Facts) -> list[Block]:
                 value("EXPORT_FILESYSTEM_V4"),
                 value("STABLE_STORAGE_PATH"),
                 value("WPAR_NAME"),
+                *_own_attributes(g),
             ]
         )
     return blocks
+
+
+def _own_attributes(group: ResourceGroup) -> Block:
+    """What is not in the product's list, only where it is set."""
+    found: Block = []
+    if group.resource("USERDEFINED_RESOURCES"):
+        found.append(("USERDEFINED_RESOURCES", " ".join(group.resource("USERDEFINED_RESOURCES"))))
+    if group.notified:
+        found.append(("RECOVERY_NOTIFY", " ".join(value for _, value, _ in group.notified)))
+        methods = dict.fromkeys(method for _, _, method in group.notified if method)
+        found.append(("RECOVERY_NOTIFY_METHOD", " ".join(methods)))
+    return found
+
+
+def resource_types(c: Configuration, facts: Facts) -> list[Block]:
+    """``query udresource_type``."""
+    return [
+        [
+            ("NAME", entry.name),
+            ("AFTER", entry.order),
+            ("STARTMETHOD", entry.start),
+            ("STOPMETHOD", entry.stop),
+            ("MONITORMETHOD", entry.monitor),
+            ("CLEANUPMETHOD", entry.cleanup),
+            ("RESTARTMETHOD", entry.restart),
+            ("NOTIFYMETHOD", entry.notify),
+            ("VERIFYMETHOD", entry.verification),
+        ]
+        for entry in c.resource_types
+    ]
+
+
+def user_resources(c: Configuration, facts: Facts) -> list[Block]:
+    """``query udresource``. Who reads lines expects one equals sign in each, so attributes are NAME:VALUE."""
+    return [
+        [
+            ("NAME", entry.name),
+            ("TYPE", entry.type),
+            ("ATTRIBUTES", " ".join(f"{name}:{value}" for name, value in entry.attributes)),
+        ]
+        for entry in c.user_resources
+    ]
 
 
 def controllers(c: Configuration, facts: Facts) -> list[Block]:
@@ -195,4 +238,6 @@ QUERIES = {
     "tape": tapes,
     "dependency": dependencies,
     "fallback_timer": timers,
+    "udresource_type": resource_types,
+    "udresource": user_resources,
 }

@@ -49,6 +49,8 @@ CLASSES: dict[str, Entry] = {
     "service_ip": Entry(("se", "si"), _USUAL),
     "application_controller": Entry(("ac", "app", "appctl", "application"), (*_USUAL, "manage")),
     "application_monitor": Entry(("am", "mon", "appmon"), _USUAL),
+    "udresource_type": Entry((), _USUAL),
+    "udresource": Entry((), _USUAL),
     "tape": Entry(("tp",), _USUAL),
     "dependency": Entry(("de",), _USUAL),
     "file_collection": Entry(("fc", "fi"), (*_USUAL, "sync")),

@@ -202,6 +202,8 @@ def objects_of(configuration: Configuration, local_node: str) -> dict[str, list[
         "HACMPserver": resources.controller_objects(configuration.controllers),
         "HACMPmonitor": resources.monitor_objects(configuration.monitors),
         "HACMPtape": resources.tape_objects(configuration.tapes),
+        "HACMPudres_def": user_defined.type_objects(configuration.resource_types),
+        "HACMPudresource": user_defined.resource_objects(configuration.user_resources),
         "HACMPrgdependency": policies.dependency_objects(configuration.dependencies),
         "HACMPrg_loc_dependency": policies.location_dependency_objects(configuration.location_dependencies),
         "HACMPtimer": policies.timer_objects(configuration.timers),

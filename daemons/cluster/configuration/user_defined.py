@@ -97,6 +97,33 @@ def load_resources(objects: list[OdmObject]) -> tuple[UserDefinedResource, ...]:
     )
 
 
+def type_objects(types: tuple[ResourceType, ...]) -> list[OdmObject]:
+    """HACMPudres_def."""
+    return [
+        {
+            "name": entry.name,
+            "order": entry.order,
+            "verification": entry.verification,
+            "monitor": entry.monitor,
+            "start": entry.start,
+            "stop": entry.stop,
+            "cleanup": entry.cleanup,
+            "restart": entry.restart,
+            "notify": entry.notify,
+        }
+        for entry in types
+    ]
+
+
+def resource_objects(resources: tuple[UserDefinedResource, ...]) -> list[OdmObject]:
+    """HACMPudresource: one object an attribute, or one without an attribute."""
+    return [
+        {"name": entry.name, "type": entry.type, "attribute": attribute, "value": value}
+        for entry in resources
+        for attribute, value in entry.attributes or (("", ""),)
+    ]
+
+
 def in_order(types: tuple[ResourceType, ...], after: str) -> tuple[ResourceType, ...]:
     """The types that are processed right behind ``after`` (FIRST or a word of ``AFTER``), those behind them included.
 
