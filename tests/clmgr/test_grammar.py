@@ -81,6 +81,11 @@ def test_flags_and_attributes() -> None:
         ("-a",),
         ("-d", "", "q", "no"),
         ("-l", "loud", "q", "cl"),
+        ("-cx", "q", "cl"),
+        ("add", "network", "ALL", "TYPE=ether"),
+        ("add", "rg", "one,all", "NODES=a"),
+        ("modify", "rg", "one", "NAME=All"),
+        ("-x", "-S", "q", "cl"),
         ("add", "rg", "x", "NODES=a", "nodes=b"),
     ],
 )

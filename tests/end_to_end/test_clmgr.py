@@ -201,6 +201,17 @@ def test_users_and_groups_are_the_same_on_all_nodes(bare_lab: LabUnderTest) -> N
     assert Path("/etc/passwd").read_bytes() == host, "the host's users are nobody's business here"
 
 
+def test_shared_storage_is_not_begun_where_a_node_cannot_be_told(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    before = lab.output("node1", "lsvg; lspv")
+    lab.output("node2", "stopsrc -c -s clcomd")
+    code, said = refused(lab, "clmgr add volume_group halfvg PHYSICAL_VOLUMES=hdisk3")
+    assert (code, 'unable to communicate with "node2"' in said) == (1, True)
+    assert lab.output("node1", "lsvg; lspv") == before
+    lab.output("node2", "startsrc -s clcomd")
+    eventually(lambda: lab.run("node1", "cl_rsh node2 true").returncode == 0, "clcomd answers again")
+
+
 def test_a_collection_goes_with_every_synchronization(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "echo mine > $HAES_ROOT/etc/notes; chmod 640 $HAES_ROOT/etc/notes")

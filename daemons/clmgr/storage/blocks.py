@@ -23,6 +23,8 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     from daemons.clmgr.storage import volume_groups as shared_storage
 
     changes = {**shared_storage.CHANGES, **shared_file_systems.CHANGES, **mirror_pools.CHANGES}
+    if request.class_name != "mirror_pool" and not request.force:
+        shared_storage.ensure_reachable(root, [*shared_storage.members(c), *request.words("NODES")])
     changes[request.class_name, request.action](root, request, c)
 
 

@@ -47,6 +47,21 @@ def run_here(command: list[str]) -> None:
         raise ClmgrError(done.stderr.strip() or done.stdout.strip() or f"{command[0]} failed.")
 
 
+def ensure_reachable(root: NodeRoot, nodes: list[str]) -> None:
+    """As in C-SPOC, nothing is begun that a node could not be told of, unless it is forced.
+
+    Raises:
+        ClmgrError: clcomd of a node does not answer.
+    """
+    for node in dict.fromkeys(nodes):
+        if node == root.identity.node:
+            continue
+        try:
+            clcomd.Session(root, node).close()
+        except clcomd.ClcomdError as error:
+            raise ClmgrError(f'unable to communicate with "{node}": {error}') from None
+
+
 def on_others(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
     """Run cl_lvm on the other ones of some nodes.
 

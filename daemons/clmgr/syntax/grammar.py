@@ -83,6 +83,10 @@ def parse(words: list[str]) -> Request:
     if complaint := refusal(request.action, request.class_name):
         raise ClmgrError(complaint, INCORRECT_INPUT)
     _operands(request, operands[1:])
+    given = [request.attributes.get("NAME", ""), *(request.names if request.action == "add" else ())]
+    if any(name.upper() == "ALL" for name in given):
+        # It chooses all objects of a class, so none can be called that.
+        raise ClmgrError('"ALL" is a reserved word.', INCORRECT_INPUT)
     return request
 
 
