@@ -82,9 +82,9 @@ DEPENDENCY_TYPES = {
 PROGRAM_COLLECTION = "HACMP_Files"
 """The collection whose members are the configuration's own programs; nobody edits them by hand."""
 VG_DEFAULTS = {
-    "ACTIVATE_ON_RESTART": "false", "QUORUM_NEEDED": "true", "CRITICAL": "no", "FAILUREACTION": "", "NOTIFYMETHOD": "",
+    "CRITICAL": "no", "FAILUREACTION": "", "NOTIFYMETHOD": "",
     "MIGRATE_FAILED_DISKS": "false", "LTG_SIZE": "256", "MAX_PHYSICAL_PARTITIONS": "32", "MAX_LOGICAL_VOLUMES": "256",
-    "STRICT_MIRROR_POOLS": "no", "LVM_PREFERRED_READ": "roundrobin", "ENABLE_LV_ENCRYPTION": "no", "TYPE": "original",
+    "STRICT_MIRROR_POOLS": "no", "LVM_PREFERRED_READ": "roundrobin", "ENABLE_LV_ENCRYPTION": "no",
 }  # fmt: skip
 """Attributes of a volume group that its descriptor area here has no room for: dynamic settings (inferred)."""
 

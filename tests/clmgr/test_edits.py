@@ -121,6 +121,8 @@ def test_dependencies_are_stored_the_product_s_way() -> None:
         ("add tape x", 3),
         ("add fallback_timer x HOUR=3", 3),
         ("add fallback_timer x HOUR=24 MINUTE=0", 4),
+        ("add fallback_timer x HOUR=3 MINUTE=0 DAY_OF_WEEK=fr", 4),
+        ("add fallback_timer x HOUR=3 MINUTE=0 DAY_OF_WEEK=fridays", 4),
         ("add fallback_timer x HOUR=3 MINUTE=0 MONTH=2", 3),
         ("add fallback_timer x HOUR=3 MINUTE=0 MONTH=2 DAY_OF_MONTH=30", 4),
         ("add fallback_timer x HOUR=3 MINUTE=0 DAY_OF_WEEK=1 DAY_OF_MONTH=3", 4),
@@ -227,6 +229,8 @@ def test_a_timer_repeats_as_its_date_says() -> None:
     for name, words, recurrence in (
         ("a", "", "daily"),
         ("b", "DAY_OF_WEEK=0", "weekly"),
+        ("b2", "DAY_OF_WEEK=Friday", "weekly"),
+        ("b3", "MONTH=feb DAY_OF_MONTH=28", "yearly"),
         ("c", "DAY_OF_MONTH=31", "monthly"),
         ("d", "MONTH=2 DAY_OF_MONTH=29", "yearly"),
         ("e", "YEAR=2027 MONTH=2 DAY_OF_MONTH=28", "specific"),

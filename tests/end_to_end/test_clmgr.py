@@ -41,7 +41,7 @@ def test_a_cluster_is_created_from_nothing(bare_lab: LabUnderTest) -> None:
         f"application_controller app STARTSCRIPT={START} STOPSCRIPT={STOP} STARTUP_MODE=foreground",
         "resource_group app_rg NODES=node1,node2 STARTUP=OFAN FALLOVER=FNPN FALLBACK=NFB SERVICE_LABEL=app_svc "
         "APPLICATIONS=app",
-        "volume_group datavg PHYSICAL_VOLUMES=hdisk2 RESOURCE_GROUP=app_rg",
+        "volume_group datavg PHYSICAL_VOLUMES=hdisk2 RESOURCE_GROUP=app_rg PPART_SIZE=8 QUORUM_NEEDED=false",
         "file_system /sharedfs VOLUME_GROUP=datavg TYPE=jfs2 UNITS=128 SIZE_PER_UNIT=mb",
     ):
         lab.output("node1", f"clmgr add {words}", timeout=120)
@@ -65,11 +65,14 @@ def test_what_automation_parses(bare_lab: LabUnderTest) -> None:
         ("clmgr q rg app_rg | grep -w STATE | awk -F= '{print $2}' | head -1", '"ONLINE"'),
         ("clmgr q rg app_rg | grep -w CURRENT_NODE | awk -F= '{print $2}'", f'"{owner}"'),
         ("clmgr query volume_group datavg | grep -w TYPE", 'TYPE="ORIGINAL"'),
+        ("clmgr -cS -a PPART_SIZE,QUORUM,CONCURRENT_ACCESS query vg datavg", "8:false:true"),
+        ("lsvg datavg | grep -c 'PP SIZE:        8 megabyte'", "1"),
         ("clmgr list node | wc -l", "2"),
         ("cltopinfo -c | awk '/Cluster Name:/ {print $3}'", "demo"),
         ("cltopinfo | grep NODE | wc -l", "2"),
         ("cllsvg -g app_rg | awk '{print $2}'", "datavg"),
-        ("cllsfs -g app_rg -n", "/sharedfs"),
+        ("cllsfs -g app_rg | awk '{print $2}'", "/sharedfs"),
+        ("cllsfs -g app_rg -n", "app_rg /sharedfs node1,node2"),
         ("cllsif | grep -c service", "2"),
         ("clshowres | grep Participating | head -n 1 | awk '{print $4\"_\"$5}'", "node1_node2"),
         ("clodmget -q 'name = node1 and object = COMMUNICATION_PATH' -f value -n HACMPnode", "node1"),
@@ -279,6 +282,10 @@ def test_a_snapshot_is_described_renamed_converted_and_removed(bare_lab: LabUnde
     assert "HACMPgone" in lab.file("node1", f"{folder}/two.odm.old")
     lab.output("node1", "clsnapshot -R -n two -N three -d 'once more'")
     assert lab.output("node1", "clsnapshot -s -n three") == "three: once more\n"
+    assert lab.output("node1", f"ls -l $HAES_ROOT{folder}/clsnapshot.log").startswith("-rw-------")
+    kept = lab.output("node1", f"cat $HAES_ROOT{folder}/clsnapshot.log")
+    for what in ("Succeeded creating Cluster Snapshot: one", "Changed Cluster Snapshot: one, now two"):
+        assert f"clsnapshot: {what}\n" in kept
     lab.output("node1", "clmgr delete snapshot three")
     assert "three" not in lab.output("node1", "clmgr query snapshot").split()
     assert lab.run("node1", f"ls $HAES_ROOT{folder}/three.odm").returncode != 0

@@ -11,6 +11,9 @@ ANY_MODE = True
 ADD = "clmgr add cluster first NODES=node1,node2 REPOSITORIES=hdisk1"
 
 
+COMMITTING = "Committing any changes, as required, to all available nodes..."
+
+
 def rhosts(lab: LabUnderTest, text: str, mode: str = "600") -> None:
     for node in lab.nodes():
         eventually(lambda node=node: " active" in lab.run(node, "lssrc -s clcomd").stdout, f"clcomd runs on {node}")  # type: ignore[misc]
@@ -50,7 +53,15 @@ def test_with_rhosts_the_cluster_is_made_and_rhosts_is_not_needed_any_more(bare_
     rhosts(bare_lab, "node1\\n")
     bare_lab.run("node1", ADD)
     said = bare_lab.output("node1", "clmgr sync cluster", timeout=120)
-    assert "cldare: Configuring a 2 node cluster in AIX may take up to 2 minutes. Please wait." in said
+    lines = [line for line in said.split("Verifying Cluster Resources")[1].splitlines() if line and line[0] != "\t"]
+    installed = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
+    assert lines[lines.index(COMMITTING) :] == [
+        COMMITTING,
+        "cldare: Configuring a 2 node cluster in AIX may take up to 2 minutes. Please wait.",
+        installed % "node1",
+        installed % "node2",
+        "Verification has completed normally.",
+    ], "the order of published transcripts"
     assert bare_lab.output("node2", "clmgr query node") == "node1\nnode2\n"
     rhosts(bare_lab, "")
     assert bare_lab.output("node1", "cl_rsh node2 'echo here'") == "here\n"

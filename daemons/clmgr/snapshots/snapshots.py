@@ -28,6 +28,8 @@ from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
 
 DIRECTORY = "/usr/es/sbin/cluster/snapshots"
+LOG = "clsnapshot.log"
+"""What snapshots were made, applied, changed and removed, in the same folder (mode 0600, as listed on the product)."""
 INFORMATION = "/usr/es/sbin/cluster/utilities/clsnapshotinfo"
 AUTOMATIC = 10
 """How many snapshots synchronizations leave: active.0 to active.9."""
@@ -41,6 +43,20 @@ def directory(root: NodeRoot) -> str:
 def shown(root: NodeRoot, path: str) -> str:
     """A path as the node knows it."""
     return root.product_path(path)
+
+
+def say(root: NodeRoot, text: str, quiet: bool = False) -> None:
+    """Tell the administrator, unless quiet, and the log (the form of its lines is inferred)."""
+    if not quiet:
+        print(f"clsnapshot: {text}", flush=True)
+    folder = directory(root)
+    os.makedirs(folder, exist_ok=True)
+    now = time.strftime("%a %b %e %H:%M:%S %Y")
+    descriptor = os.open(os.path.join(folder, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, f"{now}: clsnapshot: {text}\n".encode())
+    finally:
+        os.close(descriptor)
 
 
 def names(root: NodeRoot) -> list[str]:
@@ -148,8 +164,9 @@ def create(
     os.makedirs(folder, exist_ok=True)
 
     def tell(text: str) -> None:
+        say(root, text, quiet)
         if not quiet:
-            print(f"clsnapshot: {text}\n", flush=True)
+            print(flush=True)
 
     path = os.path.join(folder, name)
     tell(f"Creating file {shown(root, path)}.odm.")
@@ -161,8 +178,7 @@ def create(
         _put_aside(path + ".info")
         text = _information(root, c, [programs[method] for method in methods or []], with_logs, tell)
         replace_file(path + ".info", text.encode(errors="replace"), 0o600)
-    if not quiet:
-        print(f"clsnapshot: Succeeded creating Cluster Snapshot: {name}")
+    say(root, f"Succeeded creating Cluster Snapshot: {name}", quiet)
 
 
 def _put_aside(path: str) -> None:
@@ -213,6 +229,7 @@ def modify(root: NodeRoot, name: str, new_name: str, description: str | None) ->
         for kind in (".info", ".odm"):
             if os.path.exists(path + kind):
                 os.rename(path + kind, os.path.join(directory(root), new_name + kind))
+    say(root, f"Changed Cluster Snapshot: {name}{f', now {new_name}' if new_name else ''}", quiet=True)
 
 
 def remove(root: NodeRoot, name: str) -> None:
@@ -227,6 +244,7 @@ def remove(root: NodeRoot, name: str) -> None:
             os.unlink(os.path.join(directory(root), name + kind))
         except FileNotFoundError:
             pass
+    say(root, f"Removed Cluster Snapshot: {name}", quiet=True)
 
 
 def view(root: NodeRoot, request: Request) -> None:
@@ -272,9 +290,9 @@ def apply(root: NodeRoot, name: str, force: bool = False, configure: bool = True
     from daemons.clmgr.verification import verify
 
     text = content(root, name)
-    print("clsnapshot: Removing any existing temporary PowerHA SystemMirror ODM entries...")
-    print("clsnapshot: Creating temporary PowerHA SystemMirror ODM object classes...")
-    print("clsnapshot: Adding PowerHA SystemMirror ODM entries to a temporary directory..", flush=True)
+    say(root, "Removing any existing temporary PowerHA SystemMirror ODM entries...")
+    say(root, "Creating temporary PowerHA SystemMirror ODM object classes...")
+    say(root, "Adding PowerHA SystemMirror ODM entries to a temporary directory..")
     repository = Repository(root, DCD)
     try:
         objects = snapshot.fitting(_parsed(text)[1], repository.describe)
@@ -285,31 +303,34 @@ def apply(root: NodeRoot, name: str, force: bool = False, configure: bool = True
     own = root.identity.node
     if wanted.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster in the snapshot.', INCORRECT_INPUT)
-    print("clsnapshot: Verifying configuration using temporary PowerHA SystemMirror ODM entries...", flush=True)
+    say(root, "Verifying configuration using temporary PowerHA SystemMirror ODM entries...")
     if verify.run(root, wanted, verify.Options()).errors and not force:
         raise ClmgrError("verification of the snapshot failed; nothing was changed.")
     present = read(root)
     views = live.pictures(root, present) if present is not None else {}
     running = any(view is not None and view.services for view in views.values())
-    print("clsnapshot: Removing current PowerHA SystemMirror cluster information...", flush=True)
+    say(root, "Removing current PowerHA SystemMirror cluster information...")
     if present is not None and configure and not running:
-        print(f"Ensuring that the following nodes are offline: {', '.join(node.name for node in present.nodes)}")
+        # This node goes last, as in published transcripts.
+        others = [node.name for node in present.nodes if node.name != own]
+        print(f"Ensuring that the following nodes are offline: {', '.join([*others, own])}")
         from daemons.clmgr.transactions import changes
 
         changes.change(root, Request(action="delete", class_name="cluster", attributes={"NODES": "ALL"}))
         objects = snapshot.without_ids(objects)
-    print("clsnapshot: Adding new PowerHA SystemMirror ODM entries...", flush=True)
+    say(root, "Adding new PowerHA SystemMirror ODM entries...")
     with begin(root) as transaction:
         cluster = {**objects["HACMPcluster"][0], "nodename": own}
         transaction.replace({**objects, "HACMPcluster": [cluster]})
     if configure:
-        print("clsnapshot: Synchronizing cluster configuration to all cluster nodes...", flush=True)
+        say(root, "Synchronizing cluster configuration to all cluster nodes...")
         changed = read(root)
         assert changed is not None
         after_synchronization.precede(root, changed)
         synchronize.synchronize(root, changed, force, verify.Options(changing=True))
         after_synchronization.follow(root, changed)
-    print(f"\nclsnapshot: Succeeded applying Cluster Snapshot: {name}")
+    print()
+    say(root, f"Succeeded applying Cluster Snapshot: {name}")
 
 
 def automatic(root: NodeRoot) -> None:

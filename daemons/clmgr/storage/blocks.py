@@ -9,7 +9,7 @@ from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 from srcctl.storage.descriptor_area import VolumeGroup
 from srcctl.storage.disk import Disk, disk_names, pvid, uuid_of
-from srcctl.storage.volume_groups import VolumeGroups
+from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 
 def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -46,6 +46,10 @@ def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
     return physical_volumes(root, request, c)
 
 
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
 def _known(root: NodeRoot) -> list[VolumeGroup]:
     groups = VolumeGroups(root)
     return [found for name in groups.known() if (found := groups.find(name)) is not None]
@@ -65,17 +69,17 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
         result.append(
             [
                 ("NAME", found.name),
-                ("TYPE", setting("TYPE").upper()),
+                ("TYPE", {"normal": "ORIGINAL"}.get(found.kind, found.kind.upper())),
                 ("NODES", " ".join(node.name for node in c.nodes)),
                 ("STATE", "ACTIVE" if groups.holders(found) else "INACTIVE"),
                 ("LOGICAL_VOLUMES", " ".join(v.name for v in found.volumes)),
                 ("PHYSICAL_VOLUMES", " ".join(found.disks)),
                 ("MIRROR_POOLS", " ".join(pool.name for pool in pools(c) if pool.volume_group == found.name)),
                 ("RESOURCE_GROUP", owner),
-                ("AUTO_ACTIVATE", setting("ACTIVATE_ON_RESTART")),
-                ("QUORUM", setting("QUORUM_NEEDED")),
-                ("CONCURRENT_ACCESS", "false"),
-                ("CRITICAL", setting("CRITICAL")),
+                ("AUTO_ACTIVATE", _truth(found.auto_on)),
+                ("QUORUM", _truth(found.quorum)),
+                ("CONCURRENT_ACCESS", _truth(found.concurrent)),
+                ("CRITICAL", {"true": "yes", "false": "no"}.get(setting("CRITICAL"), setting("CRITICAL"))),
                 ("ON_LOSS_OF_ACCESS", setting("FAILUREACTION")),
                 ("NOTIFYMETHOD", setting("NOTIFYMETHOD")),
                 ("MIGRATE_FAILED_DISKS", setting("MIGRATE_FAILED_DISKS")),
@@ -86,7 +90,7 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
                 ("MAX_LOGICAL_VOLUMES", setting("MAX_LOGICAL_VOLUMES")),
                 ("MAJOR_NUMBER", str(found.major)),
                 ("IDENTIFIER", found.identifier),
-                ("TIMESTAMP", f"{found.serial:08x}"),
+                ("TIMESTAMP", timestamp(found)),
             ]
         )
     return result
@@ -155,7 +159,7 @@ def physical_volumes(root: NodeRoot, request: Request, c: Configuration) -> list
                 ("SIZE", str(size >> 20)),
                 ("AVAILABLE", "true" if free else "false"),
                 ("CONCURRENT", "true"),
-                ("ENHANCED_CONCURRENT_MODE", "false"),
+                ("ENHANCED_CONCURRENT_MODE", _truth(found is not None and found.concurrent)),
                 ("STATUS", status),
                 ("VOLUME_GROUP", group),
                 ("NODES", " ".join(node.name for node in identity.nodes)),

@@ -174,13 +174,27 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
     group = request.attribute("RESOURCE_GROUP")
     if group and (c is None or c.group(group) is None):
         raise does_not_exist(group)
-    major = request.attribute("MAJOR_NUMBER")
-    # Not at boot: who varies it on is the cluster manager's to say.
-    run_here(["mkvg", "-n", *(["-V", major] if major else []), "-y", name, *disks])
-    run_here(["varyoffvg", name])
+    # Enhanced concurrent, as C-SPOC makes what is to have fast disk takeover; that is neither varied on at boot (who
+    # varies it on is the cluster manager's to say) nor left varied on now.
+    run_here(["mkvg", "-n", "-C", *_made_by_mkvg(request), "-y", name, *disks])
+    if wanted := _changed_by_chvg(request):
+        with varied_on(groups, group_named(root, name)[1]):
+            run_here(["chvg", *wanted, name])
     on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
     _settings(root, request, name, c)
     print(f"Volume group {name} has been created.")
+
+
+def _made_by_mkvg(request: Request) -> list[str]:
+    kind = {"scalable": ["-S"], "big": ["-B"]}.get(request.attribute("TYPE").lower(), [])
+    flags = (("-s", request.attribute("PPART_SIZE")), ("-V", request.attribute("MAJOR_NUMBER")))
+    return kind + [word for flag, value in flags if value for word in (flag, value)]
+
+
+def _changed_by_chvg(request: Request) -> list[str]:
+    flags = (("-a", "ACTIVATE_ON_RESTART"), ("-Q", "QUORUM_NEEDED"))
+    given = [(flag, name) for flag, name in flags if request.attribute(name)]
+    return [word for flag, name in given for word in (flag, "y" if request.truth(name, False) else "n")]
 
 
 def _settings(root: NodeRoot, request: Request, name: str, c: Configuration | None) -> None:
@@ -238,6 +252,11 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
             groups.make_known(changed)
             groups.reserve(changed)
         tell_others(root, c, changed)
+    if wanted := _changed_by_chvg(request):
+        groups, group = group_named(root, name)
+        with varied_on(groups, group):
+            run_here(["chvg", *wanted, name])
+        tell_others(root, c, group)
     _settings(root, request, name, c)
 
 

@@ -27,6 +27,7 @@ from daemons.cluster.synchronization import staging
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
+COMMITTING = "\nCommitting any changes, as required, to all available nodes..."
 INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
 IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
 """States of a cluster manager that is not taking a new configuration."""
@@ -61,14 +62,18 @@ class Dare:
         configuration: the same, as a value.
         disk: the repository disk.
         agents: the other nodes.
+        first: it made the CAA cluster, and has said that it commits.
     """
 
-    def __init__(self, root: NodeRoot, configuration: Configuration, disk: str, agents: Agents) -> None:
+    def __init__(
+        self, root: NodeRoot, configuration: Configuration, disk: str, agents: Agents, first: bool = False
+    ) -> None:
         self._root = root
         self._agents = agents
         self._own = root.identity.node
         self._configuration = configuration
         self._disk_name = disk
+        self._first = first
         self._disk = caa.RepositoryDisk(root.identity.lab, disk)
         self._archive = b""
         self._checksum = 0
@@ -105,7 +110,8 @@ class Dare:
             print("\ncldare: No changes detected in Cluster Topology or Resources.")
         elif before is not None:
             print("\ncldare: Detected changes to Cluster Topology or Resources.")
-        print("\nCommitting any changes, as required, to all available nodes...", flush=True)
+        if not self._first:
+            print(COMMITTING, flush=True)
         effects = self._session.step(0, self._begin(self._committed, changed))
         while effects:
             answer: core.Input | None = None
@@ -213,8 +219,6 @@ class Dare:
 
         def one(node: str) -> tuple[str, core.Answer, str]:
             answer, complaint = self._here(what, generation) if node == self._own else self._there(node, words)
-            if what == "install" and answer is core.Answer.DONE and node not in self._known:
-                print(INSTALLED % node, flush=True)
             return node, answer, complaint
 
         # This node last: with the configuration the certificate may change, under which the others are asked.
@@ -222,6 +226,11 @@ class Dare:
         with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             answers = list(pool.map(one, others))
         answers += [one(node) for node in nodes if node == self._own]
+        if what == "install":
+            done = {node for node, answer, _ in answers if answer is core.Answer.DONE}
+            for name in (node.name for node in self._configuration.nodes):
+                if name in done and name not in self._known:
+                    print(f"\n{INSTALLED % name}", flush=True)
         held = tuple(self._held[node] for node, answer, _ in answers if answer is core.Answer.LOCKED)
         return core.Answered(tuple(answers), held)
 

@@ -92,7 +92,12 @@ def _synchronize(
     if assigned != c:
         configurations.store(Repository(root, DCD), assigned, own)
     try:
-        dare.Dare(root, assigned, _repository(root, assigned), agents).run()
+        status = caa.status(root)
+        first = status.membership is None
+        if first:
+            _form(root, assigned)
+            status = caa.status(root)
+        dare.Dare(root, assigned, status.disk, agents, first).run()
     except (caa.CaaError, caa.RepositoryError) as error:
         raise ClmgrError(str(error)) from None
     except OSError as error:
@@ -112,13 +117,10 @@ def _everybody_listens(root: NodeRoot, c: Configuration) -> None:
             raise ClmgrError(f"Comm error found on node: {node.name}") from None
 
 
-def _repository(root: NodeRoot, c: Configuration) -> str:
-    """The repository disk of the CAA cluster, which is made by the first synchronization."""
-    status = caa.status(root)
-    if status.membership is None:
-        _everybody_listens(root, c)
-        count = len(c.nodes)
-        print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.", flush=True)
-        formation.make(root, c.cluster.name, [node.name for node in c.nodes], c.repository)
-        return caa.status(root).disk
-    return status.disk
+def _form(root: NodeRoot, c: Configuration) -> None:
+    """The CAA cluster, which is made by the first synchronization. The lines stand as in published transcripts."""
+    _everybody_listens(root, c)
+    count = len(c.nodes)
+    print(dare.COMMITTING)
+    print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.", flush=True)
+    formation.make(root, c.cluster.name, [node.name for node in c.nodes], c.repository)

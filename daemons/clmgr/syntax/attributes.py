@@ -13,6 +13,11 @@ SYNONYMS = {
     "ACTIVATE_ON_START": "ACTIVATE_ON_RESTART",
 }
 TRUE, FALSE = ("yes", "true", "1", "on", "enabled"), ("no", "false", "0", "off", "disabled")
+ORDINALS = {
+    "DAY_OF_WEEK": (0, "sunday monday tuesday wednesday thursday friday saturday"),
+    "MONTH": (1, "january february march april may june july august september october november december"),
+}
+"""Attributes that are numbers and can be named, as queries show them; the first name's number."""
 NAME_MAX = 63
 
 
@@ -85,6 +90,7 @@ def value_of(domain: str, attribute: str, value: str) -> str:
                 raise invalid(attribute, value)
             return "true" if value.lower() in TRUE else "false"
         case _ if ".." in domain:
+            value = _ordinal(attribute, value)
             if not value.isascii() or not value.isdigit() or not _in_range(domain, int(value[:18])):
                 raise invalid(attribute, value)
             return str(int(value))
@@ -95,6 +101,13 @@ def value_of(domain: str, attribute: str, value: str) -> str:
                 raise invalid(attribute, value)
             return found
     return value
+
+
+def _ordinal(attribute: str, value: str) -> str:
+    """The number of a weekday or month that is named, in full or by three letters or more; others stay as they are."""
+    first, names = ORDINALS.get(attribute, (0, ""))
+    found = [number for number, name in enumerate(names.split(), first) if name.startswith(value.lower())]
+    return str(found[0]) if len(found) == 1 and len(value) > 2 else value
 
 
 def is_name(value: str) -> bool:
