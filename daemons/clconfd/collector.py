@@ -18,7 +18,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.filesystems import read_stanzas
-from srcctl.storage.volume_groups import VolumeGroups
+from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
@@ -64,13 +64,18 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
 
 
 def services_state(root: NodeRoot) -> tuple[bool, frozenset[str]]:
-    """Whether cluster services run here, and which groups are online here."""
+    """Whether cluster services run here, and which groups hold resources here, or may.
+
+    A cluster manager without cluster services knows no state of any group: it holds nothing.
+    """
     try:
         picture = manager.query_state(root)
     except manager.ManagerUnreachable:
         return False, frozenset()
     own = picture.local_node
-    held = (g.name for g in picture.groups if any(n.node == own and n.state != "OFFLINE" for n in g.nodes))
+    held = (
+        g.name for g in picture.groups if any(n.node == own and n.state not in ("OFFLINE", "UNKNOWN") for n in g.nodes)
+    )
     return bool(picture.members), frozenset(held)
 
 
@@ -120,6 +125,8 @@ def _volume_groups(root: NodeRoot, objects: list[OdmObject] | None) -> dict[str,
             auto_on=attributes.get((name, "auto_on")) == "y",
             concurrent=attributes.get((name, "conc_capable")) == "y",
             varied_on=known is not None and groups.mode(known) == "active",
+            current=known is None or attributes.get((name, "timestamp")) == timestamp(known),
+            mount_points=tuple(v.mount_point for v in known.volumes if v.mount_point) if known is not None else (),
         )
     return found
 

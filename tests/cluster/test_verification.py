@@ -191,6 +191,9 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         ),
         "belongs to the sites 'siteA' and 'siteB'",
     ),
+    "stretched without sites": (
+        SOUND.with_setting("CLUSTER_TYPE", "SC"), "ERROR: A stretched cluster has two sites, but 0 are defined."
+    ),
     "no site": (replace(SOUND, sites=(c.Site(name="siteA", nodes=("node1",)),)), "'node2' belongs to no site"),
     "its own backup": (replace(SOUND, backup_repositories=(REPOSITORY,)), "is its own backup"),
     "repository in use": (replace(SOUND, repository=DISK), "is a part of volume group 'datavg'"),
@@ -419,6 +422,11 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
         replace(NODE2, addresses=NODE2.addresses | {"127.9.9.33"}),
         "WARNING: The service IP label 'app_svc' is active on node 'node2'", "alias 127.9.9.33",
     ),
+    "time stamp": (
+        replace(NODE2, volume_groups={"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), current=False)}),
+        "WARNING: The time stamp of the volume group 'datavg' of resource group 'app_rg' is out of date on node 'no",
+        "volume_group datavg",
+    ),
     "volume group": (
         replace(NODE2, volume_groups={}), "ERROR: The volume group 'datavg' of resource group 'app_rg' is not known to",
         "volume_group datavg",
@@ -452,6 +460,20 @@ def test_what_is_wrong_on_a_node_is_named_and_corrected_there(what: str) -> None
     planned = [f.correction for f in found if f.correction is not None]
     assert [f"{p.kind} {' '.join(p.arguments)}" for p in planned] == ([correction] if correction else [])
     assert {p.node for p in planned} <= {"node2"}
+
+
+@pytest.mark.parametrize("named", [(), (("FILESYSTEM", "ALL"),)], ids=["by default", "by name"])
+def test_all_file_systems_are_those_of_the_volume_groups(named: tuple[tuple[str, str], ...]) -> None:
+    group, other = SOUND.groups
+    kept = tuple(pair for pair in group.resources if pair[0] != "FILESYSTEM")
+    everything = replace(SOUND, groups=(replace(group, resources=(*kept, *named)), other))
+    known = {"datavg": VolumeGroupFacts("00ff", frozenset({DISK}), mount_points=("/data",))}
+    sound = {name: replace(facts, volume_groups=known) for name, facts in FACTS.items()}
+    assert findings(everything, **sound) == []
+    (found,) = findings(everything, **{**sound, "node2": replace(sound["node2"], file_systems={})})
+    assert found.line() == "ERROR: The file system '/data' of resource group 'app_rg' is not known to node 'node2'."
+    assert found.correction is not None
+    assert (found.correction.kind, found.correction.arguments) == ("volume_group", ("datavg",))
 
 
 def test_netmon_is_not_needed_where_interfaces_are_not_alone() -> None:

@@ -171,6 +171,8 @@ def _flags(words: list[str], request: Request) -> list[str]:
                 raise ClmgrError(f'an invalid flag was specified: "-{letter}"', INCORRECT_INPUT)
             else:
                 request.resolve_dependencies = False
+    if request.xml and (request.delimiter or not request.header):
+        raise ClmgrError('the "-x" flag excludes "-c", "-d" and "-S".', INCORRECT_INPUT)
     return rest[place:]
 
 

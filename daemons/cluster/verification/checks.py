@@ -54,6 +54,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (RESOURCES, policies.fallback_timers_exist),
     (RESOURCES, storage.volume_groups_are_known),
     (RESOURCES, storage.volume_groups_are_the_cluster_s),
+    (RESOURCES, storage.definitions_are_current),
     (RESOURCES, storage.disks_agree),
     (RESOURCES, storage.file_systems_fit),
     (RESOURCES, applications.controllers_are_sound),

@@ -21,7 +21,8 @@ class InterfaceFacts(msgspec.Struct, frozen=True):
 class VolumeGroupFacts(msgspec.Struct, frozen=True):
     """A volume group as a node's ODM has it: its identifier and the PVIDs of its disks.
 
-    ``auto_on``: varied on at boot; ``concurrent``: concurrent capable; ``varied_on``: this node has it for itself now.
+    ``auto_on``: varied on at boot; ``concurrent``: concurrent capable; ``varied_on``: this node has it for itself now;
+    ``current``: the ODM has the time stamp of the descriptor area; ``mount_points``: what the descriptor area has.
     """
 
     identifier: str
@@ -29,6 +30,8 @@ class VolumeGroupFacts(msgspec.Struct, frozen=True):
     auto_on: bool = False
     concurrent: bool = True
     varied_on: bool = False
+    current: bool = True
+    mount_points: tuple[str, ...] = ()
 
 
 class FileSystemFacts(msgspec.Struct, frozen=True):

@@ -80,6 +80,25 @@ def volume_groups_are_the_cluster_s(case: Case) -> Iterator[Finding]:
                     )  # fmt: skip
 
 
+def definitions_are_current(case: Case) -> Iterator[Finding]:
+    """What a node knows of a volume group has the time stamp of its descriptor area.
+
+    One that was changed beside C-SPOC is learnt anew when it is varied on, so this is no error (the text is inferred).
+    """
+    for group in case.configuration.groups:
+        for name in _volume_groups(group):
+            for node, known in case.answering(group.nodes):
+                if name in known.volume_groups and not known.volume_groups[name].current:
+                    yield warning(
+                        f"The time stamp of the volume group '{name}' of resource group '{group.name}' is out of date "
+                        f"on node '{node}'.",
+                        Correction(
+                            node, "volume_group", (name,), "cl_resource_update_vg_definitions",
+                            f"Re-importing volume group {name} onto node {node}",
+                        ),
+                    )  # fmt: skip
+
+
 def disks_agree(case: Case) -> Iterator[Finding]:
     """All nodes of a group have the same PVIDs for its volume groups."""
     for group in case.configuration.groups:
@@ -112,14 +131,35 @@ def _update(name: str, group: str, node: str) -> Correction:
     )  # fmt: skip
 
 
+def _file_systems(case: Case, group: ResourceGroup) -> dict[str, None]:
+    """The file systems that a group names, or with ALL (the default) those that its volume groups have."""
+    named = dict.fromkeys(name for name in group.resource("FILESYSTEM") if name != "ALL")
+    if named:
+        return named
+    names = _volume_groups(group)
+    found = [known.volume_groups[name] for _, known in case.answering(group.nodes) for name in names
+             if name in known.volume_groups]  # fmt: skip
+    return dict.fromkeys(point for facts in found for point in facts.mount_points)
+
+
+def _holder(case: Case, group: ResourceGroup, point: str) -> str:
+    """The volume group of a group that has a file system; the first one if nobody knows."""
+    names = _volume_groups(group)
+    for _, known in case.answering(group.nodes):
+        for name in names:
+            if name in known.volume_groups and point in known.volume_groups[name].mount_points:
+                return name
+    return names[0] if names else ""
+
+
 def file_systems_fit(case: Case) -> Iterator[Finding]:
     """File systems are known on every node of the group, are not mounted at boot, and have a volume group."""
     for group in case.configuration.groups:
-        names = [name for name in group.resource("FILESYSTEM") if name != "ALL"]
+        names = list(_file_systems(case, group))
         if group.resource("FILESYSTEM") and not _volume_groups(group):
             yield error(f"The resource group '{group.name}' has file systems but no volume group.")
-        volume_group = next(iter(_volume_groups(group)), "")
         for name in names:
+            volume_group = _holder(case, group, name)
             volumes: dict[str, str] = {}
             for node, known in case.answering(group.nodes):
                 found = known.file_systems.get(name)

@@ -63,8 +63,11 @@ def single_points_of_failure(case: Case) -> Iterator[Finding]:
 
 
 def sites_are_sound(case: Case) -> Iterator[Finding]:
-    """Every site has nodes that exist, and no node is in two."""
+    """Every site has nodes that exist, and no node is in two; a stretched or linked cluster has two (inferred)."""
     c = case.configuration
+    kind = {"SC": "stretched", "LC": "linked"}.get(c.setting("CLUSTER_TYPE", "NSC"), "")
+    if kind and len(c.sites) != 2:
+        yield error(f"A {kind} cluster has two sites, but {len(c.sites)} are defined.")
     owner: dict[str, str] = {}
     for site in c.sites:
         if not site.nodes:
