@@ -31,7 +31,29 @@ class Agents:
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
         self._open: dict[str, Conversation] = {}
+        self._closed = False
         self._lock = threading.Lock()
+        self._starting: dict[str, threading.Thread] = {}
+
+    def prepare(self, nodes: Iterable[str]) -> None:
+        """Have nodes start what will answer, while this one still has other things to do."""
+        for node in nodes:
+            if node != self._root.identity.node:
+                # Whoever asks the node waits for it; until then nobody does, not even the end of this process.
+                thread = threading.Thread(target=self._start, args=(node,), daemon=True)
+                self._starting[node] = thread
+                thread.start()
+
+    def _start(self, node: str) -> None:
+        try:
+            conversation = Conversation(self._root, node, [CL_CONFIG, "serve"])
+        except clcomd.ClcomdError:
+            return  # who asks the node learns why
+        with self._lock:
+            if not self._closed:
+                self._open[node] = conversation
+                return
+        conversation.close()
 
     def __enter__(self) -> Agents:
         return self
@@ -42,7 +64,7 @@ class Agents:
     def close(self) -> None:
         """End all of them."""
         with self._lock:
-            conversations, self._open = list(self._open.values()), {}
+            conversations, self._open, self._closed = list(self._open.values()), {}, True
         for conversation in conversations:
             conversation.close()
 
@@ -54,6 +76,8 @@ class Agents:
         """
         words = list(words)
         question = json.dumps(words).encode()
+        if (starting := self._starting.pop(node, None)) is not None:
+            starting.join()
         with self._lock:
             known = self._open.get(node)
         if known is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -98,6 +99,39 @@ async def test_one_that_was_lost_is_replaced_but_nothing_is_done_twice(pair, mon
     with pytest.raises(ClcomdError):
         await away(pair, lambda: steps("lock", "stage", "correct"))
     assert counted.read_text().count("correct") == 1
+
+
+async def test_nodes_are_started_beforehand_and_one_that_cannot_be_is_asked_nevertheless(pair, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    script = pair[1].directory / "tmp/config"
+    started = pair[1].directory / "tmp/started"
+    script.write_text(f'#!/bin/sh\necho x >>{started}\nwhile read line; do echo \'[0, "well", ""]\'; done\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(agents, "CL_CONFIG", str(script))
+
+    def steps() -> bytes:
+        with agents.Agents(pair[0].root) as nodes:
+            nodes.prepare(["node1", "node2", "node9"])
+            deadline = time.monotonic() + LIMIT
+            while not started.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            with pytest.raises(ClcomdError):
+                nodes.ask("node9", ["lock"])
+            return nodes.ask("node2", ["lock"]).out
+
+    assert await away(pair, steps) == b"well"
+    assert started.read_text() == "x\n"
+
+    served = pair[2].served
+
+    def nobody_asks() -> None:
+        with agents.Agents(pair[0].root) as nodes:
+            nodes.prepare(["node2"])
+            thread = nodes._starting["node2"]
+        thread.join()
+
+    await away(pair, nobody_asks)
+    await eventually(lambda: pair[2].served == served + 1 and not pair[2].sessions, "what nobody asked has ended")
 
 
 async def test_cl_config_serves_and_refuses(pair, monkeypatch) -> None:  # type: ignore[no-untyped-def]

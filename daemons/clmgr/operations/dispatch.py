@@ -25,9 +25,15 @@ def carry_out(root: NodeRoot, request: Request) -> int:
 
             propagation.synchronize(root, defined(root), request.names)
         case "sync", _:
-            from daemons.clmgr.synchronization import after_synchronization
+            from daemons.clconfd.agents import Agents
 
-            after_synchronization.requested(root, defined(root), request)
+            c = defined(root)
+            with Agents(root) as agents:
+                agents.prepare(node.name for node in c.nodes)
+                # What this node needs for it is imported while the others start.
+                from daemons.clmgr.synchronization import after_synchronization
+
+                after_synchronization.requested(root, c, request, agents)
         case "verify", "method":
             _verify_methods(root, request, defined(root))
         case "verify", _:

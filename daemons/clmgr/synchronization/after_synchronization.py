@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from daemons.caa import client as caa
+from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.queries.inquiry import configured_tunables
 from daemons.clmgr.synchronization import propagation
@@ -16,15 +17,15 @@ from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 
 
-def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
-    """``sync cluster``.
+def requested(root: NodeRoot, c: Configuration, request: Request, agents: Agents | None = None) -> None:
+    """``sync cluster``; ``agents`` of its nodes if they have been started already.
 
     Raises:
         ClmgrError: the synchronization failed. A file or tunable that could not be set is a warning.
     """
     synchronization.options_of(request)
     precede(root, c)
-    synchronization.requested(root, c, request)
+    synchronization.requested(root, c, request, agents)
     follow(root, c)
 
 

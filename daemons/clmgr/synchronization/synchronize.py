@@ -54,18 +54,24 @@ def options_of(request: Request) -> verify.Options:
     )
 
 
-def requested(root: NodeRoot, c: Configuration, request: Request) -> None:
-    """``sync cluster``.
+def requested(root: NodeRoot, c: Configuration, request: Request, agents: Agents | None = None) -> None:
+    """``sync cluster``; ``agents`` of its nodes if they have been started already.
 
     Raises:
         ClmgrError: see ``synchronize`` and ``options_of``.
     """
     options = dataclasses.replace(options_of(request), changing=True)
     force = request.force or request.truth("FORCE", False)
-    synchronize(root, c, force, options if request.truth("VERIFY", True) else None)
+    synchronize(root, c, force, options if request.truth("VERIFY", True) else None, agents)
 
 
-def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None) -> None:
+def synchronize(
+    root: NodeRoot,
+    c: Configuration,
+    force: bool,
+    verification: verify.Options | None,
+    agents: Agents | None = None,
+) -> None:
     """Verify the configuration, assign ids, form the CAA cluster if there is none, and commit everywhere.
 
     ``force`` goes on after errors; without ``verification`` nothing is verified (VERIFY=no).
@@ -76,7 +82,7 @@ def synchronize(root: NodeRoot, c: Configuration, force: bool, verification: ver
     own = root.identity.node
     if c.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster.')
-    with dare.alone(root), Agents(root) as agents:
+    with dare.alone(root), agents or Agents(root) as agents:
         _synchronize(root, c, force, verification, agents)
     print("\nVerification has completed normally.")
 
