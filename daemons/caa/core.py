@@ -129,6 +129,8 @@ class Membership:
         self._won: frozenset[int] | None = None
         """The side that was told that it may act, while that is of use."""
         self._verdict = (0, 0)
+        self._reborn: dict[int, int] = {}
+        """Nodes that died and came back before anybody missed them, and have not been alive since: from when on."""
         self._granted: frozenset[int] = frozenset()
         self._granted_from = 0
         """The nodes that this side may call dead since it has won the tie breaker, and from when on."""
@@ -503,6 +505,7 @@ class Membership:
         if reborn & self.alive:
             # It died and came back before anybody missed it; its death must still be known.
             effects += [Publish("NODE_DOWN", node) for node in sorted(reborn & self.alive)]
+            self._reborn.update(dict.fromkeys(reborn & self.alive, now))
             self.alive -= reborn
             self.generation += 1
             effects += self._announce(now)
@@ -522,7 +525,10 @@ class Membership:
         if not self._granted:
             self._verdict = (0, 0)
         granted = self._granted if now >= self._granted_from else frozenset[int]()
-        if settings.arbitrate and not self.alive & settings.nodes <= alive | granted:
+        self._reborn = {node: at for node, at in self._reborn.items() if node not in found | granted}
+        # A node that boots and is not heard again may be a side of its own, however well known the death before it.
+        missed = {node for node, at in self._reborn.items() if now - at >= settings.node_down_delay_us}
+        if settings.arbitrate and not (self.alive | missed) & settings.nodes <= alive | granted:
             # The other side may live: whether this one may act is for the tie breaker, or an operator, to say.
             side = frozenset(alive)
             if side not in (self._asked, self._won):
@@ -548,6 +554,7 @@ class Membership:
         assert settings is not None
         timeout, delay = settings.node_timeout_us, settings.node_down_delay_us
         times = [now + timeout, self._granted_from]
+        times += [at + delay for at in self._reborn.values()]
         for peer in self.peers.values():
             for path, at in peer.heard.items():
                 times += [at + timeout] if path == DISK_PATH else [at + timeout, at + settings.network_fdt_us]

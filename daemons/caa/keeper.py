@@ -36,6 +36,8 @@ class RepositoryKeeper(Daemon):
     counts: Counter[str]
     policy: SplitPolicy
     acting: bool
+    welcome_owed: bool
+    """The tie breaker could not be reached when nodes came back: its holders would keep them out for good."""
 
     # The tie breaker.
 
@@ -68,13 +70,16 @@ class RepositoryKeeper(Daemon):
     def _welcome(self) -> None:
         """Nodes are back: the side that holds the tie breaker takes them in."""
         breaker, definition, membership = self.policy.breaker, self.definition, self.membership
+        told, self.welcome_owed = self.welcome_owed, False
         if breaker is None or definition is None or membership is None or not self.acting:
             return
         names = {node.number: node.name for node in definition.nodes}
         try:
             breaker.welcome(frozenset(names[n] for n in membership.alive if n in names), frozenset(names.values()))
         except OSError as error:
-            self.log.error(f"tie breaker: {error.strerror}")
+            self.welcome_owed = True
+            if not told:
+                self.log.error(f"tie breaker: {error.strerror}")
 
     def _use(self, definition: Definition, own: Node) -> None:
         """Take up a definition."""

@@ -86,7 +86,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.guard = Guard.from_environment()
         self.device = ClusterDevice(self.root)
         self.policy = SplitPolicy(self.root)
-        self.acting = False
+        self.acting = self.welcome_owed = False
         self.prompt = OperatorPrompt(self.root, self.scale, self.spawn, self.log.write)
         self.asked: frozenset[int] = frozenset()
         self.producers = aha.EventProducers(self.root)
@@ -323,6 +323,8 @@ class ClusterAwareAix(RepositoryKeeper):
         if not self.acting and self._may_act():
             self.acting = True
             self.spawn(self._group_services(packets.START))
+        if self.welcome_owed:
+            self._welcome()
         policies = self.policy.current
         if (now := self.membership) is not None and (now.merge, now.action) != (policies.merge, policies.action):
             self.membership = msgspec.structs.replace(now, merge=policies.merge, action=policies.action)

@@ -163,7 +163,7 @@ class Agreement(Detector):
                 self._sessions.open(self._round.id, member.node, self.incarnation, member.incarnation)
                 self._sessions.send(self._round.id, member.node, prepare)
         self._hello_at = now + self.settings.hello_us
-        self._prepared(now, self.me, Prepared(base, self._replica.position()))
+        self._prepared(now, self.me, Prepared(base, self._replica.position(), boot=self.boot))
 
     def _retry(self, now: int) -> None:
         """A joiner that does not answer must not hold up the members."""
@@ -232,6 +232,7 @@ class Agreement(Detector):
             snapshot=self._replica.snapshot(self._departed(proposal.members, down)),
             down=down,
             base_commit=self._last_commit if behind else None,
+            boots=tuple((member.node, prepared.boot) for member, prepared in proposal.replies.items() if prepared.boot),
         )
         for member in proposal.members:
             if member != self.me:
@@ -281,10 +282,10 @@ class Agreement(Detector):
         view = self.view.id if self.view is not None else None
         position = self._replica.position()
         if view is not None and view == prepare.base:
-            answer = Prepared(view, position, self._replica.operations_after(prepare.position))
+            answer = Prepared(view, position, self._replica.operations_after(prepare.position), boot=self.boot)
         else:
             newer = view is not None and (prepare.base is None or view > prepare.base)
-            answer = Prepared(view, position, (), self._last_commit if newer else None)
+            answer = Prepared(view, position, (), self._last_commit if newer else None, self.boot)
         self._sessions.send(session, session.leader, answer)
 
     def _promise(self, session: ViewId, members: tuple[Member, ...]) -> None:
@@ -309,6 +310,7 @@ class Agreement(Detector):
             self._replica.catch_up(commit.operations[max(0, self._replica.position() - commit.first) :])
         departed = self._departed(commit.view.members, commit.down)
         self.view = commit.view
+        self.note_boots(dict(commit.boots))
         self._last_commit = commit
         interrupted = self._round is not None and self._round.id > commit.view.id
         self._round = None

@@ -9,7 +9,7 @@ lives a new life, or is in a newer view without us) is reason to suspect it, too
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -104,6 +104,16 @@ class Detector:
     def blocked(self) -> bool:
         """A proposal was acknowledged: nothing of the present view is delivered any more."""
         return bool(self._accepted)
+
+    @property
+    def boot(self) -> int:
+        """The boot of this node, 0 while it is unknown."""
+        return self.boots.get(self.node, 0)
+
+    def note_boots(self, boots: Mapping[int, int]) -> None:
+        """Nodes are known to have booted that often; whoever is behind knows less, never better."""
+        for node, boot in boots.items():
+            self.boots[node] = max(boot, self.boots.get(node, 0))
 
     def hosts(self) -> tuple[Provider, ...]:
         """The nodes that are up: members of the view, oldest first, then others that caa calls alive.

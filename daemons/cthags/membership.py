@@ -99,7 +99,7 @@ class Membership(Agreement):
         grown = bool(alive - self.alive) or not self.ready
         self.configured = configured
         self.alive = alive | {self.node}
-        self.boots.update(boots)
+        self.note_boots(boots)
         for node in [node for node in self._peers if node not in self.alive]:
             del self._peers[node]
         for node in [node for node in self._held if node not in self.alive]:

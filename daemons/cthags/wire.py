@@ -178,13 +178,14 @@ class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
     """The acknowledgement of a proposal. The sender delivers nothing more of its old view.
 
     ``view`` is its view, ``position`` its place there; ``operations`` are those that the proposer lacks;
-    ``commit`` is how the sender came to a view that the proposer has not seen.
+    ``commit`` is how the sender came to a view that the proposer has not seen; ``boot`` is the boot of its node.
     """
 
     view: ViewId | None
     position: int
     operations: tuple[Operation, ...] = ()
     commit: Commit | None = None
+    boot: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True, tag="commit"):
@@ -193,6 +194,8 @@ class Commit(msgspec.Struct, frozen=True, tag="commit"):
     ``operations`` begin after position ``first`` of the log of view ``base``. ``base_commit`` leads a member that is
     one view behind to ``base``. ``snapshot`` is the state at the end of that log, for those who had no view. ``down``
     are the nodes that caa calls dead: of a member that is left out but not among them only the daemon has failed.
+    ``boots`` are the boots of the members' nodes: a caa may hear of a new boot later than its Group Services takes the
+    node in, and a member would then seem to have booted after it became one.
     """
 
     view: View
@@ -202,6 +205,7 @@ class Commit(msgspec.Struct, frozen=True, tag="commit"):
     snapshot: Snapshot
     down: tuple[int, ...] = ()
     base_commit: Commit | None = None
+    boots: tuple[tuple[int, int], ...] = ()
 
 
 class Entries(msgspec.Struct, frozen=True, tag="entries"):

@@ -106,7 +106,7 @@ class StatesProcess(Process):
             try:
                 self._breaker.welcome(self._names(alive), self._names(frozenset(self.node.cluster.numbers)))
             except OSError:
-                pass
+                self.later(HEARTBEAT_US, lambda: self._welcome(self.core.alive))
 
     def links_changed(self) -> None:
         """The node's interfaces may have gone or come."""
