@@ -94,21 +94,21 @@ class _ViewNumberForgotten(Parts):
         return Core(node, {key: value for key, value in durable.items() if key != "view"}, SETTINGS)
 
 
-class _OpinionatedMembership(Membership):
+class _FirstProposalMembership(Membership):
     def _install(self, now: int, commit: Commit) -> None:
-        members = tuple(member for member in commit.view.members if not self._suspected(member))
-        super()._install(now, msgspec.structs.replace(commit, view=View(commit.view.id, members)))
+        first = next(iter(self._accepted.values()), commit.view)
+        super()._install(now, msgspec.structs.replace(commit, view=View(commit.view.id, first.members)))
 
 
-class _OpinionatedCore(Core):
-    membership_class = _OpinionatedMembership
+class _FirstProposalCore(Core):
+    membership_class = _FirstProposalMembership
 
 
-class _OwnMemberList(Parts):
-    """A member leaves out of a committed view whom it suspects itself."""
+class _MembersOfFirstProposal(Parts):
+    """A member takes the members of a view from the first proposal that it accepted, whatever became of that."""
 
     def group_services(self, node: int, durable: dict[str, int]) -> Core:
-        return _OpinionatedCore(node, durable, SETTINGS)
+        return _FirstProposalCore(node, durable, SETTINGS)
 
 
 # Invariant 3 ----------------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ PLANTS = {
         Plant("loser-goes-on", (1, 4), _LoserGoesOn, ("partition",), TIE_BREAKER),
         Plant("winner-does-not-wait", (1, 4), _WinnerDoesNotWait, ("partition",), TIE_BREAKER),
         Plant("view-number-forgotten", (2,), _ViewNumberForgotten),
-        Plant("own-member-list", (2,), _OwnMemberList, ("pause", "kill")),
+        Plant("members-of-first-proposal", (2,), _MembersOfFirstProposal, ("pause", "kill")),
         Plant("flush-forgotten", (3,), _FlushForgotten, ("crash-in-broadcast",)),
         Plant("hasty-barrier", (3,), _HastyBarrier),
         Plant("takeover-before-halt", (4, 1), _TakeoverBeforeHalt),

@@ -28,7 +28,7 @@ TOP = Path(__file__).parents[2]
 FOUND_BY = {
     "dead-man-asleep": (1, 100),
     "view-number-forgotten": (1, 20),
-    "own-member-list": (15, 100),
+    "members-of-first-proposal": (3, 20),
     "flush-forgotten": (1, 100),
     "hasty-barrier": (1, 20),
     "loser-goes-on": (1, 20),
