@@ -480,12 +480,14 @@ class Membership:
         if self._complete(direct) and len(self.alive) == len(self.peers) + 1:
             return frozenset()
         rows = {settings.own: frozenset(direct), **{node: self.peers[node].row for node in direct}}
-        for node in sorted(direct):
+        unknown = self.alive - rows.keys()
+        for node in sorted(direct) if unknown else ():
             peer = self.peers[node]
-            listed = {other: nodes_of(row) for other, row in peer.rows}
-            for other in peer.row:
+            for other in unknown & peer.row:
                 # Of a contact that it does not list the contacts are the same as its own.
-                rows.setdefault(other, listed.get(other, (peer.row | {node}) - {other}))
+                listed = dict(peer.rows).get(other)
+                rows[other] = nodes_of(listed) if listed is not None else (peer.row | {node}) - {other}
+            unknown -= peer.row
         return frozenset(
             (min(one, other), max(one, other))
             for one in self.alive
