@@ -11,7 +11,6 @@ whatever the networks between the nodes do.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from daemons.runtime.dynamic_settings import CLASS as SETTINGS
 from daemons.runtime.dynamic_settings import dynamic_settings
 from srcctl.network.faults import Faults
 from srcctl.network.liveness import is_alive
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import OdmError, Repository
 
@@ -182,12 +182,8 @@ class TieBreaker:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._reach()
-        descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(f"{self._path}.lock"):
             yield
-        finally:
-            os.close(descriptor)
 
 
 class NfsTieBreaker(TieBreaker):

@@ -6,12 +6,10 @@ when the node missed one.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -34,6 +32,7 @@ from daemons.cluster.synchronization.repair import Copy, Repair, decide
 from daemons.runtime.log import DaemonLog
 from daemons.runtime.scale import Scale
 from srcctl.commands.options import usage
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository, remember
 
@@ -114,15 +113,9 @@ def start_on_boot(root: NodeRoot) -> None:
     startup.follow_start_on_boot(root, node.setting("START_ON_BOOT", "false") == "true", flags)
 
 
-@contextlib.contextmanager
-def _installing(root: NodeRoot) -> Iterator[None]:
+def _installing(root: NodeRoot) -> AbstractContextManager[None]:
     """One installation at a time: clconfd, a synchronization and a start of services may want the same at once."""
-    descriptor = os.open(root.path(INSTALL_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return locked(root.path(INSTALL_FILE))
 
 
 def bring_in_step(root: NodeRoot) -> int:

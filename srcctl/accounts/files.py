@@ -7,7 +7,6 @@ host with them. A home directory is named, not made: below /home lies the host's
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import time
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 
 PASSWD, GROUP = "/etc/passwd", "/etc/group"
@@ -247,11 +247,7 @@ def changing(root: NodeRoot) -> Iterator[Accounts]:
     """
     path = root.path(LOCK)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(path):
         accounts = Accounts(root)
         yield accounts
         accounts._store()
-    finally:
-        os.close(descriptor)

@@ -8,7 +8,6 @@ not an entry.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from srcctl.commands.record import Record
 from srcctl.errlog import settings
 from srcctl.errlog.templates import TEMPLATES, Template
+from srcctl.node.locks import locked
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
 
 LOG_FILE = "/var/adm/ras/errlog"
@@ -178,9 +178,5 @@ def _append(path: str, data: bytes, end_of_whole_lines: int) -> None:
 def _locked(root: NodeRoot) -> Iterator[None]:
     path = root.path(LOG_FILE) + ".lock"
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(path):
         yield
-    finally:
-        os.close(descriptor)

@@ -6,12 +6,12 @@ privilege is needed, and every program of a node obeys: the heartbeats, Group Se
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from srcctl.commands.record import Record
+from srcctl.node.locks import locked
 from srcctl.node.root import replace_file
 
 FAULTS_FILE = "faults.json"
@@ -182,11 +182,7 @@ class Faults:
 
     @contextmanager
     def _changing(self) -> Iterator[list[FaultSet]]:
-        descriptor = os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(self._path + ".lock"):
             change = [self.current]
             yield change
             replace_file(self._path, change[0].text().encode())
-        finally:
-            os.close(descriptor)

@@ -7,13 +7,13 @@ defaults and ranges are those of AIX 7.2 as administrators know them (inferred).
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 
 NEXT_BOOT = "/etc/tunables/nextboot"
@@ -142,9 +142,7 @@ def changing(root: NodeRoot) -> Iterator[Values]:
         OSError: they cannot be written.
     """
     os.makedirs(os.path.dirname(root.path(NEXT_BOOT)), exist_ok=True)
-    descriptor = os.open(root.path(CURRENT) + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(root.path(CURRENT) + ".lock"):
         values = read(root)
         before = dict(values.at_boot)
         yield values
@@ -153,8 +151,6 @@ def changing(root: NodeRoot) -> Iterator[Values]:
             replace_file(root.path(NEXT_BOOT), "".join((_others(root), f"{STANZA}:\n", *lines)).encode())
         kept = {"boot": root.identity.boot_id, "values": values.now}
         replace_file(root.path(CURRENT), json.dumps(kept).encode())
-    finally:
-        os.close(descriptor)
 
 
 def _stanzas(root: NodeRoot) -> Iterator[tuple[str, str]]:

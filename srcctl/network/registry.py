@@ -5,13 +5,13 @@ A record counts only while its node is alive in the life in which it was made, s
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from srcctl.network.liveness import is_alive
+from srcctl.node.locks import locked
 from srcctl.node.root import replace_file
 
 TYPE_CHECKING = False
@@ -84,9 +84,5 @@ class Registry(_OfRecords[HeldT]):
     @contextmanager
     def _locked(self) -> Iterator[None]:
         os.makedirs(self._directory, exist_ok=True)
-        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(os.path.join(self._directory, ".lock")):
             yield
-        finally:
-            os.close(descriptor)

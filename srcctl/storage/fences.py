@@ -8,7 +8,6 @@ the next input or output, and the node gives way.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 
 from srcctl.commands.record import Record
 from srcctl.network.liveness import life_of
+from srcctl.node.locks import locked
 from srcctl.node.root import replace_file
 
 DIRECTORY = "fences"
@@ -103,9 +103,5 @@ class FenceRegistry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         os.makedirs(self._directory, exist_ok=True)
-        descriptor = os.open(os.path.join(self._directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(os.path.join(self._directory, ".lock")):
             yield
-        finally:
-            os.close(descriptor)

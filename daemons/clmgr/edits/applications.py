@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from daemons.clmgr.edits.parts import (
     Surroundings,
+    demand,
     exchange,
     existing,
     named,
@@ -101,9 +102,7 @@ def without_controller(name: str, c: Configuration) -> Configuration:
 def add_monitor(request: Request, c: Configuration, here: Surroundings) -> Configuration:
     """``add application_monitor``."""
     name = new_name(request, c.monitors)
-    for attribute in ("TYPE", "MODE"):
-        if not request.attribute(attribute):
-            raise missing(attribute)
+    demand(request, "TYPE", "MODE")
     return replace(c, monitors=(*c.monitors, _monitor(request, c, ApplicationMonitor(name=name))))
 
 

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from daemons.clmgr.edits.parts import (
     Surroundings,
+    demand,
     exchange,
     existing,
     named,
@@ -34,9 +35,7 @@ def add_method(request: Request, c: Configuration, here: Surroundings) -> Config
     if name in [method.name for method in c.methods] + [method.name for method in c.notify_methods]:
         raise exists_already(name)
     kind = request.attribute("TYPE")
-    for attribute in ("TYPE", "FILE"):
-        if not request.attribute(attribute):
-            raise missing(attribute)
+    demand(request, "TYPE", "FILE")
     if kind == "notify":
         if not request.attribute("CONTACT"):
             raise missing("CONTACT")

@@ -16,6 +16,7 @@ from daemons.clmgr.errors import (
     does_not_exist,
     exists_already,
     invalid_characters,
+    missing,
 )
 from daemons.clmgr.syntax.attributes import is_name
 from daemons.clmgr.syntax.grammar import Request
@@ -110,6 +111,17 @@ def required_names(request: Request) -> list[str]:
     if not request.names:
         raise ClmgrError(f"the name of a {request.class_name} is needed.", MISSING_INPUT)
     return request.names
+
+
+def demand(request: Request, *attributes: str) -> None:
+    """Attributes without which nothing is made.
+
+    Raises:
+        ClmgrError: the first that is missing.
+    """
+    for attribute in attributes:
+        if not request.attribute(attribute):
+            raise missing(attribute)
 
 
 def existing(request: Request, members: Sequence[NamedT]) -> NamedT:

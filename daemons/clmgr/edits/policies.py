@@ -11,7 +11,17 @@ from graphlib import CycleError, TopologicalSorter
 
 from msgspec.structs import replace
 
-from daemons.clmgr.edits.parts import Surroundings, exchange, existing, named, new_name, renamed, unused, without
+from daemons.clmgr.edits.parts import (
+    Surroundings,
+    demand,
+    exchange,
+    existing,
+    named,
+    new_name,
+    renamed,
+    unused,
+    without,
+)
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_INPUT,
@@ -208,9 +218,7 @@ def _without_ids(c: Configuration, ids: list[str]) -> Configuration:
 def add_timer(request: Request, c: Configuration, here: Surroundings) -> Configuration:
     """``add fallback_timer``."""
     name = new_name(request, c.timers)
-    for attribute in ("HOUR", "MINUTE"):
-        if not request.attribute(attribute):
-            raise missing(attribute)
+    demand(request, "HOUR", "MINUTE")
     return replace(c, timers=(*c.timers, _timer(request, name)))
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from daemons.clmgr.edits.parts import (
     Surroundings,
+    demand,
     existing,
     named,
     new_name,
@@ -51,9 +52,7 @@ def add_type(request: Request, c: Configuration, here: Surroundings) -> Configur
     name = new_name(request, c.resource_types)
     if name in (FIRST, *AFTER):
         raise invalid("NAME", name)
-    for attribute in ("STARTMETHOD", "STOPMETHOD"):
-        if not request.attribute(attribute):
-            raise missing(attribute)
+    demand(request, "STARTMETHOD", "STOPMETHOD")
     return replace(c, resource_types=(*c.resource_types, _type(request, c, ResourceType(name=name))))
 
 

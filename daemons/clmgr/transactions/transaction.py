@@ -7,7 +7,6 @@ one, and by the next clmgr that finds it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import CLASSES, DCD, Configuration, OdmObject
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
 
@@ -100,14 +100,10 @@ def change(root: NodeRoot) -> Iterator[Transaction]:
         ConfigurationFault: the classes contradict each other.
         OdmError, OSError: they cannot be read or written.
     """
-    descriptor = os.open(root.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(root.path(LOCK)):
         repository = Repository(root, DCD)
         _complete(root, repository)
         yield Transaction(root, repository, configurations.load(repository))
-    finally:
-        os.close(descriptor)
 
 
 def read(root: NodeRoot) -> Configuration | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from srcctl.commands.options import Options, UsageError, is_number, parse, usage
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.src.catalogue import message
@@ -46,12 +46,8 @@ class _BadValue(Exception):
 def _definitions() -> Iterator[Repository]:
     """The definitions, for one command at a time: what it has looked at is so until it has written."""
     root = NodeRoot.current()
-    descriptor = os.open(root.path(LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(root.path(LOCK_FILE), 0o644):
         yield Repository(root, "/etc/objrepos")
-    finally:
-        os.close(descriptor)
 
 
 def _change(repository: Repository, class_name: str, key: str, name: str, changes: OdmObject) -> None:
