@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ __all__ = [
     "decide",
     "find_disk",
     "follow_repository",
+    "is_stopped",
     "join",
     "leave",
     "membership",
@@ -89,6 +91,13 @@ def status(root: NodeRoot) -> Status:
     if not isinstance(answer, Status):
         raise CaaError(INACTIVE)
     return answer
+
+
+def is_stopped(root: NodeRoot) -> bool:
+    """Was CAA stopped by hand on this node (STOP_CAA, clctrl -stop), so that it stays down until it is started?"""
+    from daemons.caa.device import STOPPED_FILE
+
+    return os.path.exists(root.path(STOPPED_FILE))
 
 
 def decide(root: NodeRoot, go_on: bool) -> None:

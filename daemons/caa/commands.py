@@ -42,9 +42,7 @@ def lscluster(argv: list[str]) -> int:
         return complain("lscluster", str(error))
     membership = status.membership
     if membership is None or options.value("n", membership.cluster_name) != membership.cluster_name:
-        from daemons.caa.device import STOPPED_FILE
-
-        stopped = membership is None and os.path.exists(root.path(STOPPED_FILE))
+        stopped = membership is None and client.is_stopped(root)
         return complain("lscluster", client.STOPPED if stopped else client.INACTIVE)
     view = {"c": configuration, "d": disks, "i": interfaces, "m": nodes, "s": statistics}[views[0]]
     sys.stdout.write(view(status, membership, root.identity))

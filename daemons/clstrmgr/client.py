@@ -80,6 +80,15 @@ def stop_services(
     return _request(messages.StopServices(word, caller), time_limit, progress, root)  # type: ignore[arg-type]
 
 
+def manage_groups(time_limit: float | None = None, root: NodeRoot | None = None) -> Done:
+    """Have groups acquired that nodes left alone when they were started (a delayed start).
+
+    Raises:
+        ManagerUnreachable, Refused, TimeoutError.
+    """
+    return _request(messages.ManageGroups(), time_limit, None, root)
+
+
 def move_group(
     group: str,
     node: int,

@@ -22,6 +22,7 @@ from daemons.cluster.placement import (
     HELD,
     FallbackDue,
     GroupFailed,
+    Managed,
     NodeJoined,
     NodeLeft,
     OperatorMove,
@@ -206,6 +207,8 @@ def _move_trigger(cluster: ClusterState, event: Event) -> Trigger | None:
     if event.mode == events.SETTLE:
         cluster.settled = True
         return Settled()
+    if event.mode == events.MANAGE:
+        return Managed()
     group = cluster.groups.get(event.group)
     if group is None or event.mode in MOVES:
         return None

@@ -166,7 +166,9 @@ class EventEngine(Foundation):
         if service is not None:
             event = msgspec.structs.replace(event, service=service.address)
         shown = dependent.shown(cluster, event)
-        arguments = events.script_arguments(shown, name, cluster.group_ids.get(event.group, 0))
+        # An event about all groups (after a settling time, after a delayed start) names the first one that moves.
+        group = event.group or next((item.group for item in cluster.plan_items()), "")
+        arguments = events.script_arguments(shown, name, cluster.group_ids.get(group, 0))
         for statement in step:
             if statement.applies(self.node_id, event.node):
                 self._start_script("step", statement.command, arguments, statement)

@@ -61,6 +61,7 @@ FAILED: Final = "failed"
 RETRY: Final = "retry"
 OPERATOR: Final = "operator"
 SETTLE: Final = "settle"
+MANAGE: Final = "manage"
 USER: Final = "user"
 DEPENDENCY: Final = "dependency"
 CHANGED: Final = "changed"
@@ -137,8 +138,9 @@ class Event(msgspec.Struct, frozen=True):
         name: the engine's name of it.
         node: the node on which it occurred; 0 for a global network event.
         mode: FAIL_NODE: crash, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry, operator,
-            settle, dependency (the moves that the dependencies between groups allow now), changed (the same, and what
-            is left of the group where it failed is given back), fallback (its timer is due); user-defined events: user.
+            settle, manage (after a delayed start), dependency (the moves that the dependencies between groups allow
+            now), changed (the same, and what is left of the group where it failed is given back), fallback (its timer
+            is due); user-defined events: user.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         application, monitor: the application that failed, and the monitor that saw it.

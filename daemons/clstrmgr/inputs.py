@@ -100,6 +100,7 @@ class FallbackTimerDue(Struct, frozen=True):
 OperatorRequest: TypeAlias = (
     messages.StartServices
     | messages.StopServices
+    | messages.ManageGroups
     | messages.MoveGroup
     | messages.OnlineGroup
     | messages.OfflineGroup

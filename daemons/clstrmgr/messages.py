@@ -179,6 +179,10 @@ class StopServices(msgspec.Struct, frozen=True, tag="stop_services"):
     caller: str = ""
 
 
+class ManageGroups(msgspec.Struct, frozen=True, tag="manage_groups"):
+    """Look for the places of all groups with all nodes that are up: the end of a delayed start."""
+
+
 class MoveGroup(msgspec.Struct, frozen=True, tag="move_group"):
     """Move a group to ``node``; 0 clears the override and lets the policy choose (``clRGmove -r``)."""
 
@@ -317,6 +321,7 @@ Request: TypeAlias = (
     | WatchState
     | StartServices
     | StopServices
+    | ManageGroups
     | MoveGroup
     | OnlineGroup
     | OfflineGroup

@@ -39,6 +39,8 @@ class OperatorDesk(ScheduleDesk):
                 self._start_services(Pending(request, what))
             case messages.StopServices(mode):
                 self._pend(request, what, Event(events.FAIL_NODE, self.node_id, mode=mode))
+            case messages.ManageGroups():
+                self._pend(request, what, Event(events.RG_ONLINE, self.node_id, mode=events.MANAGE))
             case messages.MoveGroup(group, node):
                 self._pend(request, what, self._group_event(events.RG_MOVE, group, node))
             case messages.OnlineGroup(group, node):

@@ -186,12 +186,13 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
     match event.name:
         case events.JOIN_NODE:
             cluster.forget_failures()
-            if event.mode == "manual" and not any(
-                group.state(event.node) == "UNMANAGED" for group in cluster.groups.values()
-            ):
-                return ()
             trigger = NodeJoined(event.node, cluster.settled)
             decisions = placement.place(trigger, cluster.policies, cluster.situations(event.node))
+            if event.mode == "manual":
+                # Nothing is acquired, but what the node has had all the time is managed again.
+                decisions = tuple(
+                    entry for entry in decisions if cluster.groups[entry.group].state(event.node) == "UNMANAGED"
+                )
             return _items(decisions)
         case events.FAIL_NODE:
             return _leave_plan(cluster, event, members)
@@ -235,6 +236,8 @@ def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
     if event.mode == events.SETTLE:
         cluster.settled = True
         return _items(placement.place(placement.Settled(), cluster.policies, cluster.situations()))
+    if event.mode == events.MANAGE:
+        return _items(placement.place(placement.Managed(), cluster.policies, cluster.situations()))
     group = cluster.groups.get(event.group)
     if group is None:
         return ()

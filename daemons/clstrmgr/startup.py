@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from daemons.clstrmgr import client
+from daemons.clstrmgr.messages import ClusterSnapshot
 from srcctl.node.inittab import Inittab
 from srcctl.node.root import NodeRoot
 
@@ -87,8 +88,10 @@ def broadcast(root: NodeRoot, text: str) -> None:
         return
 
 
-def wait_for_manager(root: NodeRoot, patience: float = MANAGER_PATIENCE) -> None:
+def wait_for_manager(root: NodeRoot, patience: float = MANAGER_PATIENCE) -> ClusterSnapshot:
     """The cluster manager of a node that is booting needs a moment; one that is stopped is not waited for long.
+
+    Returns what it says of the cluster.
 
     Raises:
         client.ManagerUnreachable: it does not answer.
@@ -96,12 +99,20 @@ def wait_for_manager(root: NodeRoot, patience: float = MANAGER_PATIENCE) -> None
     deadline = time.monotonic() + patience
     while True:
         try:
-            client.query_state(root)
-            return
+            return client.query_state(root)
         except client.ManagerUnreachable:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.02)
+
+
+def stopped_caa(root: NodeRoot) -> str:
+    """What to say where CAA, and so Group Services, was stopped by hand: nobody would ever answer. "" if it was not."""
+    from daemons.caa import client as caa
+
+    if not caa.is_stopped(root):
+        return ""
+    return f"CAA and RSCT have been stopped on this node: clmgr online node {root.identity.node} START_CAA=yes."
 
 
 class StartReport:
@@ -150,6 +161,9 @@ class StartReport:
             broadcast(self.root, f"Starting PowerHA SystemMirror on {self.root.identity.node}.")
         try:
             wait_for_manager(self.root)
+            if complaint := stopped_caa(self.root):
+                self._fail(f"clstart: {complaint}")
+                return
             manage = "manual" if "-M" in flags else "auto"
             client.start_services(manage, bool(flags.keys() & {"-i", "-I"}), caller, time_limit, None, self.root)
         except client.Refused as refused:

@@ -265,10 +265,14 @@ def _resources(
     return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))
 
 
-def _priority_lines(cluster: ClusterState) -> list[str]:
-    """The last values for dynamic node priority policies, the highest node id first."""
+def _priority_lines(cluster: ClusterState, members: tuple[int, ...]) -> list[str]:
+    """The last values for dynamic node priority policies of every member, the highest node id first.
+
+    They are zeros where no group needs any, because then nobody measures (inferred).
+    """
     lines: list[str] = []
-    for node, values in sorted(cluster.priorities.items(), reverse=True):
+    for node in sorted(members, reverse=True):
+        values = cluster.priorities.get(node, {})
         memory, disk, idle = (values.get(word, 0.0) for word in ("mem", "disk", "cpu"))
         lines += [
             f"DNP Values for NodeId - {node}  NodeName - {cluster.node_names.get(node, '')}",
@@ -297,7 +301,7 @@ def long_status(core: ClusterManager, level: str = "7.2.7.0") -> str:
     Line 1 is the state line; no other line may contain the word "state" in lower case, because monitors search for it.
     ``my_handle`` is the node's id, ``i_local_nodeid`` an index from 0 into the members in the order of their names (in
     both captures the node with handle 2 has the lesser name and the index 0), ``i_local_siteid`` one into the sites.
-    Dynamic node priority values are those that nodes have told, none where no group needs any. ``level`` is that of the
+    ``level`` is that of the
     installed fileset cluster.es.server.rte.
     """
     version, release, modification, fix = (*level.split("."), "0", "0", "0", "0")[:4]
@@ -327,7 +331,7 @@ def long_status(core: ClusterManager, level: str = "7.2.7.0") -> str:
         *(("Settling Timer",) if core.settling else ()),
         *(f"monitor {name}:::RestartTimer" for name in core.restart_timers()),
         "Current DNP values",
-        *_priority_lines(cluster),
+        *_priority_lines(cluster, core.members),
     ]
     lines += [
         "CAA Cluster Capabilities",

@@ -101,6 +101,10 @@ class Settled(Struct, frozen=True):
     """The settling time is over."""
 
 
+class Managed(Struct, frozen=True):
+    """All nodes that were started without acquiring groups manage them from now on (a delayed start)."""
+
+
 class OperatorMove(Struct, frozen=True):
     """An operator moves a group to ``node`` (0: let the policy choose)."""
 
@@ -122,7 +126,15 @@ class FallbackDue(Struct, frozen=True):
 
 
 Trigger: TypeAlias = (
-    NodeJoined | NodeLeft | GroupFailed | ResourcesBack | Settled | OperatorMove | OperatorOffline | FallbackDue
+    NodeJoined
+    | NodeLeft
+    | GroupFailed
+    | ResourcesBack
+    | Settled
+    | Managed
+    | OperatorMove
+    | OperatorOffline
+    | FallbackDue
 )
 
 
@@ -210,6 +222,8 @@ def _decide(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation, di
             return _retry(policy, situation, node)
         case Settled():
             return _settle(policy, situation)
+        case Managed():
+            return _manage(policy, situation, distributed)
         case FallbackDue(group):
             return _fall_back_now(policy, situation) if group == policy.name else None
         case OperatorMove(group, node):
@@ -316,6 +330,23 @@ def _settle(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
     if "UNMANAGED" in situation.states.values():
         return None
     places = _places(policy, situation)
+    return Decision(policy.name, acquire=(places[0],)) if places else None
+
+
+def _manage(policy: GroupPolicy, situation: GroupSituation, distributed: set[int]) -> Decision | None:
+    """What the nodes would have acquired by joining, decided once with all of them there."""
+    if situation.operator_offline or "UNMANAGED" in situation.states.values():
+        return None
+    places, holders = _places(policy, situation), situation.holders()
+    if policy.concurrent:
+        new = tuple(sorted(node for node in places if node not in holders))
+        return Decision(policy.name, acquire=new) if new else None
+    if holders:
+        return _fall_back(policy, situation, places[0], holders) if places else None
+    if not situation.wanted and policy.startup == "OHN":
+        places = [node for node in places if node == policy.nodes[0]]
+    elif not situation.wanted and policy.startup == "OUDP":
+        places = [node for node in places if node not in distributed]
     return Decision(policy.name, acquire=(places[0],)) if places else None
 
 

@@ -31,17 +31,24 @@ def test_defaults() -> None:
     ("words", "flags"),
     [
         ((), "-boot -N -A"),
+        (("MANAGE=delayed",), "-boot -N -M"),
+        (("MANAGE=delayed", "WHEN=restart"), "-boot -R -A"),
         (("WHEN=restart", "MANAGE=manual"), "-boot -R -M"),
         (("WHEN=both", "BROADCAST=true", "FIX=interactively"), "-boot -B -A -b -C interactive"),
         (("FIX=yes", "FORCE=true"), "-boot -N -A -C yes"),
     ],
 )
 def test_flags_of_rc_cluster(words: tuple[str, ...], flags: str) -> None:
-    assert " ".join(options("online", "cluster", *words).flags(False)) == f"{flags} -P cl_rc_cluster"
+    assert [" ".join(run) for run in options("online", "cluster", *words).runs(False)] == [f"{flags} -P cl_rc_cluster"]
+
+
+def test_delayed_start_is_an_automatic_one_at_restart() -> None:
+    runs = options("online", "cluster", "MANAGE=delayed", "WHEN=both").runs(False)
+    assert [run[:3] for run in runs] == [["-boot", "-R", "-A"], ["-boot", "-N", "-M"]]
 
 
 def test_clinfo_is_a_flag() -> None:
-    assert "-i" in options("online", "cluster").flags(with_clinfo=True)
+    assert "-i" in options("online", "cluster").runs(with_clinfo=True)[0]
 
 
 @pytest.mark.parametrize(

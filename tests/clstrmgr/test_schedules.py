@@ -64,8 +64,12 @@ def test_values_are_told_to_nodes_that_come_later_and_shown() -> None:
     ring.start(3)
     lines = long_status(ring.nodes[3]).splitlines()
     where = lines.index("Current DNP values")
-    assert lines[where + 1] == "DNP Values for NodeId - 2  NodeName - node2"
-    assert lines[where + 2] == "    PgSpFree = 10  PvPctBusy = 0  PctTotalTimeIdle = 0.000000"
+    assert lines[where + 1 : where + 5] == [
+        "DNP Values for NodeId - 3  NodeName - node3",
+        "    PgSpFree = 0  PvPctBusy = 0  PctTotalTimeIdle = 0.000000",
+        "DNP Values for NodeId - 2  NodeName - node2",
+        "    PgSpFree = 10  PvPctBusy = 0  PctTotalTimeIdle = 0.000000",
+    ]
 
 
 def delayed() -> Ring:

@@ -183,6 +183,31 @@ def test_stop_with_unmanage_and_restart() -> None:
     assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
 
 
+def test_manual_start_manages_only_what_was_unmanaged_on_the_node() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2"), group("rg2", "node1 node2", label="svc2")))
+    for node in (1, 2):
+        ring.request(node, messages.StartServices("manual"))
+    ring.request(1, messages.OnlineGroup("rg1", 1))
+    ring.request(1, messages.StopServices("unmanage"))
+    ring.request(1, messages.StartServices("manual"))
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+    assert ring.states("rg2") == {1: "OFFLINE", 2: "OFFLINE"}
+
+
+def test_delayed_start_places_every_group_when_all_nodes_are_there() -> None:
+    ring = Ring(
+        configuration(
+            3, group("rg1", "node3 node1", "OFAN FNPN NFB"), group("rg2", "node1 node2 node3", "OAAN BO NFB", "svc2")
+        )
+    )
+    for node in (1, 2, 3):
+        assert ring.request(node, messages.StartServices("manual")).error == ""
+    assert not {"ONLINE"} & {*ring.states("rg1").values(), *ring.states("rg2").values()}
+    assert ring.request(1, messages.ManageGroups()).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "OFFLINE", 3: "ONLINE"}
+    assert set(ring.states("rg2").values()) == {"ONLINE"}
+
+
 def test_group_falls_back_to_its_home() -> None:
     ring = two("OFAN FNPN FBHPN")
     ring.start(2)

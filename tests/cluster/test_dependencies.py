@@ -17,6 +17,7 @@ from daemons.cluster.placement import (
     GroupFailed,
     GroupPolicy,
     GroupSituation,
+    Managed,
     NodeJoined,
     NodeLeft,
     OperatorMove,
@@ -98,6 +99,7 @@ triggers: st.SearchStrategy[Trigger] = st.one_of(
     st.builds(GroupFailed, st.sampled_from(NAMES), nodes),
     st.builds(ResourcesBack, nodes),
     st.just(Settled()),
+    st.just(Managed()),
     st.builds(OperatorMove, st.sampled_from(NAMES), nodes),
     st.builds(OperatorOffline, st.sampled_from(NAMES), st.just(0)),
 )

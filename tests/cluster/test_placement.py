@@ -15,6 +15,7 @@ from daemons.cluster.placement import (
     GroupFailed,
     GroupPolicy,
     GroupSituation,
+    Managed,
     NodeJoined,
     NodeLeft,
     OperatorMove,
@@ -59,6 +60,7 @@ triggers = st.one_of(
     st.builds(GroupFailed, st.just("rg"), nodes),
     st.builds(ResourcesBack, nodes),
     st.just(Settled()),
+    st.just(Managed()),
     st.just(FallbackDue("rg")),
     st.builds(OperatorMove, st.just("rg"), st.sampled_from([0, 1, 2, 3])),
     st.builds(OperatorOffline, st.just("rg"), st.sampled_from([0, 1, 2, 3])),
@@ -70,7 +72,7 @@ def every_decision() -> list[Decision | None]:
     made = [
         Decision("rg", release, acquire, stranded)
         for release in subsets
-        for acquire in [(), (1,), (2,), (3,)]
+        for acquire in subsets
         for stranded in (False, True)
     ]
     return [None, *made]
@@ -182,6 +184,9 @@ def plain_release(trigger: Trigger, policy: GroupPolicy, situation: GroupSituati
     match trigger:
         case NodeJoined():
             return set(situation.holders()) if falls_back(trigger, policy, situation) else set()
+        case Managed():
+            targets = must_acquire(trigger, policy, situation)
+            return set(situation.holders()) if targets and not policy.concurrent else set()
         case FallbackDue():
             return set(situation.holders()) if must_acquire(trigger, policy, situation) else set()
         case NodeLeft(node, mode):
@@ -257,6 +262,22 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
         case Settled():
             idle = not (held_anywhere(situation) or unmanaged(situation) or situation.operator_offline)
             return best(policy, situation, 0) if policy.startup == "OFAN" and idle else set()
+        case Managed() if policy.concurrent:
+            untried = [node for node in NODES if node not in situation.tried]
+            return (
+                {node for node in untried if node in must_acquire(NodeJoined(node), policy, situation)}
+                if not unmanaged(situation)
+                else set()
+            )
+        case Managed():
+            # Of all the nodes that would acquire it by joining, the one that the policy likes best.
+            untried = [node for node in policy.nodes if node not in situation.tried]
+            would = [
+                node
+                for node in untried
+                if not unmanaged(situation) and node in must_acquire(NodeJoined(node), policy, situation)
+            ]
+            return set(would[:1])
         case FallbackDue():
             if policy.fallback == "NFB" or policy.concurrent or unmanaged(situation):
                 return set()
@@ -305,6 +326,17 @@ def test_distribution_gives_a_node_one_group() -> None:
     assert place(NodeJoined(1), groups, dict.fromkeys("abc", free)) == (Decision("a", (), (1,)),)
     taken = GroupSituation({1: "ONLINE"}, frozenset((1, 2)))
     assert place(NodeJoined(2), groups, {"a": taken, "b": free, "c": free}) == (Decision("b", (), (2,)),)
+
+
+def test_delayed_start_distributes_groups_over_all_nodes_and_homes() -> None:
+    spread = tuple(GroupPolicy(name, (1, 2), "OUDP", "FNPN", "NFB") for name in ("a", "b", "c"))
+    home = GroupPolicy("h", (2, 1), "OHN")
+    free = GroupSituation(available=frozenset((1, 2)))
+    assert place(Managed(), (*spread, home), dict.fromkeys("abch", free)) == (
+        Decision("a", (), (1,)),
+        Decision("b", (), (2,)),
+        Decision("h", (), (2,)),
+    )
 
 
 def test_groups_are_decided_in_the_order_of_the_configuration() -> None:

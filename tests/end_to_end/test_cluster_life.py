@@ -155,3 +155,47 @@ def test_services_by_c_spoc_and_at_system_restart(lab: LabUnderTest) -> None:
     assert lab.run("node2", "lsitab hacmp6000").returncode == 1
     assert lab.cluster_state("node2") == "ST_STABLE"
     assert lab.run("node1", "cl_clstop -gr").returncode == 1
+
+
+def test_verification_keeps_a_node_from_starting(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node2", "clmgr offline node node2 WHEN=now MANAGE=move", 60)
+    lab.wait_for_state("node2", "ST_INIT")
+    hosts = "$HAES_ROOT/etc/hosts"
+    lab.output("node2", f"cp {hosts} {hosts}.kept; grep -v app_svc {hosts}.kept > {hosts}")
+    missing = "ERROR: Unable to resolve the IP label 'app_svc' on node 'node2'."
+    for node, command in (("node2", "rc.cluster -N -A"), ("node1", 'cl_rc.cluster -cspoc "-n node2" -N -A')):
+        refused = lab.run(node, command)
+        assert refused.returncode == 1
+        assert missing in refused.stderr
+        assert missing in lab.file(node, "/var/hacmp/log/autoverify.log")
+    assert lab.cluster_state("node2") == "ST_INIT"
+    lab.output("node2", "rc.cluster -N -A -v", 60)
+    assert lab.cluster_state("node2") == "ST_STABLE"
+    lab.output("node2", f"mv {hosts}.kept {hosts}; clmgr offline node node2 WHEN=now MANAGE=move", 60)
+    lab.wait_for_state("node2", "ST_INIT")
+    lab.output("node2", "rc.cluster -N -A", 60)
+    assert lab.cluster_state("node2") == "ST_STABLE"
+
+
+def test_delayed_start_places_groups_when_all_nodes_are_there(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node1", "clmgr offline cluster WHEN=now MANAGE=offline", 120)
+    lab.output("node2", "clmgr online node node1,node2 WHEN=now MANAGE=delayed", 120)
+    assert lab.owner() == "node1"
+    log = lab.file("node1", "/var/hacmp/log/hacmp.out").splitlines()
+    began = [line.split("EVENT START: ")[1] for line in log if "EVENT START: " in line]
+    last_join = max(number for number, event in enumerate(began) if event.startswith("node_up_complete"))
+    assert "rg_move node1 1 ACQUIRE" in began[last_join:], began[-12:]
+    assert "start_server counter_app" in began[last_join:]
+
+
+def test_node_whose_caa_was_stopped_says_how_to_start_it(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node1", "clmgr offline node node2 WHEN=now MANAGE=move STOP_CAA=yes", 60)
+    for node, command in (("node2", "clmgr online node node2"), ("node1", "clmgr online node node2")):
+        refused = lab.run(node, command)
+        assert refused.returncode == 1
+        assert "clmgr online node node2 START_CAA=yes" in refused.stderr
+    lab.output("node1", "clmgr online node node2 WHEN=now MANAGE=auto START_CAA=yes", 60)
+    assert lab.cluster_state("node2") == "ST_STABLE"

@@ -78,10 +78,19 @@ class Options:
             seconds=float(limit) if limit else None,
         )
 
-    def flags(self, with_clinfo: bool) -> list[str]:
-        """rc.cluster's arguments."""
-        when = {"now": "-N", "restart": "-R", "both": "-B"}[self.when]
-        words = ["-boot", when, "-M" if self.manage == "manual" else "-A"]
+    def runs(self, with_clinfo: bool) -> list[list[str]]:
+        """The arguments of each run of rc.cluster.
+
+        A delayed start is one without groups, which are placed when all the nodes are there. A node that boots later
+        has nobody to wait for: at restart it is an automatic one, and so a run of its own.
+        """
+        if self.manage != "delayed" or self.when == "restart":
+            return [self._flags(self.when, self.manage == "manual", with_clinfo)]
+        at_restart = [self._flags("restart", False, with_clinfo)] if self.when == "both" else []
+        return [*at_restart, self._flags("now", True, with_clinfo)]
+
+    def _flags(self, when: str, manual: bool, with_clinfo: bool) -> list[str]:
+        words = ["-boot", {"now": "-N", "restart": "-R", "both": "-B"}[when], "-M" if manual else "-A"]
         words += ["-b"] if self.broadcast else []
         words += ["-i"] if with_clinfo else []
         words += {"interactively": ["-C", "interactive"], "yes": ["-C", "yes"], "true": ["-C", "yes"]}.get(self.fix, [])
@@ -115,6 +124,9 @@ def services(root: NodeRoot, c: Configuration, request: Request) -> None:
             raise does_not_exist(name)
     whole = request.class_name == "cluster"
     if options.online:
+        awaits_caa = options.start_caa in ("yes", "true", "only") or options.when == "restart"
+        if root.identity.node in names and not awaits_caa and (complaint := startup.stopped_caa(root)):
+            raise ClmgrError(complaint)
         verified = [name for name in names if _verified_on_start(c, name)]
         silent = frozenset[str]()
         if options.when != "restart" and options.start_caa != "only" and verified:
@@ -182,12 +194,13 @@ class _Start:
         if self.options.start_caa == "only":
             return
         _clcomd_is_up(self.root)
-        words = self.options.flags(self._with_clinfo(startup.restart_flags(self.root) or ()))
-        report = startup.StartReport(self.root, words)
-        report.run(_flags(words), boot=True, time_limit=self.options.seconds)
-        self.lines = report.lines
-        if report.status:
-            self._fail(report.complaint.removeprefix("clstart: "))
+        for words in self.options.runs(self._with_clinfo(startup.restart_flags(self.root) or ())):
+            report = startup.StartReport(self.root, words)
+            report.run(_flags(words), boot=True, time_limit=self.options.seconds)
+            self.lines += report.lines
+            if report.status:
+                self._fail(report.complaint.removeprefix("clstart: "))
+                return
 
     def _there(self) -> None:
         patience = self.patience
@@ -199,7 +212,9 @@ class _Start:
         if self.options.clinfo == "consistent":
             answer = clcomd.run(self.root, self.name, ["/usr/sbin/lsitab", startup.INITTAB_ID], patience=patience)
             consistent = tuple(answer.out.decode(errors="replace").partition("#")[0].split())
-        self.lines = self._remotely([startup.RC_CLUSTER, *self.options.flags(self._with_clinfo(consistent))], patience)
+        for words in self.options.runs(self._with_clinfo(consistent)):
+            if not self.failed:
+                self.lines += self._remotely([startup.RC_CLUSTER, *words], patience)
 
     def _remotely(self, command: list[str], patience: float) -> list[str]:
         try:
@@ -252,6 +267,9 @@ def _start(root: NodeRoot, options: Options, names: list[str], whole: bool, sile
         elif now and not start.failed:
             print(f'"{start.name}" is now online.' if alone else f'{start.name}: "{start.name}" is now online.',
                   flush=True)  # fmt: skip
+    online = [start.name for start in starts if not start.failed]
+    if now and options.manage == "delayed" and online:
+        _manage(root, options, online)
     if failed := next((start for start in starts if start.failed), None):
         raise ClmgrError(failed.complaint if alone else f'"{failed.name}": {failed.complaint}')
     if not now:
@@ -261,6 +279,29 @@ def _start(root: NodeRoot, options: Options, names: list[str], whole: bool, sile
     for start in starts:
         print(f"\nStarting Cluster Services on node: {start.name}\nThis may take a few minutes.  Please wait...")
         print("".join(f"{start.name}: {line}\n" for line in start.lines), end="")
+
+
+def _manage(root: NodeRoot, options: Options, names: list[str]) -> None:
+    """All nodes that were asked for are there: their groups are placed now, once (what "delayed" means is inferred).
+
+    Raises:
+        ClmgrError: no cluster manager could be asked, or the event failed.
+    """
+    own = root.identity.node
+    try:
+        if own in names:
+            manager.manage_groups(options.seconds, root)
+            return
+        # On a node whose services are up already, a delayed start is no more than that.
+        words = [CLMGR, "online", "node", names[0], "WHEN=now", "MANAGE=delayed", "BROADCAST=false", "FORCE=true"]
+        result = clcomd.run(root, names[0], words)
+    except (manager.Refused, manager.ManagerUnreachable, clcomd.ClcomdError) as error:
+        raise ClmgrError(f"the resource groups have not been placed: {error}") from None
+    except TimeoutError:
+        raise ClmgrError(_too_late(options)) from None
+    if result.status:
+        complaint = result.err.decode(errors="replace").strip().removeprefix("ERROR: ")
+        raise ClmgrError(f'"{names[0]}": {complaint or "failed"}')
 
 
 def _too_late(options: Options) -> str:

@@ -23,6 +23,7 @@ CLDARE_USAGE = (
     "[-m methods]\n              [-e errors]\n       cldare -u"
 )
 CLVER_USAGE = "Usage: {} [-v] [-r] [-t] [-C yes | interactive | no] [-m methods] [-e errors]"
+AUTOVERIFY_USAGE = "Usage: autoverify [-s [-C yes | interactive | no]]"
 CORRECTIONS = {"yes": "yes", "interactive": "interactively", "no": "no"}
 NO_CLUSTER = "no cluster is defined on this node."
 
@@ -76,7 +77,18 @@ def clver(argv: list[str]) -> int:
 
 
 def autoverify(argv: list[str]) -> int:
-    """``autoverify``: the daily run, started by clconfd on the node that verifies; its result goes to every node."""
+    """``autoverify``: verification that nobody has asked for.
+
+    Without flags it is the daily run, started by clconfd on the node that verifies; its result goes to every node.
+    With ``-s`` it is the run before cluster services start on this node, by rc.cluster: errors go to standard error,
+    and what ``-C`` allows is corrected first. Exit code 0: no error; 1: errors, or no verification.
+    """
+    try:
+        options = parse(argv, "sC:")
+        fix = _verification(options).fix
+    except UsageError as error:
+        sys.stderr.write(f"autoverify: {error}\n{AUTOVERIFY_USAGE}\n")
+        return 1
     root = NodeRoot.current()
     remember()
     try:
@@ -84,10 +96,24 @@ def autoverify(argv: list[str]) -> int:
     except (ClmgrError, OdmError, ConfigurationFault) as error:
         sys.stderr.write(f"autoverify: {error}\n")
         return 1
+    if "s" in options:
+        return _verify_before_start(root, c, fix)
     outcome = verify.run(root, c, verify.Options(quiet=True))
     verify.note_automatic_run(root, outcome.findings)
     verify.tell_all_nodes(root, c, outcome)
     return 1 if outcome.errors else 0
+
+
+def _verify_before_start(root: NodeRoot, c: Configuration, fix: str) -> int:
+    node = c.node(root.identity.node)
+    if node is not None and node.setting("VERIFY_ON_START", "true") == "false":
+        return 0
+    run = verify.Options(fix=fix, changing=True, quiet=fix != "interactively", starting=True)
+    outcome = verify.run(root, c, run)
+    verify.note_automatic_run(root, outcome.findings)
+    errors = [finding.line() for finding in outcome.findings if finding.error]
+    sys.stderr.write("".join(f"{line}\n" for line in errors))
+    return 1 if errors else 0
 
 
 def _configuration(root: NodeRoot) -> Configuration:

@@ -44,6 +44,8 @@ class Options:
         quiet: print nothing (the log has it all).
         changes_only: leave out what the configuration that was synchronized last would have been told as well.
         awaited: nodes that may be booting, whose clcomd is waited for within a bound.
+        starting: this node is about to start: other nodes that do not answer are a warning, as if they were down,
+            because a node must be able to start without them.
     """
 
     fix: str = "no"
@@ -56,6 +58,7 @@ class Options:
     quiet: bool = False
     changes_only: bool = False
     awaited: frozenset[str] = frozenset()
+    starting: bool = False
 
 
 @dataclass(slots=True)
@@ -88,7 +91,7 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
         corrected: set[Correction] = set()
         before = _committed(root) if options.changes_only else None
         while True:
-            facts = _gather(root, c, record, options.awaited, agents)
+            facts = _gather(root, c, record, options, agents)
             case = Case(c, facts)
             outcome.active = case.active
             outcome.silent = frozenset(name for name, known in facts.items() if not known.reachable)
@@ -159,9 +162,7 @@ def files_of(c: Configuration) -> list[str]:
     return sorted({program(command) for command in commands if program(command)} | set(collected))
 
 
-def _gather(
-    root: NodeRoot, c: Configuration, record: Record, awaited: frozenset[str], agents: Agents
-) -> dict[str, NodeFacts]:
+def _gather(root: NodeRoot, c: Configuration, record: Record, options: Options, agents: Agents) -> dict[str, NodeFacts]:
     """What every node says of itself, all asked at the same time."""
     files, own = files_of(c), root.identity.node
     down = nodes_down(root)
@@ -172,14 +173,14 @@ def _gather(
         if node == own:
             # Changes that were not synchronized yet are the reason for this run, no finding.
             return msgspec.structs.replace(collector.collect(root, files), drift=())
-        patience = clcomd.BOOT_PATIENCE if node in awaited else 0.0
+        patience = clcomd.BOOT_PATIENCE if node in options.awaited else 0.0
         try:
             result = agents.ask(node, ["facts", *files], patience)
             if result.status == 0:
                 return msgspec.json.decode(result.out, type=NodeFacts)
         except (clcomd.ClcomdError, msgspec.DecodeError):
             pass
-        return NodeFacts(False, down=node in down)
+        return NodeFacts(False, down=options.starting or node in down)
 
     names = [node.name for node in c.nodes]
     for name in names:

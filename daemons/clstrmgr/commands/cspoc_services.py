@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 
 from daemons.clcomd import client as clcomd
-from daemons.clstrmgr.commands.services import RC_FLAGS, STOP_FLAGS, exclusive, stop_flags_agree
+from daemons.clstrmgr.commands.services import RC_FLAGS, STOP_FLAGS, exclusive, stop_flags_agree, verified
 from daemons.clstrmgr.startup import RC_CLUSTER
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, load
 from srcctl.node.root import NodeRoot
@@ -55,6 +55,8 @@ def cl_rc_cluster(argv: list[str]) -> int:
         nodes = _reachable(targets)
     except Unusable as error:
         return _complain("cl_rc.cluster", error, RC_USAGE)
+    if "-R" not in flags and not verified("cl_rc.cluster", NodeRoot.current(), flags):
+        return 1
     given = ["-boot", *(word for word in words if word != "-boot")]
     if not flags.keys() & {"-M", "-A"}:
         given.append("-A")

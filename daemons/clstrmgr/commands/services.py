@@ -1,13 +1,15 @@
 """``rc.cluster``, ``clstart`` and ``clstop``: cluster services of this node, up and down.
 
-Flags are the product's; ``-f``, ``-r``, ``-v``, ``-x`` and ``-C`` of rc.cluster are taken and change nothing here: the
-local worker verifies nothing, and there are no cross mounts. With ``-N`` the request is for now, ``-R`` for the next
-boot (an inittab entry), ``-B`` both.
+Flags are the product's; ``-f``, ``-r`` and ``-x`` of rc.cluster are taken and change nothing here: there are no cross
+mounts. With ``-N`` the request is for now, ``-R`` for the next boot (an inittab entry), ``-B`` both. Verification comes
+before a start; ``-C`` lets it correct what it finds, ``-v`` has its errors ignored. Where C-SPOC starts several nodes
+(``-P cl_rc_cluster``) it has verified once for all of them (inferred).
 """
 
 from __future__ import annotations
 
 import getopt
+import subprocess
 import sys
 
 from daemons.clstrmgr import client, startup
@@ -21,11 +23,13 @@ RC_FLAGS = "biINRBMAfxrvC:P:mGk"
 START_USAGE = "Usage: clstart -m [-G] [-b] [-i | -I] [-M | -A] [-P caller]\n"
 STOP_USAGE = "Usage: clstop { -f | -g | -gr } [-s] [-y] [-N | -R | -B]\n"
 STOP_FLAGS = "fgrsyNRBP:"
+C_SPOC = "cl_rc_cluster"
+AUTOVERIFY, AUTOVERIFY_LOG = "/usr/es/sbin/cluster/diag/autoverify", "/var/hacmp/log/autoverify.log"
 SHUTTING_DOWN = "PowerHA SystemMirror on {} shutting down. Please exit any cluster applications..."
 
 
 def rc_cluster(argv: list[str]) -> int:
-    """``rc.cluster``: the local worker of a start."""
+    """``rc.cluster``: the local worker of a start. Exit code 0: services started; 1: not."""
     words = [word for word in argv[1:] if word != "-boot"]
     try:
         pairs, operands = getopt.getopt(words, RC_FLAGS)
@@ -36,12 +40,36 @@ def rc_cluster(argv: list[str]) -> int:
     if operands or not exclusive(flags, "-N", "-R", "-B") or not exclusive(flags, "-M", "-A"):
         sys.stderr.write(RC_USAGE)
         return 1
-    report = startup.StartReport(NodeRoot.current(), argv[1:], argv[0])
+    root = NodeRoot.current()
+    if "-R" not in flags and flags.get("-P") != C_SPOC and not verified("rc.cluster", root, flags):
+        return 1
+    report = startup.StartReport(root, argv[1:], argv[0])
     report.run(flags, "-boot" in argv[1:])
     sys.stdout.write("".join(f"{line}\n" for line in report.lines))
     if report.complaint:
         sys.stderr.write(f"{report.complaint}\n")
     return report.status
+
+
+def verified(name: str, root: NodeRoot, flags: dict[str, str]) -> bool:
+    """Verify before a start by rc.cluster or cl_rc.cluster, with its flags; False if errors keep them from starting.
+
+    A node without a configuration, or whose cluster manager cannot be asked, is told so by the start itself.
+    """
+    try:
+        if not startup.wait_for_manager(root).cluster_name:
+            return True
+    except client.ManagerUnreachable:
+        return True
+    correct = ["-C", flags["-C"]] if flags.get("-C") in ("yes", "interactive") else []
+    run = subprocess.run([root.path(AUTOVERIFY), "-s", *correct], check=False)
+    if run.returncode == 0:
+        return True
+    if "-v" in flags:
+        sys.stderr.write("WARNING: errors of verification are ignored (-v).\n")
+        return True
+    sys.stderr.write(f"{name}: verification has found errors, see {AUTOVERIFY_LOG}.\n")
+    return False
 
 
 def clstart(argv: list[str]) -> int:
