@@ -186,7 +186,7 @@ def test_delayed_start_places_groups_when_all_nodes_are_there(lab: LabUnderTest)
     log = lab.file("node1", "/var/hacmp/log/hacmp.out").splitlines()
     began = [line.split("EVENT START: ")[1] for line in log if "EVENT START: " in line]
     last_join = max(number for number, event in enumerate(began) if event.startswith("node_up_complete"))
-    assert "rg_move node1 1 ACQUIRE" in began[last_join:], began[-12:]
+    assert "rg_move node2 1 ACQUIRE" in began[last_join:], began[-12:]  # the node that was asked
     assert "start_server counter_app" in began[last_join:]
 
 
