@@ -125,6 +125,8 @@ class Membership:
         self._isolation_told = False
         self._left_out_since: int | None = None
         self._announced: Announce | None = None
+        self._reached: frozenset[int] = frozenset()
+        """The nodes that can be reached now, this one among them: the live ones without those that nobody hears."""
         self._asked: frozenset[int] | None = None
         self._won: frozenset[int] | None = None
         """The side that was told that it may act, while that is of use."""
@@ -233,7 +235,7 @@ class Membership:
         self.peers = {node: self.peers.get(node, Peer()) for node in sorted(others)}
         if before is None:
             self._began = now
-            self.alive = frozenset({settings.own})
+            self.alive = self._reached = frozenset({settings.own})
             self.generation += 1
             return [*self._announce(now), Publish("NODE_UP", settings.own), *self._beat(now)]
         effects: list[Effect] = [Publish("NODE_DELETE", node) for node in sorted(before.nodes - settings.nodes)]
@@ -504,6 +506,7 @@ class Membership:
         for node in sorted(reborn):
             peer = self.peers[node]
             peer.down, peer.repository = 0, True
+        self._reached -= reborn
         if reborn & self.alive:
             # It died and came back before anybody missed it; its death must still be known.
             effects += [Publish("NODE_DOWN", node) for node in sorted(reborn & self.alive)]
@@ -512,6 +515,7 @@ class Membership:
             self.generation += 1
             effects += self._announce(now)
         found = reachable(settings.own, self._direct(now), self.peers, now, settings.node_timeout_us)
+        self._reached = frozenset(found)
         alive = set(self.alive)
         for node, peer in self.peers.items():
             if node in found:
@@ -619,6 +623,7 @@ class Membership:
             frozenset(lost if self.repository_up else lost | {own}),
             frozenset(live) - direct,
             self._apart(direct),
+            self.alive - self._reached,
         )
         if picture == self._announced:
             return []

@@ -136,7 +136,8 @@ class Announce(Struct, frozen=True):
     ``boots`` holds (node, incarnation) of the live nodes of whose life is known. What live nodes tell of themselves:
     ``interfaces_down`` holds (node, network), ``repositories_down`` the nodes that have lost the repository, ``stale``
     those that this node knows by others only, so that what it has may be old; ``apart`` holds pairs of live nodes, the
-    lower number first, that are not known to hear each other.
+    lower number first, that are not known to hear each other; ``silent`` those that cannot be reached, and are called
+    alive until time, a tie breaker or an operator has decided.
     """
 
     generation: int
@@ -148,6 +149,12 @@ class Announce(Struct, frozen=True):
     repositories_down: frozenset[int] = frozenset()
     stale: frozenset[int] = frozenset()
     apart: frozenset[tuple[int, int]] = frozenset()
+    silent: frozenset[int] = frozenset()
+
+    @property
+    def reached(self) -> frozenset[int]:
+        """The live nodes that can be reached, this one among them."""
+        return self.alive - self.silent
 
 
 class Publish(Struct, frozen=True):

@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 
 from daemons.caa import core, formation, replacement
+from daemons.caa.arbiter import Arbiter
 from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import Answer, Letter, Membership, Node, Relay, Request, Subscribe
 from daemons.caa.repository import Definition, RepositoryDisk, RepositoryError, find_disk
@@ -35,51 +36,27 @@ class RepositoryKeeper(Daemon):
     subscribers: dict[Connection, Subscribe]
     counts: Counter[str]
     policy: SplitPolicy
-    acting: bool
-    welcome_owed: bool
-    """The tie breaker could not be reached when nodes came back: its holders would keep them out for good."""
+    arbiter: Arbiter
+    reached: frozenset[int]
+    """The nodes that can be reached, this one among them."""
 
     # The tie breaker.
 
-    def _arbitrate(self, side: frozenset[int]) -> bool:
-        """Whether this node's side of a split wins."""
-        breaker, definition = self.policy.breaker, self.definition
-        if breaker is None or definition is None:
-            return True
-        names = frozenset(node.name for node in definition.nodes if node.number in side)
-        try:
-            won = breaker.reserve(names)
-        except OSError as error:
-            self.log.error(f"tie breaker: {error.strerror}")
-            return False
-        self.log.write(f"split: {' '.join(sorted(names))} {'hold' if won else 'do not get'} the tie breaker")
-        return won
+    def _names(self, numbers: frozenset[int]) -> frozenset[str]:
+        nodes = self.definition.nodes if self.definition is not None else ()
+        return frozenset(node.name for node in nodes if node.number in numbers)
 
-    def _may_act(self) -> bool:
-        """Whether this node, which has just joined, may take part: no other side holds the tie breaker."""
-        breaker, definition, membership = self.policy.breaker, self.definition, self.membership
-        if breaker is None or definition is None or membership is None:
-            return True
-        names = {node.number: node.name for node in definition.nodes}
-        try:
-            alive = frozenset(names[number] for number in membership.alive)
-            return breaker.lets_in(alive, frozenset(names.values()))
-        except OSError:
-            return False
+    def _everybody(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.definition.nodes) if self.definition is not None else frozenset()
+
+    def _begins_to_act(self) -> bool:
+        """Whether this node, which has just joined, may take part from now on."""
+        return self.membership is not None and self.arbiter.begins_to_act(self._names(self.reached), self._everybody())
 
     def _welcome(self) -> None:
-        """Nodes are back: the side that holds the tie breaker takes them in."""
-        breaker, definition, membership = self.policy.breaker, self.definition, self.membership
-        told, self.welcome_owed = self.welcome_owed, False
-        if breaker is None or definition is None or membership is None or not self.acting:
-            return
-        names = {node.number: node.name for node in definition.nodes}
-        try:
-            breaker.welcome(frozenset(names[n] for n in membership.alive if n in names), frozenset(names.values()))
-        except OSError as error:
-            self.welcome_owed = True
-            if not told:
-                self.log.error(f"tie breaker: {error.strerror}")
+        """Nodes may be back."""
+        if self.membership is not None:
+            self.arbiter.welcome(self._names(self.reached), self._everybody())
 
     def _use(self, definition: Definition, own: Node) -> None:
         """Take up a definition."""

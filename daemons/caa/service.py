@@ -15,6 +15,7 @@ import msgspec
 
 from daemons.caa import aha, core, picture, replacement, tunables
 from daemons.caa.action_plan import give_way
+from daemons.caa.arbiter import Arbiter
 from daemons.caa.device import ClusterDevice
 from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
@@ -86,7 +87,8 @@ class ClusterAwareAix(RepositoryKeeper):
         self.guard = Guard.from_environment()
         self.device = ClusterDevice(self.root)
         self.policy = SplitPolicy(self.root)
-        self.acting = self.welcome_owed = False
+        self.arbiter = Arbiter(lambda: self.policy.breaker, self.log.write, self.log.error)
+        self.reached: frozenset[int] = frozenset()
         self.prompt = OperatorPrompt(self.root, self.scale, self.spawn, self.log.write)
         self.asked: frozenset[int] = frozenset()
         self.producers = aha.EventProducers(self.root)
@@ -180,7 +182,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
         self._follow(disk_name)
         self._watch_links()
-        if not self.acting:
+        if not self.arbiter.acting:
             self.log.write("another side of the cluster holds the tie breaker: Group Services wait")
         return ""
 
@@ -200,7 +202,7 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.disk is not None:
             self.disk.close()
         self.definition = self.disk = self.membership = None
-        self.acting = False
+        self.arbiter.acting = False
         self.machine = core.Membership()
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         for connection in list(self.subscribers):
@@ -320,10 +322,9 @@ class ClusterAwareAix(RepositoryKeeper):
         definition, settings = self.definition, self.machine.settings
         if definition is None or settings is None:
             return
-        if not self.acting and self._may_act():
-            self.acting = True
+        if self._begins_to_act():
             self.spawn(self._group_services(packets.START))
-        if self.welcome_owed:
+        if self.arbiter.welcome_owed:
             self._welcome()
         policies = self.policy.current
         if (now := self.membership) is not None and (now.merge, now.action) != (policies.merge, policies.action):
@@ -383,7 +384,7 @@ class ClusterAwareAix(RepositoryKeeper):
                 if self.policy.current.split == "manual":
                     self._ask_operator(side)
                 else:
-                    self.pump.feed(core.Arbitrated(side, self._arbitrate(side)))
+                    self.pump.feed(core.Arbitrated(side, self.arbiter.arbitrate(self._names(side))))
             case core.Withdraw():
                 self.prompt.withdraw()
                 self.log.write("split: nobody needs to decide any more")
@@ -409,6 +410,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.membership = picture.membership_of(
             self.definition, self.identity.node, found, (policies.merge, policies.action)
         )
+        self.reached = found.reached
         self._welcome()
         for connection in self.subscribers:
             connection.send(self.membership)

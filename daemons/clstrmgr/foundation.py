@@ -110,6 +110,11 @@ class Foundation:
         return self.cluster is not None
 
     @property
+    def starting(self) -> bool:
+        """Is a start of cluster services under way that has not come to the cluster managers' group yet?"""
+        return self.joining is not None and self.cluster is None and not self._join_sent
+
+    @property
     def settling(self) -> bool:
         """Does the settling time run?"""
         return self._settle_at is not None

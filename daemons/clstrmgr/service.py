@@ -509,9 +509,21 @@ class ClusterManagerDaemon(Daemon):
         self.classes.read_programs()
         if self.core.in_group:
             self._use(self._configuration)
+        elif self.core.starting:
+            self.spawn(self._follow_synchronization())
         else:
             self.reload()
         return None
+
+    async def _follow_synchronization(self) -> None:
+        """A start is under way, and its script may take long: what is synchronized meanwhile counts, no edits."""
+        directory = await asyncio.to_thread(clconfd.classes_to_start, self.root)
+        if not self.core.starting:
+            return
+        try:
+            self._activate(directory)
+        except OSError as error:
+            self.log.write(f"the active configuration: {error.strerror}")
 
     def long_status(self) -> str:
         """``lssrc -ls clstrmgrES``."""

@@ -134,6 +134,11 @@ class Agreement(Detector):
         """There is a domain that does not know us yet: it will take us in, a second one must not be formed."""
         return any(peer.view is not None and self.me not in peer.view.members for peer in self._peers.values())
 
+    def _is_cut_off(self) -> bool:
+        """A node that caa calls alive is out of reach: it may be in a domain, until caa (and whoever decides a split) has
+        said that it is dead."""
+        return any(self.node in pair for pair in self.apart)
+
     def _form(self, now: int) -> None:
         """No view exists as far as we know: the lowest node of those that greeted us proposes the first one."""
         if any(node < self.node for node in self._peers):

@@ -188,6 +188,9 @@ class Membership(Agreement):
                 peer.unanswered += 1
                 if peer.unanswered > 2 * self.settings.joiner_hellos:
                     del self._peers[node]
+                    if self.view is None:
+                        # Whatever silenced it, caa finds out: no view without it before that.
+                        self._formation_at = now + self.settings.formation_us
             self._send_packet(node, self._own_hello(True))
         if strangers or self._round is not None:
             self._hello_at = now + self.settings.hello_us
@@ -291,7 +294,7 @@ class Membership(Agreement):
             if self._may_accept(session, prepare):
                 del self._held[node]
                 self._accept(now, session, prepare)
-        if self.view is None and self._must_wait():
+        if self.view is None and (self._must_wait() or self._is_cut_off()):
             return
         if self._round is not None:
             if self._senior_is_back(self._round):

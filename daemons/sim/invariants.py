@@ -4,8 +4,8 @@ The checker believes no core: it looks at what nodes really hold, at what daemon
 what clients answered.
 
 1. A group that is not concurrent is online on at most one live node inside a partition. Two nodes that a cut has
-   separated are excused from each other (with split policy "none" both halves act) until some time later they share a
-   view again without holding the same group. With a tie breaker nobody is excused. A paused node does not count as
+   separated are excused from each other (with split policy "none" both halves act), and so are those that are in one
+   view with them, until some time later they share a view again without holding the same group. With a tie breaker nobody is excused. A paused node does not count as
    live, a resumed one counts once its operating system side has looked at the dead man's switch.
 2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
@@ -16,7 +16,8 @@ what clients answered.
    a cluster only on one that is not older than what was committed when it was last brought in step.
 8. A subsystem runs once on a node. Whenever srcmstr serves it knows of every process of a subsystem and takes none for
    running that has ended and was seen to end. One that ended by itself with an error is there again, or given up
-   after too many restarts, or SRC's notify method runs, within a second: whatever was killed meanwhile.
+   after too many restarts, or SRC's notify method runs, within a second (on a slow node, soon after it has
+   caught up): whatever was killed meanwhile.
 """
 
 from __future__ import annotations
@@ -272,9 +273,15 @@ class Checker:
                     raise InvariantBroken(1, f"{group} is online on node{number} and on node{other}")
 
     def _is_excused(self, one: int, other: int) -> bool:
-        if self.cluster.split != NONE:
+        """Whether the two are of domains that a cut has separated: whoever joins one of them is a part of it."""
+        if self.cluster.split != NONE or not self._excused:
             return False
-        return (min(one, other), max(one, other)) in self._excused
+        if (min(one, other), max(one, other)) in self._excused:
+            return True
+        first, second = self._nodes[one].view, self._nodes[other].view
+        if first is None or second is None or first.id == second.id:
+            return False
+        return any((min(a, b), max(a, b)) in self._excused for a in first.nodes for b in second.nodes)
 
     def separated(self, pairs: list[tuple[int, int]]) -> None:
         """Who is cut off from whom, now that this has changed or is about to change."""

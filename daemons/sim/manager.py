@@ -54,8 +54,14 @@ class ManagerProcess(Process):
         self._connect()
 
     def read_configuration(self) -> None:
-        """Read the default object classes."""
-        self.feed(inputs.Configured(self.node.store.load(), self.node.cluster.programs))
+        """Read the default object classes; while a start is under way, what of them is synchronized."""
+        store = self.node.store
+        configuration = store.load()
+        if self.core.starting:
+            if not store.generation:
+                return
+            configuration = self.node.cluster.committed[store.generation]
+        self.feed(inputs.Configured(configuration, self.node.cluster.programs))
 
     def start_services(self) -> None:
         """Start cluster services: the node is brought in step first, with the repository disk if that can be read."""

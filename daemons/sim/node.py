@@ -94,6 +94,11 @@ class SimulatedNode:
         """clexit.rc was called, or the node is off."""
         return self._halting or not self.on
 
+    @property
+    def slowed(self) -> bool:
+        """Its steps take their time, or some of them still wait for their turn."""
+        return bool(self.step_cost or self._backlog)
+
     def trace(self, what: str) -> None:
         """A line of the trace."""
         self.world.trace(self.name, what)
@@ -199,8 +204,9 @@ class SimulatedNode:
         self.trace(f"power off: {why}")
         self.on = False
         self.boot_number += 1
+        subsystems = self.supervisor.processes.values() if self.supervisor is not None else ()
         self.supervisor = None
-        for process in (self.states, self.member, *self.commands):
+        for process in (self.states, self.member, *self.commands, *subsystems):
             if process is not None:
                 process.running = False
                 process.abandon()

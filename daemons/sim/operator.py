@@ -82,7 +82,7 @@ class Operator:
     def _start_missing(self, node: SimulatedNode) -> None:
         assert node.supervisor is not None
         for name in ("clcomd", "clconfd", "cthags", "clstrmgrES"):
-            admitted = name != "cthags" or (node.states is not None and node.states.acting)
+            admitted = name != "cthags" or (node.states is not None and node.states.arbiter.acting)
             if node.process(name) is None and node.started and not node.read_only and admitted:
                 # SRC has given it up.
                 node.supervisor.request_start(name)

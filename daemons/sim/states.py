@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from daemons.caa import core as caa
+from daemons.caa.arbiter import Arbiter
 from daemons.caa.messages import DISK_PATH, heartbeat_codec
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess, receive
 from daemons.sim.process import Process
@@ -38,8 +39,8 @@ class StatesProcess(Process):
         self._breaker = node.cluster.parts.breaker(node) if node.cluster.split in (TIE_BREAKER, NFS) else None
         self.asked: frozenset[int] | None = None
         """The side about which an operator must decide."""
-        self.acting = False
-        """This node may take part: no other side holds the tie breaker. Group Services wait for it."""
+        self.arbiter = Arbiter(lambda: self._breaker, node.trace, lambda _: None)
+        self._everybody = self._names(frozenset(node.cluster.numbers))
         self._others = frozenset(node.cluster.numbers) - {node.number}
 
     def start(self) -> None:
@@ -62,26 +63,16 @@ class StatesProcess(Process):
 
     def _watch_policy(self) -> None:
         """Once a heartbeat, as a real node does."""
-        if self.acting:
-            return
-        if not self._may_act():
-            self.later(HEARTBEAT_US, self._watch_policy)
-            return
-        self.acting = True
-        if self.node.supervisor is not None:
+        if self.arbiter.welcome_owed:
+            self._welcome()
+        reached = self._picture.reached if self._picture is not None else frozenset({self.node.number})
+        if self.arbiter.begins_to_act(self._names(reached), self._everybody) and self.node.supervisor is not None:
             self.node.supervisor.request_start("cthags")
+        if self._breaker is not None:
+            self.later(HEARTBEAT_US, self._watch_policy)
 
     def _names(self, numbers: frozenset[int]) -> frozenset[str]:
         return frozenset(self.node.cluster.nodes[number].name for number in numbers)
-
-    def _may_act(self) -> bool:
-        if self._breaker is None:
-            return True
-        everybody = frozenset(self.node.cluster.numbers)
-        try:
-            return self._breaker.lets_in(self._names(self.core.alive), self._names(everybody))
-        except OSError:
-            return False
 
     def decide(self, go_on: bool) -> bool:
         """An operator's answer; False if nobody has asked."""
@@ -91,22 +82,9 @@ class StatesProcess(Process):
             self.feed(caa.Arbitrated(side, go_on, True))
         return side is not None
 
-    def _arbitrate(self, side: frozenset[int]) -> bool:
-        if self._breaker is None:
-            return True
-        try:
-            won = self._breaker.reserve(self._names(side))
-        except OSError:
-            won = False
-        self.node.trace(f"split: {' '.join(map(str, sorted(side)))} {'hold' if won else 'do not get'} the tie breaker")
-        return won
-
-    def _welcome(self, alive: frozenset[int]) -> None:
-        if self._breaker is not None and self.acting:
-            try:
-                self._breaker.welcome(self._names(alive), self._names(frozenset(self.node.cluster.numbers)))
-            except OSError:
-                self.later(HEARTBEAT_US, lambda: self._welcome(self.core.alive))
+    def _welcome(self) -> None:
+        if self._picture is not None:
+            self.arbiter.welcome(self._names(self._picture.reached), self._everybody)
 
     def links_changed(self) -> None:
         """The node's interfaces may have gone or come."""
@@ -150,7 +128,7 @@ class StatesProcess(Process):
                 self.later(DISK_US, self._read_disk)
             case caa.Announce():
                 before, self._picture = self._picture, effect
-                self._welcome(effect.alive)
+                self._welcome()
                 told = before is not None and (before.alive, before.boots) == (effect.alive, effect.boots)
                 if not told:
                     self.node.trace(f"alive {' '.join(map(str, sorted(effect.alive)))}")
@@ -171,7 +149,7 @@ class StatesProcess(Process):
             case caa.Withdraw():
                 self.asked = None
             case caa.Arbitrate(side):
-                self.feed(caa.Arbitrated(side, self._arbitrate(side)))
+                self.feed(caa.Arbitrated(side, self.arbiter.arbitrate(self._names(side))))
             case caa.HaltNode(reason):
                 self.node.crash(reason)
             case caa.Publish():

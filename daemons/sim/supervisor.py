@@ -123,6 +123,9 @@ class Supervisor:
 
     def _check_reaction(self, name: str, before: int) -> None:
         reacted = self._reactions[name] > before or self.node.halting
+        if not reacted and self.node.slowed:
+            self.node.after(FAILURE_US, self._check_reaction, name, before)
+            return
         self.node.cluster.checker.subsystem_failed(self.node, name, reacted)
 
     def feed(self, value: object) -> None:
