@@ -61,7 +61,7 @@ class Arbiter:
         return self.acting
 
     def welcome(self, reached: frozenset[str], everybody: frozenset[str]) -> None:
-        """Nodes may be back: the side that holds the tie breaker takes them in. What fails is owed (``welcome_owed``)."""
+        """Nodes may be back: the side that holds the tie breaker takes them in. What fails is owed."""
         told, self.welcome_owed = self.welcome_owed, False
         breaker = self._breaker()
         if breaker is None or not self.acting:

@@ -139,6 +139,8 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     merge: str = "majority"
     action: str = "reboot"
     """The merge policy of the cluster and the action plan of a side that gives way, in clmgr's words."""
+    detection: float = 0.0
+    """Product seconds after which a node that nobody hears is down (node_timeout and node_down_delay)."""
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):

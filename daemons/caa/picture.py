@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from daemons.caa import tunables
 from daemons.caa.inputs import Announce
 from daemons.caa.messages import DISK_PATH, Membership, Node, PathState, Statistics
 from daemons.caa.repository import Definition
@@ -35,6 +36,7 @@ def membership_of(definition: Definition, node: str, picture: Announce, policy: 
         tuple(sorted(picture.stale)),
         tuple(sorted(picture.apart)),
         *policy,
+        sum(tunables.seconds(definition.tunables, name) for name in ("node_timeout", "node_down_delay")),
     )
 
 

@@ -112,6 +112,8 @@ class Agreement(Detector):
         self._last_commit: Commit | None = None
         self._hello_at: int | None = None
         self._formation_at: int | None = None
+        self.detection_us = 0
+        """Within this time caa knows that a node has fallen silent."""
 
     def _greet(self, now: int) -> None:
         """Greet the live nodes that are not with us."""
@@ -134,9 +136,12 @@ class Agreement(Detector):
         """There is a domain that does not know us yet: it will take us in, a second one must not be formed."""
         return any(peer.view is not None and self.me not in peer.view.members for peer in self._peers.values())
 
+    def _await_others(self, now: int) -> None:
+        """From now on others may take so long to show up before this node forms a view without them."""
+        self._formation_at = now + max(self.settings.formation_us, self.detection_us * 9 // 8)
+
     def _is_cut_off(self) -> bool:
-        """A node that caa calls alive is out of reach: it may be in a domain, until caa (and whoever decides a split) has
-        said that it is dead."""
+        """A node that caa calls alive is out of reach: it may be in a domain, until it is called dead."""
         return any(self.node in pair for pair in self.apart)
 
     def _form(self, now: int) -> None:

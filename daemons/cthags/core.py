@@ -130,7 +130,7 @@ class Core:
             case Received():
                 self._received(now, value)
             case AliveNodes():
-                self._membership.set_alive(now, value.alive, value.configured, value.boots, value.merge, value.apart)
+                self._membership.set_alive(now, value)
                 self._notifier.tell_adapters(value.adapters)
                 self._notifier.tell_hosts()
             case ClientRequest(client, QueryStatus()):

@@ -26,9 +26,9 @@ class Settings(Struct, frozen=True):
         beat_us: between two signs of life inside a view.
         silent_beats: beats without a sign after which a live node's cthags counts as failed.
         hello_us: between two greetings to live nodes outside the view; also the pace of retries.
-        formation_us: how long a starting node waits for configured nodes before it forms a view without them. Longer
-            than caa's node_timeout and node_down_delay together: a node that is only paused must be heard again, or
-            have fallen to its dead man's switch, before anybody acts as if it did not exist.
+        formation_us: how long a starting node waits for configured nodes before it forms a view without them, at least:
+            longer than caa's node_timeout and node_down_delay together. A node that is only paused must be heard again,
+            or have fallen to its dead man's switch, before anybody acts as if it did not exist.
         joiner_hellos: retries after which a joiner that does not acknowledge is left out.
     """
 

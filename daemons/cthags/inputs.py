@@ -27,6 +27,8 @@ class AliveNodes(Struct, frozen=True):
     """The cluster's merge policy, in clmgr's words."""
     apart: frozenset[tuple[int, int]] = frozenset()
     """Pairs of live nodes that are not known to hear each other on any path."""
+    detection_us: int = 0
+    """Within this time caa knows that a node has fallen silent."""
 
 
 class Received(Struct, frozen=True):

@@ -2,9 +2,10 @@
 
 ``detector`` says who is suspected, ``agreement`` how a view comes about; here a node finds its domain. Nodes without a
 view greet all that caa calls alive; the lowest of those that meet forms the first view (the product's name server), a
-node that meets an existing view is taken into it. Assumption: caa and greetings reach whoever is to be reached before
-``formation_us`` has passed. When halves of a split meet, the smaller one (at a tie the one without the lowest node
-number) dissolves and its nodes join as new members; Birman's systems leave this to the application. That is merge
+node that meets an existing view is taken into it. A node that caa calls alive and cannot reach may be in a view: nobody
+forms a first one without it before it is known to be dead. Assumption: caa and greetings reach whoever is to be reached
+before ``formation_us`` has passed. When halves of a split meet, the smaller one (at a tie the one without the lowest
+node number) dissolves and its nodes join as new members; Birman's systems leave this to the application. That is merge
 policy majority (tie breakers decide before). With priority the part without the lowest node number gives way (the
 reference names site priorities, which follow node numbers here: inferred). With manual and none two parts that both
 have critical clients stay as they are until an operator makes one give way, or for good.
@@ -12,10 +13,11 @@ have critical clients stay as they are until an operator makes one give way, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from daemons.cthags.agreement import REFUSALS_MAX, Agreement, Replica
 from daemons.cthags.detector import Peer, Settings
+from daemons.cthags.inputs import AliveNodes
 from daemons.cthags.wire import (
     Ack,
     Beat,
@@ -83,23 +85,16 @@ class Membership(Agreement):
 
     # Inputs.
 
-    def set_alive(
-        self,
-        now: int,
-        alive: frozenset[int],
-        configured: tuple[int, ...],
-        boots: Mapping[int, int],
-        merge: str = "majority",
-        apart: frozenset[tuple[int, int]] = frozenset(),
-    ) -> None:
+    def set_alive(self, now: int, word: AliveNodes) -> None:
         """caa's word on who is alive, since which boot, and who does not hear whom; and the cluster's merge policy."""
-        self.merge = merge
-        self.apart = apart
-        self.conflict &= alive
-        grown = bool(alive - self.alive) or not self.ready
-        self.configured = configured
-        self.alive = alive | {self.node}
-        self.note_boots(boots)
+        self.merge = word.merge
+        self.apart = word.apart
+        self.detection_us = word.detection_us
+        self.conflict &= word.alive
+        grown = bool(word.alive - self.alive) or not self.ready
+        self.configured = word.configured
+        self.alive = word.alive | {self.node}
+        self.note_boots(word.boots)
         for node in [node for node in self._peers if node not in self.alive]:
             del self._peers[node]
         for node in [node for node in self._held if node not in self.alive]:
@@ -108,7 +103,7 @@ class Membership(Agreement):
         self.ready = True
         if grown:
             if self.view is None:
-                self._formation_at = now + self.settings.formation_us
+                self._await_others(now)
             self._greet(now)
         if self._beat_at is None:
             self._beat_at = now + self.settings.beat_us
@@ -190,7 +185,7 @@ class Membership(Agreement):
                     del self._peers[node]
                     if self.view is None:
                         # Whatever silenced it, caa finds out: no view without it before that.
-                        self._formation_at = now + self.settings.formation_us
+                        self._await_others(now)
             self._send_packet(node, self._own_hello(True))
         if strangers or self._round is not None:
             self._hello_at = now + self.settings.hello_us
@@ -279,7 +274,7 @@ class Membership(Agreement):
         self._sessions.keep(lambda session, node: False)
         self._silence.clear()
         self._member_promised.clear()
-        self._formation_at = now + self.settings.formation_us
+        self._await_others(now)
         self._replica.dissolved()
         self._greet(now)
 

@@ -162,6 +162,7 @@ class GroupServicesDaemon(Daemon):
                 adapters,
                 membership.merge,
                 frozenset(membership.apart),
+                self.scale.schedule(membership.detection),
             )
         )
 

@@ -27,6 +27,7 @@ from daemons.cthags.messages import Decide, Died, Notification, Request, notific
 from daemons.cthags.wire import Data, packet_codec
 from daemons.sim.process import Process
 from daemons.sim.scenario import MANUAL
+from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from srcctl.machine import MILLISECOND
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 EXIT_FAULT = 1
 """The exit status of a daemon that gives up."""
+
+DETECTION_US = NODE_TIMEOUT_US + NODE_DOWN_DELAY_US
 
 SCRIPT_US = 30 * MILLISECOND
 """Time of a deactivate script."""
@@ -74,7 +77,8 @@ class GroupServicesProcess(Process):
         if self.node.states is not None:
             generation, alive, boots, apart = self.node.states.picture()
             numbers = self.node.cluster.numbers
-            self.feed(AliveNodes(generation, alive, numbers, boots, merge=self._merge, apart=apart))
+            merge = self._merge
+            self.feed(AliveNodes(generation, alive, numbers, boots, (), merge, apart, DETECTION_US))
 
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""

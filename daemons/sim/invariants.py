@@ -5,8 +5,9 @@ what clients answered.
 
 1. A group that is not concurrent is online on at most one live node inside a partition. Two nodes that a cut has
    separated are excused from each other (with split policy "none" both halves act), and so are those that are in one
-   view with them, until some time later they share a view again without holding the same group. With a tie breaker nobody is excused. A paused node does not count as
-   live, a resumed one counts once its operating system side has looked at the dead man's switch.
+   view with them, until some time later they share a view again without holding the same group. With a tie breaker
+   nobody is excused. A paused node does not count as live, a resumed one counts once its operating system side has
+   looked at the dead man's switch.
 2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
    every provider that could vote in the last one has voted.

@@ -221,6 +221,19 @@ def test_a_crash_is_no_split_but_asks_the_tie_breaker_too() -> None:
     assert ring.views() == [frozenset({1, 2})] * 2
 
 
+def test_who_is_called_alive_only_because_nobody_has_decided_yet_is_silent() -> None:
+    ring = Ring(3)
+    for number in (1, 2, 3):
+        ring.crash(number)
+        ring.boot(number, incarnation=2, arbitrate=True)
+    ring.run(1_000)
+    assert ring.pictures[1].reached == frozenset({1, 2, 3})
+    ring.isolate(3, disk=True)
+    ring.run(TIMEOUT + 2 * BEAT)
+    assert (ring.pictures[1].alive, ring.pictures[1].silent) == (frozenset({1, 2, 3}), frozenset({3}))
+    assert ring.pictures[3].reached == frozenset({3})
+
+
 def test_a_node_heard_by_one_only_is_alive_for_all() -> None:
     ring = Ring(3)
     ring.run(1_000)

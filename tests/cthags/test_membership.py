@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -15,6 +16,7 @@ from daemons.cthags.core import Core
 from daemons.cthags.inputs import AliveNodes, Received
 from daemons.cthags.messages import Approved, Decide, Decided, GroupAttributes, Init, Join
 from daemons.cthags.wire import Data, Hello
+from srcctl.machine import SECOND
 
 
 def formed(nodes: int, **options: object) -> Ring:
@@ -296,3 +298,33 @@ def test_the_first_view_waits_until_all_hear_each_other_and_then_goes_without_so
     assert ring.run_until(lambda: ring.agreed(1, 2)), ring.logs
     assert ring.now >= ring.settings.formation_us
     assert not ring.views[3]
+
+
+def test_who_is_cut_off_before_its_first_view_waits_until_the_others_are_called_dead() -> None:
+    """It formed one alone when its formation time was over, while the others went on in theirs."""
+    ring = Ring(3)
+    ring.start(1, 2)
+    assert ring.run_until(lambda: ring.agreed(1, 2))
+    ring.cores[3] = Core(3, {}, ring.settings)
+    word = AliveNodes(0, frozenset({1, 2, 3}), ring.numbers, ring.boots)
+    ring.step(3, word)
+    ring.cut = {(1, 3), (2, 3), (3, 1), (3, 2)}
+    ring.run(ring.settings.formation_us // SECOND - 1)
+    ring.step(3, msgspec.structs.replace(word, apart=frozenset({(1, 3), (2, 3)})))
+    ring.run(3 * ring.settings.formation_us // SECOND)
+    assert not ring.views[3]
+    ring.step(3, AliveNodes(1, frozenset({3}), ring.numbers, ring.boots))
+    assert ring.view(3) == (3,)
+
+
+def test_a_node_that_falls_silent_before_the_first_view_is_given_the_time_in_which_caa_misses_it() -> None:
+    ring = Ring(2)
+    ring.start(1)
+    ring.cores[2] = Core(2, {}, ring.settings)
+    word = AliveNodes(0, frozenset({1, 2}), ring.numbers, ring.boots, detection_us=4 * ring.settings.formation_us)
+    ring.step(2, word)
+    ring.cut = {(1, 2), (2, 1)}
+    ring.run(3 * ring.settings.formation_us // SECOND)
+    assert not ring.views[2]
+    ring.run(3 * ring.settings.formation_us // SECOND)
+    assert ring.view(2) == (2,)
