@@ -13,8 +13,19 @@ from pathlib import Path
 
 from daemons.sim.faults import KINDS
 from daemons.sim.plants import PLANTS, parts, scenario_of
-from daemons.sim.run import ASSERTION, NO_RECOVERY, Result, play
-from daemons.sim.scenario import GROUPS_MAX, LENGTH_US, NODES_MAX, NODES_MIN, SPLITS, Scenario, ScenarioSyntax, missing
+from daemons.sim.run import Result, play
+from daemons.sim.scenario import (
+    ASSERTION,
+    GROUPS_MAX,
+    LENGTH_US,
+    NO_RECOVERY,
+    NODES_MAX,
+    NODES_MIN,
+    SPLITS,
+    Scenario,
+    ScenarioSyntax,
+    missing,
+)
 from daemons.sim.shrink import shrink, witnessed
 from daemons.sim.traffic import report as traffic_report
 from srcctl.machine import SECOND

@@ -10,12 +10,9 @@ from daemons.sim.cluster import Cluster
 from daemons.sim.operator import Operator
 from daemons.sim.parts import Parts
 from daemons.sim.recovery import unrecovered
-from daemons.sim.scenario import LENGTH_US, OUTCOMES, SAFETY_US, Scenario
+from daemons.sim.scenario import ASSERTION, LENGTH_US, NO_RECOVERY, OUTCOMES, SAFETY_US, Scenario
 from daemons.sim.strikes import Strikes
 from daemons.sim.world import InvariantBroken, World
-
-NO_RECOVERY = 6
-ASSERTION = 8
 
 STEPS_MAX, STEPS_MAX_PER_PAIR = 40_000, 4_000
 """Steps of a run, about five times the usual; more means that somebody turns in a circle."""

@@ -40,9 +40,13 @@ SPLIT_SHARE = 0.3
 """Of the seeds, that have a tie breaker."""
 
 PASS = "pass"
+NO_RECOVERY = 6
 CONFIGURATION = 7
-SUPERVISION = 8
 """The number of the invariant that all act on one and the same configuration."""
+SUPERVISION = 8
+"""The number of the invariant of srcmstr."""
+ASSERTION = 9
+"""What a core holds for impossible has happened."""
 OUTCOMES = {
     0: PASS,
     1: "invariant 1",
@@ -50,10 +54,10 @@ OUTCOMES = {
     3: "invariant 3",
     4: "invariant 4",
     5: "invariant 5",
-    6: "no recovery",
+    NO_RECOVERY: "no recovery",
     CONFIGURATION: "invariant 7",
     SUPERVISION: "invariant 8",
-    8: "assertion",
+    ASSERTION: "assertion",
 }
 """How a run can end, by the number in its result."""
 

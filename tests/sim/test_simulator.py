@@ -114,8 +114,8 @@ def test_exit_codes_tell_what_happened(capsys: pytest.CaptureFixture[str], monke
     assert cli.main(["--plant", "nonsense"]) == cli.NOTHING_TESTED
     monkeypatch.setitem(PLANTS, "no-bug-at-all", Plant("no-bug-at-all", (1,), Parts))
     assert cli.main(["--plant", "no-bug-at-all", "--seeds", "1", "--jobs", "1"]) == cli.PLANT_NOT_FOUND
-    codes = {broken: cli.exit_code(_result(broken)) for broken in range(9)}
-    assert codes == {0: 0, 1: 131, 2: 132, 3: 133, 4: 134, 5: 135, 6: 128, 7: 137, 8: 127}
+    codes = {broken: cli.exit_code(_result(broken)) for broken in range(10)}
+    assert codes == {0: 0, 1: 131, 2: 132, 3: 133, 4: 134, 5: 135, 6: 128, 7: 137, 8: 138, 9: 127}
     assert set(codes) == set(OUTCOMES)
 
 
