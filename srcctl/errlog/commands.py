@@ -42,7 +42,8 @@ def errclear(argv: list[str]) -> int:
     if path and not os.path.exists(path):
         sys.stderr.write(f"0315-172 errclear: Unable to open the file {path}: No such file or directory.\n")
         return 1
-    limit = time.time() - int(days) * 86400
+    # 0 is all of them, also those of a clock that was ahead.
+    limit = time.time() - int(days) * 86400 if int(days) else float("inf")
     log.clear(root, [entry.sequence for entry in log.read(root, path) if entry.time <= limit and chosen(entry)], path)
     return 0
 

@@ -3,7 +3,9 @@
 The size is errdemon's setting; when the log is full its older half goes.
 
 An entry is a line of JSON that ends in a newline; a line without its end was being written when its writer died and is
-not an entry.
+not an entry. Behind an entry stands at most a line with the number of its duplicates: what is the same as the entry
+before, and comes within errdemon's interval, is counted there and not written again (the manual page of errdemon; that
+the interval begins again with each duplicate is inferred). Sequence numbers go on when entries are removed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ LOG_FILE = "/var/adm/ras/errlog"
 
 
 class Entry(Record):
-    """One entry. ``time`` in seconds since the epoch; ``details`` are titles and texts of the detail data."""
+    """One entry. Times in seconds since the epoch; ``details`` are titles and texts of the detail data; ``duplicates``
+    says how many the same followed, the first and the last of them when."""
 
     sequence: int
     time: float
@@ -32,6 +35,9 @@ class Entry(Record):
     resource: str
     node: str
     details: tuple[tuple[str, str], ...] = ()
+    duplicates: int = 0
+    first_duplicate: float = 0.0
+    last_duplicate: float = 0.0
 
     @property
     def template(self) -> Template:
@@ -39,6 +45,8 @@ class Entry(Record):
         return TEMPLATES[self.label]
 
 
+_LABEL, _DUPLICATES = '"label": ', '"duplicates": '
+"""What a line of an entry and one of its duplicates hold; a line without either keeps the last sequence number."""
 ONCE_MAX = 64
 """Entries that are looked at for one that must not be written twice."""
 
@@ -63,42 +71,77 @@ def log_entry(
         KeyError: no template has that label (a defect of the caller).
     """
     template = TEMPLATES[label]
-    sequence = 0
     try:
         if settings.is_stopped(root):
             return False
-        size_max = settings.load(root).log_size
+        current = settings.load(root)
         with _locked(root):
-            entries, size = _read_lines(root)
-            if once and any(json.loads(entry).get("once") == once for entry in entries[-ONCE_MAX:]):
-                return True
-            sequence = json.loads(entries[-1])["sequence"] + 1 if entries else 1
-            line = json.dumps(
-                {
-                    "sequence": sequence,
-                    "time": time.time(),
-                    "label": label,
-                    "resource": resource,
-                    "node": _node(root),
-                    "details": [list(detail) for detail in details],
-                    **({"once": once} if once else {}),
-                }
-            )
-            data = (line + "\n").encode()
-            if size + len(data) > size_max:
-                kept = entries[len(entries) // 2 :]
-                while kept and sum(len(entry.encode()) for entry in kept) + len(data) > size_max:
-                    kept = kept[len(kept) // 2 + 1 :]
-                replace_file(root.path(LOG_FILE), "".join(kept).encode() + data)
-            else:
-                _append(root.path(LOG_FILE), data, sum(len(entry.encode()) for entry in entries))
-    except (OSError, ValueError, KeyError):
+            written = _write(root, current, (label, resource, tuple((str(t), str(x)) for t, x in details)), once)
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    if os.path.exists(root.path("/etc/objrepos/errnotify")):
+    if written and os.path.exists(root.path("/etc/objrepos/errnotify")):
         from srcctl.errlog.notification import notify
 
-        notify(root, sequence, label, template, resource)
+        sequence, duplicate = written
+        notify(root, sequence, label, template, resource, duplicate=duplicate)
     return True
+
+
+def _write(
+    root: NodeRoot, current: settings.Settings, what: tuple[str, str, tuple[tuple[str, str], ...]], once: str
+) -> tuple[int, bool] | None:
+    """Write an entry, or count it as a duplicate: its number, and whether it is one; None if ``once`` is there.
+
+    The log is locked.
+    """
+    lines, size, end = _read_lines(root)
+    if once and any(f'"once": {json.dumps(once)}' in line for line in lines[-ONCE_MAX:]):
+        return None
+    now = time.time()
+    label, resource, details = what
+    sequence = int(json.loads(lines[-1])["sequence"]) + 1 if lines else 1
+    marked = {"once": once} if once else {}
+    whole = sum(len(line.encode()) for line in lines)
+    if whole != end:
+        size = end + current.log_size  # somebody wrote into the log what is no entry: what is one is written anew
+    begin = next((place for place in range(len(lines) - 1, -1, -1) if _LABEL in lines[place]), 0)
+    last = next(iter(_entries(lines[begin:])), None)
+    if last is not None and last.sequence == sequence - 1 and current.remove_duplicates:
+        latest = last.last_duplicate or last.time
+        same = (last.label, last.resource, last.details, last.node) == (label, resource, details, _node(root))
+        in_time = 0 <= now - latest <= current.duplicate_interval / 1000
+        if same and in_time and last.duplicates < current.duplicate_maximum:
+            text = _duplicate_line(last.sequence, last.duplicates + 1, last.first_duplicate or now, now, marked)
+            if last.duplicates and len(lines[-1].encode()) == len(text):
+                # Lines of one length: one is written over the other, without an instant of neither.
+                whole -= len(text)
+                size -= len(text)
+                lines.pop()
+            _store(root, lines, size, whole, text, current.log_size)
+            return last.sequence, True
+    entry = {
+        "sequence": sequence, "time": now, "label": label, "resource": resource, "node": _node(root),
+        "details": [list(detail) for detail in details], **marked,
+    }  # fmt: skip
+    _store(root, lines, size, whole, (json.dumps(entry) + "\n").encode(), current.log_size)
+    return sequence, False
+
+
+def _duplicate_line(sequence: int, count: int, first: float, last: float, marked: dict[str, str]) -> bytes:
+    rest = json.dumps(marked)[1:-1]
+    text = f'{{"sequence": {sequence:10d}, "duplicates": {count:10d}, "first": {first:17.6f}, "last": {last:17.6f}'
+    return f"{text}{', ' if rest else ''}{rest}}}\n".encode()
+
+
+def _store(root: NodeRoot, lines: list[str], size: int, whole: int, data: bytes, size_max: int) -> None:
+    """Write ``data`` at ``whole``, the end of the lines that stay; if the log is full its older half goes."""
+    if size + len(data) <= size_max:
+        _write_at(root.path(LOG_FILE), data, whole)
+        return
+    kept = lines[len(lines) // 2 :] if whole + len(data) > size_max else lines
+    while kept and sum(len(line.encode()) for line in kept) + len(data) > size_max:
+        kept = kept[len(kept) // 2 + 1 :]
+    replace_file(root.path(LOG_FILE), "".join(kept).encode() + data)
 
 
 def read(root: NodeRoot, path: str = "") -> list[Entry]:
@@ -109,10 +152,10 @@ def read(root: NodeRoot, path: str = "") -> list[Entry]:
         path: a copy of a log (a real path) instead of the node's own.
     """
     try:
-        lines, _ = _read_lines(root, path)
+        lines, _, _ = _read_lines(root, path)
     except OSError:
         return []
-    return [entry for line in lines if (entry := _entry(line)) is not None]
+    return _entries(lines)
 
 
 def clear(root: NodeRoot, remove: Sequence[int], path: str = "") -> None:
@@ -123,8 +166,11 @@ def clear(root: NodeRoot, remove: Sequence[int], path: str = "") -> None:
     """
     gone = set(remove)
     with _locked(root):
-        lines, _ = _read_lines(root, path)
-        kept = [line for line in lines if (entry := _entry(line)) is None or entry.sequence not in gone]
+        lines, _, _ = _read_lines(root, path)
+        kept = [line for line in lines if _sequence(line) not in gone and (_LABEL in line or _DUPLICATES in line)]
+        if lines and _sequence(lines[-1]) != (_sequence(kept[-1]) if kept else 0):
+            # The numbers go on: who follows the log (errpt -c) knows new entries by them.
+            kept.append(json.dumps({"sequence": _sequence(lines[-1])}) + "\n")
         replace_file(path or root.path(LOG_FILE), "".join(kept).encode())
 
 
@@ -135,41 +181,56 @@ def _node(root: NodeRoot) -> str:
         return os.uname().nodename
 
 
-def _entry(line: str) -> Entry | None:
+def _entries(lines: list[str]) -> list[Entry]:
+    """The entries of a log's lines, each with its duplicates."""
+    found: dict[int, Entry] = {}
+    for line in lines:
+        try:
+            value = json.loads(line)
+            sequence = int(value["sequence"])
+            if "duplicates" in value:
+                if sequence in found:
+                    found[sequence] = found[sequence]._replace(
+                        duplicates=int(value["duplicates"]),
+                        first_duplicate=float(value["first"]),
+                        last_duplicate=float(value["last"]),
+                    )
+            elif value.get("label") in TEMPLATES:
+                details = tuple((str(title), str(text)) for title, text in value["details"])
+                found[sequence] = Entry(
+                    sequence, float(value["time"]), value["label"], value["resource"], value["node"], details
+                )
+        except (ValueError, KeyError, TypeError):
+            continue
+    return list(found.values())
+
+
+def _sequence(line: str) -> int:
+    """A line's sequence number; 0 if it has none."""
     try:
-        value = json.loads(line)
-        if value["label"] not in TEMPLATES:
-            return None
-        return Entry(
-            int(value["sequence"]),
-            float(value["time"]),
-            value["label"],
-            value["resource"],
-            value["node"],
-            tuple((str(title), str(text)) for title, text in value["details"]),
-        )
+        return int(json.loads(line)["sequence"])
     except (ValueError, KeyError, TypeError):
-        return None
+        return 0
 
 
-def _read_lines(root: NodeRoot, path: str = "") -> tuple[list[str], int]:
-    """Complete lines with their ends, and the file's size."""
+def _read_lines(root: NodeRoot, path: str = "") -> tuple[list[str], int, int]:
+    """Complete lines with their ends, the file's size, and where its last line ends, in bytes."""
     try:
-        with open(path or root.path(LOG_FILE), encoding="utf-8", errors="replace", newline="\n") as file:
-            text = file.read()
+        with open(path or root.path(LOG_FILE), "rb") as file:
+            data = file.read()
     except FileNotFoundError:
-        return [], 0
-    lines = text.splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n") and line.startswith("{")], len(text.encode())
+        return [], 0, 0
+    lines = data.decode("utf-8", "replace").split("\n")[:-1]
+    return [line + "\n" for line in lines if line.startswith("{")], len(data), data.rfind(b"\n") + 1
 
 
-def _append(path: str, data: bytes, end_of_whole_lines: int) -> None:
+def _write_at(path: str, data: bytes, place: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        if os.fstat(descriptor).st_size != end_of_whole_lines:
+        os.pwrite(descriptor, data, place)
+        if os.fstat(descriptor).st_size > place + len(data):
             # The tail of a writer that was killed in the middle of its line.
-            os.ftruncate(descriptor, end_of_whole_lines)
-        os.pwrite(descriptor, data, end_of_whole_lines)
+            os.ftruncate(descriptor, place + len(data))
     finally:
         os.close(descriptor)
 

@@ -17,8 +17,10 @@ CLASS = "errnotify"
 PATH = f"/etc/objrepos/{CLASS}"
 
 
-def notify(root: NodeRoot, sequence: int, label: str, template: Template, resource: str) -> None:
-    """Start the methods that are to learn of an entry. What goes wrong harms nobody."""
+def notify(
+    root: NodeRoot, sequence: int, label: str, template: Template, resource: str, *, duplicate: bool = False
+) -> None:
+    """Start the methods that are to learn of an entry, or of a duplicate of it. What goes wrong harms nobody."""
     try:
         with open(root.path(PATH), encoding="utf-8") as file:
             if f"\n{CLASS}:\n" not in file.read():
@@ -28,7 +30,7 @@ def notify(root: NodeRoot, sequence: int, label: str, template: Template, resour
         return
     kind, resource_class = resource_type(root, resource)
     for o in objects:
-        if o["en_method"] and _selects(o, label, template, resource, kind, resource_class):
+        if o["en_method"] and _selects(o, label, template, resource, kind, resource_class, duplicate):
             words = (str(sequence), f"0x{template.identifier.lower()}", template.error_class, template.type, "FALSE",
                      resource, kind, resource_class, label)  # fmt: skip
             _start(str(o["en_method"]), words)
@@ -57,10 +59,13 @@ def resource_type(root: NodeRoot, resource: str) -> tuple[str, str]:
     return rest.rpartition("/")[2] or "NONE", device_class
 
 
-def _selects(o: OdmObject, label: str, template: Template, resource: str, kind: str, resource_class: str) -> bool:
+def _selects(
+    o: OdmObject, label: str, template: Template, resource: str, kind: str, resource_class: str, duplicate: bool
+) -> bool:
     for field, value in (
         ("en_label", label), ("en_class", template.error_class), ("en_type", template.type),
         ("en_resource", resource), ("en_rtype", kind), ("en_rclass", resource_class),
+        ("en_dup", "TRUE" if duplicate else "FALSE"),
     ):  # fmt: skip
         if o[field] and str(o[field]).upper() != value.upper():
             return False

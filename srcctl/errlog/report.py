@@ -9,23 +9,26 @@ from collections.abc import Callable, Iterable
 from srcctl.commands.options import Options, UsageError, is_number, parse, usage
 from srcctl.errlog import log
 from srcctl.errlog.log import Entry
-from srcctl.errlog.templates import TEMPLATES
+from srcctl.errlog.templates import TEMPLATES, Template
 from srcctl.node.hardware import machine_id
 from srcctl.node.root import NodeRoot
 
 RULE = "-" * 75
 HEADER = "IDENTIFIER TIMESTAMP  T C RESOURCE_NAME  DESCRIPTION"
 CLASSES, TYPES = ("H", "O", "S", "U"), ("INFO", "PEND", "PERF", "PERM", "TEMP", "UNKN")
+MARKS = {"alert": 0, "log": 1, "report": 1}
+"""How all templates here are marked: not alertable, logged, reported."""
 POLL_SECONDS = 0.2
 """How often ``errpt -c`` looks for new entries."""
 
 ERRPT_USAGE = """\
 Usage:
-errpt [-acADgtv] [-d ErrorClassList] [-e EndDate] [-s StartDate] [-F FlagList] [-j ErrorID[,ErrorID]]
+errpt [-acADgPtv] [-d ErrorClassList] [-e EndDate] [-s StartDate] [-F FlagList] [-j ErrorID[,ErrorID]]
       [-k ErrorID[,ErrorID]] [-J ErrorLabel[,ErrorLabel]] [-K ErrorLabel[,ErrorLabel]] [-l SequenceNumber]
       [-m Machine] [-n Node] [-N ResourceNameList] [-R ResourceTypeList] [-S ResourceClassList]
       [-T ErrorTypeList] [-i File] [-y File] [-z File]"""
-FILTER_FLAGS = "d:e:s:j:k:J:K:N:T:l:m:n:R:S:F:"
+FILTER_FLAGS = "d:j:k:J:K:N:T:l:m:n:R:S:"
+"""What errpt and errclear choose by; errpt also by dates (-s, -e) and by what templates are marked as (-F)."""
 
 
 class FilterError(Exception):
@@ -45,7 +48,7 @@ def summary(entry: Entry) -> str:
 def detail(entry: Entry, machine: str, abbreviated: bool = False, device: tuple[str, str] = ("NONE", "NONE")) -> str:
     """The detailed form (``-a``), or the abbreviated one (``-A``); ``device`` is the resource's type and class."""
     template = entry.template
-    stamp = time.strftime("%a %b %e %H:%M:%S %Z %Y", time.localtime(entry.time))
+    stamp = _long_stamp(entry.time)
     lines = [f"LABEL:          {entry.label}"]
     if abbreviated:
         lines += [f"Date/Time:       {stamp}", f"Type:            {template.type}"]
@@ -66,29 +69,34 @@ def detail(entry: Entry, machine: str, abbreviated: bool = False, device: tuple[
         if template.error_class == "H":
             lines += [f"Resource Class:  {device[1]}", f"Resource Type:   {device[0]}", "Location:        "]
         lines += ["", "Description", template.description, ""]
-        for title, causes in (
-            ("Probable Causes", template.probable),
-            ("User Causes", template.user),
-            ("Failure Causes", template.failure),
-        ):
-            if causes:
-                lines += [title, *causes, ""]
-        if template.actions:
-            lines += ["\tRecommended Actions", *(f"\t{action}" for action in template.actions), ""]
+        lines += _texts(template)
     if entry.details:
         lines.append("Detail Data")
         for title, text in entry.details:
             lines += [title, text]
+        lines.append("")
+    if entry.duplicates:
+        lines += [
+            "Duplicates", "Number of duplicates", f"{entry.duplicates:12d}",
+            "Time of first duplicate", _long_stamp(entry.first_duplicate),
+            "Time of last duplicate", _long_stamp(entry.last_duplicate),
+        ]  # fmt: skip
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _long_stamp(seconds: float) -> str:
+    return time.strftime("%a %b %e %H:%M:%S %Z %Y", time.localtime(seconds))
 
 
 def errpt(argv: list[str]) -> int:
     """``errpt``: the error log, newest entry first, chosen by class, type, time, identifier, label, name, sequence."""
     root = NodeRoot.current()
     try:
-        options = parse(argv, "acADgtv" + FILTER_FLAGS + "i:y:z:")
-        if options.operands or {"a", "A"} <= options.values.keys():
+        options = parse(argv, "acADgPtv" + FILTER_FLAGS + "e:s:F:i:y:z:")
+        if options.operands or sum(flag in options for flag in "aAg") > 1:
             raise UsageError("operands")
+        if "D" in options and any(flag in options for flag in "cgltP"):
+            raise UsageError("-D with what it cannot be used with")
         chosen = entry_filter(options, root)
     except FilterError as error:
         print(f"{error}", file=sys.stderr)
@@ -108,17 +116,44 @@ def errpt(argv: list[str]) -> int:
     if "c" in options:
         return _follow(root, options, chosen)
     entries = [entry for entry in log.read(root, path) if chosen(entry)]
+    if "P" in options:
+        entries = [entry for entry in entries if entry.duplicates]
     if "D" in options:
         entries = _without_duplicates(entries)
     _print_entries(root, options, reversed(entries), heading=True)
     return 0
 
 
+def raw(entry: Entry, machine: str, device: tuple[str, str] = ("NONE", "NONE")) -> str:
+    """The unformatted entry (``-g``): the names of its fields are the documented ones, how they are laid out is
+    inferred."""
+    template = entry.template
+    data = " ".join(f"{title} {text}" for title, text in entry.details)
+    return "".join(
+        f"{name:<18}{value}".rstrip() + "\n"
+        for name, value in (
+            ("el_sequence", entry.sequence), ("el_label", entry.label), ("el_timestamp", int(entry.time)),
+            ("el_crcid", int(template.identifier, 16)), ("el_machineid", machine), ("el_nodeid", entry.node),
+            ("el_class", template.error_class), ("el_type", template.type), ("el_resource", entry.resource),
+            ("el_rclass", device[1]), ("el_rtype", device[0]), ("el_vpd_ibm", ""), ("el_vpd_user", ""), ("el_in", ""),
+            ("el_connwhere", ""), ("et_label", entry.label), ("et_class", template.error_class),
+            ("et_type", template.type), ("et_desc", template.description),
+            ("et_probcauses", ", ".join(template.probable)), ("et_usercauses", ", ".join(template.user)),
+            ("et_failcauses", ", ".join(template.failure)), ("et_failaction", ", ".join(template.actions)),
+            ("et_logflg", MARKS["log"]), ("et_alertflg", MARKS["alert"]), ("et_reportflg", MARKS["report"]),
+            ("el_detail_length", len(data.encode())), ("el_detail_data", data),
+        )
+    )  # fmt: skip
+
+
 def _print_entries(root: NodeRoot, options: Options, entries: Iterable[Entry], heading: bool) -> None:
-    if "a" in options or "A" in options:
+    if any(flag in options for flag in "aAg"):
         machine = machine_id(root.identity)
         for entry in entries:
             device = _device(root, entry) if entry.template.error_class == "H" else ("NONE", "NONE")
+            if "g" in options:
+                sys.stdout.write(raw(entry, machine, device) + "\n")
+                continue
             text = detail(entry, machine, abbreviated="A" in options, device=device)
             sys.stdout.write(RULE + "\n" + text + "\n")
         return
@@ -151,31 +186,85 @@ def _follow(root: NodeRoot, options: Options, chosen: Callable[[Entry], bool]) -
 
 
 def _without_duplicates(entries: list[Entry]) -> list[Entry]:
-    """``-D``: of neighbours that differ in time and number only, the last one."""
+    """``-D``: of neighbours that differ in time and number only the first one, with the number and the times of the
+    others and of what errdemon counted."""
     kept: list[Entry] = []
     for entry in entries:
-        if kept and (kept[-1].label, kept[-1].resource, kept[-1].details) == (
-            entry.label, entry.resource, entry.details,
+        last = kept[-1] if kept else None
+        if last and (last.label, last.resource, last.node, last.details) == (
+            entry.label, entry.resource, entry.node, entry.details,
         ):  # fmt: skip
-            kept.pop()
-        kept.append(entry)
+            kept[-1] = last._replace(
+                duplicates=last.duplicates + 1 + entry.duplicates,
+                first_duplicate=last.first_duplicate or entry.time,
+                last_duplicate=entry.last_duplicate or entry.time,
+            )
+        else:
+            kept.append(entry)
     return kept
 
 
 def _print_templates(options: Options) -> None:
-    print("Id       Label               Type CL Description")
+    if "a" not in options:
+        print("Id       Label               Type CL Description")
     for label, template in sorted(TEMPLATES.items(), key=lambda item: item[1].identifier):
-        for flag, value in (
-            ("J", label),
-            ("j", template.identifier),
-            ("d", template.error_class),
-            ("T", template.type),
-        ):
-            if flag in options and value.upper() not in words_of(options.value(flag)):
-                break
-        else:
-            name = f"{template.identifier} {label:<19} {template.type:<4} {template.error_class}"
-            print(f"{name}  {template.description[:40]}")
+        chosen = all(
+            (value.upper() in words_of(options.value(flag))) != negated
+            for flag, value, negated in (
+                ("J", label, False), ("j", template.identifier, False), ("d", template.error_class, False),
+                ("T", template.type, False), ("K", label, True), ("k", template.identifier, True),
+            ) if flag in options
+        )  # fmt: skip
+        if not chosen or not _marked(options.value("F")):
+            continue
+        if "a" in options:
+            sys.stdout.write(_template_detail(label, template))
+            continue
+        name = f"{template.identifier} {label:<19} {template.type:<4} {template.error_class}"
+        print(f"{name}  {template.description[:40]}")
+
+
+def _template_detail(label: str, template: Template) -> str:
+    """``-at``: a template with its texts."""
+    words = [f"{name}: {'YES' if MARKS[key] else 'NO'}" for name, key in _MARK_TITLES]
+    lines = [
+        RULE, f"IDENTIFIER {template.identifier}", "", f"Label: {label}", f"Class: {template.error_class}",
+        f"Type:  {template.type}", "   ".join(words), "", "Description", template.description, "",
+    ]  # fmt: skip
+    return "\n".join(lines + _texts(template)) + "\n"
+
+
+_MARK_TITLES = (("Loggable", "log"), ("Reportable", "report"), ("Alertable", "alert"))
+
+
+def _texts(template: Template) -> list[str]:
+    """The causes and actions of a template, an empty line behind each kind."""
+    lines: list[str] = []
+    for title, causes in (
+        ("Probable Causes", template.probable),
+        ("User Causes", template.user),
+        ("Failure Causes", template.failure),
+    ):
+        if causes:
+            lines += [title, *causes, ""]
+    if template.actions:
+        lines += ["\tRecommended Actions", *(f"\t{action}" for action in template.actions), ""]
+    return lines
+
+
+def _marked(text: str) -> bool:
+    """Whether the templates are marked as ``-F`` says (``alert=0,log=1``).
+
+    Raises:
+        FilterError: a word of it is no mark.
+    """
+    chosen = True
+    for word in words_of(text):
+        name, _, value = word.lower().partition("=")
+        if name not in MARKS or value not in ("0", "1"):
+            raise FilterError(f"0315-160 errpt: {word} is none of alert, log and report with =0 or =1.")
+        chosen = chosen and str(MARKS[name]) == value
+    return chosen
 
 
 def words_of(text: str) -> set[str]:
@@ -203,6 +292,8 @@ def entry_filter(options: Options, root: NodeRoot) -> Callable[[Entry], bool]:
         for word in words_of(options.value(flag)):
             if len(word) > 8 or not set(word) <= set("0123456789ABCDEF"):
                 raise FilterError(f"0315-158 errpt: {word} is not an error identifier of 8 hexadecimal digits.")
+    if not _marked(options.value("F")):
+        tests.append(lambda entry: False)
     for word in options.value("l").replace(",", " ").split():
         if not is_number(word):
             raise FilterError(f"0315-159 errpt: {word} is not a sequence number.")

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Final
 
-from srcctl.node import programs, view
+from srcctl.node import inventory, programs, view
 from srcctl.node.launcher import Installation
 from srcctl.node.launcher import text as launcher_text
 from srcctl.node.root import IDENTITY_FILE, Identity, Interface, LabNode, NodeRoot, replace_file
@@ -145,6 +145,21 @@ def seed_node(lab: str, spec: NodeSpec) -> None:
         _interpreter_library(root, installation)
     install_programs(root, source, spec.mode, installation)
     _load_object_classes(root, source, os.path.join(lab, "shared"))
+    inventory.record(root, source, files_of(source, spec.mode))
+
+
+def files_of(source: str, mode: str) -> list[str]:
+    """The files that a fresh node has from the folder it is seeded from: copies, and launchers of programs."""
+    found = list(programs.load(os.path.join(source, "programs"), mode))
+    for name in os.listdir(source):
+        if name in NOT_COPIED:
+            continue
+        top = "" if name in TOP_LEVEL else "/etc"
+        if not os.path.isdir(os.path.join(source, name)):
+            found.append(f"{top}/{name}")
+        for directory, _, names in os.walk(os.path.join(source, name)):
+            found += [f"{top}/{os.path.relpath(os.path.join(directory, entry), source)}" for entry in names]
+    return found
 
 
 def _copy(source: str, target: str) -> None:

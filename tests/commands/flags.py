@@ -35,13 +35,13 @@ REMOTE = ("startsrc", "stopsrc", "refresh", "traceson", "tracesoff", "lssrc", "n
 """Commands whose ``-h`` the tests of requests between nodes cover; a session has one node."""
 
 IDLE = {
-    "errpt": "Fgvyz", "errclear": "Fy", "errdemon": "pR", "lslpp": "abuIJOSU", "lsdev": "Cefhix", "lsattr": "fhZ",
+    "errpt": "vyz", "errclear": "y", "errdemon": "pR", "lslpp": "abuIJSU", "lsdev": "Cefhix", "lsattr": "fhZ",
     "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hkpP",
     "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuAIMRS", "varyoffvg": "s", "mkvg": "diILMpPtvX",
     "chvg": "BhLsu", "extendvg": "Mp", "importvg": "cfFrRSVxO", "lslv": "L",
     "mklv": "abcdeimoprsuvwxCGLOPRSTUY", "rmlv": "Bp", "crfs": "lnpt", "chfs": "dmnptv", "rmfs": "i", "lsfs": "al",
-    "df": "isv", "mount": "fnoprsvV", "umount": "fnsv", "halt": "fhlnpty", "reboot": "fhlnpty",
-    "shutdown": "dhilptuvHP", "who": "AdilpqstTuwX",
+    "df": "isv", "mount": "fnoprsvV", "umount": "fnsv", "halt": "fhlnpy", "reboot": "fhlnpy",
+    "shutdown": "dhipuvHP", "who": "AdilpqstTuwX",
 }  # fmt: skip
 """What is taken and changes nothing: there is one machine, one kind of disk, one kind of logical volume, no login."""
 

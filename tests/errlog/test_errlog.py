@@ -219,11 +219,72 @@ def test_layouts(root: NodeRoot, run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert run("errpt", "-R", "vdisk")[1] == run("errpt", "-N", "hdisk3")[1] == run("errpt", "-j", "B6267342")[1]
 
 
-def test_duplicates_are_one_line(root: NodeRoot, run: Run) -> None:
-    for _ in range(3):
-        log_entry(root, "OPMSG", "OPERATOR", (("MESSAGE FROM ERRLOGGER COMMAND", "again"),))
-    assert run("errpt")[1].count("OPMSG") + run("errpt")[1].count("AA8AB241") == 3
-    assert run("errpt", "-D")[1].count("AA8AB241") == 1
+MESSAGE = (("MESSAGE FROM ERRLOGGER COMMAND", "again"),)
+
+
+def test_duplicates_are_counted(root: NodeRoot, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_784_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    def again(seconds: float, label: str = "OPMSG", once: str = "") -> list[tuple[int, int, float, float]]:
+        nonlocal now
+        now += seconds
+        assert log_entry(root, label, "OPERATOR", MESSAGE, once=once)
+        return [(e.sequence, e.duplicates, e.first_duplicate, e.last_duplicate) for e in read(root)]
+
+    start = now
+    assert again(0) == [(1, 0, 0.0, 0.0)]
+    assert again(9.5) == [(1, 1, start + 9.5, start + 9.5)]
+    assert again(9.5) == [(1, 2, start + 9.5, start + 19)], "the interval begins with the last duplicate"
+    assert again(10.5)[-1] == (2, 0, 0.0, 0.0), "what comes later is an entry of its own"
+    assert again(1, "SRC")[-1] == (3, 0, 0.0, 0.0)
+    assert again(1)[-1] == (4, 0, 0.0, 0.0), "only what is the same as the entry before is a duplicate"
+    assert run("errdemon", "-m", "2")[0] == 0
+    assert [again(1)[-1][:2] for _ in range(5)] == [(4, 1), (4, 2), (5, 0), (5, 1), (5, 2)]
+    assert run("errdemon", "-m", "1000", "-t", "500")[0] == 0
+    assert again(0.4)[-1][:2] == (5, 3)
+    assert again(0.6)[-1][:2] == (6, 0)
+    assert again(-5)[-1][:2] == (7, 0), "a clock that was set back proves nothing"
+    assert run("errdemon", "-D")[0] == 0
+    assert again(0)[-1][:2] == (8, 0)
+    assert run("errdemon", "-d")[0] == 0
+    assert again(0)[-1][:2] == (8, 1)
+    assert run("errclear", "-l", "8", "0")[0] == 0
+    assert again(0)[-1][:2] == (9, 0), "the numbers go on"
+    assert run("errclear", "0")[0] == run("errclear", "0")[0] == 0
+    assert read(root) == []
+    assert again(0) == [(10, 0, 0.0, 0.0)]
+
+
+def test_what_happened_once_is_no_duplicate_of_itself(root: NodeRoot) -> None:
+    for number in (1, 1, 2, 2, 3, 10, 10, 3, 1):
+        assert log_entry(root, "SRC_RSTRT", "SRC", MESSAGE, once=f"restart {number}")
+    assert [(e.sequence, e.duplicates) for e in read(root)] == [(1, 3)]
+
+
+def test_a_thousand_duplicates_take_no_room(root: NodeRoot) -> None:
+    sizes = set()
+    for number in range(1005):
+        log_entry(root, "OPMSG", "OPERATOR", MESSAGE)
+        if 1 <= number <= 1000:
+            sizes.add(os.path.getsize(root.path(log.LOG_FILE)))
+    assert [(e.sequence, e.duplicates) for e in read(root)] == [(1, 1000), (2, 3)]
+    assert len(sizes) == 1
+
+
+def test_duplicates_outlive_a_torn_line_and_what_is_no_entry(root: NodeRoot) -> None:
+    log_entry(root, "OPMSG", "one", MESSAGE)
+    log_entry(root, "OPMSG", "one", MESSAGE)
+    path = Path(root.path(log.LOG_FILE))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.splitlines(keepends=True)[-1][:40])
+    log_entry(root, "OPMSG", "one", MESSAGE)
+    assert [(e.sequence, e.duplicates) for e in read(root)] == [(1, 2)]
+    path.write_bytes(b"written by hand\n" + path.read_bytes() + "\N{BOMB}\nrubbish".encode())
+    log_entry(root, "OPMSG", "one", MESSAGE)
+    log_entry(root, "SRC", "two")
+    assert [(e.sequence, e.resource, e.duplicates) for e in read(root)] == [(1, "one", 3), (2, "two", 0)]
+    assert b"hand" not in path.read_bytes()
 
 
 def test_error_logging_is_stopped_and_started(root: NodeRoot, run: Run) -> None:
@@ -252,21 +313,26 @@ def test_notification_methods_run(root: NodeRoot, tmp_path: Path) -> None:
     repository.add("errnotify", {"en_name": "by_class", "en_class": "H", "en_resource": "hdisk3", **common})
     repository.add("errnotify", {"en_name": "by_id", "en_crcid": 0xBC3BE5A3, **common, "en_persistenceflg": 0})
     repository.add("errnotify", {"en_name": "never", "en_label": "KERNEL_PANIC", **common})
+    repository.add("errnotify", {"en_name": "again", "en_label": "SRC_SVKO", "en_dup": "TRUE", **common})
+    repository.add("errnotify", {"en_name": "first", "en_label": "SRC_SVKO", "en_dup": "FALSE", **common})
     log_entry(root, "OPMSG", "OPERATOR")
     log_entry(root, "DISK_ERR1", "hdisk2")
     log_entry(root, "DISK_ERR1", "hdisk3")
     log_entry(root, "SRC_SVKO", "SRC")
+    log_entry(root, "SRC_SVKO", "SRC")
     deadline = time.monotonic() + 20
-    while not told.exists() or told.read_text().count("\n") < 3:
+    while not told.exists() or told.read_text().count("\n") < 6:
         assert time.monotonic() < deadline, told.read_text() if told.exists() else "nobody was told"
         time.sleep(0.01)
     assert sorted(told.read_text().splitlines()) == [
         "1 0xaa8ab241 O TEMP FALSE OPERATOR NONE NONE OPMSG ",
         "3 0xb6267342 H PERM FALSE hdisk3 NONE NONE DISK_ERR1 ",
-        "4 0xbc3be5a3 S PERM FALSE SRC NONE NONE SRC_SVKO ",
+        *["4 0xbc3be5a3 S PERM FALSE SRC NONE NONE SRC_SVKO "] * 4,
     ]
     bootlog.log_boot(root, "", "")
-    assert [o["en_name"] for o in repository.get("errnotify")] == ["by_label", "by_class", "never"]
+    assert [o["en_name"] for o in repository.get("errnotify")] == [
+        "by_label", "by_class", "never", "again", "first",
+    ]  # fmt: skip
 
 
 def test_errpt_follows_the_log(root: NodeRoot) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from srcctl.devices.configuration import configure_new_node
-from srcctl.node import powerlock
+from srcctl.node import inventory, powerlock
 from srcctl.node.root import Identity, Interface, LabNode, NodeRoot
+from srcctl.node.seed import files_of
 from srcctl.odm import seed
 
 ETC = Path(__file__).parents[2] / "etc"
@@ -84,4 +85,5 @@ class Node:
 def make_template(directory: Path) -> Path:
     """The object classes of a fresh node."""
     seed.load(NodeRoot(str(directory)), str(ETC / "objrepos"))
+    inventory.record(NodeRoot(str(directory)), str(ETC), files_of(str(ETC), "view"))
     return directory

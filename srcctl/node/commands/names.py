@@ -36,6 +36,9 @@ def hostname(argv: list[str]) -> int:
 def uname(argv: list[str]) -> int:
     """``uname``: AIX, the node's name, release, version, machine."""
     letters = "".join(word[1:] for word in argv[1:] if word.startswith("-"))
+    if argv[1:] and argv[1][:2] in ("-S", "-T"):
+        print(f"uname: {argv[1][:2]} is not supported; a node keeps the name that it was made with.", file=sys.stderr)
+        return 1
     if any(not word.startswith("-") or len(word) == 1 for word in argv[1:]) or set(letters) - set("MFGLWaflmnprsuvx"):
         print(UNAME_USAGE, file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import Final
 
 from srcctl.commands.options import is_number
@@ -25,6 +26,8 @@ SHUTDOWN_MARK: Final = "/var/run/shutdown"
 """Which process shuts the node down, and whether it is to boot again."""
 
 TELINIT_FLAGS: Final = ""
+_NO_CLOCK: Final = "{name}: -t is not supported; nothing powers a node on at a time, see srcctl boot."
+SHUTDOWN_LOG: Final = "/etc/shutdown.log"
 _HALT_USAGE: Final = "Usage: {name} [-l] [-n] [-p] [-q] [-y]"
 _SHUTDOWN_USAGE: Final = (
     "Usage: shutdown [-d] [-F] [-h] [-i] [-k] [-l] [-m] [-p] [-r] [-t mmddHHMM[yy]] [-u] [-v] [+Time [Message]]"
@@ -92,6 +95,9 @@ def _halt(argv: list[str], request: dict[str, str]) -> int:
     if parsed is None or parsed[1]:
         _complain(_HALT_USAGE.format(name=name))
         return 1
+    if "t" in parsed[0]:
+        _complain(_NO_CLOCK.format(name=name))
+        return 1
     root = NodeRoot.current()
     if shutdown_reboots(root):
         # A subsystem that does not survive the shutdown halts the node (clexit.rc): what was asked for stays asked for.
@@ -131,6 +137,9 @@ def shutdown(argv: list[str]) -> int:
         _complain(_SHUTDOWN_USAGE)
         return 1
     options, operands = parsed
+    if "t" in options:
+        _complain(_NO_CLOCK.format(name="shutdown"))
+        return 1
     minutes = 0 if "F" in options else 1
     if operands:
         word = operands.pop(0)
@@ -140,14 +149,15 @@ def shutdown(argv: list[str]) -> int:
         minutes = 0 if word == "now" or "F" in options else int(word.removeprefix("+"))
     again = "r" in options
     root = NodeRoot.current()
-    print("\nSHUTDOWN PROGRAM")
-    print(time.strftime("%a %b %e %H:%M:%S %Z %Y"))
+    say = _Log(root.path(SHUTDOWN_LOG) if "l" in options else "")
+    say("\nSHUTDOWN PROGRAM")
+    say(time.strftime("%a %b %e %H:%M:%S %Z %Y"))
     if operands:
-        print(" ".join(operands))
+        say(" ".join(operands))
     if minutes:
-        print(f"\nshutdown: THE SYSTEM IS BEING SHUT DOWN IN {minutes} MINUTE{'S' if minutes != 1 else ''}", flush=True)
+        say(f"\nshutdown: THE SYSTEM IS BEING SHUT DOWN IN {minutes} MINUTE{'S' if minutes != 1 else ''}")
         time.sleep(60 * minutes)
-    print(f"\nWait for '{'Rebooting...' if again else '....Halt completed....'}' before stopping.", flush=True)
+    say(f"\nWait for '{'Rebooting...' if again else '....Halt completed....'}' before stopping.")
     if "k" in options:
         return 0
     if not _run_scripts(root):
@@ -158,12 +168,30 @@ def shutdown(argv: list[str]) -> int:
         replace_file(root.path(SHUTDOWN_MARK), f"{os.getpid()} {'reboot' if again else 'halt'}\n".encode())
     except OSError:
         pass  # a full disk keeps no node from being shut down
-    _stop_subsystems(root)
-    _stop_error_logging(root)
-    print("Rebooting . . ." if again else "....Halt completed....", flush=True)
+    _stop_subsystems(root, say)
+    if _stop_error_logging(root):
+        say("Error reporting has stopped.")
+    say("Rebooting . . ." if again else "....Halt completed....")
     reason = f"shutdown {' '.join(argv[1:])}".strip()
     request = _request("reboot", "normal", reason) if again else _request("halt", "normal", reason)
     return _end_node(root, request, "shutdown")
+
+
+class _Log:
+    """What shutdown says: on stdout, and with ``-l`` in /etc/shutdown.log, which is written anew each time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        if path:
+            with suppress(OSError):
+                replace_file(path, b"")
+
+    def __call__(self, text: str) -> None:
+        print(text, flush=True)
+        if self._path:
+            # Line by line, as the node dies at the end; a full disk keeps none from it.
+            with suppress(OSError), open(self._path, "a", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(f"{text}\n")
 
 
 def _run_scripts(root: NodeRoot) -> bool:
@@ -181,14 +209,18 @@ def _run_scripts(root: NodeRoot) -> bool:
     return True
 
 
-def _stop_subsystems(root: NodeRoot) -> None:
+def _stop_subsystems(root: NodeRoot, say: _Log) -> None:
     """Every subsystem gets a normal stop, which SRC does not take for a failure."""
     import subprocess
 
     stopsrc = root.path("/usr/bin/stopsrc")
     if not os.path.exists(stopsrc):
         return
-    subprocess.run([stopsrc, "-a"], check=False)
+    done = subprocess.run(
+        [stopsrc, "-a"], check=False, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape"
+    )
+    if done.stdout:
+        say(done.stdout.rstrip("\n"))
     deadline = time.monotonic() + STOP_PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -200,13 +232,12 @@ def _stop_subsystems(root: NodeRoot) -> None:
         time.sleep(0.05)
 
 
-def _stop_error_logging(root: NodeRoot) -> None:
-    """The last thing before the machine ends, as on AIX: errpt tells an orderly shutdown by it."""
+def _stop_error_logging(root: NodeRoot) -> bool:
+    """The last thing before the machine ends, as on AIX: errpt tells an orderly shutdown by it. Whether it was on."""
     from srcctl.errlog import settings
     from srcctl.errlog.commands import errstop
 
-    if not settings.is_stopped(root) and errstop(["errstop"]) == 0:
-        print("Error reporting has stopped.", flush=True)
+    return not settings.is_stopped(root) and errstop(["errstop"]) == 0
 
 
 def _to_level(level: str, name: str) -> int:

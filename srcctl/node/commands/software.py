@@ -1,4 +1,4 @@
-"""oslevel, lslpp and halevel: what is installed, by the vital product data in /usr/lib/objrepos.
+"""lslpp: what is installed, by the vital product data in /usr/lib/objrepos.
 
 Layouts as in published listings; a name that leaves no room for the level stands on a line of its own, and descriptions
 go on below themselves.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import sys
 from typing import Final, NamedTuple
 
-from srcctl.commands.options import UsageError, parse, usage
+from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
-LEVEL_FILE: Final = "/usr/lpp/bos/level"
-USR, ROOT = "/usr/lib/objrepos", "/etc/objrepos"
 SERVER: Final = "cluster.es.server.rte"
-OSLEVEL_FLAGS, HALEVEL_FLAGS = "rsq", "hsx"
-LSLPP_USAGE: Final = "Usage: lslpp {-l | -L | -h | -d | -p | -i} [-c] [-q] [-a] [FilesetName ... | all]"
+USR, ROOT = "/usr/lib/objrepos", "/etc/objrepos"
+PARTS: Final = {USR: "u", ROOT: "r"}
+FILE_COLUMN: Final = 24
+LSLPP_USAGE: Final = """\
+Usage: lslpp {-l | -L | -f | -h | -d | -p | -i} [-c] [-q] [-a] [-O {[r][s][u]}] [FilesetName ... | all]
+       lslpp -w [-c] [-q] [-O {[r][s][u]}] [FileName ... | all]"""
 RULE: Final = "  " + "-" * 76
 STATES: Final = {1: "APPLIED", 3: "APPLYING", 5: "COMMITTED", 7: "BROKEN"}
 CODES: Final = """
@@ -46,13 +48,14 @@ COLON: Final = "#Path:Fileset:Level:PTF Id:State:Type:Description:EFIX Locked"
 
 
 class Fileset(NamedTuple):
-    """An installed fileset. ``paths`` are the object repositories of its parts."""
+    """An installed fileset. ``paths`` are the object repositories of its parts, ``number`` is that in the inventory."""
 
     name: str
     level: str
     state: str
     description: str
     paths: tuple[str, ...]
+    number: int
 
 
 def installed(root: NodeRoot) -> list[Fileset]:
@@ -68,49 +71,19 @@ def installed(root: NodeRoot) -> list[Fileset]:
             STATES.get(int(o["state"]), "BROKEN"),
             str(o["description"]),
             (USR, ROOT) if int(o["cp_flag"]) & 1 else (USR,),
+            int(o["lpp_id"]),
         )
         for o in Repository(root, USR).get("lpp")
     )
 
 
-def oslevel(argv: list[str]) -> int:
-    """``oslevel [-r | -s] [-q]``: the level of the operating system (data in the node)."""
-    try:
-        with open(NodeRoot.current().path(LEVEL_FILE), encoding="ascii") as file:
-            level = file.read().strip()
-    except OSError as error:
-        print(f"oslevel: {LEVEL_FILE}: {error.strerror}", file=sys.stderr)
-        return 1
-    version, technology, *_ = level.split("-")
-    forms = {
-        "": f"{version[0]}.{version[1]}.0.0",
-        "r": f"{version}-{technology}",
-        "s": level,
-    }
-    letters = "".join(sorted("".join(word.removeprefix("-") for word in argv[1:])))
-    if letters in forms and all(word.startswith("-") for word in argv[1:]):
-        print(forms[letters])
-    elif letters in ("q", "qr", "qs"):
-        heading = {"q": "Known Maintenance Levels", "qr": "Known Recommended Technology Levels"}
-        title = heading.get(letters, "Known Service Packs")
-        print(f"{title}\n{'-' * len(title)}\n{forms[letters.strip('q')]}")
-    else:
-        print("Usage: oslevel [-r | -s] [-q]", file=sys.stderr)
-        return 1
-    return 0
-
-
 def lslpp(argv: list[str]) -> int:
-    """``lslpp -l | -L | -h [-c] [-q] [Fileset ...]``: the installed filesets."""
+    """``lslpp -l | -L | -h | -f ... [Fileset ...]``, ``lslpp -w [File ...]``: filesets and their files."""
     try:
-        options = parse(argv, "lLhdpicqabJIuUw:fS:O:")
-        forms = set(options.values) & set("lLhdpi")
-        for flag in "fw":
-            if flag in options:
-                print(f"lslpp: -{flag} is not supported; no lists of the filesets' files are kept.", file=sys.stderr)
-                return 1
-        if len(forms) != 1:
-            raise UsageError("one of -l, -L, -h, -d, -p, -i")
+        options = parse(argv, "lLhdpicqabJIuUwfS:O:")
+        forms = set(options.values) & set("lLhdpifw")
+        if len(forms) != 1 or set(options.value("O")) - set("rsu"):
+            raise UsageError("one of -l, -L, -f, -w, -h, -d, -p, -i")
     except UsageError:
         return usage(LSLPP_USAGE)
     root, (form,) = NodeRoot.current(), forms
@@ -121,24 +94,102 @@ def lslpp(argv: list[str]) -> int:
         return 1
     wanted = [word for word in options.operands if word != "all"]
     status = 0
+    part = options.value("O", "rsu")
+    found = [f._replace(paths=tuple(path for path in f.paths if PARTS[path] in part)) for f in found]
+    found = [fileset for fileset in found if fileset.paths]
+    if form == "w":
+        return _print_owners(root, found, wanted, options)
     if wanted:
-        import fnmatch
-
         for word in wanted:
-            if not any(fnmatch.fnmatchcase(fileset.name, word) for fileset in found):
+            if not any(_fits(fileset.name, word) for fileset in found):
                 sys.stderr.write(f"lslpp: 0504-132  Fileset {word} not installed.\n\n")
                 status = 1
-        found = [fileset for fileset in found if any(fnmatch.fnmatchcase(fileset.name, word) for word in wanted)]
+        found = [fileset for fileset in found if any(_fits(fileset.name, word) for word in wanted)]
     if found:
         quiet = "q" in options
         if form == "L":
             _print_short(found, quiet) if "c" not in options else _print_colon_short(found, quiet)
         elif form in "dpi":
             _print_requisites(found, form)
+        elif form == "f":
+            return _print_files(root, found, options) or status
         elif form == "h":
             _print_history(root, found, quiet)
         else:
             _print_long(found, quiet) if "c" not in options else _print_colon(found, quiet)
+    return status
+
+
+def _fits(name: str, pattern: str) -> bool:
+    import fnmatch  # not above: daemons import this module for what is installed
+
+    return fnmatch.fnmatchcase(name, pattern)
+
+
+def _files(root: NodeRoot) -> list[tuple[str, str, int]]:
+    """Every file of the inventory: its path, its part's object repository, its fileset's number.
+
+    Raises:
+        OdmError: it cannot be read.
+    """
+    return [
+        (str(o["loc0"]), USR if str(o["loc0"]).startswith("/usr/") else ROOT, int(o["lpp_id"]))
+        for o in Repository(root, USR).get("inventory")
+    ]
+
+
+def _print_files(root: NodeRoot, found: list[Fileset], options: Options) -> int:
+    """``-f``: the files of filesets, of each part under a line of its own."""
+    try:
+        files = _files(root)
+    except OdmError as error:
+        print(f"lslpp: {error}", file=sys.stderr)
+        return 1
+    quiet, colons = "q" in options, "c" in options
+    if not quiet:
+        print("#Path:Fileset:File" if colons else f"  Fileset               File\n{RULE}")
+    printed = False
+    for path in (USR, ROOT):
+        part = [(f, [name for name, where, number in files if (where, number) == (path, f.number)]) for f in found]
+        part = [(f, names) for f, names in part if path in f.paths]
+        if part and not colons:
+            print(("\n" if printed else "") + f"Path: {path}")
+            printed = True
+        for f, names in part:
+            title = f"  {f.name} {f.level}"
+            if colons:
+                for name in names:
+                    print(f"{path}:{f.name} {f.level}:{name}")
+                continue
+            first = names.pop(0) if names and len(title) < FILE_COLUMN else "NONE" if not names else ""
+            print(f"{title:<{FILE_COLUMN}}{first}".rstrip() if first else title)
+            for name in names:
+                print(" " * FILE_COLUMN + name)
+    return 0
+
+
+def _print_owners(root: NodeRoot, found: list[Fileset], wanted: list[str], options: Options) -> int:
+    """``-w``: whose each file is; names may be patterns."""
+    try:
+        files = _files(root)
+    except OdmError as error:
+        print(f"lslpp: {error}", file=sys.stderr)
+        return 1
+    names = {f.number: f.name for f in found}
+    places = {(f.number, path) for f in found for path in f.paths}
+    rows, status = [], 0
+    for word in wanted or ["*"]:
+        fitting = [
+            (path, names[number]) for path, where, number in files if _fits(path, word) and (number, where) in places
+        ]
+        if not fitting:
+            sys.stderr.write(f"lslpp: 0504-132  Fileset {word} not installed.\n\n")
+            status = 1
+        rows += fitting
+    if rows and "q" not in options:
+        print("#File:Fileset:Type" if "c" in options else f"  {'File':<44}{'Fileset':<22}Type\n{RULE}")
+    for path, name in rows:
+        print(f"{path}:{name}:File" if "c" in options else f"  {path:<43} {name:<21} File")
     return status
 
 
@@ -167,11 +218,13 @@ def _print_rows(rows: list[tuple[str, str, str]], middle: int, width: int) -> No
 def _print_long(found: list[Fileset], quiet: bool) -> None:
     if not quiet:
         print(f"  Fileset                      Level  State      Description         \n{RULE}")
-    for number, path in enumerate((USR, ROOT)):
+    printed = False
+    for path in (USR, ROOT):
         part = [fileset for fileset in found if path in fileset.paths]
         if not part:
             continue
-        print(("\n" if number else "") + f"Path: {path}")
+        print(("\n" if printed else "") + f"Path: {path}")
+        printed = True
         _print_rows([(f.name, f.level, f"  {f.state:<9}  \0{f.description}") for f in part], 13, 30)
 
 
@@ -212,34 +265,15 @@ def _print_history(root: NodeRoot, found: list[Fileset], quiet: bool) -> None:
     import os
     import time
 
-    when = time.localtime(os.stat(root.path(LEVEL_FILE)).st_mtime)
+    when = time.localtime(os.stat(root.path("/etc/hostname")).st_mtime)  # since a node was installed it has its name
     if not quiet:
         print(f"  Fileset         Level     Action       Status       Date         Time        \n{RULE}")
-    for number, path in enumerate((USR, ROOT)):
+    printed = False
+    for path in (USR, ROOT):
         part = [fileset for fileset in found if path in fileset.paths]
         if part:
-            print(("\n" if number else "") + f"Path: {path}")
+            print(("\n" if printed else "") + f"Path: {path}")
+            printed = True
         for f in part:
             stamp = f"{time.strftime('%m/%d/%y', when):<12} {time.strftime('%H:%M:%S', when):<11} "
             print(f"  {f.name}\n                  {f.level:<9} {'COMMIT':<12} {'COMPLETE':<12} {stamp}")
-
-
-def halevel(argv: list[str]) -> int:
-    """``halevel [-h | -?] [-s] [-x]``: the level of PowerHA SystemMirror, with -s its service pack."""
-    words = argv[1:]
-    if any(word not in ("-s", "-x", "-sx", "-xs") for word in words):
-        print("Usage: halevel [-h|-?] [-s] [-x]", file=sys.stdout if words in (["-h"], ["-?"]) else sys.stderr)
-        return 0 if words in (["-h"], ["-?"]) else 1
-    try:
-        server = next((f for f in installed(NodeRoot.current()) if f.name == SERVER), None)
-    except OdmError as error:
-        print(f"halevel: {error}", file=sys.stderr)
-        return 1
-    if server is None:
-        print("halevel: this is not a server node: cluster.es.server.rte is not installed.", file=sys.stderr)
-        return 1
-    level, _, pack = server.level.rpartition(".")
-    if any("s" in word for word in words):
-        level += f" SP{pack}" if pack != "0" else " GA"
-    print(level)
-    return 0
