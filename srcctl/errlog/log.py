@@ -106,7 +106,8 @@ def _write(
         size = end + current.log_size  # somebody wrote into the log what is no entry: what is one is written anew
     begin = next((place for place in range(len(lines) - 1, -1, -1) if _LABEL in lines[place]), 0)
     last = next(iter(_entries(lines[begin:])), None)
-    if last is not None and last.sequence == sequence - 1 and current.remove_duplicates:
+    # What counts them begins anew with errdemon, whose start is no duplicate of the one before.
+    if last is not None and last.sequence == sequence - 1 and label != "ERRLOG_ON" and current.remove_duplicates:
         latest = last.last_duplicate or last.time
         same = (last.label, last.resource, last.details, last.node) == (label, resource, details, _node(root))
         in_time = 0 <= now - latest <= current.duplicate_interval / 1000

@@ -256,6 +256,12 @@ def test_duplicates_are_counted(root: NodeRoot, run: Run, monkeypatch: pytest.Mo
     assert again(0) == [(10, 0, 0.0, 0.0)]
 
 
+def test_a_start_of_error_logging_is_no_duplicate_of_the_one_before(root: NodeRoot) -> None:
+    for _ in range(2):
+        log_entry(root, "ERRLOG_ON", "errdemon")
+    assert [(e.sequence, e.duplicates) for e in read(root)] == [(1, 0), (2, 0)]
+
+
 def test_what_happened_once_is_no_duplicate_of_itself(root: NodeRoot) -> None:
     for number in (1, 1, 2, 2, 3, 10, 10, 3, 1):
         assert log_entry(root, "SRC_RSTRT", "SRC", MESSAGE, once=f"restart {number}")
