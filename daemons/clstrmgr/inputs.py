@@ -62,13 +62,14 @@ class JobWanted(Struct, frozen=True):
 
 
 class ResourceUpdated(Struct, frozen=True):
-    """``cl_RMupdate`` inside a script."""
+    """``cl_RMupdate`` inside a script. ``at``: when, in seconds since the epoch, 0 if the script did not say."""
 
     run: int
     state: str
     resource: str
     group: str
     script: str = ""
+    at: int = 0
 
 
 class MonitorEnded(Struct, frozen=True):

@@ -76,7 +76,7 @@ class Publication:
     def note(self, update: ResourceUpdated) -> None:
         """What a script said about a resource, for the summary of its event."""
         if self._summary is not None:
-            self._summary.add(update.state, update.resource, update.script, update.group, time.time())
+            self._summary.add(update.state, update.resource, update.script, update.group, update.at or time.time())
 
     def mark(self, mark: EventMark) -> None:
         """An event begins, has failed or is over."""

@@ -1,8 +1,8 @@
 """Runs event scripts: a process each, standard output and error to hacmp.out, a socket pair for jobs.
 
-The script's end of the pair is CLRGPA_FD. It says ``next`` and gets a line of assignments, or ``update STATE RESOURCE
-SCRIPT GROUP...`` and goes on: no process has to be started for either. Everything that was said before the script
-ended is read before its end is reported.
+The script's end of the pair is CLRGPA_FD. It says ``next`` and gets a line of assignments, or ``update SECONDS STATE
+RESOURCE SCRIPT GROUP...`` and goes on: no process has to be started for either. Everything that was said before the
+script ended is read before its end is reported.
 """
 
 from __future__ import annotations
@@ -136,8 +136,9 @@ class ScriptRunner:
     def _said(self, entry: _Running, words: list[str]) -> None:
         if words[:1] == ["next"]:
             self._feed(JobWanted(entry.run))
-        elif words[:1] == ["update"] and len(words) >= 4:
-            self._feed(ResourceUpdated(entry.run, words[1], words[2], " ".join(words[4:]), words[3]))
+        elif words[:1] == ["update"] and len(words) >= 5 and words[1].isdigit():
+            at, state, resource, script = int(words[1]), *words[2:5]
+            self._feed(ResourceUpdated(entry.run, state, resource, " ".join(words[5:]), script, at))
         else:
             self._log(f"script of run {entry.run} said: {' '.join(words)[:200]}")
 

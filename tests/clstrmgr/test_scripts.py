@@ -104,12 +104,17 @@ def test_acquisition(node: Node) -> None:
         "EVENT COMPLETED: acquire_service_addr 0",
         "EVENT COMPLETED: node_up node1 0",
     ]
-    assert [(update.state, update.group) for update in node.updates] == [
-        ("acquiring", "rg1"),
-        ("resource_up", "rg1"),
-        ("resource_up", "rg1"),
-        ("resource_up", "rg1"),
-    ]
+    assert {update.group for update in node.updates} == {"rg1"}
+    said = [(update.state, update.resource, update.script) for update in node.updates]
+    assert said[0] == ("acquiring", "All_groups", "process_resources")
+    for kind, script in (
+        ("service_addrs", "acquire_service_addr"),
+        ("volume_groups", "cl_activate_vgs"),
+        ("filesystems", "cl_activate_fs"),
+    ):
+        began = said.index(("resource_acquiring", f"All_{kind}", script))
+        assert began < said.index(("resource_up", f"All_nonerror_{kind}", script))
+    assert len(said) == 7
     lines = node.cluster_log.read_text().splitlines()
     assert re.fullmatch(
         r"\w{3} \d\d \d\d:\d\d:\d\d node1 user:notice PowerHA SystemMirror for AIX: EVENT START: node_up node1",
@@ -139,7 +144,7 @@ def test_release(node: Node) -> None:
 def test_applications_start(node: Node) -> None:
     assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
     assert node.calls.read_text().splitlines() == ["start -x"]
-    assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+    assert [update.state for update in node.updates] == ["resource_acquiring", "resource_up", "rg_up"]
 
 
 OLD = {"CLUSTER_LEVEL": "5.4.1.0", "sub_events": True}
@@ -221,7 +226,7 @@ def test_trace_shows_script_and_line(node: Node) -> None:
     assert re.search(r"^:node_up\[\d+\] process_resources$", text, re.MULTILINE)
     assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] varyonvg rg1vg$", text, re.MULTILINE)
     assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] : exit status of varyonvg rg1vg is: 0$", text, re.MULTILINE)
-    reference = r"^cl_RMupdate: Reference string: \S+\.process_resources\.All_groups\.rg1\.ref$"
+    reference = r"^cl_RMupdate: Reference string: \S+\.process_resources\.rg1\.ref$"
     assert re.search(reference, text, re.MULTILINE)
 
 
@@ -335,14 +340,14 @@ def test_application_that_its_startup_monitor_finds_running_is_not_started(node:
     watched_start(node, "exit 0")
     assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
     assert node.calls.read_text().splitlines() == ["check"]
-    assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+    assert [update.state for update in node.updates] == ["resource_acquiring", "resource_up", "rg_up"]
 
 
 def test_start_waits_until_the_startup_monitor_is_content(node: Node) -> None:
     watched_start(node, f"(( $(grep -c check {node.calls}) > 2 ))")
     assert node.run(Stage.COMPLETE, "node_up_complete", "node1") == 0
     assert node.calls.read_text().splitlines() == ["check", "start -x", "check", "check"]
-    assert [update.state for update in node.updates] == ["resource_up", "rg_up"]
+    assert [update.state for update in node.updates] == ["resource_acquiring", "resource_up", "rg_up"]
 
 
 def test_application_that_does_not_become_well_in_time_has_failed(node: Node) -> None:

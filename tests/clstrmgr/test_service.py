@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -174,6 +175,8 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
         assert "HACMP Event Preamble" in text
         assert "Event: TE_RG_MOVE" in text
         assert "Resource group offline:\trg1\tprocess_resources\nSearch on: " in text
+        references = set(re.findall(r"^cl_RMupdate: Reference string: (\S+)$", text, re.MULTILINE))
+        assert set(re.findall(r"^Search on: (\S+)$", text, re.MULTILINE)) == references
 
 
 async def test_takeover(lab: Lab) -> None:
