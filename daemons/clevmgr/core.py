@@ -15,10 +15,12 @@ from msgspec import Struct
 
 from daemons.caa.messages import Event
 from daemons.clstrmgr.messages import SystemEvent
-from srcctl.machine import MILLISECOND, Tick
+from srcctl.machine import MILLISECOND, SECOND, Tick
 
 RETRY = 500 * MILLISECOND
 """Microseconds before a report is sent again (patience with a cluster manager that is being started)."""
+REMINDER = 3600
+"""Product seconds between two notifications that the repository disk is still lost (inferred)."""
 WAITING_MAX = 256
 
 Kind: TypeAlias = Literal[
@@ -145,9 +147,12 @@ class EventManager:
         uuid: this node's uuid.
         addresses: interface names of this node and their boot addresses.
         serial: where serial numbers begin, above those of this daemon's former lives.
+        reminder: microseconds between two notifications of one repository disk's loss.
     """
 
-    def __init__(self, own: int, uuid: str, addresses: dict[str, str], serial: int = 0) -> None:
+    def __init__(
+        self, own: int, uuid: str, addresses: dict[str, str], serial: int = 0, reminder: int = REMINDER * SECOND
+    ) -> None:
         self.own = own
         self.uuid = uuid.replace("-", "").upper()
         self.addresses = addresses
@@ -160,6 +165,8 @@ class EventManager:
         self._root_lost = False
         self._sent = 0
         self._retry_at: int | None = None
+        self._reminder = reminder
+        self._remind_at: int | None = None
 
     @property
     def lost(self) -> frozenset[tuple[Family, str]]:
@@ -167,7 +174,7 @@ class EventManager:
         return frozenset(thing for thing, lost in self._lost.items() if lost)
 
     def next_deadline(self) -> int | None:
-        return self._retry_at
+        return min((at for at in (self._retry_at, self._remind_at) if at is not None), default=None)
 
     def describe(self) -> dict[str, object]:
         return {
@@ -177,6 +184,14 @@ class EventManager:
         }
 
     def step(self, now: int, value: Input) -> list[Effect]:
+        effects = self._step(now, value)
+        if not any(family == "repository" for family, _ in self.lost):
+            self._remind_at = None
+        elif self._remind_at is None:
+            self._remind_at = now + self._reminder
+        return effects
+
+    def _step(self, now: int, value: Input) -> list[Effect]:
         match value:
             case Happened(event):
                 return self._happened(event)
@@ -193,10 +208,14 @@ class EventManager:
                 self._retry_at = now + RETRY
                 return []
             case Tick():
-                if self._retry_at is None or now < self._retry_at:
-                    return []
-                self._retry_at = None
-                return self._send()
+                effects: list[Effect] = []
+                if self._remind_at is not None and now >= self._remind_at:
+                    self._remind_at = None
+                    effects += self._remind()
+                if self._retry_at is not None and now >= self._retry_at:
+                    self._retry_at = None
+                    effects += self._send()
+                return effects
 
     def _happened(self, event: Event) -> list[Effect]:
         if event.node != self.own:
@@ -223,9 +242,22 @@ class EventManager:
         effects: list[Effect] = []
         for family, former in sorted(self.lost):
             if family == "repository" and former != disk:
-                effects += self._note("repository", former, False, self.uuid)  # it was replaced
+                effects += self._note("repository", former, False)  # it was replaced
+        return effects + self._note("repository", disk, lost, self.uuid, self._loss_of_repository(disk), looked)
+
+    def _loss_of_repository(self, disk: str) -> LogEntry:
         text = f"Error: Node 0x{self.uuid} has lost access to repository disk {disk}."
-        return effects + self._note("repository", disk, lost, self.uuid, LogEntry("OPMSG", "clevmgrd", text), looked)
+        return LogEntry("OPMSG", "clevmgrd", text)
+
+    def _remind(self) -> list[Effect]:
+        """Notifications go on until the disk is back or was replaced."""
+        effects: list[Effect] = []
+        for family, disk in sorted(self.lost):
+            if family == "repository" and len(self.waiting) < WAITING_MAX:
+                self._serial += 1
+                self.waiting.append(SystemEvent("repository_reminder", disk, self.uuid, self._serial))
+                effects += [self._loss_of_repository(disk), Log(f"repository_reminder {disk}")]
+        return [*effects, *self._send()]
 
     def _looked_at(self, groups: tuple[GroupDisks, ...]) -> list[Effect]:
         effects = [effect for group in groups for effect in self._volume_group(group)]

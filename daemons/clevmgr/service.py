@@ -49,7 +49,8 @@ class EventManagement(Daemon):
         self.connection, first = found
         uuid = next((node.uuid for node in first.nodes if node.number == first.own), "")
         addresses = {interface.name: interface.address for interface in self.identity.interfaces}
-        self.machine = core.EventManager(first.own, uuid, addresses, boot_microseconds())
+        reminder = self.scale.schedule(core.REMINDER)
+        self.machine = core.EventManager(first.own, uuid, addresses, boot_microseconds(), reminder)
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.log.write("started")
         # Told before any event, or a return would be overtaken by the loss before it.

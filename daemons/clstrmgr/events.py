@@ -62,6 +62,7 @@ RETRY: Final = "retry"
 OPERATOR: Final = "operator"
 SETTLE: Final = "settle"
 MANAGE: Final = "manage"
+BACK: Final = "back"
 USER: Final = "user"
 DEPENDENCY: Final = "dependency"
 CHANGED: Final = "changed"
@@ -140,7 +141,7 @@ class Event(msgspec.Struct, frozen=True):
         mode: FAIL_NODE: crash, move, offline, unmanage; JOIN_NODE: auto, manual; RG_*: failed, retry, operator,
             settle, manage (after a delayed start), dependency (the moves that the dependencies between groups allow
             now), changed (the same, and what is left of the group where it failed is given back), fallback (its timer
-            is due); user-defined events: user.
+            is due); REP_DISK_NOTIFY: back when it is; user-defined events: user.
         group, target: RG_* events; ``target`` 0 lets the policy choose.
         network, address: interface and network events; of REP_DISK_NOTIFY the node's UUID and the disk.
         application, monitor: the application that failed, and the monitor that saw it.
@@ -218,7 +219,7 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
         case "TE_CLUSTER_NOTIFY" | "TE_DARE_TOPOLOGY" | "TE_DARE_RESOURCE" | "TE_DARE_CONFIGURATION":
             return ()
         case "TE_REP_DISK_NOTIFY":
-            return (node_name, event.address, *event.network.split())
+            return (node_name, event.address, *event.network.split(), *(("UP",) if event.mode == BACK else ()))
         case _:
             return (node_name,)
 

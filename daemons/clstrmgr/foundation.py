@@ -81,8 +81,8 @@ class Foundation:
         self._retry_at: int | None = None
         self._settle_at: int | None = None
         self._rmc_lost_at: int | None = None
-        self._network_losses: dict[str, list[int]] = {}
-        """When each network was lost lately, by this node's clock."""
+        self._network_losses: dict[tuple[str, int], list[int]] = {}
+        """When each network was lost lately on each node (0: on all of them), by this node's clock."""
         self._well_since: dict[str, int] = {}
         """Since when a group that has failed elsewhere is online here without a failure."""
         self._forced_since: dict[int, int] = {}

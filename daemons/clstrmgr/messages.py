@@ -245,7 +245,9 @@ class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
 
     ``kind`` and the meaning of ``subject``:
         interface_down, interface_up     boot address (or interface name) of this node
-        repository_lost, repository_back name of the repository disk
+        repository_lost, repository_back name of the repository disk; ``detail`` is the node's UUID, "" if the disk is
+                                         not back but another one has taken its place
+        repository_reminder              the same: it is still lost
         disk_lost, disk_back             name of a shared disk
         volume_group_lost, _back         name of the volume group that lost its quorum
         rootvg_lost                      "rootvg"
@@ -260,6 +262,7 @@ class SystemEvent(msgspec.Struct, frozen=True, tag="system_event"):
         "interface_up",
         "repository_lost",
         "repository_back",
+        "repository_reminder",
         "disk_lost",
         "disk_back",
         "volume_group_lost",

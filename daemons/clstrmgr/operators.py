@@ -20,7 +20,7 @@ from daemons.cluster.placement import HELD, OperatorMove, OperatorOffline
 from daemons.cthags import messages as cthags
 from srcctl.machine import LocalFault
 
-OCCURRENCES: Final = ("verification_errors", "user_defined")
+OCCURRENCES: Final = ("verification_errors", "user_defined", "repository_reminder")
 """Kinds of reports that are news every time."""
 
 NOT_ACTIVE: Final = "Cluster services are not active on this node."
@@ -269,13 +269,14 @@ class OperatorDesk(ScheduleDesk):
         thing, _, what = report.kind.rpartition("_")
         if what == "back":
             del self._lost_here[thing, report.subject]
+            if thing == "repository" and report.detail and self.cluster is not None and self.services:
+                self._want(self._repository_event(report, events.BACK))
             return
         self._lost_here[thing, report.subject] = report.detail
         if self.cluster is None or not self.services:
             return
         if thing == "repository":
-            event = Event(events.REP_DISK_NOTIFY, self.node_id, network=report.detail, address=report.subject)
-            self._want(event)
+            self._want(self._repository_event(report))
         elif thing == "volume_group" and self.configuration is not None:
             # A disk alone moves nothing: a volume group that keeps its quorum works on (selective fallover follows
             # LVM_SA_QUORCLOSE).
@@ -292,8 +293,14 @@ class OperatorDesk(ScheduleDesk):
             return
         if report.kind == "verification_errors":
             self._want(Event(events.CLUSTER_NOTIFY, self.node_id))
+        elif report.kind == "repository_reminder":
+            if ("repository", report.subject) in self._lost_here:
+                self._want(self._repository_event(report))
         elif any(event.name == report.subject for event in self.cluster.configuration.user_events):
             self._want(Event(report.subject, self.node_id, mode=events.USER))
+
+    def _repository_event(self, report: messages.SystemEvent, mode: str = "") -> Event:
+        return Event(events.REP_DISK_NOTIFY, self.node_id, mode=mode, network=report.detail, address=report.subject)
 
     def _boot_label(self, subject: str) -> Label | None:
         """This node's boot label that a report names by address, interface or label."""

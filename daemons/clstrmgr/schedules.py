@@ -18,7 +18,7 @@ from daemons.clstrmgr.wire import Enqueue, GroupStable, PriorityValues
 from daemons.cluster.placement import FallbackDue, place
 
 UNSTABLE_LOSSES: Final = 3
-"""A network is unstable that was lost so often within ``UNSTABLE_WINDOW``."""
+"""A network is unstable that one node, or all of them at once, lost so often within ``UNSTABLE_WINDOW``."""
 UNSTABLE_WINDOW: Final = 300
 """Product seconds. A network that was neither lost nor came back for as long is stable again."""
 FORGIVEN_AFTER: Final = 3600
@@ -62,14 +62,15 @@ class ScheduleDesk(MonitorDesk):
         cluster = self.cluster
         assert cluster is not None
         window = UNSTABLE_WINDOW * self.settings.settling_scale
-        losses = [time for time in self._network_losses.get(event.network, ()) if time > self._now - window]
+        place = event.network, event.node
+        losses = [time for time in self._network_losses.get(place, ()) if time > self._now - window]
         if event.name == events.FAIL_NETWORK:
             losses.append(self._now)
-        self._network_losses[event.network] = losses
+        self._network_losses[place] = losses
         if len(losses) >= UNSTABLE_LOSSES and event.network not in cluster.networks_unstable and self._speaks():
             self._want_once(Event(events.NETWORK_UNSTABLE, 0, network=event.network))
-        elif event.network in cluster.networks_unstable and losses:
-            losses[-1] = self._now  # a return is a change, too
+        elif event.network in cluster.networks_unstable:
+            losses[-1:] = [self._now]  # a return is a change, too
 
     def _want_once(self, event: Event) -> None:
         """Have an event queued unless it is on its way already."""
@@ -83,10 +84,14 @@ class ScheduleDesk(MonitorDesk):
         if cluster is None or not cluster.networks_unstable or not self._speaks():
             return {}
         window = UNSTABLE_WINDOW * self.settings.settling_scale
-        for name in cluster.networks_unstable:
-            if not self._network_losses.get(name):
-                self._network_losses[name] = [self._now]
-        return {name: max(self._network_losses[name]) + window for name in sorted(cluster.networks_unstable)}
+        last: dict[str, int] = {}
+        for (name, _), losses in self._network_losses.items():
+            if losses and name in cluster.networks_unstable:
+                last[name] = max(last.get(name, 0), *losses)
+        for name in cluster.networks_unstable - last.keys():
+            last[name] = self._now
+            self._network_losses[name, 0] = [self._now]
+        return {name: last[name] + window for name in sorted(last)}
 
     # Groups that are well again.
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from daemons.caa.messages import Event
 from daemons.clevmgr import core
 from daemons.clstrmgr.messages import SystemEvent
-from srcctl.machine import TICK
+from srcctl.machine import SECOND, TICK
 
 
 def machine() -> core.EventManager:
@@ -32,6 +32,25 @@ def test_a_lost_repository_is_logged_in_the_products_words_and_told() -> None:
         "hdisk75",
         "54628FEA1D0611E183EE001A64B90DF0",
     )
+
+
+def test_lost_repository_is_told_again_until_it_is_back_or_was_replaced() -> None:
+    m = machine()
+    hour = core.REMINDER * SECOND
+    answered(m, m.step(0, happened("REP_DOWN", "hdisk75")))
+    assert m.next_deadline() == hour
+    assert m.step(hour - 1, TICK) == []
+    effects = m.step(hour, TICK)
+    assert answered(m, effects) == (["repository_reminder hdisk75"], ["OPMSG"])
+    assert m.step(2 * hour - 1, TICK) == []
+    assert told(effects)[0].detail == "54628FEA1D0611E183EE001A64B90DF0"
+    (back,) = told(m.step(2 * hour - 1, happened("REP_UP", "hdisk75")))
+    assert (back.kind, back.detail) == ("repository_back", "54628FEA1D0611E183EE001A64B90DF0")
+    assert m.next_deadline() is None
+    m.step(0, core.Taken(back.serial))
+    answered(m, m.step(0, happened("REP_DOWN", "hdisk75")))
+    (replaced,) = told(m.step(0, core.Surveyed((), "hdisk76", True)))
+    assert (replaced.kind, replaced.subject, replaced.detail) == ("repository_back", "hdisk75", "")
 
 
 def test_interfaces_are_told_by_their_boot_address_and_other_nodes_not_at_all() -> None:

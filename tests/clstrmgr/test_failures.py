@@ -233,6 +233,23 @@ def test_repository_loss_is_notified_on_its_node() -> None:
     assert ring.trace == ["[2] rep_disk_notify node2 hdisk1 0x1"]
 
 
+def test_repository_is_notified_again_until_it_is_back() -> None:
+    ring = three()
+
+    def report(kind: str, detail: str = "0x1") -> list[str]:
+        ring.trace.clear()
+        ring.feed(2, Reported(messages.SystemEvent(kind, "hdisk1", detail)))  # type: ignore[arg-type]
+        ring.settle()
+        return ring.trace
+
+    assert report("repository_reminder") == [], "it is not lost"
+    report("repository_lost")
+    assert report("repository_reminder") == ["[2] rep_disk_notify node2 hdisk1 0x1"]
+    assert report("repository_back") == ["[2] rep_disk_notify node2 hdisk1 0x1 UP"]
+    report("repository_lost")
+    assert report("repository_back", "") == [], "another disk has taken its place"
+
+
 def test_a_report_that_comes_again_is_no_news() -> None:
     ring = three()
     manager = ring.nodes[1]
@@ -247,7 +264,7 @@ def test_a_report_that_comes_again_is_no_news() -> None:
     ring.feed(1, Reported(messages.SystemEvent("repository_back", "hdisk1", "0x1", 1001)))
     ring.feed(1, Reported(messages.SystemEvent("repository_lost", "hdisk1", "0x1", 1002)))
     ring.settle()
-    assert len(ring.trace) == 2
+    assert [line.split(" hdisk1 ")[1] for line in ring.trace] == ["0x1", "0x1 UP", "0x1"]
 
 
 def test_a_volume_group_report_that_comes_again_moves_nothing_twice() -> None:

@@ -45,6 +45,16 @@ def test_network_that_is_lost_again_and_again_is_unstable_until_it_has_settled()
     assert len(heard(ring, "network_stable")) == 2
 
 
+def test_network_that_several_nodes_lose_once_is_not_unstable() -> None:
+    ring = Ring(configuration(3, group("rg1", "node1 node2 node3")))
+    ring.start(1, 2, 3)
+    for node in (1, 2, 3):
+        ring.feed(node, Reported(messages.SystemEvent("interface_down", f"127.0.0.{node}")))
+        ring.settle()
+    assert heard(ring, "network_down") != []
+    assert heard(ring, "network_unstable") == []
+
+
 def test_slow_losses_make_no_unstable_network() -> None:
     ring = pair()
     for _ in range(6):

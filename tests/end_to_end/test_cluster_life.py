@@ -56,6 +56,10 @@ def test_a_lost_repository_disk_is_told_and_nothing_moves(lab: LabUnderTest) -> 
     assert lab.output("node1", "errpt -N clevmgrd").count("OPERATOR NOTIFICATION") == 1
     assert lab.file("node1", "/var/hacmp/log/hacmp.out").count("EVENT START: rep_disk_notify") == 1
     lab.srcctl("disk", "hdisk1", "repair")
+    eventually(
+        lambda: "has regained access to repository disk hdisk1" in lab.file("node1", "/var/hacmp/log/hacmp.out"),
+        "its return is told",
+    )
     lab.wait_for_state("node1", "ST_STABLE")
 
 
