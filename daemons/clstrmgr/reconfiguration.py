@@ -92,7 +92,7 @@ def items(cluster: ClusterState) -> tuple[PlanItem, ...]:
             online = tuple(node for node in holders if states.state(node) == "ONLINE")
             found.append(PlanItem(group.name, (), (), False, change=online))
     added = [group.name for group in new.groups if old.group(group.name) is None]
-    found += [item for name in added if (item := _started(preview, name)) is not None]
+    found += _started(preview, added)
     return tuple(found)
 
 
@@ -103,16 +103,14 @@ def _moved(preview: ClusterState, name: str, outside: tuple[int, ...]) -> PlanIt
     return PlanItem(name, outside, (target,) if target else (), not target)
 
 
-def _started(preview: ClusterState, name: str) -> PlanItem | None:
-    """A new group is placed as if its nodes came up, one after the other."""
-    policy = next(policy for policy in preview.policies if policy.name == name)
-    acquire: list[int] = []
-    for node in policy.nodes:
-        if preview.nodes.get(node) != "up" or (acquire and not policy.concurrent):
-            continue
-        decisions = placement.place(placement.NodeJoined(node), preview.policies, preview.situations())
-        acquire += [number for entry in decisions if entry.group == name for number in entry.acquire]
-    return PlanItem(name, (), tuple(dict.fromkeys(acquire)), False) if acquire else None
+def _started(preview: ClusterState, added: list[str]) -> list[PlanItem]:
+    """New groups are placed as if all nodes that are up had just come, together; the other groups stay as they are."""
+    situations = {
+        name: situation if name in added else msgspec.structs.replace(situation, operator_offline=True)
+        for name, situation in preview.situations().items()
+    }
+    decisions = placement.place(placement.Managed(), preview.policies, situations)
+    return [PlanItem(entry.group, (), entry.acquire, False) for entry in decisions if entry.group in added]
 
 
 def job_configuration(cluster: ClusterState, stage: Stage) -> Configuration:

@@ -95,6 +95,18 @@ def test_group_that_is_added_comes_online_where_its_policy_says() -> None:
     assert not any("rg1" in job for _, job in ring.jobs)
 
 
+def test_groups_that_are_added_together_are_distributed_over_the_nodes() -> None:
+    ring = started()
+    spread = tuple(group(name, "node1 node2 node3", "OUDP FNPN NFB") for name in ("rg2", "rg3", "rg4", "rg5"))
+    everywhere = group("rg6", "node2 node3", "OAAN BO NFB")
+    new = msgspec.structs.replace(base(), groups=(*base().groups, *spread, everywhere))
+    assert change(ring, new).error == ""
+    assert [ring.states(name)[node] for node, name in ((1, "rg2"), (2, "rg3"), (3, "rg4"))] == ["ONLINE"] * 3
+    assert "ONLINE" not in ring.states("rg5").values()
+    assert ring.states("rg6") == {1: "OFFLINE", 2: "ONLINE", 3: "ONLINE"}
+    assert not any("rg1" in job for _, job in ring.jobs)
+
+
 def test_group_that_is_removed_is_released() -> None:
     ring = started()
     assert change(ring, msgspec.structs.replace(base(), groups=())).error == ""
