@@ -138,6 +138,12 @@ class OperatorDesk(ScheduleDesk):
             return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
         if isinstance(what, messages.OnlineGroup) and not policy.concurrent and "ONLINE" in states:
             return messages.Done("already", f"Resource group {what.group} is online already.")
+        if isinstance(what, messages.OnlineGroup) and policy.concurrent and not what.node:
+            places = [node for node in policy.nodes if cluster.node_available(node, what.group)]
+            if places and all(group.state(node) == "ONLINE" for node in places):
+                return messages.Done(
+                    "already", f"Resource group {what.group} is online on all available nodes already."
+                )
         if what.node and group.state(what.node) == "ONLINE":
             return messages.Done("already", f"Resource group {what.group} is online on that node already.")
         if what.node and not cluster.node_available(what.node, what.group):
@@ -221,7 +227,14 @@ class OperatorDesk(ScheduleDesk):
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup):
             states = cluster.groups[what.group]
             online = [node for node in cluster.nodes if states.state(node) == "ONLINE"]
-            if (what.node and what.node not in online) or not online:
+            policy = next(policy for policy in cluster.policies if policy.name == what.group)
+            everywhere = policy.concurrent and not what.node
+            missing = [
+                node
+                for node in policy.nodes
+                if everywhere and node not in online and cluster.node_available(node, what.group)
+            ]
+            if (what.node and what.node not in online) or not online or missing:
                 return messages.Done("failed", f"Resource group {what.group} could not be brought online there.")
         elif isinstance(what, messages.OfflineGroup):
             states = cluster.groups[what.group]

@@ -106,7 +106,7 @@ class Managed(Struct, frozen=True):
 
 
 class OperatorMove(Struct, frozen=True):
-    """An operator moves a group to ``node`` (0: let the policy choose)."""
+    """An operator moves a group to ``node`` (0: let the policy choose, which for a concurrent group is everywhere)."""
 
     group: str
     node: int
@@ -227,7 +227,7 @@ def _decide(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation, di
         case FallbackDue(group):
             return _fall_back_now(policy, situation) if group == policy.name else None
         case OperatorMove(group, node):
-            return _move(policy, situation, node) if group == policy.name else None
+            return _move(policy, situation, node, distributed) if group == policy.name else None
         case OperatorOffline(group, node):
             return _offline(policy, situation, node) if group == policy.name else None
 
@@ -350,13 +350,17 @@ def _manage(policy: GroupPolicy, situation: GroupSituation, distributed: set[int
     return Decision(policy.name, acquire=(places[0],)) if places else None
 
 
-def _move(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decision | None:
+def _move(policy: GroupPolicy, situation: GroupSituation, node: int, distributed: set[int]) -> Decision | None:
     if policy.concurrent:
-        if node not in policy.nodes or node not in situation.available or situation.state(node) in HELD:
-            return None
-        return Decision(policy.name, acquire=(node,))
+        wanted = sorted(place for place in policy.nodes if node in (0, place) and place in situation.available)
+        acquire = tuple(place for place in wanted if situation.state(place) not in HELD)
+        return Decision(policy.name, acquire=acquire) if acquire else None
     # An operator's word clears the memory of failed attempts.
     fresh = GroupSituation(situation.states, situation.available, wanted=situation.wanted)
+    if not node and policy.startup == "OUDP":
+        # A node that has another such group is for the last choice.
+        taken = distributed - set(situation.holders())
+        node = next((place for place in _places(policy, fresh) if place not in taken), 0)
     target = node or next_place(policy, fresh, 0)
     if target not in situation.available or target not in policy.nodes:
         return None

@@ -385,6 +385,21 @@ def test_offline_group_stays_offline_until_an_operator_asks() -> None:
     assert ring.states("rg1")[3] == "ONLINE"
 
 
+def test_concurrent_group_is_brought_online_on_all_nodes_or_on_one() -> None:
+    ring = Ring(configuration(3, group("rg1", "node1 node2 node3", "OAAN BO NFB")))
+    ring.start(1, 2, 3)
+    assert ring.request(1, messages.OfflineGroup("rg1", 0)).error == ""
+    assert set(ring.states("rg1").values()) == {"OFFLINE"}
+    assert ring.request(1, messages.OnlineGroup("rg1", 2)).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE", 3: "OFFLINE"}
+    assert ring.request(1, messages.OnlineGroup("rg1", 0)).error == ""
+    assert set(ring.states("rg1").values()) == {"ONLINE"}
+    assert ring.request(1, messages.OnlineGroup("rg1", 0)).error == "already"
+    ring.request(1, messages.OfflineGroup("rg1", 3))
+    ring.job_hook = lambda node, job: "rg1" if node == 3 and 'JOB_TYPE=VGS ACTION="ACQUIRE' in job else ""
+    assert ring.request(1, messages.OnlineGroup("rg1", 0)).error == "failed"
+
+
 def test_refusals() -> None:
     ring = three()
     assert ring.request(1, messages.StartServices()).error == "active"

@@ -290,7 +290,8 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
             return best(policy, situation, 0) if held_anywhere(situation) and not worse else set()
         case OperatorMove(_, node):
             if policy.concurrent:
-                return {node} & set(policy.nodes) & situation.available - set(situation.holders())
+                asked = {node} if node else set(NODES)
+                return asked & set(policy.nodes) & situation.available - set(situation.holders())
             targets = {node} if node else best(policy, situation, 0, tried=False)
             return {
                 target
@@ -326,6 +327,15 @@ def test_distribution_gives_a_node_one_group() -> None:
     assert place(NodeJoined(1), groups, dict.fromkeys("abc", free)) == (Decision("a", (), (1,)),)
     taken = GroupSituation({1: "ONLINE"}, frozenset((1, 2)))
     assert place(NodeJoined(2), groups, {"a": taken, "b": free, "c": free}) == (Decision("b", (), (2,)),)
+
+
+def test_group_that_an_operator_brings_online_somewhere_keeps_to_the_distribution() -> None:
+    spread = tuple(GroupPolicy(name, (1, 2), "OUDP", "FNPN", "NFB") for name in ("a", "b", "c"))
+    free = GroupSituation(available=frozenset((1, 2)))
+    taken = GroupSituation({1: "ONLINE"}, frozenset((1, 2)))
+    other = GroupSituation({2: "ONLINE"}, frozenset((1, 2)))
+    assert place(OperatorMove("b", 0), spread, {"a": taken, "b": free, "c": free}) == (Decision("b", (), (2,)),)
+    assert place(OperatorMove("c", 0), spread, {"a": taken, "b": other, "c": free}) == (Decision("c", (), (1,)),)
 
 
 def test_delayed_start_distributes_groups_over_all_nodes_and_homes() -> None:
