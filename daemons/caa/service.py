@@ -91,7 +91,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.reached: frozenset[int] = frozenset()
         self.prompt = OperatorPrompt(self.root, self.scale, self.spawn, self.log.write)
         self.asked: frozenset[int] = frozenset()
-        self.producers = aha.EventProducers(self.root)
+        self.producers = aha.producers_of(self.root)
         self.faults = Faults(self.identity.lab)
         self.definition: Definition | None = None
         self.membership: Membership | None = None
@@ -307,16 +307,27 @@ class ClusterAwareAix(RepositoryKeeper):
         up = frozenset(n for n in self.endpoints if self.faults.link_up(self.identity.node, n))
         if up != self.machine.links:
             self.pump.feed(core.Links(up))
-        failed = self.faults.current.disks & set(self.definition.shared_disks)
-        for name in sorted(failed ^ self.failed_disks):
-            own = self.definition.node(self.identity.node)
-            self._publish("DISK_DOWN" if name in failed else "DISK_UP", own.number if own else 0, name)
-        self.failed_disks = failed
+        self._watch_disks(self.definition)
         self._watch_addresses()
         self._watch_fence()
         self._watch_policy()
         delay = self.scale.schedule(HEARTBEAT) / 1_000_000
         self.watch = asyncio.get_running_loop().call_later(delay, self._watch_links)
+
+    def _watch_disks(self, definition: Definition) -> None:
+        """Shared disks of the cluster, and the volume groups on any disk."""
+        failed = self.faults.current.disks
+        for name in sorted(failed ^ self.failed_disks):
+            own = definition.node(self.identity.node)
+            state, number = "DOWN" if name in failed else "UP", own.number if own else 0
+            if name in definition.shared_disks:
+                self._publish(f"DISK_{state}", number, name)
+            from srcctl.storage.volume_groups import VolumeGroups
+
+            group = VolumeGroups(self.root).known_on(name)
+            if group:
+                self._publish(f"VG_{state}", number, name, (f"VG_NAME={group}",))
+        self.failed_disks = failed
 
     def _watch_policy(self) -> None:
         definition, settings = self.definition, self.machine.settings

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import uuid
+from collections import Counter
 from typing import Any, Final, NoReturn
 
 from srcctl.node import doors, powerlock, syscalls, view
@@ -51,9 +52,12 @@ def begin_again(root: NodeRoot, lock: int, keep_mounts: list[str]) -> NoReturn:
     """Reboot: this process, alone by now, takes away what was mounted since boot and becomes a fresh lpar."""
     identity = root.identity._replace(boot_id=str(uuid.uuid4()))
     if identity.mode == "view":
-        kept = set(keep_mounts)
-        for point in reversed(view.current_mount_points()):
-            if point not in kept:
+        points = view.current_mount_points()
+        # Counted, not looked up: one mount may lie on another (/aha), and the upper one has to go.
+        since = Counter(points) - Counter(keep_mounts)
+        for point in reversed(points):
+            if since[point] > 0:
+                since[point] -= 1
                 try:
                     syscalls.unmount(point, syscalls.MNT_DETACH)
                 except OSError:

@@ -317,6 +317,9 @@ def build(plan: ViewPlan, own_user: bool) -> None:
             target = f"{haes}/{name}"
             is_file = stat.S_ISREG(os.stat(source).st_mode)
             _bind(source, _file(target) if is_file else _directory(target), read_only=name in ("code", "site"))
+        if os.path.exists("/dev/fuse"):
+            # Not below /dev: a node has no device of that name. CAA mounts /aha with it.
+            _bind("/dev/fuse", _file(f"{haes}/fuse"), recursive=False)
         if os.path.exists("/usr/bin/ps"):
             _bind("/usr/bin/ps", _file(f"{haes}/ps"), recursive=False)
         os.mkdir(f"{base}/.old")

@@ -37,21 +37,19 @@ def down(node: int) -> Event:
 
 async def registered(producers: aha.EventProducers, root: Path, words: str) -> int:
     """Open the nodeState monitor file and write ``words``; returns when they have been read."""
+    terminal, taken = producers._files["cluster/nodeState"].spare, asyncio.Event()
+    told = terminal._registered
+    terminal._registered = lambda one: (told(one), taken.set())[0]
     descriptor = os.open(root / FILE[1:], os.O_RDWR | os.O_NOCTTY)
-    file = producers._files["cluster/nodeState"]
-    file.registration = None
-    taken = asyncio.Event()
-    readable = file._readable
-
-    def noticed() -> None:
-        readable()
-        taken.set()
-
-    asyncio.get_running_loop().add_reader(file._master, noticed)
     os.write(descriptor, words.encode())
     async with asyncio.timeout(DEADLINE):
         await taken.wait()
     return descriptor
+
+
+def backlog(producers: aha.EventProducers) -> int:
+    (consumer,) = producers._files["cluster/nodeState"].consumers
+    return len(consumer._waiting)
 
 
 async def read(descriptor: int) -> str:
@@ -92,6 +90,27 @@ async def test_only_what_comes_after_the_registration_counts(tmp_path: Path, pro
     os.close(descriptor)
 
 
+async def test_consumers_that_have_registered_do_not_share(tmp_path: Path, producers: aha.EventProducers) -> None:
+    first = await registered(producers, tmp_path, "CHANGED=YES;CLUSTER=YES;NOTIFY_CNT=-1")
+    second = await registered(producers, tmp_path, "CHANGED=YES")
+    producers.deliver(down(2), MEMBERSHIP)
+    producers.deliver(down(1), MEMBERSHIP)
+    texts = [await read(first), await read(first)]
+    assert ["NODE_NUMBER=2" in texts[0], "SEQUENCE_NUM=1" in texts[1]] == [True, True]
+    alone = await read(second)
+    assert ["NODE_NUMBER=1" in alone, "SEQUENCE_NUM=0" in alone] == [True, True]
+    file, closed = producers._files["cluster/nodeState"], asyncio.Event()
+    for consumer in file.consumers:
+        consumer._gone = lambda one: (file._gone(one), closed.set())[0]
+    os.close(second)
+    async with asyncio.timeout(DEADLINE):
+        await closed.wait()
+    assert len(file.consumers) == 1
+    os.write(first, b"CHANGED=NO\n")
+    assert "RC_FROM_EVPROD=22\n" in await read(first), "its own registration is the one that it replaces"
+    os.close(first)
+
+
 async def test_the_second_of_two_ends_the_reading(tmp_path: Path, producers: aha.EventProducers) -> None:
     descriptor = await registered(producers, tmp_path, "CHANGED=YES;CLUSTER=YES;NOTIFY_CNT=2")
     for node in (1, 2, 1):
@@ -107,12 +126,12 @@ async def test_a_consumer_that_does_not_read_loses_events_and_is_told(
     descriptor = await registered(producers, tmp_path, "CHANGED=YES;CLUSTER=YES;NOTIFY_CNT=-1;BUF_SIZE=2048")
     for _ in range(1_000):
         producers.deliver(down(1), MEMBERSHIP)
-    assert len(producers._files["cluster/nodeState"]._waiting) < aha.BACKLOG + 1_000
+    assert backlog(producers) < aha.BACKLOG + 1_000
     seen = 0
     while (event := await read(descriptor)).startswith("BEGIN_EVENT_INFO"):
         assert f"SEQUENCE_NUM={seen}\n" in event, "what is kept is whole and in order"
         seen += 1
-        if not producers._files["cluster/nodeState"]._waiting:
+        if not backlog(producers):
             producers.deliver(down(1), MEMBERSHIP)
     assert event.startswith("EVENT_OVERFLOW\n")
     assert "SEQUENCE_NUM=1000\n" in event
