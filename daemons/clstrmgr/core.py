@@ -229,6 +229,7 @@ class ClusterManager(Members):
                     self.cluster.nodes[provider.node] = "joining"
                 self._log(f"node {provider.node} joined the group, members {list(nodes)}")
         elif approved.protocol in ("leave", "failure_leave", "expel"):
+            self._failure_follows = False
             if approved.self_provider in approved.changing:
                 self._left(approved.protocol)
                 return
@@ -236,6 +237,7 @@ class ClusterManager(Members):
             for provider, reason in zip(approved.changing, approved.reasons, strict=False):
                 self._member_left(provider.node, reason)
         elif approved.protocol == "message":
+            self._failure_follows = "provider_failed" in approved.summary
             if self.run is not None and not approved_one_phase(approved):
                 self._finish()
             else:
@@ -245,6 +247,7 @@ class ClusterManager(Members):
         if self.cluster is not None:
             self.cluster.version += 1
         if rejected.protocol == "failure_leave":
+            self._failure_follows = False
             self.members = tuple(dict.fromkeys(provider.node for provider in rejected.providers))
             for provider, reason in zip(rejected.changing, rejected.reasons, strict=False):
                 self.members = tuple(node for node in self.members if node != provider.node)

@@ -67,6 +67,8 @@ class Foundation:
         self.rp_failed = False
         self.error_seen = False
         self._cancelled = ""
+        self._failure_follows = False
+        """A member failed in the protocol that ended last: Group Services tells so by another one at once."""
         self._unstable_since: int | None = None
         """Since when events wait and none has been completed."""
         self.exited = False

@@ -214,6 +214,8 @@ class OperatorDesk(ScheduleDesk):
     def _answer_when_stable(self) -> None:
         if self.cluster is None or self.run is not None or self.cluster.queue or self.outbox or self._leaving:
             return
+        if self._failure_follows:
+            return  # what the event has brought about may be gone with the member
         waiting = [entry for entry in self.pending if entry.stage == "stabilizing"]
         self.pending = [entry for entry in self.pending if entry.stage != "stabilizing"]
         for entry in waiting:

@@ -43,6 +43,7 @@ class Ended(Struct, frozen=True):
     state: bytes
     recipients: tuple[Provider, ...]
     gone: tuple[Provider, ...]
+    summary: tuple[Summary, ...] = ()
 
 
 class Announced(Struct, frozen=True):
@@ -221,6 +222,7 @@ class GroupTable:
                 state,
                 recipients,
                 gone,
+                end.summary,
             )
         ]
         if end.summary:

@@ -315,6 +315,8 @@ class _ProtocolNotification(msgspec.Struct, frozen=True):
         source_state: of the source group, in its reflection.
         leave_code: of a provider that leaves.
         deactivated: the providers whose deactivate scripts have run, and whether those succeeded.
+        summary: of Approved and Rejected, what the announcement that follows says too: empty if every voter voted
+            (the product's gs_summary_code).
     """
 
     group: str
@@ -333,6 +335,7 @@ class _ProtocolNotification(msgspec.Struct, frozen=True):
     source_state: bytes = b""
     leave_code: int = 0
     deactivated: tuple[tuple[Provider, bool], ...] = ()
+    summary: tuple[Summary, ...] = ()
 
 
 class NPhase(_ProtocolNotification, frozen=True, tag="n_phase"):

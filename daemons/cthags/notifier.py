@@ -161,7 +161,8 @@ class Notifier:
             if provider in ended.gone:
                 client.providers.pop(ended.group, None)
             fields = _fields(ended.running, ended.message, ended, provider)
-            self.notify(client, Approved(*fields) if approved else Rejected(*fields))
+            kind = Approved if approved else Rejected
+            self.notify(client, kind(*fields, summary=ended.summary))
         for provider in joined:
             orphan = approved and provider.node == self._node and self._clients.owner(ended.group, provider) is None
             if orphan:

@@ -18,6 +18,7 @@ class Protocol:
     message: bytes
     n_phase: bool
     phase: int = 0
+    summary: tuple[cthags.Summary, ...] = ()
     voters: tuple[cthags.Provider, ...] = ()
     votes: dict[cthags.Provider, tuple[str, bytes | None]] = field(default_factory=dict)
 
@@ -178,6 +179,8 @@ class FakeGroupServices:
             self.providers = [provider for provider in self.providers if provider not in active.changing]
         elif active.kind == "join" and approved:
             self.providers += active.changing
+        if any(not self._lives(provider) for provider in self.providers):
+            active.summary = ("default_approve", "provider_failed")
         kind = cthags.Approved if approved else cthags.Rejected
         for receiver in receivers:
             if active.kind == "failure_leave" and receiver in active.changing:
@@ -205,6 +208,7 @@ class FakeGroupServices:
             state=b"",
             time_limit_us=0,
             self_provider=receiver,
+            summary=protocol.summary,
         )
         if self._lives(receiver):
             self._deliver_to(self._clients[receiver], notification)

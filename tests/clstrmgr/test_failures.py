@@ -174,9 +174,12 @@ def test_member_dies_between_two_phases(phase: int, victim: int) -> None:
             ring.crash(victim)
 
     ring.services.before_phase = before
-    ring.ask(3 if victim != 3 else 2, messages.MoveGroup("rg1", 2))
+    asked = 3 if victim != 3 else 2
+    request = ring.ask(asked, messages.MoveGroup("rg1", 2))
     ring.settle()
     states = ring.states("rg1")
+    # The operator is told how it stands when the end of the victim has been dealt with.
+    assert (ring.result(asked, request).error == "") == (states[2] == "ONLINE")
     assert [node for node, state in states.items() if state == "ONLINE"] != []
     assert len([state for state in states.values() if state != "OFFLINE"]) == 1, states
     assert {machine.state for machine in ring.nodes.values()} == {"ST_STABLE"}
