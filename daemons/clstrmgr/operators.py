@@ -129,6 +129,8 @@ class OperatorDesk(ScheduleDesk):
             return messages.Done("denied", refused)
         if isinstance(what, messages.OfflineGroup):
             held = [node for node in policy.nodes if group.state(node) in (*HELD, "ERROR")]
+            if not held and "UNMANAGED" in states:
+                return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
             if not held:
                 return messages.Done("already", f"Resource group {what.group} is offline already.")
             if what.node and what.node not in held:

@@ -403,6 +403,14 @@ def test_concurrent_group_is_brought_online_on_all_nodes_or_on_one() -> None:
     assert ring.request(1, messages.OnlineGroup("rg1", 0)).error == "failed"
 
 
+def test_unmanaged_group_is_not_offline() -> None:
+    ring = three()
+    ring.request(1, messages.StopServices("unmanage"))
+    for what in (messages.OfflineGroup("rg1", 0), messages.OnlineGroup("rg1", 2), messages.MoveGroup("rg1", 2)):
+        done = ring.request(2, what)
+        assert (done.error, done.message) == ("denied", "Resource group rg1 is unmanaged.")
+
+
 def test_refusals() -> None:
     ring = three()
     assert ring.request(1, messages.StartServices()).error == "active"
