@@ -209,6 +209,15 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         group(startup="OAAN", fallover="BO", fallback="NFB"), "concurrent resource group 'app_rg' cannot have a service"
     ),
     "priority policy": (group(fallover="FUDNP"), "has no node priority policy"),
+    "priority with sites": (
+        replace(
+            group(fallover="FUDNP"),
+            sites=(c.Site(name="siteA", nodes=("node1",)), c.Site(name="siteB", nodes=("node2",))),
+        ),
+        "ERROR: The resource group 'app_rg' falls over by dynamic node priority, which is not supported in a cluster",
+    ),
+    "site policy": (resources(("SITE_POLICY", "primary")), "policy 'primary' of the resource group 'app_rg' is not"),
+    "secondary nodes": (resources(("SECONDARYNODES", "node2")), "the node(s) node2 take no part in it"),
     "two owners": (
         replace(SOUND, groups=(SOUND.groups[0], replace(SOUND.groups[1], resources=(("VOLUME_GROUP", "datavg"),)))),
         "ERROR: The resource 'datavg' belongs to 'app_rg' and to 'web_rg'.",

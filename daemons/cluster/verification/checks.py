@@ -47,6 +47,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (TOPOLOGY, topology.sites_are_sound),
     (TOPOLOGY, storage.repository_is_usable),
     (RESOURCES, groups.have_nodes_and_policies),
+    (RESOURCES, groups.site_policies_fit),
     (RESOURCES, groups.own_their_resources_alone),
     (RESOURCES, groups.service_labels_fit),
     (RESOURCES, groups.service_labels_are_used),

@@ -45,6 +45,28 @@ def have_nodes_and_policies(case: Case) -> Iterator[Finding]:
             )
 
 
+def site_policies_fit(case: Case) -> Iterator[Finding]:
+    """What sites mean to a group. Dynamic node priority is not supported with sites (the product's rule); that groups have
+    no secondary instances here is said instead of being passed over."""
+    for group in case.configuration.groups:
+        if case.configuration.sites and group.fallover == "FUDNP":
+            yield error(
+                f"The resource group '{group.name}' falls over by dynamic node priority, which is not supported in a "
+                "cluster with sites."
+            )
+        policy = next(iter(group.resource("SITE_POLICY")), "ignore")
+        if policy not in ("", "ignore"):
+            yield warning(
+                f"The inter-site management policy '{policy}' of the resource group '{group.name}' is not supported: "
+                "its nodes are chosen without regard to sites."
+            )
+        if secondary := [node for value in group.resource("SECONDARYNODES") for node in value.split()]:
+            yield warning(
+                f"The resource group '{group.name}' has no secondary instance, which is not supported: the node(s) "
+                f"{' '.join(secondary)} take no part in it."
+            )
+
+
 def own_their_resources_alone(case: Case) -> Iterator[Finding]:
     """No resource in two groups."""
     groups = case.configuration.groups
