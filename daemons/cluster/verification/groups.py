@@ -46,8 +46,8 @@ def have_nodes_and_policies(case: Case) -> Iterator[Finding]:
 
 
 def site_policies_fit(case: Case) -> Iterator[Finding]:
-    """What sites mean to a group. Dynamic node priority is not supported with sites (the product's rule); that groups have
-    no secondary instances here is said instead of being passed over."""
+    """What sites mean to a group. Dynamic node priority is not supported with sites (the product's rule); that groups
+    have no secondary instances here is said instead of being passed over."""
     for group in case.configuration.groups:
         if case.configuration.sites and group.fallover == "FUDNP":
             yield error(
