@@ -124,7 +124,7 @@ def _volume_groups(root: NodeRoot, objects: list[OdmObject] | None) -> dict[str,
             frozenset(value[:16] for group, value in disks if group == name),
             auto_on=attributes.get((name, "auto_on")) == "y",
             concurrent=attributes.get((name, "conc_capable")) == "y",
-            varied_on=known is not None and groups.mode(known) == "active",
+            varied_on=known is not None and groups.is_varied_on(known) and not groups.is_shared(known),
             current=known is None or attributes.get((name, "timestamp")) == timestamp(known),
             mount_points=tuple(v.mount_point for v in known.volumes if v.mount_point) if known is not None else (),
         )

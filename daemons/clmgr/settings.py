@@ -81,12 +81,8 @@ DEPENDENCY_TYPES = {
 """clmgr's words and the ODM's."""
 PROGRAM_COLLECTION = "HACMP_Files"
 """The collection whose members are the configuration's own programs; nobody edits them by hand."""
-VG_DEFAULTS = {
-    "CRITICAL": "no", "FAILUREACTION": "", "NOTIFYMETHOD": "",
-    "MIGRATE_FAILED_DISKS": "false", "LTG_SIZE": "256", "MAX_PHYSICAL_PARTITIONS": "32", "MAX_LOGICAL_VOLUMES": "256",
-    "STRICT_MIRROR_POOLS": "no", "LVM_PREFERRED_READ": "roundrobin", "ENABLE_LV_ENCRYPTION": "no",
-}  # fmt: skip
-"""Attributes of a volume group that its descriptor area here has no room for: dynamic settings (inferred)."""
+VG_DEFAULTS = {"FAILUREACTION": "", "NOTIFYMETHOD": ""}
+"""Attributes of a volume group that are the cluster's and not LVM's: dynamic settings (inferred)."""
 
 
 def tunable_value(attribute: str, value: str) -> str:

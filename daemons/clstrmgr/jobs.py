@@ -133,13 +133,10 @@ class JobList:
             case "DISKS":
                 values = _lists(groups, {"HDISKS": lambda group: group.resource("DISK")})
             case "VGS":
-                values = _lists(
-                    groups,
-                    {
-                        "VOLUME_GROUPS": lambda group: group.resource("VOLUME_GROUP"),
-                        "CONCURRENT_VOLUME_GROUP": lambda group: group.resource("CONCURRENT_VOLUME_GROUP"),
-                    },
-                )
+                values = _lists(groups, {"VOLUME_GROUPS": _volume_groups})
+                shared = [name for group in groups for name in _volume_groups(group) if _is_shared(group, name)]
+                if values is not None and shared:
+                    values["CONCURRENT_VOLUME_GROUP"] = " ".join(shared)
                 forced = [name for group in groups if _truth(group, "FORCED_VARYON") for name in _volume_groups(group)]
                 if values is not None and forced and self._stage is Stage.ACQUIRE:
                     values["FORCED_VARYON"] = " ".join(forced)
@@ -239,7 +236,12 @@ def _truth(group: ResourceGroup, name: str) -> bool:
 
 
 def _volume_groups(group: ResourceGroup) -> tuple[str, ...]:
-    return group.resource("VOLUME_GROUP")
+    return tuple(dict.fromkeys((*group.resource("VOLUME_GROUP"), *group.resource("CONCURRENT_VOLUME_GROUP"))))
+
+
+def _is_shared(group: ResourceGroup, name: str) -> bool:
+    """Whether a group's volume group is varied on by all of its nodes beside each other."""
+    return group.concurrent or name in group.resource("CONCURRENT_VOLUME_GROUP")
 
 
 def _lists(

@@ -11,7 +11,7 @@ import os
 from srcctl.lab.errors import UnknownName, file_errors
 from srcctl.lab.model import Lab
 from srcctl.storage import descriptor_area
-from srcctl.storage.reservations import ReservationRegistry
+from srcctl.storage.reservations import SHARED, ReservationRegistry
 
 REPOSITORY_DISK = "hdisk1"
 REPOSITORY_BYTES = 512 << 20
@@ -65,7 +65,8 @@ def varied_on(lab: Lab) -> dict[str, dict[str, object]]:
             group = descriptor_area.read(lab.shared, disk)
         except OSError:
             group = None
-        shared = all(registry.is_shared(disk, node) for node in nodes)
+        modes = registry.modes(disk)
+        shared = all(modes.get(node) == SHARED for node in nodes)
         found[disk] = {
             "volume_group": group.name if group else "",
             "mode": "concurrent" if shared else "active",

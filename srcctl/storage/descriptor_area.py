@@ -11,6 +11,11 @@ import zlib
 from srcctl.commands.record import Record
 from srcctl.storage.disk import SECTOR, Disk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NOTHING: dict[str, str] = {}
 MAGIC = b"_LVM"
 SLOT_BYTES = 64 * SECTOR
 SLOT_OFFSETS = (128 * SECTOR, 256 * SECTOR)
@@ -36,6 +41,9 @@ class LogicalVolume(Record):
 
     ``partitions`` of the volume group's size each, on ``extents``; ``mount_point`` is "" without a file system;
     ``number`` is the minor number and the last part of the identifier; times are seconds since the epoch.
+    ``characteristics`` are those of ``characteristics.VOLUME`` that are not the default, ``file_system`` what crfs has
+    put into the control block for others that import the volume (options, log, quota ...), ``pools`` the mirror pool of
+    each copy, "" for none.
     """
 
     name: str
@@ -46,13 +54,30 @@ class LogicalVolume(Record):
     extents: tuple[Extent, ...] = ()
     created: int = 0
     modified: int = 0
+    characteristics: dict[str, str] = NOTHING
+    file_system: dict[str, str] = NOTHING
+    pools: tuple[str, ...] = ()
+
+
+class MirrorPool(Record):
+    """A named set of a volume group's disks.
+
+    ``mode`` is sync or async; an asynchronous pool has a ``cache`` volume with a high-water mark in percent.
+    """
+
+    name: str
+    disks: tuple[str, ...]
+    mode: str = "sync"
+    cache: str = ""
+    high_water: str = ""
 
 
 class VolumeGroup(Record):
     """What the descriptor area says.
 
     ``concurrent``: made with -C, so that it may be varied on in concurrent mode; ``auto_on``: varied on at boot;
-    ``closed_disks``: disks from which nothing is allocated (chpv -a n); ``stamp``: nanoseconds since the epoch.
+    ``closed_disks``: disks from which nothing is allocated (chpv -a n); ``stamp``: nanoseconds since the epoch;
+    ``characteristics``: those of ``characteristics.GROUP`` that are not the default.
     """
 
     name: str
@@ -68,6 +93,16 @@ class VolumeGroup(Record):
     kind: str = "normal"
     closed_disks: tuple[str, ...] = ()
     stamp: int = 0
+    characteristics: dict[str, str] = NOTHING
+    pools: tuple[MirrorPool, ...] = ()
+
+    def pool_of(self, disk: str) -> str:
+        """The mirror pool that a disk belongs to, "" if none."""
+        return next((pool.name for pool in self.pools if disk in pool.disks), "")
+
+    def pool(self, name: str) -> MirrorPool | None:
+        """A mirror pool by name."""
+        return next((pool for pool in self.pools if pool.name == name), None)
 
     @property
     def partition_bytes(self) -> int:
@@ -132,10 +167,16 @@ def _encode(group: VolumeGroup) -> bytes:
         {**v._asdict(), "extents": [{"disk": e.disk, "first": e.first, "count": e.length} for e in v.extents]}
         for v in group.volumes
     ]
-    body = json.dumps({**group._asdict(), "volumes": volumes}).encode()
+    pools = [pool._asdict() for pool in group.pools]
+    body = json.dumps({**group._asdict(), "volumes": volumes, "pools": pools}).encode()
     if len(body) + 12 > SLOT_BYTES:
         raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.")
     return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
+
+
+def _volume(value: dict[str, Any]) -> LogicalVolume:
+    extents = tuple(Extent(e["disk"], e["first"], e["count"]) for e in value["extents"])
+    return LogicalVolume(**{**value, "extents": extents, "pools": tuple(value.get("pools", ()))})
 
 
 def _decode(data: bytes) -> VolumeGroup | None:
@@ -147,13 +188,9 @@ def _decode(data: bytes) -> VolumeGroup | None:
         return None
     try:
         value = json.loads(body)
-        volumes = tuple(
-            LogicalVolume(
-                **{**volume, "extents": tuple(Extent(e["disk"], e["first"], e["count"]) for e in volume["extents"])}
-            )
-            for volume in value.pop("volumes")
-        )
+        volumes = tuple(map(_volume, value.pop("volumes")))
+        pools = tuple(MirrorPool(**{**pool, "disks": tuple(pool["disks"])}) for pool in value.pop("pools", ()))
         sets = {name: tuple(value[name]) for name in ("disks", "closed_disks")}
-        return VolumeGroup(**{**value, **sets}, volumes=volumes)
+        return VolumeGroup(**{**value, **sets}, volumes=volumes, pools=pools)
     except (ValueError, TypeError, KeyError):
         return None

@@ -68,20 +68,36 @@ def write_stanzas(root: NodeRoot, stanzas: list[Stanza]) -> None:
     replace_file(root.path(FILESYSTEMS_FILE), text.encode())
 
 
+CONTROL_BLOCK = {"log": "INLINE", "options": "rw", "quota": "", "agblksize": "4096", "ea": "v1", "efs": "no"}
+"""What crfs and chfs put into a volume's control block besides its mount point, and the defaults. The first three stand
+in the stanza, the others are the file system's own (``lsfs -q``)."""
+
+
 def stanza_of(volume: LogicalVolume) -> Stanza:
     """The stanza of a shared file system."""
+
+    def of(name: str) -> str:
+        return volume.file_system.get(name, CONTROL_BLOCK[name])
+
     return Stanza(
         volume.mount_point,
         {
             "dev": f"/dev/{volume.name}",
             "vfs": volume.type,
-            "log": "INLINE",
+            "log": of("log"),
             "mount": "false",
-            "options": "rw",
+            "options": of("options"),
+            **({"quota": of("quota")} if of("quota") else {}),
             "check": "false",
             "account": "false",
         },
     )
+
+
+def is_read_only(options: str) -> bool:
+    """Whether mount options say so; of rw and ro the last one counts."""
+    words = [word for word in options.split(",") if word in ("rw", "ro")]
+    return words[-1:] == ["ro"]
 
 
 def contents(lab: str, disk: str, volume: str) -> str:
@@ -111,8 +127,8 @@ def mounted(root: NodeRoot) -> dict[str, str]:
     return found
 
 
-def mount(root: NodeRoot, mount_point: str, disk: str, volume: str) -> None:
-    """Mount a shared file system.
+def mount(root: NodeRoot, mount_point: str, disk: str, volume: str, read_only: bool = False) -> None:
+    """Mount a shared file system. In folder mode, where a mount is a link, a read-only one keeps no writer out.
 
     Raises:
         OSError: EIO if its disk has failed, EBUSY if something is mounted there.
@@ -129,13 +145,21 @@ def mount(root: NodeRoot, mount_point: str, disk: str, volume: str) -> None:
 
         os.makedirs(target, exist_ok=True)
         syscalls.mount(source, target, "", syscalls.MS_BIND)
+        if read_only:
+            # In a user namespace the flags that the host's mount has must stay.
+            kept = os.statvfs(target).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
+            try:
+                syscalls.mount("", target, None, syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | kept)
+            except OSError:
+                syscalls.unmount(target)
+                raise
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.isdir(target) and not os.path.islink(target):
             os.rmdir(target)
         os.symlink(source, target)
     try:
-        replace_file(_mark(root, mount_point), b"")
+        replace_file(_mark(root, mount_point), b"ro" if read_only else b"")
     except OSError:
         pass  # a full /var does not keep a file system from being mounted
 
@@ -234,6 +258,15 @@ def mounted_since(root: NodeRoot, mount_point: str) -> float:
         except OSError:
             continue
     return 0.0
+
+
+def mounted_read_only(root: NodeRoot, mount_point: str) -> bool:
+    """Whether a mounted file system was mounted for reading only."""
+    try:
+        with open(_mark(root, mount_point), "rb") as file:
+            return file.read(2) == b"ro"
+    except OSError:
+        return False
 
 
 def _mark(root: NodeRoot, mount_point: str) -> str:

@@ -10,6 +10,10 @@ brain. Both work on the same medium, as two hosts do on real unfenced disks; a c
 at the heal, and would fill the host with it. The host's file system below stays sound, unlike a JFS2 that is mounted
 twice; what two applications do to one another's files is theirs to find out.
 
+An enhanced concurrent volume group may be varied on in passive mode besides: the node follows what its descriptor area
+says, and can neither read nor write, so that is recorded beside the reservations and keeps nobody out. Its active mode
+is as exclusive as a reservation; the product leaves that to the cluster manager, here it is held all the same.
+
 After the heal both keep what they have until one gives way: its node halts, or varies the volume group off. Nobody
 else is let in meanwhile.
 """
@@ -27,13 +31,20 @@ from srcctl.storage.fences import FenceRegistry
 DIRECTORY = "reservations"
 
 
+SHARED, ENHANCED, PASSIVE = "shared", "enhanced", "passive"
+
+
 class Reservation(Record):
-    """A disk reserved by a node in one of its lives; ``shared`` in concurrent mode, beside others."""
+    """A disk reserved by a node in one of its lives.
+
+    ``mode`` is "" for an exclusive reservation, SHARED in concurrent mode beside others, ENHANCED for the active node
+    of an enhanced concurrent volume group, PASSIVE for what reserves nothing.
+    """
 
     disk: str
     node: str
     boot_id: str
-    shared: bool = False
+    mode: str = ""
 
 
 class ReservationRegistry(Registry[Reservation]):
@@ -48,26 +59,25 @@ class ReservationRegistry(Registry[Reservation]):
 
     def holders(self, disk: str) -> list[str]:
         """The live nodes that have the disk reserved, in the order in which they took it; two are a split brain."""
-        return [held.node for held in self._live(disk) if not self._is_fenced(held)]
+        return [held.node for held in self._live(disk) if held.mode != PASSIVE and not self._is_fenced(held)]
 
-    def is_shared(self, disk: str, node: str) -> bool:
-        """Whether a node has a disk in concurrent mode."""
-        return any(held.node == node and held.shared for held in self._live(disk))
+    def modes(self, disk: str) -> dict[str, str]:
+        """How each live node that is not shut out of the disk has it varied on."""
+        return {held.node: held.mode for held in self._live(disk) if not self._is_fenced(held)}
 
     def all(self) -> dict[str, list[str]]:
         """The holders of every reserved disk."""
         return {name: holders for name in self._names() if (holders := self.holders(name))}
 
-    def reserve(
-        self, identity: Identity, disks: Iterable[str], *, force: bool = False, shared: bool = False
-    ) -> str | None:
+    def reserve(self, identity: Identity, disks: Iterable[str], *, force: bool = False, mode: str = "") -> str | None:
         """Reserve all of some disks for this node, or none.
 
         Args:
             identity: this node.
             disks: their names.
             force: break the reservations of the nodes that this one sees (``varyonvg -O``).
-            shared: in concurrent mode (``varyonvg -c``), beside others that have the disks in this mode.
+            mode: that of the reservations: SHARED (``varyonvg -c``) is beside others of this mode, ENHANCED (``-c -A``)
+                beside nobody but passive ones, PASSIVE (``-c -P``) beside anybody.
 
         Returns:
             The live node that stands in the way, None if the disks are reserved.
@@ -85,13 +95,17 @@ class ReservationRegistry(Registry[Reservation]):
             for disk in disks:
                 others = [held for held in self._live(disk) if held.node != identity.node and not self._is_fenced(held)]
                 beside = [
-                    held for held in others if faults.disk_cut(identity.node, held.node) or (shared and held.shared)
+                    held
+                    for held in others
+                    if PASSIVE in (mode, held.mode)
+                    or faults.disk_cut(identity.node, held.node)
+                    or mode == held.mode == SHARED
                 ]
                 if len(beside) < len(others) and not force:
                     return next(held.node for held in others if held not in beside)
                 kept[disk] = beside
             for disk in disks:
-                self._write(disk, [*kept[disk], Reservation(disk, identity.node, identity.boot_id, shared)])
+                self._write(disk, [*kept[disk], Reservation(disk, identity.node, identity.boot_id, mode)])
         return None
 
     def _is_fenced(self, held: Reservation) -> bool:

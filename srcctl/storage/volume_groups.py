@@ -10,7 +10,7 @@ from srcctl.odm import Repository
 from srcctl.storage import descriptor_area, partitions, rootvg
 from srcctl.storage.descriptor_area import Extent, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import Disk, disk_bytes, disk_names, pvid
-from srcctl.storage.reservations import ReservationRegistry
+from srcctl.storage.reservations import PASSIVE, SHARED, ReservationRegistry
 
 REPOSITORY_MAGIC = b"CAAREPOS"
 REPOSITORY_VG = "caavg_private"
@@ -89,7 +89,7 @@ class VolumeGroups:
             return group
         extents: tuple[Extent, ...] | None = partitions.shortened(volume.extents, volume.partitions)
         if more > 0:
-            added = partitions.allocate(group, more, lambda disk: self.partitions_of(group, disk))
+            added = partitions.allocate(group, more, lambda disk: self.partitions_of(group, disk), (), volume)
             extents = (*volume.extents, *added) if added is not None else None
         if not extents:
             raise StorageError(
@@ -165,7 +165,7 @@ class VolumeGroups:
 
     def contenders(self, group: VolumeGroup) -> list[str]:
         """The other live nodes that have the volume group varied on while this one has it: a split brain."""
-        if self.mode(group) != "active":
+        if not self.is_varied_on(group) or self.is_shared(group):
             return []
         return [node for node in self.holders(group) if node != self._identity.node]
 
@@ -179,24 +179,42 @@ class VolumeGroups:
             return True
         return bool(group.disks) and all(self.is_reserved_here(disk) for disk in group.disks)
 
+    def modes(self, group: VolumeGroup) -> dict[str, str]:
+        """How each live node has the volume group varied on, in the words of ``Reservation.mode``."""
+        return self._reservations.modes(group.disks[0]) if group.disks else {}
+
+    def is_shared(self, group: VolumeGroup) -> bool:
+        """Whether this node has the volume group in concurrent mode beside others."""
+        return self.modes(group).get(self._identity.node) == SHARED
+
+    def is_passive(self, group: VolumeGroup) -> bool:
+        """Whether this node has the volume group in passive mode: known, and neither readable nor writable."""
+        return self.modes(group).get(self._identity.node) == PASSIVE
+
     def mode(self, group: VolumeGroup) -> str:
-        """How the volume group is varied on here, in the words of lspv: active, concurrent, or ""."""
-        if not self.is_varied_on(group):
+        """How the volume group is varied on here, in the words of lspv: active, concurrent (passive, too), or ""."""
+        if group.name == rootvg.NAME:
+            return "active"
+        mode = self.modes(group).get(self._identity.node)
+        if mode is None or (mode != PASSIVE and not self.is_varied_on(group)):
             return ""
-        shared = group.disks and self._reservations.is_shared(group.disks[0], self._identity.node)
-        return "concurrent" if shared else "active"
+        return "concurrent" if mode else "active"
 
     def has_failed(self, disk: str) -> bool:
         """Whether a shared disk does not answer."""
         return Faults(self._lab).disk_failed(disk)
 
-    def reserve(self, group: VolumeGroup, force: bool = False, shared: bool = False) -> str | None:
+    def reserve(self, group: VolumeGroup, force: bool = False, mode: str | None = None) -> str | None:
         """Reserve all disks for this node; returns the live node that stands in the way, if ``force`` is not given.
+
+        Without a ``mode`` it stays the one in which this node has the group, or is exclusive.
 
         Raises:
             OSError: the lab cannot be written.
         """
-        return self._reservations.reserve(self._identity, group.disks, force=force, shared=shared)
+        if mode is None:
+            mode = self.modes(group).get(self._identity.node, "")
+        return self._reservations.reserve(self._identity, group.disks, force=force, mode=mode)
 
     def release(self, group: VolumeGroup) -> None:
         """Give up the reservation of all disks that this node holds.
@@ -242,8 +260,8 @@ def odm_objects(
             _attribute(volume.name, "type", volume.type, 639),
             _attribute(volume.name, "size", str(volume.partitions), 642),
         ]
-        if volume.mount_point:
-            attributes.append(_attribute(volume.name, "label", volume.mount_point, 643))
+        if label := volume.mount_point or volume.characteristics.get("label", ""):
+            attributes.append(_attribute(volume.name, "label", label, 643))
     return devices, attributes
 
 

@@ -10,8 +10,10 @@ from daemons.clmgr import edits, queries
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.queries.inquiry import ELSEWHERE
 from daemons.clmgr.storage.file_systems import CHANGES as FILE_SYSTEM_CHANGES
+from daemons.clmgr.storage.logical_volumes import CHANGES as VOLUME_CHANGES
 from daemons.clmgr.storage.mirror_pools import CHANGES as POOL_CHANGES
-from daemons.clmgr.storage.volume_groups import CHANGES as STORAGE_CHANGES
+from daemons.clmgr.storage.physical_volumes import CHANGES as DISK_CHANGES
+from daemons.clmgr.storage.volume_groups import CHANGES as GROUP_CHANGES
 from daemons.clmgr.syntax import attributes, catalogue, grammar
 from tests.clmgr.sample import asked, golden
 
@@ -140,7 +142,7 @@ def test_the_table_of_classes_and_actions() -> None:
 
 def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
     edited = edits.modules()
-    changed = {**STORAGE_CHANGES, **FILE_SYSTEM_CHANGES, **POOL_CHANGES}
+    changed = {**GROUP_CHANGES, **VOLUME_CHANGES, **FILE_SYSTEM_CHANGES, **POOL_CHANGES, **DISK_CHANGES}
     elsewhere = {("snapshot", a) for a in ("add", "modify", "delete")} | {("log", "modify"), ("cluster", "delete")}
     elsewhere |= {(account, a) for account in ("user", "group") for a in ("add", "modify", "delete")}
     elsewhere |= {("repository", a) for a in ("add", "modify", "delete", "replace")}
@@ -163,7 +165,7 @@ def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
 
 
 def test_help_at_every_level() -> None:
-    assert "    replace   repository" in grammar.usage_lines(asked("-v", "help"))
+    assert "    replace   physical_volume repository" in grammar.usage_lines(asked("-v", "help"))
     assert "    query" in grammar.usage_lines(asked())
     assert "    resource_group" in grammar.usage_lines(asked("move"))
     assert "    cluster" not in grammar.usage_lines(asked("move"))

@@ -31,7 +31,7 @@ def test_file_systems_come_before_addresses_where_a_group_wants_it(node: Node) -
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert node.calls.read_text().splitlines() == [
         "varyonvg rg1vg",
-        "lsvg -o",
+        "lsvg rg1vg",
         "varyonvg -O rg1vg",
         "varyonvg -f rg1vg",
         "mount /rg1",

@@ -33,6 +33,8 @@ class Node:
         self.cluster_log = directory / "cluster.log"
         self.updates: list[ResourceUpdated] = []
         self.fake("ifconfig", "varyonvg", "varyoffvg", "mount", "umount", "fuser", "lsvg", "start", "stop")
+        for quiet in ("odmget", "cllsvg"):
+            (self.bin / quiet).symlink_to("/bin/true")
         self.configuration = configuration(2, group("rg1", "node1 node2"))
         controllers = tuple(
             type(entry)(
@@ -382,7 +384,7 @@ def test_what_is_active_already_is_acquired(node: Node) -> None:
     (node.bin / "mount").write_text(
         f'#!/bin/bash\n(( $# )) && {{ echo "mount $*" >>{node.calls}; exit 1; }}\necho "  /dev/lv /rg1 jfs2 rw"\n'
     )
-    (node.bin / "lsvg").write_text("#!/bin/bash\necho rg1vg\n")
+    (node.bin / "lsvg").write_text("#!/bin/bash\necho 'VG PERMISSION:      read/write   TOTAL PPs:'\n")
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert "resource_error" not in [update.state for update in node.updates]
     assert "varyonvg -O rg1vg" not in node.calls.read_text()

@@ -36,11 +36,11 @@ REMOTE = ("startsrc", "stopsrc", "refresh", "traceson", "tracesoff", "lssrc", "n
 
 IDLE = {
     "errpt": "vyz", "errclear": "y", "errdemon": "pR", "lslpp": "abuIJSU", "lsdev": "Cefhix", "lsattr": "fhZ",
-    "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hkpP",
-    "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuAIMRS", "varyoffvg": "s", "mkvg": "diILMpPtvX",
-    "chvg": "BhLsu", "extendvg": "Mp", "importvg": "cfFrRSVxO", "lslv": "L",
-    "mklv": "abcdeimoprsuvwxCGLOPRSTUY", "rmlv": "Bp", "crfs": "lnpt", "chfs": "dmnptv", "rmfs": "i", "lsfs": "al",
-    "df": "isv", "mount": "fnoprsvV", "umount": "fnsv", "halt": "fhlnpy", "reboot": "fhlnpy",
+    "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hk",
+    "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuIMRS", "varyoffvg": "s", "mkvg": "diItX",
+    "chvg": "u", "extendvg": "M", "replacepv": "fR", "importvg": "cfFrRSVxO", "lslv": "L",
+    "mklv": "iCGOPRUY", "chlv": "tGMPU", "rmlv": "Bp", "crfs": "lnt", "chfs": "dmntv", "rmfs": "i", "lsfs": "al",
+    "df": "isv", "mount": "fnpsvV", "umount": "fnsv", "halt": "fhlnpy", "reboot": "fhlnpy",
     "shutdown": "dhipuvHP", "who": "AdilpqstTuwX",
 }  # fmt: skip
 """What is taken and changes nothing: there is one machine, one kind of disk, one kind of logical volume, no login."""

@@ -214,6 +214,76 @@ def test_shared_storage_is_not_begun_where_a_node_cannot_be_told(bare_lab: LabUn
     eventually(lambda: lab.run("node1", "cl_rsh node2 true").returncode == 0, "clcomd answers again")
 
 
+LV_ATTRIBUTES = {
+    "TYPE": "raw", "POSITION": "center", "PV_RANGE": "maximum", "MAX_PVS_FOR_NEW_ALLOC": "3",
+    "WRITE_CONSISTENCY": "passive", "LPARTS_ON_SEPARATE_PVS": "superstrict", "RELOCATE": "no", "LABEL": "hello",
+    "MAX_LPARTS": "100", "BAD_BLOCK_RELOCATION": "no", "SCHEDULING_POLICY": "sequential", "VERIFY_WRITES": "yes",
+    "SERIALIZE_IO": "yes", "FIRST_BLOCK_AVAILABLE": "yes", "FIRST_COPY_MIRROR_POOL": "east",
+}  # fmt: skip
+VG_ATTRIBUTES = {
+    "TYPE": "SCALABLE", "PPART_SIZE": "8", "CRITICAL": "yes", "STRICT_MIRROR_POOLS": "super",
+    "MAX_LOGICAL_VOLUMES": "512", "MAX_PHYSICAL_PARTITIONS": "64", "LVM_PREFERRED_READ": "favorcopy",
+    "ENABLE_LV_ENCRYPTION": "yes", "MIGRATE_FAILED_DISKS": "pool", "SYNCHRONIZE": "true",
+}  # fmt: skip
+FS_ATTRIBUTES = {"PERMISSIONS": "ro", "OPTIONS": "nodev nosuid", "BLOCK_SIZE": "512", "EXT_ATTR_FORMAT": "v2",
+                 "QUOTA": "all", "EFS": "yes"}  # fmt: skip
+
+
+def given(attributes: dict[str, str]) -> str:
+    return " ".join(f"{name}={value.replace(' ', ',')}" for name, value in attributes.items())
+
+
+def shown(lab: LabUnderTest, node: str, what: str) -> dict[str, str]:
+    lines = lab.output(node, f"clmgr query {what}").splitlines()
+    return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+
+
+def test_every_attribute_of_shared_storage_is_known_on_every_node(bare_lab: LabUnderTest) -> None:
+    """Whichever node is asked: the change is made where the volume group is varied on."""
+    lab = bare_lab
+    free = [line.split()[0] for line in lab.output("node1", "lspv").splitlines() if line.split()[2] == "None"]
+    disk, spare = free[-2:]
+    lab.output("node1", f"clmgr add vg wholevg PHYSICAL_VOLUMES={disk} MIRROR_POOL_NAME=east {given(VG_ATTRIBUTES)}")
+    lab.output("node2", "varyonvg wholevg")
+    lab.output("node1", f"clmgr add lv wholelv VOLUME_GROUP=wholevg LOGICAL_PARTITIONS=2 {given(LV_ATTRIBUTES)}")
+    lab.output("node1", "clmgr add lv wholefs VOLUME_GROUP=wholevg LOGICAL_PARTITIONS=2 FIRST_COPY_MIRROR_POOL=east")
+    lab.output("node1", f"clmgr add fs /whole LOGICAL_VOLUME=wholefs {given(FS_ATTRIBUTES)}")
+    for node in ("node1", "node2"):
+        for what, attributes in (
+            ("vg wholevg", VG_ATTRIBUTES),
+            ("lv wholelv", LV_ATTRIBUTES),
+            ("fs /whole", FS_ATTRIBUTES),
+        ):
+            assert shown(lab, node, what).items() >= attributes.items(), (node, what)
+    lab.output("node2", "mount /whole")
+    if lab.description()["mode"] == "view":
+        assert lab.run("node2", "touch /whole/x").returncode == 1
+    lab.output("node2", "umount /whole")
+    code, said = refused(lab, "clmgr add lv striped VOLUME_GROUP=wholevg LOGICAL_PARTITIONS=1 STRIPE_SIZE=64K")
+    assert (code, "not striped" in said) == (4, True)
+    lab.output("node1", "clmgr modify lv wholelv POSITION=inner_edge LOGICAL_PARTITIONS=4 NAME=otherlv")
+    lab.output("node1", "clmgr modify fs /whole PERMISSIONS=rw QUOTA=no UNITS=32 SIZE_PER_UNIT=mb")
+    lab.output("node1", "clmgr modify vg wholevg CRITICAL=no QUORUM_NEEDED=no FAILUREACTION=fence")
+    lab.output("node1", f"clmgr replace pv {disk} {spare}")
+    for node in ("node1", "node2"):
+        changed = shown(lab, node, "lv otherlv")
+        assert (changed["POSITION"], changed["SIZE"], changed["PHYSICAL_VOLUMES"]) == ("inner_edge", "32", spare)
+        changed = shown(lab, node, "fs /whole")
+        assert (changed["PERMISSIONS"], changed["QUOTA"], changed["SIZE"]) == ("rw", "no", "32")
+        changed = shown(lab, node, "vg wholevg")
+        assert (changed["CRITICAL"], changed["QUORUM"]) == ("no", "false")
+        assert lab.output(node, f"lsvg -n {spare} -P wholevg").split()[-2:] == [spare, "east"]
+    assert shown(lab, "node1", "vg wholevg")["ON_LOSS_OF_ACCESS"] == "fence"
+    lab.output("node1", f"clmgr modify pv {disk} QUEUE_DEPTH=7")
+    for node in ("node1", "node2"):
+        assert lab.output(node, f"lsattr -El {disk} -a queue_depth -F value") == "7\n"
+    code, said = refused(lab, "clmgr delete mp east")
+    assert (code, 'still in use by "' in said) == (5, True)
+    lab.output("node2", "varyoffvg wholevg")
+    lab.output("node1", "clmgr delete vg wholevg")
+    assert "wholevg" not in lab.output("node2", "lsvg")
+
+
 def test_a_collection_goes_with_every_synchronization(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "echo mine > $HAES_ROOT/etc/notes; chmod 640 $HAES_ROOT/etc/notes")

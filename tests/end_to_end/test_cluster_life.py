@@ -36,6 +36,30 @@ def test_a_planned_move(lab: LabUnderTest) -> None:
     assert lab.ask() == {"node": owner, "counter": counter + 2}
 
 
+def access(lab: LabUnderTest, node: str) -> list[str]:
+    """How a node has the sample's volume group: the state in lspv, and the permission."""
+    row = next(line for line in lab.output(node, "lspv").splitlines() if " datavg " in line)
+    permission = [line.split()[2] for line in lab.run(node, "lsvg datavg").stdout.splitlines() if "VG PERM" in line]
+    return [*row.split()[3:], *permission]
+
+
+def test_the_volume_group_is_passive_where_its_group_is_not(lab: LabUnderTest) -> None:
+    """Fast disk takeover: concurrent everywhere, written on one node; with cluster services it goes."""
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    for _ in range(2):
+        assert access(lab, owner) == ["concurrent", "read/write"]
+        assert access(lab, other) == ["concurrent", "passive-only"]
+        assert lab.run(other, "mount /sharedfs").returncode == 1
+        lab.output(owner, f"clmgr move resource_group app_rg NODE={other}", timeout=120)
+        owner, other = other, owner
+    lab.output(owner, f"clmgr offline node {other}", timeout=120)
+    assert access(lab, other) == []
+    lab.output(owner, f"clmgr online node {other}", timeout=120)
+    lab.wait_for_state(other, "ST_STABLE")
+    assert access(lab, other) == ["concurrent", "passive-only"]
+
+
 def test_a_lost_repository_disk_is_told_and_nothing_moves(lab: LabUnderTest) -> None:
     owner = lab.owner()
     lab.srcctl("disk", "hdisk1", "fail")
@@ -45,6 +69,7 @@ def test_a_lost_repository_disk_is_told_and_nothing_moves(lab: LabUnderTest) -> 
     )
     eventually(lambda: "hdisk1" in lab.run("node1", "errpt -a").stdout, "the error log names hdisk1")
     assert lab.owner() == owner
+    assert "caavg_private" in lab.output("node1", "lspv"), "the node knows which disk it has lost"
     # A successor of clevmgrdES finds it lost; the cluster manager knows already, so nothing happens again.
     lab.srcctl("kill", "node1", "clevmgrdES")
     eventually(lambda: "inoperative" in lab.run("node1", "lssrc -s clevmgrdES").stdout, "clevmgrdES is down")

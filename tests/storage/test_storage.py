@@ -275,3 +275,85 @@ def test_a_node_that_is_shut_out_of_a_disk_has_it_no_more(nodes: tuple[Node, Nod
     assert run(first, "varyonvg", "datavg")[0] == 0
     assert fences.fence("node2", ["hdisk2"], "node1") == "", "it is off"
     first.die()
+
+
+def test_passive_mode_keeps_nobody_out_and_lets_nothing_in(nodes: tuple[Node, Node], run: Run) -> None:
+    one, two = nodes
+    assert run(one, "mkvg", "-C", "-y", "datavg", "hdisk2")[0] == 0
+    assert run(two, "importvg", "-n", "-y", "datavg", "hdisk2")[0] == 0
+    assert run(two, "varyonvg", "-n", "-c", "-P", "datavg") == (0, "", "")
+    assert run(one, "varyonvg", "-n", "-c", "-A", "datavg") == (0, "", "")
+    assert run(one, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/data", "-a", "size=16M")[0] == 0
+    for node, permission in ((one, "read/write"), (two, "passive-only")):
+        assert f"VG PERMISSION:      {permission}" in run(node, "lsvg", "datavg")[1]
+        assert [line.split()[2:] for line in run(node, "lspv")[1].splitlines() if line.startswith("hdisk2")] == [
+            ["datavg", "concurrent"]
+        ]
+    groups = [VolumeGroups(node.root) for node in nodes]
+    group = groups[0].find("datavg")
+    assert group is not None
+    assert [g.is_varied_on(group) for g in groups] == [True, False]
+    assert groups[0].holders(group) == ["node1"]
+    assert run(two, "importvg", "-n", "-L", "datavg", "hdisk2")[0] == 0
+    assert run(two, "mount", "/data")[0] == 1
+    assert run(two, "mklv", "datavg", "1")[2].startswith("0516-1201 mklv:")
+    assert run(two, "varyonvg", "-n", "-c", "-A", "datavg")[0] == 1, "active on one node"
+    assert run(two, "varyonvg", "datavg")[0] == 1
+    assert run(one, "mount", "/data")[0] == 0
+    assert run(one, "varyonvg", "-n", "-c", "-P", "datavg")[2].startswith("0516-012 lvaryonvg:"), "what is open stays"
+    assert groups[0].is_varied_on(group)
+    assert run(one, "umount", "/data")[0] == 0
+    assert run(one, "varyonvg", "-n", "-c", "-P", "datavg") == (0, "", "")
+    assert run(two, "varyonvg", "-n", "-c", "-A", "datavg") == (0, "", "")
+    assert [g.is_varied_on(group) for g in groups] == [False, True]
+    two.die()
+    assert run(one, "varyonvg", "-n", "-c", "-A", "datavg") == (0, "", "")
+    assert groups[0].holders(group) == ["node1"]
+
+
+def test_the_active_mode_is_taken_by_force_and_passive_nodes_stay(nodes: tuple[Node, Node], run: Run) -> None:
+    one, two = nodes
+    assert run(one, "mkvg", "-C", "-y", "datavg", "hdisk2")[0] == 0
+    assert run(two, "importvg", "-n", "-y", "datavg", "hdisk2")[0] == 0
+    assert run(one, "varyonvg", "-n", "-c", "-A", "datavg")[0] == 0
+    assert run(two, "varyonvg", "-n", "-c", "-P", "datavg")[0] == 0
+    assert run(two, "varyonvg", "-O", "-n", "-c", "-A", "datavg") == (0, "", "")
+    group = VolumeGroups(two.root).find("datavg")
+    assert group is not None
+    assert VolumeGroups(one.root).holders(group) == ["node2"]
+
+
+def test_policies_choose_the_partitions(nodes: tuple[Node, Node], run: Run) -> None:
+    node, groups = nodes[0], VolumeGroups(nodes[0].root)
+    assert run(node, "mkvg", "-n", "-s", "1", "-p", "east", "-y", "datavg", "hdisk1", "hdisk2")[0] == 0
+    assert run(node, "chpv", "-p", "west", "hdisk2")[0] == 0
+
+    def placed(*words: str) -> list[tuple[str, int]]:
+        assert run(node, "mklv", "-y", "lv1", *words, "datavg", "4") == (0, "lv1\n", "")
+        group = groups.find("datavg")
+        assert group is not None
+        found = list(partitions.placed(group.volumes[0]))
+        assert run(node, "rmlv", "-f", "lv1")[0] == 0
+        return found
+
+    assert {disk for disk, _ in placed("-e", "x")} == {"hdisk1", "hdisk2"}
+    assert {disk for disk, _ in placed("-e", "x", "-u", "1")} == {"hdisk1"}
+    assert {disk for disk, _ in placed("-p", "copy1=west")} == {"hdisk2"}
+    total = groups.partitions_of(groups.find("datavg"), "hdisk1")  # type: ignore[arg-type]
+    for letter, region in (("e", "outer edge"), ("c", "center"), ("im", "inner middle"), ("ie", "inner edge")):
+        assert {partitions.region_of(number, total) for _, number in placed("-a", letter)} == {region}
+
+
+def test_a_disk_is_replaced_with_what_lies_on_it(nodes: tuple[Node, Node], run: Run) -> None:
+    node = nodes[0]
+    assert run(node, "mkvg", "-n", "-y", "datavg", "hdisk1")[0] == 0
+    assert run(node, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/data", "-a", "size=16M")[0] == 0
+    assert run(node, "mount", "/data")[0] == 0
+    Path(node.root.path("/data/kept")).write_text("kept")
+    assert run(node, "replacepv", "hdisk1", "hdisk3") == (0, "", "")
+    assert Path(node.root.path("/data/kept")).read_text() == "kept", "also while it is mounted"
+    assert run(node, "umount", "/data")[0] == 0
+    assert run(node, "mount", "/data")[0] == 0
+    assert Path(node.root.path("/data/kept")).read_text() == "kept"
+    assert [run(node, "lspv")[1].splitlines()[3].split()[n] for n in (0, 2)] == ["hdisk3", "datavg"]
+    assert VolumeGroups(node.root).on_disk("hdisk1") is None

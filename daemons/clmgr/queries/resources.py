@@ -97,9 +97,8 @@ def groups(c: Configuration, facts: Facts) -> list[Block]:
 
 def _own_attributes(group: ResourceGroup) -> Block:
     """What is not in the product's list, only where it is set."""
-    found: Block = []
-    if group.resource("USERDEFINED_RESOURCES"):
-        found.append(("USERDEFINED_RESOURCES", " ".join(group.resource("USERDEFINED_RESOURCES"))))
+    kinds = ("SECONDARYNODES", "MIRROR_GROUP", "USERDEFINED_RESOURCES")
+    found: Block = [(kind, " ".join(group.resource(kind))) for kind in kinds if group.resource(kind)]
     if group.notified:
         found.append(("RECOVERY_NOTIFY", " ".join(value for _, value, _ in group.notified)))
         methods = dict.fromkeys(method for _, _, method in group.notified if method)

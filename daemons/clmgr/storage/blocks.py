@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage.descriptor_area import VolumeGroup
+from srcctl.storage.characteristics import of_group, of_volume
+from srcctl.storage.commands.volume_groups import LIMITS
+from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import Disk, disk_names, pvid, uuid_of
+from srcctl.storage.filesystems import CONTROL_BLOCK
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
-
-
-def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """add, modify and delete of shared storage.
-
-    Raises:
-        ClmgrError: it cannot be done.
-    """
-    from daemons.clmgr.storage import file_systems as shared_file_systems
-    from daemons.clmgr.storage import mirror_pools
-    from daemons.clmgr.storage import volume_groups as shared_storage
-
-    changes = {**shared_storage.CHANGES, **shared_file_systems.CHANGES, **mirror_pools.CHANGES}
-    if request.class_name != "mirror_pool" and not request.force:
-        shared_storage.ensure_reachable(root, [*shared_storage.members(c), *request.words("NODES")])
-    changes[request.class_name, request.action](root, request, c)
 
 
 def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
@@ -40,7 +29,7 @@ def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
         case "mirror_pool":
             from daemons.clmgr.storage import mirror_pools
 
-            return mirror_pools.blocks(root, c)
+            return mirror_pools.blocks(root)
         case "hosts":
             return _hosts(root, request)
     return physical_volumes(root, request, c)
@@ -56,8 +45,6 @@ def _known(root: NodeRoot) -> list[VolumeGroup]:
 
 
 def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
-    from daemons.clmgr.storage.mirror_pools import pools
-
     groups = VolumeGroups(root)
     result: list[Block] = []
     for found in _known(root):
@@ -66,6 +53,10 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
         def setting(attribute: str, name: str = found.name) -> str:
             return c.setting(storage_key("volume_group", name, attribute), VG_DEFAULTS[attribute])
 
+        def of(name: str, group: VolumeGroup = found) -> str:
+            return of_group(group.characteristics, name)
+
+        of_kind = LIMITS[found.kind]
         result.append(
             [
                 ("NAME", found.name),
@@ -74,26 +65,33 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
                 ("STATE", "ACTIVE" if groups.holders(found) else "INACTIVE"),
                 ("LOGICAL_VOLUMES", " ".join(v.name for v in found.volumes)),
                 ("PHYSICAL_VOLUMES", " ".join(found.disks)),
-                ("MIRROR_POOLS", " ".join(pool.name for pool in pools(c) if pool.volume_group == found.name)),
+                ("MIRROR_POOLS", " ".join(pool.name for pool in found.pools)),
+                ("STRICT_MIRROR_POOLS", {"on": "yes", "off": "no"}.get(of("strict_pools"), of("strict_pools"))),
                 ("RESOURCE_GROUP", owner),
                 ("AUTO_ACTIVATE", _truth(found.auto_on)),
                 ("QUORUM", _truth(found.quorum)),
                 ("CONCURRENT_ACCESS", _truth(found.concurrent)),
-                ("CRITICAL", {"true": "yes", "false": "no"}.get(setting("CRITICAL"), setting("CRITICAL"))),
+                ("CRITICAL", of("critical")),
                 ("ON_LOSS_OF_ACCESS", setting("FAILUREACTION")),
                 ("NOTIFYMETHOD", setting("NOTIFYMETHOD")),
-                ("MIGRATE_FAILED_DISKS", setting("MIGRATE_FAILED_DISKS")),
-                ("SYNCHRONIZE", "false"),
-                ("LOGICAL_TRACK_GROUP_SIZE", setting("LTG_SIZE")),
-                ("MAX_PHYSICAL_PARTITIONS", setting("MAX_PHYSICAL_PARTITIONS")),
+                ("MIGRATE_FAILED_DISKS", MIGRATION[of("hot_spare")]),
+                ("SYNCHRONIZE", _truth(of("automatic_synchronization") == "yes")),
+                ("LOGICAL_TRACK_GROUP_SIZE", of("track_group")),
+                ("MAX_PHYSICAL_PARTITIONS", of("max_partitions") or str(of_kind[1] // 1024 or 1)),
                 ("PPART_SIZE", str(found.partition_megabytes)),
-                ("MAX_LOGICAL_VOLUMES", setting("MAX_LOGICAL_VOLUMES")),
+                ("MAX_LOGICAL_VOLUMES", of("max_volumes") or str(of_kind[0])),
                 ("MAJOR_NUMBER", str(found.major)),
                 ("IDENTIFIER", found.identifier),
                 ("TIMESTAMP", timestamp(found)),
+                ("LVM_PREFERRED_READ", of("preferred_read") or c.setting("LVM_PREFERRED_READ", "roundrobin")),
+                ("ENABLE_LV_ENCRYPTION", of("encryption")),
             ]
         )
     return result
+
+
+MIGRATION = {"no": "false", "yes (one to one)": "one", "yes (one to many)": "pool", "no (remove)": "remove"}
+"""The words of the attribute for those of lsvg."""
 
 
 def _logical_volumes(root: NodeRoot) -> list[Block]:
@@ -106,13 +104,55 @@ def _logical_volumes(root: NodeRoot) -> list[Block]:
             ("SIZE", str(volume.partitions * found.partition_megabytes)),
             ("PP_SIZE", str(found.partition_megabytes)),
             ("TYPE", volume.type),
-            ("LABEL", volume.mount_point or "None"),
+            ("LABEL", volume.mount_point or of_volume(volume.characteristics, "label") or "None"),
             ("LOGICAL_PARTITIONS", str(volume.partitions)),
             ("LPART_COPIES", "1"),
+            ("PHYSICAL_VOLUMES", " ".join(dict.fromkeys(extent.disk for extent in volume.extents))),
+            *((attribute, shown(volume, found)) for attribute, shown in VOLUME_ATTRIBUTES.items()),
         ]
         for found in _known(root)
         for volume in found.volumes
     ]
+
+
+def _word(name: str, words: dict[str, str]) -> Callable[[LogicalVolume, VolumeGroup], str]:
+    return lambda volume, group: words.get(of_volume(volume.characteristics, name), "")
+
+
+def _pool(copy: int) -> Callable[[LogicalVolume, VolumeGroup], str]:
+    return lambda volume, group: volume.pools[copy] if copy < len(volume.pools) else ""
+
+
+_YES_NO = {"yes": "yes", "no": "no", "on": "yes", "off": "no", "YES": "yes", "NO": "no"}
+VOLUME_ATTRIBUTES: dict[str, Callable[[LogicalVolume, VolumeGroup], str]] = {
+    "POSITION": _word("intra_policy", {
+        "middle": "outer_middle", "edge": "outer_edge", "center": "center", "inner middle": "inner_middle",
+        "inner edge": "inner_edge",
+    }),
+    "PV_RANGE": lambda volume, group: of_volume(volume.characteristics, "inter_policy"),
+    "MAX_PVS_FOR_NEW_ALLOC": lambda volume, group: (
+        of_volume(volume.characteristics, "upper_bound") or str(LIMITS[group.kind][3])
+    ),
+    "WRITE_CONSISTENCY": _word("write_consistency", {
+        "on/ACTIVE": "active", "on/PASSIVE": "passive", "off": "off",
+    }),
+    "LPARTS_ON_SEPARATE_PVS": _word("strictness", {"yes": "yes", "no": "no", "yes (superstrict)": "superstrict"}),
+    "RELOCATE": _word("relocatable", _YES_NO),
+    "MAX_LPARTS": lambda volume, group: of_volume(volume.characteristics, "max_partitions"),
+    "BAD_BLOCK_RELOCATION": _word("bad_blocks", {"relocatable": "yes", "non-relocatable": "no"}),
+    "SCHEDULING_POLICY": _word("scheduling", {
+        "parallel": "parallel", "sequential": "sequential",
+        "parallel/sequential": "parallel_write_with_sequential_read",
+        "parallel/round robin": "parallel_write_round_robin_read",
+    }),
+    "VERIFY_WRITES": _word("write_verify", _YES_NO),
+    "SERIALIZE_IO": _word("serialize", _YES_NO),
+    "FIRST_BLOCK_AVAILABLE": _word("first_block", {"available": "yes", "": "no"}),
+    "FIRST_COPY_MIRROR_POOL": _pool(0),
+    "SECOND_COPY_MIRROR_POOL": _pool(1),
+    "THIRD_COPY_MIRROR_POOL": _pool(2),
+}  # fmt: skip
+"""Attributes of a logical volume under the names of add (that query has them is inferred)."""
 
 
 def _file_systems(root: NodeRoot) -> list[Block]:
@@ -123,10 +163,27 @@ def _file_systems(root: NodeRoot) -> list[Block]:
             ("VOLUME_GROUP", found.name),
             ("TYPE", volume.type),
             ("SIZE", str(volume.partitions * found.partition_megabytes)),
+            *_control_block(volume),
         ]
         for found in _known(root)
         for volume in found.volumes
         if volume.mount_point
+    ]
+
+
+def _control_block(volume: LogicalVolume) -> Block:
+    """What crfs has put into the volume's control block, under the names of add (that query has them is inferred)."""
+    of = {**CONTROL_BLOCK, **volume.file_system}
+    words = of["options"].split(",")
+    quotas = [kind.removesuffix("quota") for kind in of["quota"].split(",") if kind]
+    return [
+        ("PERMISSIONS", "ro" if "ro" in words else "rw"),
+        ("OPTIONS", " ".join(word for word in words if word not in ("ro", "rw"))),
+        ("BLOCK_SIZE", of["agblksize"]),
+        ("LV_FOR_LOG", of["log"]),
+        ("EXT_ATTR_FORMAT", of["ea"]),
+        ("QUOTA", {0: "no", 2: "all"}.get(len(quotas), "".join(quotas))),
+        ("EFS", of["efs"]),
     ]
 
 

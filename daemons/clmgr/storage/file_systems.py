@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
-
 from daemons.clmgr.edits.parts import required_names
-from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, exists_already, invalid, missing
+from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, does_not_exist, exists_already, invalid, missing
+from daemons.clmgr.storage.logical_volumes import ensure_room, volume_named, volume_that
 from daemons.clmgr.storage.volume_groups import (
     Change,
-    ensure_room,
     group_named,
     members,
     on_others,
     run_here,
-    store_volumes,
     tell_others,
     varied_on,
-    volume_named,
-    volume_that,
 )
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage import filesystems
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
+KINDS = {"": "jfs2", "enhanced": "jfs2", "standard": "jfs", "compressed": "jfs", "large": "jfs"}
 UNITS = {"mb": 1 << 20, "megabytes": 1 << 20, "gb": 1 << 30, "gigabytes": 1 << 30, "block": 512, "512bytes": 512}
 
 
@@ -35,6 +30,22 @@ def _bytes(request: Request) -> int:
     if not units:
         raise missing("UNITS")
     return int(units) * UNITS[unit]
+
+
+def _words(request: Request) -> list[str]:
+    """The flags of crfs and chfs for the attributes that were given."""
+    words = ["-p", permission] if (permission := request.attribute("PERMISSIONS")) else []
+    if "OPTIONS" in request.attributes:
+        words += ["-a", f"options={','.join(request.words('OPTIONS'))}"]
+    quota = request.attribute("QUOTA")
+    values = {
+        "agblksize": request.attribute("BLOCK_SIZE"),
+        "logname": request.attribute("LV_FOR_LOG"),
+        "ea": request.attribute("EXT_ATTR_FORMAT"),
+        "quota": {"all": "userquota,groupquota", "no": "no"}.get(quota, f"{quota}quota" if quota else ""),
+        "efs": {"true": "yes", "false": "no"}.get(request.attribute("EFS"), ""),
+    }
+    return words + [word for name, value in values.items() if value for word in ("-a", f"{name}={value}")]
 
 
 def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -50,34 +61,20 @@ def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -
         raise missing("VOLUME_GROUP")
     if logical:
         groups, group, volume = volume_named(root, logical)
+        if request.attribute("VOLUME_GROUP") not in ("", group.name):
+            raise does_not_exist(logical)
     else:
         groups, group = group_named(root, request.attribute("VOLUME_GROUP"))
     if any(stanza.mount_point == point for stanza in read_stanzas(root)):
         raise exists_already(point)
-    if logical:
-        if volume.mount_point:
-            raise ClmgrError(f'the logical volume "{logical}" holds the file system "{volume.mount_point}".')
-        changed = volume._replace(mount_point=point)
-        with varied_on(groups, group):
-            stored = groups.store(
-                group._replace(volumes=tuple(changed if v.name == logical else v for v in group.volumes))
-            )
-            groups.make_known(stored)
-            _make_contents(root, stored, logical)
-        run_here(["importvg", "-n", "-L", group.name, group.disks[0]])
-    else:
-        kind = {"enhanced": "jfs2", "": "jfs2"}.get(request.attribute("TYPE"), request.attribute("TYPE"))
-        size = -(-_bytes(request) // 512)
-        with varied_on(groups, group):
-            run_here(["crfs", "-v", kind, "-g", group.name, "-m", point, "-a", f"size={size}", "-A", "no"])
+    if logical and volume.mount_point:
+        raise ClmgrError(f'the logical volume "{logical}" holds the file system "{volume.mount_point}".')
+    kind = KINDS.get(request.attribute("TYPE"), request.attribute("TYPE"))
+    where = ["-d", logical] if logical else ["-g", group.name, "-a", f"size={-(-_bytes(request) // 512)}"]
+    with varied_on(groups, group):
+        run_here(["crfs", "-v", kind, *where, "-m", point, "-A", "no", *_words(request)])
     tell_others(root, c, group)
     print(f"File system {point} has been created.")
-
-
-def _make_contents(root: NodeRoot, group: VolumeGroup, volume: str) -> None:
-    made = group.volume(volume)
-    assert made is not None
-    os.makedirs(filesystems.contents(root.identity.lab, made.extents[0].disk, volume), exist_ok=True)
 
 
 def _file_system(root: NodeRoot, point: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
@@ -85,18 +82,22 @@ def _file_system(root: NodeRoot, point: str) -> tuple[VolumeGroups, VolumeGroup,
 
 
 def modify_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """A file system that grows: UNITS and SIZE_PER_UNIT.
+    """A file system that grows (UNITS, SIZE_PER_UNIT), or is mounted otherwise.
 
     Raises:
         ClmgrError: it does not exist, would shrink, or has no room.
     """
     groups, group, volume = _file_system(root, required_names(request)[0])
-    partitions = -(-_bytes(request) // group.partition_bytes)
-    if partitions < volume.partitions:
-        raise invalid("UNITS", request.attribute("UNITS"))
-    ensure_room(groups, group, partitions - volume.partitions)
-    changed = volume._replace(partitions=partitions)
-    store_volumes(root, c, groups, group, tuple(changed if v.name == volume.name else v for v in group.volumes))
+    words, point = _words(request), volume.mount_point
+    if not words or request.attribute("UNITS"):
+        partitions = -(-_bytes(request) // group.partition_bytes)
+        if partitions < volume.partitions:
+            raise invalid("UNITS", request.attribute("UNITS"))
+        ensure_room(groups, group, partitions - volume.partitions)
+        words += ["-a", f"size={partitions * group.partition_bytes // 512}"]
+    with varied_on(groups, group):
+        run_here(["chfs", *words, point])
+    tell_others(root, c, group)
 
 
 def delete_file_system(root: NodeRoot, request: Request, c: Configuration | None) -> None:

@@ -1,8 +1,6 @@
-"""Mirror pools: names for sets of a shared volume group's disks, kept in the cluster's configuration (inferred)."""
+"""Mirror pools: named sets of a shared volume group's disks, in its descriptor area as on AIX."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import (
@@ -15,106 +13,102 @@ from daemons.clmgr.errors import (
     missing,
 )
 from daemons.clmgr.queries.shapes import Block
+from daemons.clmgr.storage.volume_groups import disks_named, group_named, tell_others, varied_on
 from daemons.clmgr.syntax.attributes import is_name
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
+from srcctl.storage.descriptor_area import MirrorPool, VolumeGroup
+from srcctl.storage.volume_groups import VolumeGroups
 
-PREFIX = "MIRROR_POOL."
 POOL_NAME_MAX = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """A mirror pool."""
-
-    volume_group: str
-    name: str
-    disks: tuple[str, ...]
-    mode: str = "sync"
-    cache: str = ""
-    high_water: str = ""
-
-    @property
-    def key(self) -> str:
-        """Its dynamic setting."""
-        return f"{PREFIX}{self.volume_group}.{self.name}"
-
-    def text(self) -> str:
-        """The value of its setting."""
-        return ";".join((" ".join(self.disks), self.mode, self.cache, self.high_water))
+def _groups(root: NodeRoot) -> list[VolumeGroup]:
+    groups = VolumeGroups(root)
+    return [found for name in groups.known() if (found := groups.find(name)) is not None]
 
 
-def pools(c: Configuration) -> list[Pool]:
-    """All mirror pools."""
-    found = []
-    for key, value in c.settings:
-        if key.startswith(PREFIX):
-            group, _, name = key[len(PREFIX) :].rpartition(".")
-            disks, mode, cache, mark = [*value.split(";"), "", "", ""][:4]
-            found.append(Pool(group, name, tuple(disks.split()), mode or "sync", cache, mark))
-    return found
-
-
-def blocks(root: NodeRoot, c: Configuration) -> list[Block]:
+def blocks(root: NodeRoot) -> list[Block]:
     """``query mirror_pool``."""
     return [
         [
             ("NAME", pool.name),
-            ("VOLUME_GROUP", pool.volume_group),
+            ("VOLUME_GROUP", group.name),
             ("MODE", pool.mode.upper()),
             ("PHYSICAL_VOLUMES", " ".join(pool.disks)),
             ("ASYNC_CACHE_LV", pool.cache),
             ("ASYNC_CACHE_HW_MARK", pool.high_water),
         ]
-        for pool in pools(c)
+        for group in _groups(root)
+        for pool in group.pools
     ]
 
 
 def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """add, modify and delete.
+    """add, modify and delete: on this node, and then the others learn the descriptor area.
 
     Raises:
-        ClmgrError: there is no cluster, no such group or disk, or the name is taken.
+        ClmgrError: there is no such group, pool or disk, or the name is taken.
     """
-    from daemons.clmgr.queries.inquiry import NO_CLUSTER
-    from daemons.clmgr.transactions.transaction import change as begin
+    for name in required_names(request):
+        group = _group_of(root, request, name)
+        present = group.pool(name)
+        if request.action == "add":
+            if not is_name(name) or len(name) > POOL_NAME_MAX:
+                raise invalid_characters("NAME", name)
+            if present is not None:
+                raise exists_already(name)
+            if not request.words("PHYSICAL_VOLUMES"):
+                raise missing("PHYSICAL_VOLUMES")
+            pools = (*group.pools, _pool(root, request, group, MirrorPool(name, ())))
+        elif present is None:
+            raise does_not_exist(name)
+        elif request.action == "delete":
+            used = next((volume.name for volume in group.volumes if name in volume.pools), "")
+            if used:
+                raise ClmgrError(f'"{name}" is still in use by "{used}".', MISSING_DEPENDENCY)
+            pools = tuple(pool for pool in group.pools if pool is not present)
+        else:
+            changed = _pool(root, request, group, present)
+            pools = tuple(changed if pool is present else pool for pool in group.pools)
+            group = _renamed(group, name, changed.name)
+        _store(root, c, group._replace(pools=pools))
 
-    names = required_names(request)
-    with begin(root) as transaction:
-        c = transaction.configuration
-        if c is None:
-            raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
-        for name in names:
-            c = _changed(root, request, c, name)
-        transaction.commit(c)
 
+def _group_of(root: NodeRoot, request: Request, name: str) -> VolumeGroup:
+    """The volume group that is named, or the one that has the pool.
 
-def _changed(root: NodeRoot, request: Request, c: Configuration, name: str) -> Configuration:
-    group = request.attribute("VOLUME_GROUP")
-    present = next((p for p in pools(c) if p.name == name and group in ("", p.volume_group)), None)
+    Raises:
+        ClmgrError: there is none, or several have it.
+    """
+    if wanted := request.attribute("VOLUME_GROUP"):
+        return group_named(root, wanted)[1]
     if request.action == "add":
-        if not is_name(name) or len(name) > POOL_NAME_MAX:
-            raise invalid_characters("NAME", name)
-        if not group:
-            raise missing("VOLUME_GROUP")
-        if present is not None:
-            raise exists_already(name)
-        if not request.words("PHYSICAL_VOLUMES"):
-            raise missing("PHYSICAL_VOLUMES")
-        present = Pool(group, name, ())
-    elif present is None:
+        raise missing("VOLUME_GROUP")
+    found = [group for group in _groups(root) if group.pool(name) is not None]
+    if not found:
         raise does_not_exist(name)
-    if request.action == "delete":
-        return c.with_setting(present.key, "")
-    pool = _pool(root, request, c, present)
-    return c.with_setting(present.key, "").with_setting(pool.key, pool.text())
+    if len(found) > 1:
+        raise missing("VOLUME_GROUP")
+    return found[0]
 
 
-def _pool(root: NodeRoot, request: Request, c: Configuration, base: Pool) -> Pool:
-    from daemons.clmgr.storage.volume_groups import disks_named, group_named
+def _store(root: NodeRoot, c: Configuration | None, group: VolumeGroup) -> None:
+    groups = VolumeGroups(root)
+    with varied_on(groups, group):
+        groups.make_known(groups.store(group))
+    tell_others(root, c, group)
 
-    _, group = group_named(root, base.volume_group)
+
+def _renamed(group: VolumeGroup, old: str, new: str) -> VolumeGroup:
+    """The logical volumes follow a pool's new name."""
+    return group._replace(
+        volumes=tuple(v._replace(pools=tuple(new if pool == old else pool for pool in v.pools)) for v in group.volumes)
+    )
+
+
+def _pool(root: NodeRoot, request: Request, group: VolumeGroup, base: MirrorPool) -> MirrorPool:
     disks = list(base.disks)
     if "PHYSICAL_VOLUMES" in request.attributes:
         disks = disks_named(root, request.words("PHYSICAL_VOLUMES"))
@@ -126,15 +120,22 @@ def _pool(root: NodeRoot, request: Request, c: Configuration, base: Pool) -> Poo
     for disk in disks:
         if disk not in group.disks:
             raise ClmgrError(f'the disk "{disk}" is not in the volume group "{group.name}".', MISSING_DEPENDENCY)
-        other = next((p.name for p in pools(c) if p.key != base.key and disk in p.disks), "")
-        if other:
+        other = group.pool_of(disk)
+        if other not in ("", base.name):
             raise ClmgrError(f'the disk "{disk}" is in the mirror pool "{other}" already.', INCORRECT_INPUT)
     mode = request.attribute("MODE") or base.mode
     cache = request.attribute("ASYNC_CACHE_LV", default=base.cache)
     if mode == "async" and not cache:
         raise missing("ASYNC_CACHE_LV")
+    if cache and group.volume(cache) is None:
+        raise does_not_exist(cache)
     mark = request.attribute("ASYNC_CACHE_HW_MARK", default=base.high_water)
-    return Pool(base.volume_group, request.attribute("NAME") or base.name, tuple(disks), mode, cache, mark)
+    new = request.attribute("NAME") or base.name
+    if new != base.name and group.pool(new) is not None:
+        raise exists_already(new)
+    if len(new) > POOL_NAME_MAX:
+        raise invalid_characters("NAME", new)
+    return MirrorPool(new, tuple(disks), mode, cache, mark)
 
 
 CHANGES = {("mirror_pool", action): change for action in ("add", "modify", "delete")}

@@ -1,4 +1,4 @@
-"""add, modify and delete of volume groups and logical volumes: on every node, by the nodes' own commands.
+"""add, modify and delete of volume groups: on every node, by the nodes' own commands.
 
 As C-SPOC does it: the change is made on this node, with the volume group varied on for it where it is varied on
 nowhere, and the other nodes then learn the new descriptor area (``importvg -L``).
@@ -7,7 +7,7 @@ nowhere, and the other nodes then learn the new descriptor area (``importvg -L``
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from daemons.clcomd import client as clcomd
@@ -18,7 +18,6 @@ from daemons.clmgr.errors import (
     ClmgrError,
     does_not_exist,
     exists_already,
-    invalid,
     invalid_characters,
     missing,
 )
@@ -26,10 +25,12 @@ from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup, erase
+from srcctl.storage.descriptor_area import VolumeGroup, erase
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
+Words = Mapping[str, str]
+"""A flag's words for an attribute's."""
 Change = Callable[[NodeRoot, Request, Configuration | None], None]
 ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_lvm"
 NAME_MAX = 15
@@ -83,7 +84,7 @@ def _nodes(request: Request, c: Configuration | None) -> list[str]:
     return request.words("NODES") or members(c)
 
 
-def _name(request: Request) -> str:
+def shared_name(request: Request) -> str:
     if len(request.names) != 1:
         raise ClmgrError(f"a label must be provided for the new {request.class_name}.", 3)
     name = request.names[0]
@@ -164,7 +165,7 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
     Raises:
         ClmgrError: it exists, or a disk or node cannot take it.
     """
-    name = _name(request)
+    name = shared_name(request)
     disks = disks_named(root, request.words("PHYSICAL_VOLUMES"))
     if not disks:
         raise missing("PHYSICAL_VOLUMES")
@@ -177,7 +178,7 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
     # Enhanced concurrent, as C-SPOC makes what is to have fast disk takeover; that is neither varied on at boot (who
     # varies it on is the cluster manager's to say) nor left varied on now.
     run_here(["mkvg", "-n", "-C", *_made_by_mkvg(request), "-y", name, *disks])
-    if wanted := _changed_by_chvg(request):
+    if wanted := flags(request, CHANGE_FLAGS):
         with varied_on(groups, group_named(root, name)[1]):
             run_here(["chvg", *wanted, name])
     on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
@@ -185,16 +186,43 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
     print(f"Volume group {name} has been created.")
 
 
+LETTERS = {"true": "y", "false": "n", "yes": "y", "no": "n"}
+GROUP_FLAGS: dict[str, tuple[str, Words]] = {
+    "LTG_SIZE": ("-L", {}),
+    "MAX_PHYSICAL_PARTITIONS": ("-P", {}),
+    "MAX_LOGICAL_VOLUMES": ("-v", {}),
+    "STRICT_MIRROR_POOLS": ("-M", {"no": "n", "yes": "y", "super": "s"}),
+    "CRITICAL": ("-r", LETTERS),
+    "ENABLE_LV_ENCRYPTION": ("-k", LETTERS),
+}  # fmt: skip
+"""Attributes that mkvg and chvg take: the flag, and its words for the attribute's."""
+CHANGE_FLAGS: dict[str, tuple[str, Words]] = {
+    "ACTIVATE_ON_RESTART": ("-a", LETTERS),
+    "QUORUM_NEEDED": ("-Q", LETTERS),
+    "MIGRATE_FAILED_DISKS": ("-h", {"false": "n", "one": "y", "pool": "Y", "remove": "r"}),
+    "SYNCHRONIZE": ("-s", LETTERS),
+    "LVM_PREFERRED_READ": ("-p", {"roundrobin": "r", "favorcopy": "f", "siteaffinity": "s"}),
+}  # fmt: skip
+"""Those that chvg alone takes."""
+
+
+def flags(request: Request, table: dict[str, tuple[str, Words]]) -> list[str]:
+    """The flags of a command for the attributes that were given; one that was cleared stays as it is."""
+    words = []
+    for attribute, (flag, letters) in table.items():
+        if value := request.attribute(attribute):
+            words += [flag, letters.get(value, value)]
+    return words
+
+
 def _made_by_mkvg(request: Request) -> list[str]:
     kind = {"scalable": ["-S"], "big": ["-B"]}.get(request.attribute("TYPE").lower(), [])
-    flags = (("-s", request.attribute("PPART_SIZE")), ("-V", request.attribute("MAJOR_NUMBER")))
-    return kind + [word for flag, value in flags if value for word in (flag, value)]
-
-
-def _changed_by_chvg(request: Request) -> list[str]:
-    flags = (("-a", "ACTIVATE_ON_RESTART"), ("-Q", "QUORUM_NEEDED"))
-    given = [(flag, name) for flag, name in flags if request.attribute(name)]
-    return [word for flag, name in given for word in (flag, "y" if request.truth(name, False) else "n")]
+    plain: dict[str, tuple[str, Words]] = {
+        "PPART_SIZE": ("-s", {}),
+        "MAJOR_NUMBER": ("-V", {}),
+        "MIRROR_POOL_NAME": ("-p", {}),
+    }
+    return kind + flags(request, {**plain, **GROUP_FLAGS})
 
 
 def _settings(root: NodeRoot, request: Request, name: str, c: Configuration | None) -> None:
@@ -227,7 +255,7 @@ def _settings(root: NodeRoot, request: Request, name: str, c: Configuration | No
 
 
 def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """ADD and REMOVE disks; the other attributes are settings.
+    """ADD and REMOVE disks, or PHYSICAL_VOLUMES with the whole list; what chvg changes; the rest are settings.
 
     Raises:
         ClmgrError: a disk is not there, is used, or the group cannot do without it.
@@ -235,6 +263,13 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
     name = required_names(request)[0]
     groups, group = group_named(root, name)
     added, removed = disks_named(root, request.words("ADD")), disks_named(root, request.words("REMOVE"))
+    if whole := disks_named(root, request.words("PHYSICAL_VOLUMES")):
+        added += [disk for disk in whole if disk not in group.disks]
+        removed += [disk for disk in group.disks if disk not in whole]
+    if request.attribute("NODES"):
+        _spread(root, request, c, group)
+    if (owner := request.attribute("RESOURCE_GROUP")) and (c is None or c.group(owner) is None):
+        raise does_not_exist(owner)
     for disk in added:
         if groups.is_repository(disk) or groups.on_disk(disk) is not None:
             raise ClmgrError(f'the disk "{disk}" is a part of a volume group or of a cluster.', INCORRECT_INPUT)
@@ -246,18 +281,39 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         raise ClmgrError(f'the volume group "{name}" cannot do without the disk.', MISSING_DEPENDENCY)
     if added or removed:
         with varied_on(groups, group):
-            changed = groups.store(group._replace(disks=disks))
+            pools = (pool._replace(disks=tuple(d for d in pool.disks if d in disks)) for pool in group.pools)
+            changed = groups.store(group._replace(disks=disks, pools=tuple(pool for pool in pools if pool.disks)))
             for disk in removed:
                 erase(root.identity.lab, disk)
             groups.make_known(changed)
             groups.reserve(changed)
         tell_others(root, c, changed)
-    if wanted := _changed_by_chvg(request):
+    if wanted := flags(request, {**GROUP_FLAGS, **CHANGE_FLAGS}):
         groups, group = group_named(root, name)
         with varied_on(groups, group):
             run_here(["chvg", *wanted, name])
         tell_others(root, c, group)
     _settings(root, request, name, c)
+
+
+def _spread(root: NodeRoot, request: Request, c: Configuration | None, group: VolumeGroup) -> None:
+    """Make a volume group known on the nodes that are named, and forgotten on the others.
+
+    Raises:
+        ClmgrError: there is no such node, or one that is to forget it has it varied on.
+    """
+    wanted, every = request.words("NODES"), members(c) or [node.name for node in root.identity.nodes]
+    for node in wanted:
+        if node not in every:
+            raise does_not_exist(node)
+    if root.identity.node not in wanted:
+        raise ClmgrError(f'the volume group "{group.name}" must stay known on "{root.identity.node}".', INCORRECT_INPUT)
+    holders = VolumeGroups(root).holders(group)
+    for node in [node for node in every if node not in wanted]:
+        if node in holders:
+            raise ClmgrError(f'the volume group "{group.name}" is varied on by "{node}".')
+        on_others(root, [node], ["unlearn", group.name])
+    on_others(root, wanted, ["learn", group.name, group.disks[0]])
 
 
 def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -281,134 +337,27 @@ def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
             erase(root.identity.lab, disk)
 
 
-# Logical volumes.
-
-
-def volume_named(root: NodeRoot, name: str) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
-    """A logical volume of a volume group that this node knows.
-
-    Raises:
-        ClmgrError: there is none.
-    """
-    return volume_that(root, lambda volume: volume.name == name, name)
-
-
-def volume_that(
-    root: NodeRoot, wanted: Callable[[LogicalVolume], bool], name: str
-) -> tuple[VolumeGroups, VolumeGroup, LogicalVolume]:
-    """The first logical volume that is wanted; ``name`` is what the complaint calls it.
-
-    Raises:
-        ClmgrError: there is none.
-    """
-    groups = VolumeGroups(root)
-    for known in groups.known():
-        group = groups.find(known)
-        for volume in group.volumes if group else ():
-            if wanted(volume) and group is not None:
-                return groups, group, volume
-    raise does_not_exist(name)
-
-
-def ensure_room(groups: VolumeGroups, group: VolumeGroup, partitions: int) -> None:
-    """Refuse what does not fit.
-
-    Raises:
-        ClmgrError: the group has not that many free partitions.
-    """
-    if group.used_partitions + partitions > groups.total_partitions(group):
-        raise ClmgrError("0516-404 allocp: This system cannot fulfill the allocation request.")
-
-
-def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """A logical volume in a shared volume group.
-
-    Raises:
-        ClmgrError: it exists, or the volume group cannot take it.
-    """
-    name = _name(request)
-    if not request.attribute("VOLUME_GROUP"):
-        raise missing("VOLUME_GROUP")
-    if not request.attribute("LOGICAL_PARTITIONS"):
-        raise missing("LOGICAL_PARTITIONS")
-    if request.attribute("LPART_COPIES") not in ("", "1"):
-        raise ClmgrError("logical volumes are not mirrored here: LPART_COPIES is 1.", INCORRECT_INPUT)
-    groups, group = group_named(root, request.attribute("VOLUME_GROUP"))
-    for known in groups.known():
-        other = groups.find(known)
-        if other is not None and any(volume.name == name for volume in other.volumes):
-            raise exists_already(name)
-    partitions = int(request.attribute("LOGICAL_PARTITIONS"))
-    ensure_room(groups, group, partitions)
-    volume = LogicalVolume(name, request.attribute("TYPE") or "jfs2", partitions)
-    store_volumes(root, c, groups, group, (*group.volumes, volume))
-
-
-def store_volumes(
-    root: NodeRoot,
-    c: Configuration | None,
-    groups: VolumeGroups,
-    group: VolumeGroup,
-    volumes: tuple[LogicalVolume, ...],
-) -> None:
-    """Exchange the logical volumes of a group, here and in what the other nodes know."""
-    with varied_on(groups, group):
-        changed = groups.store(group._replace(volumes=volumes))
-        groups.make_known(changed)
-    tell_others(root, c, changed)
-
-
-def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """More LOGICAL_PARTITIONS, a new NAME or TYPE.
-
-    Raises:
-        ClmgrError: it does not exist, would shrink, or has no room.
-    """
-    name = required_names(request)[0]
-    groups, group, volume = volume_named(root, name)
-    partitions = int(request.attribute("LOGICAL_PARTITIONS") or volume.partitions)
-    if partitions < volume.partitions:
-        raise invalid("LOGICAL_PARTITIONS", str(partitions))
-    ensure_room(groups, group, partitions - volume.partitions)
-    new = request.attribute("NAME") or name
-    if new != name and volume.mount_point:
-        raise ClmgrError(f'the logical volume "{name}" holds the file system "{volume.mount_point}".', INCORRECT_INPUT)
-    changed = volume._replace(name=new, partitions=partitions, type=request.attribute("TYPE") or volume.type)
-    store_volumes(root, c, groups, group, tuple(changed if v.name == name else v for v in group.volumes))
-
-
-def delete_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """Remove logical volumes.
-
-    Raises:
-        ClmgrError: one does not exist, or holds a file system.
-    """
-    for name in required_names(request):
-        volume_named(root, name)
-    for name in request.names:
-        groups, group, volume = volume_named(root, name)
-        if volume.mount_point:
-            raise ClmgrError(f'"{name}" is still in use by "{volume.mount_point}".', MISSING_DEPENDENCY)
-        store_volumes(root, c, groups, group, tuple(v for v in group.volumes if v.name != name))
-
-
 CHANGES: dict[tuple[str, str], Change] = {
     ("volume_group", "add"): add_volume_group,
     ("volume_group", "modify"): modify_volume_group,
     ("volume_group", "delete"): delete_volume_group,
-    ("logical_volume", "add"): add_logical_volume,
-    ("logical_volume", "modify"): modify_logical_volume,
-    ("logical_volume", "delete"): delete_logical_volume,
 }
 
 
 def cl_lvm(argv: list[str]) -> int:
-    """``cl_lvm {importvg | exportvg | forget} ...``: what clmgr has other nodes do to their knowledge of storage."""
+    """``cl_lvm {importvg | exportvg | learn | unlearn | forget | chdev} ...``: what clmgr has other nodes do to their
+    knowledge of storage."""
     match argv[1:]:
         case ["forget", point]:
             root = NodeRoot.current()
             write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
             return 0
-        case ["importvg" | "exportvg", *_]:
+        case ["unlearn", name]:
+            known = name in VolumeGroups(NodeRoot.current()).known()
+            return subprocess.run(["exportvg", name], check=False).returncode if known else 0
+        case ["learn", name, disk]:
+            known = name in VolumeGroups(NodeRoot.current()).known()
+            return subprocess.run(["importvg", "-n", "-L" if known else "-y", name, disk], check=False).returncode
+        case ["importvg" | "exportvg" | "chdev", *_]:
             return subprocess.run(argv[1:], check=False).returncode
     return 1

@@ -59,7 +59,7 @@ CLASSES: dict[str, Entry] = {
     "volume_group": Entry(("vg",), (*_USUAL, "discover")),
     "logical_volume": Entry(("lv",), _USUAL),
     "file_system": Entry(("fs",), _USUAL),
-    "physical_volume": Entry(("pv",), ("query", "discover")),
+    "physical_volume": Entry(("pv",), ("query", "modify", "discover", "replace")),
     "mirror_pool": Entry(("mp",), _USUAL),
     "repository": Entry(("rp", "repo"), ("add", "query", "delete", "replace", "modify")),
     "event": Entry(("ev",), _USUAL),

@@ -17,7 +17,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage.disk import disk_names, pvid
 
 MUST_SYNC = "The configuration must be synchronized to make this change known across the cluster."
-STORAGE = ("volume_group", "logical_volume", "file_system", "mirror_pool")
+STORAGE = ("volume_group", "logical_volume", "file_system", "mirror_pool", "physical_volume")
 
 
 def checked(request: Request) -> dict[str, str]:
@@ -85,10 +85,10 @@ def change(root: NodeRoot, request: Request) -> None:
         ClmgrError: it cannot be done; nothing was changed.
     """
     if request.class_name in STORAGE:
-        from daemons.clmgr.storage import blocks as storage
+        from daemons.clmgr.storage import changing
 
         request.attributes = checked(request)
-        storage.change(root, request, read(root))
+        changing.change(root, request, read(root))
     elif request.class_name == "snapshot":
         from daemons.clmgr.snapshots import snapshots
 

@@ -1,20 +1,25 @@
-"""mkvg, chvg, extendvg, reducevg, importvg, exportvg: volume groups are made, changed, known and forgotten."""
+"""mkvg, chvg, extendvg, reducevg, replacepv, importvg, exportvg: volume groups are made, changed, known and forgotten."""
 
 from __future__ import annotations
 
+import os
 import time
 
 from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.digest import blake2b
 from srcctl.node.root import NodeRoot
-from srcctl.storage import descriptor_area, partitions, rootvg
+from srcctl.storage import descriptor_area, filesystems, partitions, rootvg
+from srcctl.storage.characteristics import GROUP, MAKING_A_GROUP, given
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
-from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, StorageError, VolumeGroup
+from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.filesystems import read_stanzas, stanza_of, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
-MKVG_USAGE = "Usage: mkvg [-f] [-B | -S] [-C] [-n] [-i] [-s size] [-V major] [-y VGname] PVname ..."
+MKVG_USAGE = (
+    "Usage: mkvg [-f] [-B | -S] [-C] [-n] [-i] [-s size] [-V major] [-L LTGsize] [-M {y | n | s}] [-P partitions]\n"
+    "       [-p mirrorpool] [-r {y | n}] [-v logicalvolumes] [-y VGname] PVname ..."
+)
 NAME_MAX = 15
 
 
@@ -47,6 +52,8 @@ def mkvg(argv: list[str]) -> int:
             concurrent="C" in options,
             auto_on="n" not in options and "C" not in options,
             kind="scalable" if "S" in options else "big" if "B" in options else "normal",
+            characteristics=given(options, {name: GROUP[name] for name in MAKING_A_GROUP}, {}),
+            pools=(descriptor_area.MirrorPool(options.value("p"), disks),) if options.value("p") else (),
         )
         if any(groups.partitions_of(group, disk) < 1 for disk in disks):
             raise StorageError(
@@ -68,7 +75,7 @@ def mkvg(argv: list[str]) -> int:
             print("mkvg: This concurrent capable volume group must be varied on manually.")
         return 0
 
-    return invoke(argv, "fSBCnis:V:y:Id:t:p:v:P:L:M:X:", MKVG_USAGE, work)
+    return invoke(argv, "fSBCnis:V:y:Id:t:p:v:P:L:M:X:r:k:", MKVG_USAGE, work)
 
 
 def _free_name(groups: VolumeGroups) -> str:
@@ -93,7 +100,7 @@ def _check_free(groups: VolumeGroups, disk: str, command: str, force: bool) -> N
             raise StorageError(f"0516-1182 {command}: Open Failure on {disk}.") from None
         found = group is not None and (not force or bool(groups.holders(group)))
     if found:
-        unable = "862 mkvg: Unable to create" if command == "mkvg" else "792 extendvg: Unable to extend"
+        unable = "862 mkvg: Unable to create" if command == "mkvg" else f"792 {command}: Unable to extend"
         raise StorageError(
             f"0516-1398 {command}: The physical volume {disk}, appears to belong to\nanother volume group. Use the force "
             f"option to add this physical volume\nto a volume group.\n0516-{unable} volume group."
@@ -101,7 +108,7 @@ def _check_free(groups: VolumeGroups, disk: str, command: str, force: bool) -> N
 
 
 def chvg(argv: list[str]) -> int:
-    """``chvg [-a y|n] [-Q y|n] VG``: vary on at boot; keep the quorum."""
+    """``chvg [-a y|n] [-Q y|n] ... VG``: vary on at boot; keep the quorum; other characteristics."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         answers = [options.get(flag) for flag in "aQ"]
@@ -113,12 +120,17 @@ def chvg(argv: list[str]) -> int:
             auto_on=group.auto_on if auto_on is None else auto_on == "y",
             quorum=group.quorum if quorum is None else quorum == "y",
             concurrent=group.concurrent or "C" in options,
-            kind="scalable" if "G" in options else group.kind,
+            kind="scalable" if "G" in options else "big" if "B" in options and group.kind == "normal" else group.kind,
+            characteristics=given(options, GROUP, group.characteristics),
         )
         groups.make_known(groups.store(changed))
         return 0
 
-    return invoke(argv, "a:Q:CGBs:h:uL:", "Usage: chvg [-a y | n] [-Q y | n] [-C] [-G] VGname", work)
+    usage_text = (
+        "Usage: chvg [-a {y | n}] [-Q {y | n}] [-s {y | n}] [-h {y | Y | r | n}] [-L LTGsize] [-M {y | n | s}]\n"
+        "       [-P partitions] [-r {y | n}] [-v logicalvolumes] [-B | -G] [-C] [-u] VGname"
+    )
+    return invoke(argv, "a:Q:CGBu" + "".join(f"{one.flag}:" for one in GROUP.values()), usage_text, work)
 
 
 def extendvg(argv: list[str]) -> int:
@@ -128,6 +140,7 @@ def extendvg(argv: list[str]) -> int:
         if len(options.operands) < 2:
             raise UsageError("a volume group and disks")
         group = changeable_group(groups, "extendvg", options.operands[0])
+        pool = options.value("p")
         added = tuple(dict.fromkeys(disk_of(root, "extendvg", disk) for disk in options.operands[1:]))
         for disk in added:
             _check_free(groups, disk, "extendvg", force="f" in options)
@@ -138,10 +151,15 @@ def extendvg(argv: list[str]) -> int:
         wider = group._replace(disks=(*group.disks, *added))
         if groups.reserve(wider) is not None:
             raise StorageError("0516-792 extendvg: Unable to extend volume group.")
+        if pool:
+            from srcctl.storage.commands.physical_volumes import in_pool
+
+            for disk in added:
+                wider = in_pool("extendvg", wider, disk, pool)
         groups.make_known(groups.store(wider))
         return 0
 
-    return invoke(argv, "fMp:", "Usage: extendvg [-f] VGname PVname ...", work)
+    return invoke(argv, "fMp:", "Usage: extendvg [-f] [-p mirrorpool] VGname PVname ...", work)
 
 
 def reducevg(argv: list[str]) -> int:
@@ -172,11 +190,74 @@ def reducevg(argv: list[str]) -> int:
                 groups.forget(group.name)
                 print("ldeletepv: Volume Group deleted since it contains no physical volumes.")
                 return 0
-            group = groups.store(group._replace(disks=tuple(d for d in group.disks if d != disk)))
+            pools = tuple(pool._replace(disks=tuple(d for d in pool.disks if d != disk)) for pool in group.pools)
+            group = groups.store(
+                group._replace(
+                    disks=tuple(d for d in group.disks if d != disk), pools=tuple(pool for pool in pools if pool.disks)
+                )
+            )
             groups.make_known(group)
         return 0
 
     return invoke(argv, "df", "Usage: reducevg [-d] [-f] VGname PVname ...", work)
+
+
+def replacepv(argv: list[str]) -> int:
+    """``replacepv [-f] OLD NEW``: the partitions of a disk move to another one, which takes its place in the group."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) != 2:
+            raise UsageError("two disks")
+        old, new = (disk_of(root, "replacepv", disk) for disk in options.operands)
+        name = rootvg.NAME if old == rootvg.DISK else groups.known_on(old)
+        if name is None:
+            raise StorageError(f"0516-320 replacepv: Physical volume {old} is not assigned to\n\ta volume group.")
+        group = changeable_group(groups, "replacepv", name)
+        _check_free(groups, new, "replacepv", force="f" in options)
+        taken = partitions.used(group, old)
+        if max(taken, default=0) > groups.partitions_of(group, new):
+            raise StorageError(f"0516-404 replacepv: {new} has not enough partitions for what lies on {old}.")
+        groups.check_writable()
+        descriptor_area.erase(root.identity.lab, new)
+
+        def moved(disk: str) -> str:
+            return new if disk == old else disk
+
+        swapped = group._replace(
+            disks=tuple(moved(disk) for disk in group.disks),
+            closed_disks=tuple(moved(disk) for disk in group.closed_disks),
+            pools=tuple(pool._replace(disks=tuple(moved(disk) for disk in pool.disks)) for pool in group.pools),
+            volumes=tuple(
+                volume._replace(extents=tuple(extent._replace(disk=moved(extent.disk)) for extent in volume.extents))
+                for volume in group.volumes
+            ),
+        )
+        if groups.reserve(swapped) is not None:
+            raise StorageError("0516-792 replacepv: Unable to extend volume group.")
+        for volume in group.volumes:
+            _move_contents(root, volume, old, new)
+        groups.make_known(groups.store(swapped))
+        if not groups.has_failed(old):
+            descriptor_area.erase(root.identity.lab, old)
+        groups.release(group._replace(disks=(old,)))
+        return 0
+
+    return invoke(argv, "fR", "Usage: replacepv [-f] SourcePVname DestinationPVname", work)
+
+
+def _move_contents(root: NodeRoot, volume: LogicalVolume, old: str, new: str) -> None:
+    """What a file system holds lies with the disk of its first partition; a mount goes with it."""
+    if not volume.mount_point or not volume.extents or volume.extents[0].disk != old:
+        return
+    lab = root.identity.lab
+    source, target = filesystems.contents(lab, old, volume.name), filesystems.contents(lab, new, volume.name)
+    if not os.path.isdir(source):
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.rename(source, target)
+    if root.identity.mode != "view" and os.path.islink(link := root.path(volume.mount_point)):
+        os.unlink(link)
+        os.symlink(target, link)
 
 
 def _without_volumes(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str, force: bool) -> VolumeGroup:
@@ -237,12 +318,23 @@ def importvg(argv: list[str]) -> int:
 
 def _learn_file_systems(root: NodeRoot, group: VolumeGroup) -> None:
     """The stanzas of /etc/filesystems follow the descriptor area."""
-    stanzas, volumes = read_stanzas(root), {volume.name: volume for volume in group.volumes}
+    before, stanzas, volumes = read_stanzas(root), read_stanzas(root), {volume.name: volume for volume in group.volumes}
     kept = [s for s in stanzas if s.volume not in volumes or s.mount_point == volumes[s.volume].mount_point]
     for volume in group.volumes:
-        if volume.mount_point and not any(s.mount_point == volume.mount_point for s in kept):
-            kept.append(stanza_of(volume))
-    if kept != stanzas:
+        if not volume.mount_point:
+            continue
+        known = next((s for s in kept if s.mount_point == volume.mount_point), None)
+        learnt = stanza_of(volume)
+        if known is None:
+            kept.append(learnt)
+        else:
+            # The stanza follows what another node changed in the control block; the rest is this node's own.
+            for name in ("log", "options", "quota"):
+                known.attributes.pop(name, None)
+            order = {name: known.attributes[name] for name in known.attributes}
+            known.attributes.clear()
+            known.attributes.update({name: order.get(name, value) for name, value in learnt.attributes.items()} | order)
+    if kept != before:
         write_stanzas(root, kept)
 
 

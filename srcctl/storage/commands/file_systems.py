@@ -10,6 +10,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
 from srcctl.storage.commands.invocation import changeable_group, invoke, known_group
 from srcctl.storage.commands.logical_volumes import (
+    check_maximum,
     find_volume,
     free_name,
     make_volume,
@@ -17,7 +18,7 @@ from srcctl.storage.commands.logical_volumes import (
     size_in_partitions,
 )
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
-from srcctl.storage.filesystems import BLOCK, Stanza, read_stanzas, stanza_of, write_stanzas
+from srcctl.storage.filesystems import BLOCK, CONTROL_BLOCK, Stanza, read_stanzas, stanza_of, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 
@@ -33,28 +34,78 @@ def located(groups: VolumeGroups, root: NodeRoot, name: str) -> tuple[Stanza, Vo
     return None
 
 
+def _control_block(
+    options: Options, groups: VolumeGroups, attributes: dict[str, str], known: dict[str, str]
+) -> dict[str, str]:
+    """What a file system's control block says after ``-p`` and ``-a``: only what is not the default.
+
+    Raises:
+        UsageError: a value is wrong.
+        StorageError: there is no such log.
+    """
+    found = {**CONTROL_BLOCK, **known}
+    permission, words = options.get("p"), attributes.get("options")
+    if permission not in (None, "ro", "rw"):
+        raise UsageError("-p")
+    if words is not None or permission is not None:
+        others = [word for word in (words if words is not None else found["options"]).split(",") if word]
+        access = permission or next((word for word in others if word in ("ro", "rw")), "rw")
+        found["options"] = ",".join([access, *(word for word in others if word not in ("ro", "rw"))])
+    if log := attributes.get("logname"):
+        found["log"] = "INLINE" if log == "INLINE" else f"/dev/{log.removeprefix('/dev/')}"
+        if log != "INLINE":
+            _, volume = find_volume(groups, "crfs", log.removeprefix("/dev/"))
+            if not volume.type.endswith("log"):
+                raise StorageError(f"crfs: 0506-972 {log} is not a logical volume for a log.")
+    if (quota := attributes.get("quota")) is not None:
+        kinds = [word for word in quota.split(",") if word and word != "no"]
+        if any(word not in ("userquota", "groupquota") for word in kinds):
+            raise UsageError("quota")
+        found["quota"] = ",".join(kinds)
+    for name, allowed in (("agblksize", ("512", "1024", "2048", "4096")), ("ea", ("v1", "v2")), ("efs", ("yes", "no"))):
+        if name in attributes:
+            if attributes[name] not in allowed:
+                raise UsageError(name)
+            found[name] = attributes[name]
+    return {name: value for name, value in found.items() if value != CONTROL_BLOCK[name]}
+
+
+MADE = ("size", "options", "logname", "quota", "agblksize", "ea", "efs", "log", "frag", "nbpi", "ag", "compress", "bf")
+"""The attributes of crfs that mean something; those of jfs alone change nothing here."""
+CHANGED = ("size", "options", "logname", "quota", "ea", "efs")
+
+
+def _attributes(options: Options, known: tuple[str, ...]) -> dict[str, str]:
+    attributes = dict(a.partition("=")[::2] for a in options.all("a"))
+    if set(attributes) - set(known):
+        raise UsageError("-a")
+    return attributes
+
+
 def crfs(argv: list[str]) -> int:
-    """``crfs -v vfs {-g VG -a size=SIZE | -d LV} -m mount_point [-A yes|no]``: a file system, in a new volume or on one."""
+    """``crfs -v vfs {-g VG -a size=SIZE | -d LV} -m mount_point [-A yes|no] [-p ro|rw] [-a attribute=value]``: a file
+    system, in a new volume or on one."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         name, device, point = options.value("g"), options.value("d"), options.value("m")
-        attributes = dict(a.partition("=")[::2] for a in options.all("a"))
+        attributes = _attributes(options, MADE)
         if bool(name) == bool(device) or not point.startswith("/") or (name and "size" not in attributes):
             raise UsageError("-g with -a size, or -d; and -m")
         stanzas, kind = read_stanzas(root), options.value("v", "jfs2")
         if any(s.mount_point == point for s in stanzas):
             raise StorageError(f"0506-909 crfs: {point} file system already exists")
+        control = _control_block(options, groups, attributes, {})
         if name:
             group = changeable_group(groups, "crfs", name)
             count = size_in_partitions(group, attributes["size"], BLOCK)
-            volume = LogicalVolume(free_name(groups, root, "jfs2"), kind, count, point)
+            volume = LogicalVolume(free_name(groups, root, "jfs2"), kind, count, point, file_system=control)
             group = make_volume(groups, group, volume)
         else:
             group, volume = find_volume(groups, "crfs", device.removeprefix("/dev/"))
             changeable_group(groups, "crfs", group.name)
             if volume.mount_point:
                 raise StorageError(f"0506-909 crfs: {volume.mount_point} file system already exists")
-            volume = volume._replace(mount_point=point, type=kind)
+            volume = volume._replace(mount_point=point, type=kind, file_system=control)
             changed = tuple(volume if v.name == volume.name else v for v in group.volumes)
             group = groups.store(group._replace(volumes=changed))
             groups.make_known(group)
@@ -70,20 +121,19 @@ def crfs(argv: list[str]) -> int:
         print(f"New File System size is {size // BLOCK}")
         return 0
 
-    usage_text = "Usage: crfs -v vfs {-g VGname | -d device} -m mount_point [-a size=value] [-A yes | no] [-u group]"
+    usage_text = (
+        "Usage: crfs -v vfs {-g VGname | -d device} -m mount_point [-a attribute=value] [-A yes | no] [-p ro | rw] "
+        "[-u group]"
+    )
     return invoke(argv, "v:g:m:a:A:p:t:d:n:u:l:", usage_text, work)
 
 
 def chfs(argv: list[str]) -> int:
-    """``chfs [-a size=[+]SIZE] [-A yes|no] [-m new] mount_point``: larger; mounted at boot or not."""
+    """``chfs [-a size=[+]SIZE] [-a attribute=value] [-A yes|no] [-p ro|rw] mount_point``: larger; otherwise mounted."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
-        attributes = dict(a.partition("=")[::2] for a in options.all("a"))
-        if (
-            len(options.operands) != 1
-            or set(attributes) - {"size"}
-            or not (attributes or "A" in options or "u" in options)
-        ):
+        attributes = _attributes(options, CHANGED)
+        if len(options.operands) != 1 or not (attributes or options.values.keys() & set("Aup")):
             raise UsageError("a file system, and what to change")
         name = options.operands[0]
         place = located(groups, root, name)
@@ -92,24 +142,39 @@ def chfs(argv: list[str]) -> int:
                 raise StorageError(f"chfs: {name} is a file system of rootvg, which cannot be changed on a node.")
             raise StorageError(f"chfs: 0506-915 No record matching {name} was found in /etc/filesystems.")
         stanza, group, volume = place
+        control = _control_block(options, groups, attributes, volume.file_system)
+        if control != volume.file_system:
+            changeable_group(groups, "chfs", group.name)
+            volume = volume._replace(file_system=control)
+            changed = tuple(volume if v.name == volume.name else v for v in group.volumes)
+            group = groups.store(group._replace(volumes=changed))
+            groups.make_known(group)
         changes = {"mount": "true" if options.value("A") in ("yes", "y") else "false"} if "A" in options else {}
         if "u" in options:
             changes["type"] = options.value("u")
-        if changes:
-            stanzas = read_stanzas(root)
-            for found in stanzas:
-                if found.mount_point == stanza.mount_point:
-                    found.attributes.update(changes)
-            write_stanzas(root, stanzas)
+        _change_stanza(root, stanza, volume, changes)
         if "size" in attributes:
             changeable_group(groups, "chfs", group.name)
             grown = _grown(groups, group, volume, attributes["size"])
             print(f"Filesystem size changed to {grown.partitions * group.partition_bytes // BLOCK}")
         return 0
 
-    return invoke(
-        argv, "a:A:m:d:n:p:t:u:v:", "Usage: chfs [-a size=[+]value] [-A yes | no] [-u group] mount_point", work
-    )
+    usage_text = "Usage: chfs [-a attribute=value] [-A yes | no] [-p ro | rw] [-u group] mount_point"
+    return invoke(argv, "a:A:m:d:n:p:t:u:v:", usage_text, work)
+
+
+def _change_stanza(root: NodeRoot, stanza: Stanza, volume: LogicalVolume, changes: dict[str, str]) -> None:
+    """A stanza after a change of its volume's control block, and of what is the node's own."""
+    stanzas = read_stanzas(root)
+    of_volume = stanza_of(volume).attributes
+    for found in stanzas:
+        if found.mount_point == stanza.mount_point:
+            found.attributes.update({name: of_volume.get(name, "") for name in ("log", "options")} | changes)
+            found.attributes.pop("quota", None)
+            if "quota" in of_volume:
+                found.attributes["quota"] = of_volume["quota"]
+    if stanzas != read_stanzas(root):
+        write_stanzas(root, stanzas)
 
 
 def _grown(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, size: str) -> LogicalVolume:
@@ -119,6 +184,7 @@ def _grown(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, size
         raise StorageError("chfs: 0506-971 The file system of a lab cannot be made smaller.")
     if more == 0:
         return volume
+    check_maximum("extendlv", volume, volume.partitions + more)
     grown = volume._replace(partitions=volume.partitions + more)
     changed = tuple(grown if v.name == volume.name else v for v in group.volumes)
     groups.make_known(groups.store(group._replace(volumes=changed)))
@@ -179,15 +245,24 @@ def lsfs(argv: list[str]) -> int:
                     f"{s.device:<15} --         {s.mount_point:<22} {vfs:<5} {size:<7} {choices or '--':<10} {auto:<4} no "
                 )
             if "q" in options:
+                own = _own_figures(groups, root, s)
+                inline = "yes" if own["log"] == "INLINE" else "no"
                 print(
-                    f"  (lv size: {size}, fs size: {size}, block size: 4096, sparse files: yes, inline log: yes, inline log "
-                    "size: 0, EAformat: v1, Quota: no, DMAPI: no, VIX: yes, EFS: no, ISNAPSHOT: no, MAXEXT: 0, MountGuard: no)"
+                    f"  (lv size: {size}, fs size: {size}, block size: {own['agblksize']}, sparse files: yes, inline log: "
+                    f"{inline}, inline log size: 0, EAformat: {own['ea']}, Quota: {own['quota'] or 'no'}, DMAPI: no, VIX: "
+                    f"yes, EFS: {own['efs']}, ISNAPSHOT: no, MAXEXT: 0, MountGuard: no)"
                 )
         for name in missing:
             sys.stderr.write(f"lsfs: No record matching '{name}' was found in /etc/filesystems.\n")
         return 1 if missing else 0
 
     return invoke(argv, "cqlav:u:", "Usage: lsfs [-q] [-c | -l] [-a | -v vfs | -u group | mount_point ...]", work)
+
+
+def _own_figures(groups: VolumeGroups, root: NodeRoot, stanza: Stanza) -> dict[str, str]:
+    """What the control block of a file system says."""
+    place = located(groups, root, stanza.mount_point) if "size" not in stanza.attributes else None
+    return {**CONTROL_BLOCK, **(place[2].file_system if place else {})}
 
 
 def _blocks(groups: VolumeGroups, root: NodeRoot, stanza: Stanza) -> str:

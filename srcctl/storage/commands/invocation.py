@@ -69,23 +69,33 @@ def known_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
 
 
 def active_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
-    """As ``known_group``, and varied on here.
+    """As ``known_group``, and varied on here; passive mode is enough to look.
 
     Raises:
         StorageError: 0516-010 besides.
     """
     group = known_group(groups, command, name)
-    if not groups.is_varied_on(group):
+    if not groups.is_varied_on(group) and not groups.is_passive(group):
         prefix = f"{command}: " if command else ": "
         raise StorageError(f"0516-010 {prefix}Volume group must be varied on; use varyonvg command.")
     return group
 
 
 def changeable_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
-    """As ``active_group``, and not rootvg: a node's own disk is what its file systems make it."""
+    """As ``active_group``, and neither rootvg, since a node's own disk is what its file systems make it, nor passive.
+
+    Raises:
+        StorageError: it is (0516-1201 is inferred).
+    """
     if name == rootvg.NAME:
         raise StorageError(f"{command}: rootvg of a node cannot be changed.")
-    return active_group(groups, command, name)
+    group = active_group(groups, command, name)
+    if groups.is_passive(group):
+        raise StorageError(
+            f"0516-1201 {command}: {name} is varied on in passive mode.  Allocation and\n\tdescriptor areas can be "
+            "changed on the node only that has it active."
+        )
+    return group
 
 
 def disk_of(root: NodeRoot, command: str, name: str) -> str:

@@ -1,15 +1,17 @@
-"""lslv, mklv, rmlv: logical volumes."""
+"""lslv, mklv, chlv, extendlv, rmlv: logical volumes."""
 
 from __future__ import annotations
 
 import sys
+import time
 
 from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
 from srcctl.storage import partitions, rootvg
+from srcctl.storage.characteristics import VOLUME, given, of_group, of_volume
 from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke
 from srcctl.storage.commands.volume_groups import LIMITS, is_open
-from srcctl.storage.descriptor_area import MEGABYTE, LogicalVolume, StorageError, VolumeGroup
+from srcctl.storage.descriptor_area import MEGABYTE, Extent, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.filesystems import read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -58,34 +60,42 @@ def lslv(argv: list[str]) -> int:
 
 
 def _print_figures(root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) -> None:
+    def of(name: str) -> str:
+        return of_volume(volume.characteristics, name)
+
     state = "opened/syncd" if is_open(root, group, volume) else "closed/syncd"
-    label = volume.mount_point or "None"
+    label = volume.mount_point or of("label") or "None"
     print(f"LOGICAL VOLUME:     {volume.name:<22} VOLUME GROUP:   {group.name}")
-    print(f"LV IDENTIFIER:      {group.volume_identifier(volume)} PERMISSION:     read/write")
+    print(f"LV IDENTIFIER:      {group.volume_identifier(volume)} PERMISSION:     {of('permission')}")
     for left, value, right, other in (
         ("VG STATE:", "active/complete", "LV STATE:", state),
-        ("TYPE:", volume.type, "WRITE VERIFY:", "off"),
-        ("MAX LPs:", str(max(512, volume.partitions)), "PP SIZE:", f"{group.partition_megabytes} megabyte(s)"),
-        ("COPIES:", "1", "SCHED POLICY:", "parallel"),
+        ("TYPE:", volume.type, "WRITE VERIFY:", of("write_verify")),
+        ("MAX LPs:", str(partitions_max(volume)), "PP SIZE:", f"{group.partition_megabytes} megabyte(s)"),
+        ("COPIES:", "1", "SCHED POLICY:", of("scheduling")),
         ("LPs:", str(volume.partitions), "PPs:", str(volume.partitions)),
-        ("STALE PPs:", "0", "BB POLICY:", "relocatable"),
-        ("INTER-POLICY:", "minimum", "RELOCATABLE:", "yes"),
-        ("INTRA-POLICY:", "middle", "UPPER BOUND:", str(LIMITS[group.kind][3])),
+        ("STALE PPs:", "0", "BB POLICY:", of("bad_blocks")),
+        ("INTER-POLICY:", of("inter_policy"), "RELOCATABLE:", of("relocatable")),
+        ("INTRA-POLICY:", of("intra_policy"), "UPPER BOUND:", of("upper_bound") or str(LIMITS[group.kind][3])),
         ("MOUNT POINT:", volume.mount_point or "N/A", "LABEL:", label),
         ("DEVICE UID:", "0", "DEVICE GID:", "0"),
     ):
         print(f"{left:<19} {value:<22} {right:<15} {other}")
     for left, value in (
         ("DEVICE PERMISSIONS:", "432"),
-        ("MIRROR WRITE CONSISTENCY:", "on/ACTIVE"),
-        ("EACH LP COPY ON A SEPARATE PV ?:", "yes"),
-        ("Serialize IO ?:", "NO"),
+        ("MIRROR WRITE CONSISTENCY:", of("write_consistency")),
+        ("EACH LP COPY ON A SEPARATE PV ?:", of("strictness")),
+        ("Serialize IO ?:", of("serialize")),
     ):
         print(f"{left:<19} {value:<39}")
     print(f"{'INFINITE RETRY:':<19} {'no':<22} PREFERRED READ: 0")
     print(f"{'DEVICESUBTYPE:':<19} {'DS_LVZ':<39}")
     for copy in (1, 2, 3):
-        print(f"COPY {copy} MIRROR POOL: {'None':<39}")
+        print(f"COPY {copy} MIRROR POOL: {dict(enumerate(volume.pools, 1)).get(copy) or 'None':<39}")
+
+
+def partitions_max(volume: LogicalVolume) -> int:
+    """The largest number of logical partitions that a volume may have."""
+    return max(int(of_volume(volume.characteristics, "max_partitions")), volume.partitions)
 
 
 def _print_disks(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume) -> None:
@@ -96,7 +106,8 @@ def _print_disks(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume
         total = groups.partitions_of(group, disk)
         numbers = {n for extent in extents for n in partitions.numbers_of(extent)}
         spread = ":".join(f"{n:03d}" for n in partitions.distribution(numbers, total))
-        print(f"{disk:<17} {len(numbers):03d}:000:000   {f'{partitions.in_band(extents, total)}%':<13} {spread} ")
+        band = partitions.in_band(extents, total, of_volume(volume.characteristics, "intra_policy"))
+        print(f"{disk:<17} {len(numbers):03d}:000:000   {f'{band}%':<13} {spread} ")
 
 
 def _print_allocation(groups: VolumeGroups, root: NodeRoot, options: Options) -> int:
@@ -149,7 +160,9 @@ def make_volume(
         raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
     if disks:
         of_group = group
-        extents = partitions.allocate(of_group, volume.partitions, lambda d: groups.partitions_of(of_group, d), disks)
+        extents = partitions.allocate(
+            of_group, volume.partitions, lambda d: groups.partitions_of(of_group, d), disks, volume
+        )
         if extents is None:
             raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
         volume = volume._replace(extents=extents)
@@ -168,8 +181,27 @@ def free_name(groups: VolumeGroups, root: NodeRoot, kind: str) -> str:
     return next(name for n in range(10_000) if (name := f"{prefix}{n:02d}") not in taken)
 
 
+def check_maximum(command: str, volume: LogicalVolume, partitions_wanted: int) -> None:
+    """Refuse more partitions than the volume's own maximum; one that was made larger has its size as that.
+
+    Raises:
+        StorageError: it is more.
+    """
+    maximum = partitions_max(volume)
+    if partitions_wanted > maximum:
+        raise StorageError(f"0516-787 {command}: Maximum allocation for logical volume {volume.name}\n\tis {maximum}.")
+
+
+_MAKING = "y:t:c:m:i:p:S:G:U:P:C:O:Y:R:" + "".join(f"{c.flag}:" for n, c in VOLUME.items() if n != "permission")
+MKLV_USAGE = (
+    "Usage: mklv [-a position] [-b {y | n}] [-c copies] [-d policy] [-e range] [-L label] [-m mapfile]\n"
+    "       [-o {y | n}] [-p copyn=mirrorpool] [-r {y | n}] [-s {y | n | s}] [-t type] [-T O] [-u upperbound]\n"
+    "       [-v {y | n}] [-w {a | p | n}] [-x maximum] [-y LVname] VGname size [PVname ...]"
+)
+
+
 def mklv(argv: list[str]) -> int:
-    """``mklv [-y LV] [-t type] VG size [PV ...]``: a logical volume without a file system."""
+    """``mklv [-y LV] [-t type] ... VG size [PV ...]``: a logical volume without a file system."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         if len(options.operands) < 2:
@@ -178,6 +210,8 @@ def mklv(argv: list[str]) -> int:
         group = changeable_group(groups, "mklv", name)
         if options.value("c", "1") != "1":
             raise StorageError("mklv: logical volumes of a lab have one copy.")
+        if "S" in options:
+            raise StorageError("mklv: logical volumes of a lab are not striped.")
         kind = options.value("t", "jfs")
         volume = options.value("y") or free_name(groups, root, kind)
         if len(volume) > 15 or not volume.replace("_", "a").replace("-", "a").isalnum():
@@ -187,13 +221,143 @@ def mklv(argv: list[str]) -> int:
         disks = tuple(disk_of(root, "mklv", disk) for disk in on)
         if any(disk not in group.disks for disk in disks):
             raise StorageError(f"0516-320 mklv: A physical volume is not assigned to\n\tvolume group {group.name}.")
-        count = size_in_partitions(group, size)
-        make_volume(groups, group, LogicalVolume(volume, kind, count), disks)
+        count, pools = size_in_partitions(group, size), _pools(options, group, "mklv", ())
+        if of_group(group.characteristics, "strict_pools") != "off" and not pools:
+            raise StorageError(f"0516-1812 mklv: {group.name} has strict mirror pools; name one for each copy.")
+        made = LogicalVolume(
+            volume,
+            kind,
+            count,
+            characteristics=given(options, {n: c for n, c in VOLUME.items() if n != "permission"}, {}),
+            pools=pools,
+            extents=_mapped(groups, root, group, options.value("m"), count) if "m" in options else (),
+        )
+        if "x" in options:
+            check_maximum("mklv", made._replace(partitions=0), count)
+        make_volume(groups, group, made, disks)
         print(volume)
         return 0
 
-    flags = "y:t:c:x:e:a:u:s:b:d:v:w:r:L:o:p:m:i:U:G:P:S:C:T:O:Y:R:"
-    return invoke(argv, flags, "Usage: mklv [-y LVname] [-t type] VGname size [PVname ...]", work)
+    return invoke(argv, _MAKING, MKLV_USAGE, work)
+
+
+def _pools(options: Options, group: VolumeGroup, command: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The mirror pool of each copy: ``-p copy1=POOL`` (of chlv: ``-m copy1=POOL``).
+
+    Raises:
+        UsageError: it is none of these.
+        StorageError: the volume group has no such pool.
+    """
+    pools = [*known, "", "", ""][:3]
+    for text in options.all("p" if command == "mklv" else "m"):
+        for word in text.split(","):
+            copy, mark, pool = word.partition("=")
+            if not mark or copy not in ("copy1", "copy2", "copy3"):
+                raise UsageError(word)
+            if pool and group.pool(pool) is None:
+                raise StorageError(f"0516-1808 {command}: {pool} is not a mirror pool of {group.name}.")
+            pools[int(copy[-1]) - 1] = pool
+    return tuple(pools) if any(pools) else ()
+
+
+def _mapped(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, path: str, count: int) -> tuple[Extent, ...]:
+    """The partitions that a map file chooses; exactly as many as the volume has, free, and of the group's disks.
+
+    Raises:
+        StorageError: they are not.
+    """
+    try:
+        with open(root.path(path) if path.startswith("/") else path, encoding="utf-8", errors="replace") as file:
+            extents = partitions.mapped(file.read().splitlines())
+    except OSError as error:
+        raise StorageError(f"mklv: {path}: {error.strerror}.") from None
+    except ValueError as error:
+        raise StorageError(f"0516-626 mklv: The map file {path} is wrong: {error}.") from None
+    places = [(extent.disk, number) for extent in extents for number in partitions.numbers_of(extent)]
+    free = all(
+        disk in group.disks
+        and number <= groups.partitions_of(group, disk)
+        and number not in partitions.used(group, disk)
+        for disk, number in places
+    )
+    if len(places) != count or len(set(places)) < count or not free:
+        raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
+    return extents
+
+
+def chlv(argv: list[str]) -> int:
+    """``chlv [flags] LV ...`` changes characteristics, ``chlv -n NEW LV`` the name."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if not options.operands or not options.values or ("n" in options and len(options.operands) > 1):
+            raise UsageError("a logical volume, and what to change")
+        for name in options.operands:
+            group, volume = find_volume(groups, "chlv", name)
+            changeable_group(groups, "chlv", group.name)
+            changed = volume._replace(
+                name=options.value("n") or volume.name,
+                type=options.value("t") or volume.type,
+                characteristics=given(options, VOLUME, volume.characteristics),
+                pools=_pools(options, group, "chlv", volume.pools),
+            )
+            if "x" in options:
+                check_maximum("chlv", changed._replace(partitions=0), changed.partitions)
+            if changed.name != volume.name:
+                _check_new_name(groups, root, group, volume, changed.name)
+            groups.make_known(
+                groups.store(
+                    group._replace(volumes=tuple(changed if v.name == volume.name else v for v in group.volumes))
+                )
+            )
+        return 0
+
+    usage_text = (
+        "Usage: chlv [-a position] [-b {y | n}] [-d policy] [-e range] [-L label] [-m copyn=mirrorpool]\n"
+        "       [-o {y | n}] [-p {w | r}] [-r {y | n}] [-s {y | n | s}] [-t type] [-u upperbound] [-v {y | n}]\n"
+        "       [-w {a | p | n}] [-x maximum] LVname ...\n       chlv -n newname LVname"
+    )
+    return invoke(argv, "n:t:m:M:U:G:P:" + "".join(f"{c.flag}:" for c in VOLUME.values()), usage_text, work)
+
+
+def _check_new_name(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, volume: LogicalVolume, name: str) -> None:
+    if len(name) > 15 or not name.replace("_", "a").replace("-", "a").isalnum():
+        raise StorageError(f"0516-604 chlv: {name} is not a valid name for a logical volume.")
+    if any(v.name == name for n in (rootvg.NAME, *groups.known()) if (g := groups.find(n)) for v in g.volumes):
+        raise StorageError(f"0516-360 chlv: The device name {name} is already used; choose a\n\tdifferent name.")
+    if volume.mount_point or is_open(root, group, volume):
+        # A file system's contents and its stanza go by the name of the volume.
+        raise StorageError(f"0516-704 chlv: The logical volume {volume.name} holds a file system or is open.")
+
+
+def extendlv(argv: list[str]) -> int:
+    """``extendlv LV partitions [PV ...]``: a larger logical volume."""
+
+    def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
+        if len(options.operands) < 2:
+            raise UsageError("a logical volume and a number of partitions")
+        name, size, *on = options.operands
+        group, volume = find_volume(groups, "extendlv", name)
+        changeable_group(groups, "extendlv", group.name)
+        more = size_in_partitions(group, size)
+        disks = tuple(disk_of(root, "extendlv", disk) for disk in on)
+        if any(disk not in group.disks for disk in disks):
+            raise StorageError(f"0516-320 extendlv: A physical volume is not assigned to\n\tvolume group {group.name}.")
+        grown = volume._replace(
+            partitions=volume.partitions + more, characteristics=given(options, VOLUME, volume.characteristics)
+        )
+        check_maximum("extendlv", volume, grown.partitions)
+        added = partitions.allocate(group, more, lambda disk: groups.partitions_of(group, disk), disks, grown)
+        if more < 1 or added is None:
+            raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
+        grown = grown._replace(extents=(*volume.extents, *added), modified=int(time.time()))
+        groups.make_known(
+            groups.store(group._replace(volumes=tuple(grown if v.name == volume.name else v for v in group.volumes)))
+        )
+        return 0
+
+    flags = "".join(f"{VOLUME[name].flag}:" for name in ("intra_policy", "inter_policy", "upper_bound", "strictness"))
+    usage_text = "Usage: extendlv [-a position] [-e range] [-s strict] [-u upperbound] LVname partitions [PVname ...]"
+    return invoke(argv, flags, usage_text, work)
 
 
 def rmlv(argv: list[str]) -> int:

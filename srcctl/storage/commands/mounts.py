@@ -36,7 +36,8 @@ def mount(argv: list[str]) -> int:
     if not names:
         _print_mounts(root)
         return 0
-    return _mount_one(groups, root, names)
+    words = ",".join(options.all("o"))
+    return _mount_one(groups, root, names, f"{words},ro" if "r" in options else words)
 
 
 def _mount_all(groups: VolumeGroups, root: NodeRoot, kind: str) -> int:
@@ -49,7 +50,7 @@ def _mount_all(groups: VolumeGroups, root: NodeRoot, kind: str) -> int:
     return status
 
 
-def _mount_one(groups: VolumeGroups, root: NodeRoot, names: list[str]) -> int:
+def _mount_one(groups: VolumeGroups, root: NodeRoot, names: list[str], wanted: str = "") -> int:
     place = located(groups, root, names[-1])
     if place is None:
         own = next((s for s in read_stanzas(root) if names[-1] in (s.mount_point, s.device)), None)
@@ -70,7 +71,8 @@ def _mount_one(groups: VolumeGroups, root: NodeRoot, names: list[str]) -> int:
         )
         return 1
     try:
-        filesystems.mount(root, stanza.mount_point, volume.extents[0].disk, stanza.volume)
+        read_only = filesystems.is_read_only(f"{stanza.attributes.get('options', '')},{wanted}")
+        filesystems.mount(root, stanza.mount_point, volume.extents[0].disk, stanza.volume, read_only)
     except OSError as error:
         text = {
             errno.EBUSY: "The requested resource is busy.",
@@ -91,7 +93,8 @@ def _print_mounts(root: NodeRoot) -> None:
             since = filesystems.mounted_since(root, stanza.mount_point)
             when = time.strftime("%b %d %H:%M", time.localtime(since))
             vfs = stanza.attributes.get("vfs", "jfs2")
-            print(f"         {stanza.device:<16} {stanza.mount_point:<16} {vfs:<6} {when} rw,log={log} ")
+            access = "ro" if filesystems.mounted_read_only(root, stanza.mount_point) else "rw"
+            print(f"         {stanza.device:<16} {stanza.mount_point:<16} {vfs:<6} {when} {access},log={log} ")
 
 
 def umount(argv: list[str]) -> int:

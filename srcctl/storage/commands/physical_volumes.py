@@ -39,10 +39,18 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
                 found = None
                 name = groups.known_on(disk) or "None"
                 state = "active" if name != "None" and groups.is_reserved_here(disk) else ""
+                if uuid_of(identity.lab_id, disk) == _repository(root):
+                    name, state = REPOSITORY_VG, "active"
             if found is not None and found.name in known and disk in found.disks:
                 name, state = found.name, groups.mode(found)
         rows.append((disk, pvid_of(root, disk), name, state, _identifiers(identity.lab_id, disk)))
     return rows
+
+
+def _repository(root: NodeRoot) -> str:
+    """The UUID of the repository disk of the cluster that this node is in (clvdisk of cluster0), "" if it is in none."""
+    found = Repository(root, "/etc/objrepos").get("CuAt", "name=cluster0 AND attribute=clvdisk")
+    return str(found[0]["value"]) if found else ""
 
 
 def _identifiers(owner: str, disk: str) -> str:
@@ -116,7 +124,7 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, dis
         print(f"{left:<19} {value:<24} {right:<17} {other}")
     print(f"FREE DISTRIBUTION:  {free_distribution(groups, group, disk):<43}")
     print(f"USED DISTRIBUTION:  {_shown(partitions.distribution(set(taken), total)):<43}")
-    print(f"MIRROR POOL:        {'None':<27}")
+    print(f"MIRROR POOL:        {group.pool_of(disk) or 'None':<27}")
 
 
 def descriptors(group: VolumeGroup, disk: str) -> int:
@@ -173,7 +181,8 @@ def print_partition_map(groups: VolumeGroups, group: VolumeGroup, disk: str, cop
 
 
 def chpv(argv: list[str]) -> int:
-    """``chpv [-a y|n] [-v a|r] [-c] PV ...``: whether partitions of a disk may be allocated; whether it is there."""
+    """``chpv [-a y|n] [-v a|r] [-p POOL | -P] [-c] PV ...``: whether partitions of a disk may be allocated; whether it is
+    there; its mirror pool."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         allocate, available = options.get("a"), options.get("v")
@@ -201,10 +210,37 @@ def chpv(argv: list[str]) -> int:
                 )
             if allocate is not None:
                 closed = tuple(d for d in group.closed_disks if d != disk)
-                groups.store(group._replace(closed_disks=(*closed, disk) if allocate == "n" else closed))
+                group = groups.store(group._replace(closed_disks=(*closed, disk) if allocate == "n" else closed))
+            if "p" in options or "P" in options:
+                groups.store(in_pool("chpv", group, disk, options.value("p")))
         return 0
 
-    return invoke(argv, "a:v:h:cCk:p:P", "Usage: chpv [-a y | n] [-v a | r] [-c] [-C] PVname ...", work)
+    return invoke(
+        argv, "a:v:h:cCk:p:P", "Usage: chpv [-a y | n] [-v a | r] [-p mirrorpool | -P] [-c] [-C] PVname ...", work
+    )
+
+
+POOL_NAME_MAX = 15
+
+
+def in_pool(command: str, group: VolumeGroup, disk: str, name: str) -> VolumeGroup:
+    """The volume group with a disk in a mirror pool, which it may be the first of, or "" in none.
+
+    Raises:
+        StorageError: the name is wrong.
+    """
+    if len(name) > POOL_NAME_MAX or not (name or "a").replace("_", "a").replace("-", "a").replace(".", "a").isalnum():
+        raise StorageError(f"0516-604 {command}: {name} is not a valid name for a mirror pool.")
+    left = [pool._replace(disks=tuple(d for d in pool.disks if d != disk)) for pool in group.pools]
+    if name and group.pool(name) is None:
+        left.append(descriptor_area.MirrorPool(name, ()))
+    joined = [
+        pool._replace(disks=tuple(d for d in group.disks if d in pool.disks or d == disk))
+        if pool.name == name
+        else pool
+        for pool in left
+    ]
+    return group._replace(pools=tuple(pool for pool in joined if pool.disks))
 
 
 def _clear_owner(groups: VolumeGroups, root: NodeRoot, disk: str) -> None:

@@ -8,14 +8,19 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
 from srcctl.storage.commands.invocation import active_group, invoke, known_group, pvid_of
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
+from srcctl.storage.reservations import ENHANCED, PASSIVE, SHARED
 from srcctl.storage.volume_groups import VolumeGroups
 
 
 def varyonvg(argv: list[str]) -> int:
-    """``varyonvg [-f] [-n] [-c [-P]] [-O] VG``: reserve the disks for this node."""
+    """``varyonvg [-f] [-n] [-c [-A | -P]] [-O] VG``: reserve the disks for this node.
+
+    Of an enhanced concurrent volume group ``-c -A`` is the active mode of one node and ``-c -P`` the passive one of the
+    others; a node changes from one to the other without a varyoffvg between.
+    """
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
-        if len(options.operands) != 1:
+        if len(options.operands) != 1 or {"A", "P"} <= options.values.keys():
             raise UsageError("one volume group")
         group = known_group(groups, "varyonvg", options.operands[0])
         _check_disks(groups, root, group, force="f" in options)
@@ -24,11 +29,13 @@ def varyonvg(argv: list[str]) -> int:
                 f"0516-1355 varyonvg: The volume group {group.name} is not concurrent capable and cannot be varied on\n"
                 "\tin concurrent mode."
             )
-        if "c" in options and "P" in options:
-            return 0  # passive mode: no reservation, no access
-        if groups.is_varied_on(group):
+        mode = (PASSIVE if "P" in options else ENHANCED if "A" in options else SHARED) if "c" in options else ""
+        if mode == PASSIVE:
+            if groups.is_varied_on(group):
+                _check_closed(root, group, "varyonvg", "vary on volume group in passive mode:")
+        elif groups.is_varied_on(group):
             return 0
-        holder = groups.reserve(group, force="O" in options, shared="c" in options)
+        holder = groups.reserve(group, force="O" in options, mode=mode)
         if holder is not None:
             raise StorageError(
                 f"PV Status:\t{group.disks[0]}\t{pvid_of(root, group.disks[0])}\tPVNOTAVAIL\n"
@@ -36,7 +43,21 @@ def varyonvg(argv: list[str]) -> int:
             )
         return 0
 
-    return invoke(argv, "ncPOubfAaMrstRSI", "Usage: varyonvg [-f] [-n] [-c [-P]] [-O] VGname", work)
+    return invoke(argv, "ncPOubfAaMrstRSI", "Usage: varyonvg [-f] [-n] [-c [-A | -P]] [-O] VGname", work)
+
+
+def _check_closed(root: NodeRoot, group: VolumeGroup, command: str, unable: str) -> None:
+    """No file system of the group may be mounted.
+
+    Raises:
+        StorageError: one is.
+    """
+    mounts = filesystems.mounted(root)
+    if group.name == "rootvg" or any(v.mount_point in mounts for v in group.volumes if v.mount_point):
+        raise StorageError(
+            f"0516-012 l{command}: Logical volume must be closed.  If the logical\n\tvolume contains a filesystem, the "
+            f"umount command will close\n\tthe LV device.\n0516-942 {command}: Unable to {unable} {group.name}."
+        )
 
 
 def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force: bool) -> None:
@@ -69,12 +90,7 @@ def varyoffvg(argv: list[str]) -> int:
         if len(options.operands) != 1:
             raise UsageError("one volume group")
         group = active_group(groups, "varyoffvg", options.operands[0])
-        mounts = filesystems.mounted(root)
-        if group.name == "rootvg" or any(v.mount_point in mounts for v in group.volumes if v.mount_point):
-            raise StorageError(
-                "0516-012 lvaryoffvg: Logical volume must be closed.  If the logical\n\tvolume contains a filesystem, the "
-                f"umount command will close\n\tthe LV device.\n0516-942 varyoffvg: Unable to vary off volume group {group.name}."
-            )
+        _check_closed(root, group, "varyoffvg", "vary off volume group")
         groups.release(group)
         return 0
 

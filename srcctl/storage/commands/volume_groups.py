@@ -7,6 +7,7 @@ import sys
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems, partitions, rootvg
+from srcctl.storage.characteristics import of_group as group_characteristic
 from srcctl.storage.commands.invocation import active_group, disk_of, invoke
 from srcctl.storage.commands.physical_volumes import descriptors, free_distribution, print_partition_map
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
@@ -46,7 +47,7 @@ def lsvg(argv: list[str]) -> int:
 def _names(groups: VolumeGroups, only_varied_on: bool) -> list[str]:
     if not only_varied_on:
         return [rootvg.NAME, *groups.known()]
-    on = [name for name in groups.known() if (group := groups.find(name)) and groups.is_varied_on(group)]
+    on = [name for name in groups.known() if (group := groups.find(name)) and groups.mode(group)]
     return [*on, rootvg.NAME]
 
 
@@ -72,7 +73,7 @@ def _print(options: Options, groups: VolumeGroups, root: NodeRoot, name: str) ->
     elif "P" in options:
         print("Physical Volume   Mirror Pool")
         for disk in group.disks:
-            print(f"{disk:<17} None")
+            print(f"{disk:<17} {group.pool_of(disk) or 'None'}")
     else:
         _print_figures(groups, root, group)
 
@@ -119,11 +120,23 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup) -> 
     areas = sum(descriptors(group, disk) for disk in group.disks)
     quorum = f"{areas // 2 + 1} (Enabled)" if group.quorum else "1 (Disabled)"
     volumes_max, of_group, of_disk, disks_max = LIMITS[group.kind]
-    on = groups.is_varied_on(group)
+
+    def of(name: str) -> str:
+        return group_characteristic(group.characteristics, name)
+
+    volumes_max = int(of("max_volumes") or volumes_max)
+    # mkvg -P counts in units of 1024.
+    of_group = int(of("max_partitions")) * 1024 if of("max_partitions") else of_group
+    on, passive = bool(groups.mode(group)), groups.is_passive(group)
     rows = [
         ("VOLUME GROUP:", group.name, "VG IDENTIFIER:", group.identifier),
         ("VG STATE:", "active" if on else "inactive", "PP SIZE:", f"{size} megabyte(s)"),
-        ("VG PERMISSION:", "read/write" if on else "unknown", "TOTAL PPs:", f"{total} ({total * size} megabytes)"),
+        (
+            "VG PERMISSION:",
+            "passive-only" if passive else "read/write" if on else "unknown",
+            "TOTAL PPs:",
+            f"{total} ({total * size} megabytes)",
+        ),
         ("MAX LVs:", str(volumes_max), "FREE PPs:", f"{total - used} ({(total - used) * size} megabytes)"),
         ("LVs:", str(len(group.volumes)), "USED PPs:", f"{used} ({used * size} megabytes)"),
         ("OPEN LVs:", str(opened), "QUORUM:", quorum),
@@ -133,18 +146,33 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup) -> 
     ]
     if group.concurrent:
         rows.append(("Concurrent:", "Enhanced-Capable", "Auto-Concurrent:", "Disabled"))
-        rows.append(("VG Mode:", "Concurrent" if groups.mode(group) == "concurrent" else "Non-Concurrent", "", ""))
+        concurrent = groups.mode(group) == "concurrent"
+        rows.append(("VG Mode:", "Concurrent" if concurrent else "Non-Concurrent", "", ""))
+        if concurrent:
+            # Node numbers, as gsclvmd shows them (the place of the row is inferred).
+            numbers = {node.name: node.number for node in root.identity.nodes}
+            others = sorted(numbers[name] for name in groups.modes(group) if name in numbers)
+            own = root.identity.number
+            active = " ".join(str(number) for number in others if number != own)
+            rows.append(("Node ID:", str(own), "Active Nodes:", active))
     rows.append(("MAX PPs per VG:", str(of_group), "", ""))
     if of_disk:
         rows.append(("MAX PPs per PV:", str(of_disk), "MAX PVs:", str(disks_max)))
     else:
         rows[-1] = ("MAX PPs per VG:", str(of_group), "MAX PVs:", str(disks_max))
     rows += [
-        ("LTG size (Dynamic):", "256 kilobyte(s)", "AUTO SYNC:", "no"),
-        ("HOT SPARE:", "no", "BB POLICY:", "relocatable "),
+        ("LTG size (Dynamic):", f"{of('track_group')} kilobyte(s)", "AUTO SYNC:", of("automatic_synchronization")),
+        ("HOT SPARE:", of("hot_spare"), "BB POLICY:", "relocatable "),
+    ]
+    if group.pools or of("strict_pools") != "off":
+        # Shown where there is something to show (the place of the row is inferred).
+        rows.append(("MIRROR POOL STRICT:", of("strict_pools"), "", ""))
+    rows += [
         ("PV RESTRICTION:", "none", "INFINITE RETRY:", "no"),
-        ("DISK BLOCK SIZE:", "512", "CRITICAL VG:", "no"),
+        ("DISK BLOCK SIZE:", "512", "CRITICAL VG:", of("critical")),
         ("FS SYNC OPTION:", "no", "CRITICAL PVs:", "no"),
     ]
+    if of("encryption") == "yes":
+        rows.append(("ENCRYPTION:", "yes", "", ""))
     for left, value, right, other in rows:
         print(f"{left:<19} {value:<24} {right:<15} {other}" if right else f"{left:<19} {value:<42}")

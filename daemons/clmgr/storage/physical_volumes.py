@@ -1,0 +1,89 @@
+"""modify and replace of physical volumes: attributes of the disk's device on the nodes, and another disk in its place.
+
+Of both the published syntax has the names only; the attributes are inferred.
+"""
+
+from __future__ import annotations
+
+from daemons.clmgr.edits.parts import required_names
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError, does_not_exist, missing
+from daemons.clmgr.storage.volume_groups import (
+    Change,
+    disks_named,
+    group_named,
+    members,
+    on_others,
+    run_here,
+    tell_others,
+    varied_on,
+)
+from daemons.clmgr.syntax.grammar import Request
+from daemons.cluster.configuration import Configuration
+from srcctl.node.root import NodeRoot
+from srcctl.storage.volume_groups import VolumeGroups
+
+DEVICE_ATTRIBUTES = {"RESERVE_POLICY": "reserve_policy", "QUEUE_DEPTH": "queue_depth"}
+"""Attributes of the disk's device."""
+
+
+def modify_physical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """Attributes of disks, on the nodes that are named or on all of them.
+
+    Raises:
+        ClmgrError: there is no such disk or node, or the disk is in use there.
+    """
+    disks = disks_named(root, required_names(request))
+    if request.attribute("NAME") not in ("", *disks):
+        raise ClmgrError("a shared disk has one name on all nodes here, which cannot be changed.", INCORRECT_INPUT)
+    every = members(c) or [node.name for node in root.identity.nodes]
+    nodes = request.words("NODES") or every
+    for node in nodes:
+        if node not in every:
+            raise does_not_exist(node)
+    changes = [f"{name}={value}" for attribute, name in DEVICE_ATTRIBUTES.items()
+               if (value := request.attribute(attribute))]  # fmt: skip
+    if not changes:
+        raise missing("RESERVE_POLICY")
+    words = [word for change in changes for word in ("-a", change)]
+    for disk in disks:
+        on_others(root, nodes, ["chdev", "-l", disk, *words])
+        if root.identity.node in nodes:
+            run_here(["chdev", "-l", disk, *words])
+
+
+def replace_physical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """``replace physical_volume OLD NEW``: what lies on a disk of a shared volume group moves to a free one.
+
+    Raises:
+        ClmgrError: one is not there, the old one is in no volume group, or the new one is in one or too small.
+    """
+    names = [*request.names, *request.words("DISK")]
+    if len(names) != 2:
+        raise ClmgrError("a disk, and the one that replaces it, are needed.", MISSING_INPUT)
+    old, new = disks_named(root, names)
+    groups = VolumeGroups(root)
+    name = groups.known_on(old)
+    if name is None:
+        raise ClmgrError(f'the disk "{old}" is not in a shared volume group.', INCORRECT_INPUT)
+    if groups.is_repository(new) or (c is not None and new in disks_of(root, c)):
+        raise ClmgrError(f'the disk "{new}" is a part of a cluster.', INCORRECT_INPUT)
+    groups, group = group_named(root, name)
+    with varied_on(groups, group):
+        run_here(["replacepv", old, new])
+    groups, group = group_named(root, name)
+    tell_others(root, c, group)
+    print(f"{old} of the volume group {name} has been replaced by {new}.")
+
+
+def disks_of(root: NodeRoot, c: Configuration) -> list[str]:
+    """The repository disk of a cluster and its backups, by name."""
+    from daemons.caa.client import find_disk
+
+    found = (find_disk(root, identifier) for identifier in (c.repository, *c.backup_repositories) if identifier)
+    return [disk for disk in found if disk]
+
+
+CHANGES: dict[tuple[str, str], Change] = {
+    ("physical_volume", "modify"): modify_physical_volume,
+    ("physical_volume", "replace"): replace_physical_volume,
+}
