@@ -121,11 +121,14 @@ class Foundation:
         """Does the settling time run?"""
         return self._settle_at is not None
 
-    def settling_seconds(self) -> int | None:
-        """Product seconds until the settling time is over, None if it does not run."""
+    def settling_seconds(self, now: int | None = None) -> int | None:
+        """Product seconds until the settling time is over, None if it does not run.
+
+        ``now`` is the time by the machine's clock; None takes that of the last input.
+        """
         if self._settle_at is None:
             return None
-        return max(0, self._settle_at - self._now) // max(1, self.settings.settling_scale)
+        return max(0, self._settle_at - (self._now if now is None else now)) // max(1, self.settings.settling_scale)
 
     @property
     def services(self) -> bool:

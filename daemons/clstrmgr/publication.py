@@ -17,6 +17,7 @@ from daemons.clstrmgr.events import FAIL_NODE, TOO_LONG
 from daemons.clstrmgr.inputs import EventMark, ResourceUpdated
 from daemons.clstrmgr.view import delayed_timers, snapshot
 from daemons.runtime.local import LocalConnection
+from daemons.runtime.pump import monotonic_microseconds
 
 Connection = LocalConnection[messages.Answer, messages.Request]
 
@@ -42,7 +43,7 @@ class Publication:
 
     def picture(self) -> messages.ClusterSnapshot:
         """The cluster as it is now."""
-        timers = delayed_timers(self._core, datetime.now())
+        timers = delayed_timers(self._core, datetime.now(), monotonic_microseconds())
         return snapshot(self._core, self._last_change, self._started_at, self._override_times, timers)
 
     def watch(self, connection: Connection) -> None:

@@ -202,14 +202,14 @@ def _unmanaged_on(cluster: ClusterState | None, group: str) -> int:
     return next((node for node, state in sorted(states.items()) if state == "UNMANAGED"), 0)
 
 
-def delayed_timers(core: ClusterManager, now: datetime) -> dict[str, str]:
+def delayed_timers(core: ClusterManager, now: datetime, clock: int | None = None) -> dict[str, str]:
     """When the delayed timers of groups are due, in the words of ``clRGinfo -t`` (the words are inferred).
 
     The settling time concerns groups that wait for a better node to come up, a fallback timer those that would go to a
-    better node now.
+    better node now. ``clock`` is the machine's time, in microseconds; None takes that of its last input.
     """
     cluster, configuration = core.cluster, core.configuration
-    seconds = core.settling_seconds()
+    seconds = core.settling_seconds(clock)
     if cluster is None or configuration is None or not (configuration.timers or seconds is not None):
         return {}
     found: dict[str, str] = {}

@@ -12,7 +12,7 @@ from daemons.clstrmgr import messages, render, view
 from daemons.clstrmgr.commands import clshowsrv
 from daemons.clstrmgr.inputs import Reported
 from daemons.cluster.configuration.policies import FallbackTimer
-from srcctl.machine import TICK
+from srcctl.machine import SECOND, TICK
 from tests.clstrmgr.ring import Ring, configuration, group
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -148,6 +148,9 @@ def test_clrginfo_with_the_settling_timer() -> None:
     timers = view.delayed_timers(machine, datetime(2026, 11, 27, 12, 0))
     shown = view.snapshot(machine, timers=timers)
     assert joined(render.plain(shown, list(shown.groups), timers=True)) == golden("clRGinfo/settling.txt")
+    # Time passes while nothing happens, and whoever asks then sees it.
+    later = view.delayed_timers(machine, datetime(2026, 11, 27, 12, 0), clock=made.now + 30 * SECOND)
+    assert later == {"rg_IHS": f"{(70 - 30) // 60} Minutes {(70 - 30) % 60} Seconds"}
 
 
 def test_clrginfo_with_a_fallback_timer() -> None:
