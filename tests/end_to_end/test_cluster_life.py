@@ -172,6 +172,8 @@ def test_services_by_c_spoc_and_at_system_restart(lab: LabUnderTest) -> None:
     said = lab.output("node1", 'cl_clstop -cspoc "-n node2" -yg', 60)
     assert said == "node2: PowerHA SystemMirror on node2 shutting down. Please exit any cluster applications...\n"
     lab.wait_for_state("node2", "ST_INIT")
+    again = lab.run("node2", "clstop -g")
+    assert (again.returncode, again.stdout) == (1, ""), "nobody is told of a stop that is none"
     said = lab.output("node1", 'cl_rc.cluster -cspoc "-n node2" -B -A', 60)
     assert said.startswith("\nStarting Cluster Services on node: node2\nThis may take a few minutes.  Please wait...\n")
     assert said.endswith("node2: Exit status = 0\n")

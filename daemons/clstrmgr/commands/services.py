@@ -111,8 +111,9 @@ def clstop(argv: list[str]) -> int:
         return 0
     mode = "unmanage" if "-f" in flags else "move" if "-r" in flags else "offline"
     try:
-        text = SHUTTING_DOWN.format(client.query_state(root).local_name)
-        if "-s" not in flags:
+        picture = client.query_state(root)
+        text = SHUTTING_DOWN.format(picture.local_name)
+        if "-s" not in flags and picture.services:
             print(text, flush=True)
             startup.broadcast(root, text)
         client.stop_services(mode, caller="clstop", root=root)
