@@ -331,6 +331,21 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         replace(SOUND, events=(c.EventCustomization(name="node_up", pre="/nosuch"),)),
         "The pre-event command of the event 'node_up', '/nosuch', is not executable on node 'node1'.",
     ),
+    "recovery command": (
+        replace(SOUND, events=(c.EventCustomization(name="node_up", recovery="/nosuch -x"),)),
+        "The recovery command of the event 'node_up', '/nosuch -x', is not executable on node 'node2'.",
+    ),
+    "second custom event": (
+        replace(
+            SOUND,
+            events=(c.EventCustomization(name="node_up", pre="first second"),),
+            methods=(
+                c.CustomMethod(name="first", kind="event", program="/usr/local/start"),
+                c.CustomMethod(name="second", kind="event", program="/nosuch"),
+            ),
+        ),
+        "The pre-event command of the event 'node_up', '/nosuch', is not executable on node 'node1'.",
+    ),
     "custom method": (
         replace(SOUND, methods=(c.CustomMethod(name="mine", kind="verify", program="/nosuch"),)),
         "The method 'mine', '/nosuch', is not executable",

@@ -154,9 +154,7 @@ def files_of(c: Configuration) -> list[str]:
     commands += [monitor.method for monitor in c.monitors]
     commands += [method for group in c.groups for _, _, method in group.notified if method]
     commands += [method for kind in c.resource_types for method in (*kind.methods, kind.verification)]
-    commands += [
-        part for event in c.events for value in (event.pre, event.post, event.notify) for part in value.split(",")
-    ]
+    commands += [command for event in c.events for _, command in event.commands(c.methods)]
     commands += [method.program for method in c.methods]
     collected = [path for collection in c.collections for path in collection.files]
     return sorted({program(command) for command in commands if program(command)} | set(collected))

@@ -19,6 +19,27 @@ class EventCustomization(msgspec.Struct, frozen=True, kw_only=True):
     recovery: str = ""
     count: int = 0
 
+    def commands(self, methods: tuple[CustomMethod, ...]) -> list[tuple[str, str]]:
+        """What is wrapped around the event, as pairs of its kind ("pre-event", "recovery" ...) and a command line.
+
+        Pre- and post-events are a command line, or names of custom events.
+        """
+        programs = {method.name: method.program for method in methods if method.kind == "event"}
+        kinds = (
+            ("pre-event", self.pre),
+            ("post-event", self.post),
+            ("notify", self.notify),
+            ("recovery", self.recovery),
+        )
+        found: list[tuple[str, str]] = []
+        for kind, value in kinds:
+            names = value.replace(",", " ").split()
+            if names and all(name in programs for name in names):
+                found += [(kind, programs[name]) for name in names]
+            elif names:
+                found.append((kind, value))
+        return found
+
 
 class CustomMethod(msgspec.Struct, frozen=True, kw_only=True):
     """HACMPcustom: a custom event script, or a snapshot or verification method (``kind`` event, snapshot, verify)."""

@@ -105,15 +105,12 @@ def every_application_is_monitored(case: Case) -> Iterator[Finding]:
 
 
 def customizations_can_run(case: Case) -> Iterator[Finding]:
-    """Pre-, post- and notify commands of events, and custom methods, on every node; files of collections exist."""
+    """What is wrapped around events, and custom methods, can run on every node; files of collections exist."""
     c = case.configuration
-    methods = {method.name: method.program for method in c.methods}
     commands = [
-        (f"{what} command of the event '{event.name}'", methods.get(command, command))
+        (f"{what} command of the event '{event.name}'", command)
         for event in c.events
-        for what, value in (("pre-event", event.pre), ("post-event", event.post), ("notify", event.notify))
-        for command in value.split(",")
-        if command.strip()
+        for what, command in event.commands(c.methods)
     ]
     commands += [(f"method '{method.name}'", method.program) for method in c.methods]
     for what, command in dict.fromkeys(commands):
