@@ -84,6 +84,19 @@ class _WinnerDoesNotWait(Parts):
         return _HastyWinner()
 
 
+class _CredulousMembership(caa.Membership):
+    def _announce(self, now: int) -> list[caa.Effect]:
+        self._reached = self.alive
+        return super()._announce(now)
+
+
+class _UndecidedIsBack(Parts):
+    """Who is called alive because nobody has decided about it yet counts as back: its side gets the tie breaker too."""
+
+    def membership(self) -> caa.Membership:
+        return _CredulousMembership()
+
+
 # Invariant 2 ----------------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +304,7 @@ PLANTS = {
         Plant("dead-man-asleep", (1,), _DeadManAsleep),
         Plant("loser-goes-on", (1, 4), _LoserGoesOn, ("partition",), TIE_BREAKER),
         Plant("winner-does-not-wait", (1, 4), _WinnerDoesNotWait, ("partition",), TIE_BREAKER),
+        Plant("undecided-is-back", (1, 4), _UndecidedIsBack, ("partition", "disk-lost"), TIE_BREAKER),
         Plant("view-number-forgotten", (2,), _ViewNumberForgotten),
         Plant("members-of-first-proposal", (2,), _MembersOfFirstProposal, ("pause", "kill")),
         Plant("flush-forgotten", (3,), _FlushForgotten, ("crash-in-broadcast",)),

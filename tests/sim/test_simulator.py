@@ -33,6 +33,7 @@ FOUND_BY = {
     "hasty-barrier": (1, 20),
     "loser-goes-on": (1, 20),
     "winner-does-not-wait": (1, 40),
+    "undecided-is-back": (1, 40),
     "takeover-before-halt": (1, 40),
     "release-reported-early": (1, 20),
     "scripts-at-once": (15, 100),

@@ -1,6 +1,7 @@
 """The kernel's side of a file system in user space: the messages of /dev/fuse (fuse(4), linux/fuse.h, protocol 7.31).
 
-Only what a file system of small files needs, all of it unbuffered: every read and write of a consumer comes here.
+Only what a file system of small files needs, all of it unbuffered: every read and write of a consumer comes here. The
+libraries for this bind libfuse, which a host need not have, and none of them runs in the event loop of asyncio.
 """
 
 from __future__ import annotations
