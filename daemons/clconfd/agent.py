@@ -38,7 +38,8 @@ from srcctl.odm import OdmError, Repository, remember
 
 USAGE = (
     "Usage: cl_config lock OWNER GENERATION | stage GENERATION DISK | install | unlock [OWNER SINCE] | keep | running "
-    "| forget | facts [FILE ...] | correct KIND [ARGUMENT ...] | note error|passed LINE | serve"
+    "| forget | facts [FILE ...] | method COMMAND [NAME=VALUE ...] | correct KIND [ARGUMENT ...] "
+    "| note error|passed LINE | serve"
 )
 
 
@@ -308,6 +309,36 @@ def _correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
         raise _Fails(1, str(error)) from None
 
 
+METHOD_LIMIT = 600.0
+"""Seconds that a verification method may take."""
+
+
+def _method(root: NodeRoot, command: str, variables: list[str]) -> str:
+    """Run a verification method; ``variables`` are NAME=VALUE of its environment.
+
+    Raises:
+        _Fails: its exit code is not 0; what it printed is the complaint.
+    """
+    import shlex
+    import subprocess
+
+    environment = {**os.environ, **dict(variable.partition("=")[::2] for variable in variables)}
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(
+            [root.path(words[0]), *words[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=METHOD_LIMIT, check=False, env=environment,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise _Fails(124, f"no end within {METHOD_LIMIT:g} seconds") from None
+    except (OSError, IndexError, ValueError) as error:
+        raise _Fails(127, getattr(error, "strerror", "") or "no program") from None
+    said = done.stdout.decode(errors="replace").rstrip()
+    if done.returncode:
+        raise _Fails(done.returncode if done.returncode > 0 else 128 - done.returncode, said)
+    return said
+
+
 def _step(root: NodeRoot, words: list[str]) -> str:
     match words:
         case ["stage", generation, disk] if generation.isdigit():
@@ -334,6 +365,8 @@ def _step(root: NodeRoot, words: list[str]) -> str:
             return msgspec.json.encode(collector.collect(root, files)).decode()
         case ["note", result, line]:
             note(root, line, result == "error")
+        case ["method", command, *variables]:
+            return _method(root, command, variables)
         case ["correct", kind, *arguments]:
             _correct(root, kind, arguments)
         case _:

@@ -17,7 +17,9 @@ from srcctl.node.root import NodeRoot
 CL_CONFIG = "/usr/es/sbin/cluster/utilities/cl_config"
 NODE_LIMIT = 120.0
 """Seconds within which a node does what verification and synchronization ask of it."""
-NOT_TWICE = ("correct", "note")
+METHOD_LIMIT = 660.0
+"""The same for a verification method, which the node itself ends a minute earlier."""
+NOT_TWICE = ("correct", "note", "method")
 """Steps that are not repeated when it is not known whether they were carried out."""
 
 
@@ -75,6 +77,7 @@ class Agents:
             clcomd.ClcomdError: the node cannot be reached, refuses, or was lost.
         """
         words = list(words)
+        limit = METHOD_LIMIT if words[0] == "method" else NODE_LIMIT
         question = json.dumps(words).encode()
         if (starting := self._starting.pop(node, None)) is not None:
             starting.join()
@@ -82,7 +85,7 @@ class Agents:
             known = self._open.get(node)
         if known is not None:
             try:
-                return _result(known.ask(question, NODE_LIMIT))
+                return _result(known.ask(question, limit))
             except clcomd.ClcomdError:
                 self._drop(node)
                 if words[0] in NOT_TWICE:
@@ -91,7 +94,7 @@ class Agents:
         with self._lock:
             self._open[node] = conversation
         try:
-            return _result(conversation.ask(question, NODE_LIMIT))
+            return _result(conversation.ask(question, limit))
         except clcomd.ClcomdError:
             self._drop(node)
             raise

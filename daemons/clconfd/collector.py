@@ -6,6 +6,7 @@ import os
 
 from daemons.caa import client as caa
 from daemons.clcomd import access
+from daemons.clconfd import persistent_labels
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
 from daemons.cluster.configuration import DCD, OdmObject
@@ -17,7 +18,7 @@ from srcctl.node.commands.software import installed
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 from srcctl.storage.disk import disk_names, pvid
-from srcctl.storage.filesystems import read_stanzas
+from srcctl.storage.filesystems import read_stanzas, usage
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
@@ -59,6 +60,8 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         network_options=_network_options(root),
         filesets=_filesets(root),
         client_hosts=client_hosts(root),
+        persistent=frozenset(persistent_labels.configured(root)),
+        var_free=_free(root),
         drift=_drift(root),
     )
 
@@ -161,6 +164,16 @@ def client_hosts(root: NodeRoot) -> tuple[tuple[str, str], ...]:
         if address.strip():
             found.append((address.strip(), label.strip()))
     return tuple(found)
+
+
+def _free(root: NodeRoot) -> int:
+    """Bytes that are free in the node's /var, and really there on the host's disk; -1 if that cannot be measured."""
+    try:
+        size, used = usage(root, "/var")
+        host = os.statvfs(root.path("/var"))
+    except OSError:
+        return -1
+    return max(0, min(size - used, host.f_bavail * host.f_frsize))
 
 
 def _drift(root: NodeRoot) -> tuple[str, ...]:

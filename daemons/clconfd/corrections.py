@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+from daemons.clconfd import persistent_labels
 from daemons.clconfd.collector import CLIENT_HOSTS
 from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
@@ -43,6 +44,11 @@ def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
         case "snmp", []:
             _append(root, "/etc/snmpd.conf", SMUX_ENTRY)
             _run("refresh", "-s", "snmpd")
+        case "community", []:
+            _append(root, "/etc/snmpd.conf", "community       public")
+            _run("refresh", "-s", "snmpd")
+        case "persistent", []:
+            persistent_labels.configure(root)
         case "mount", [mount_point]:
             _clear_mount(root, mount_point)
         case "option", [name, value] if name in options.OPTIONS and value.isdigit():

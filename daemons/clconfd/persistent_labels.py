@@ -28,6 +28,15 @@ def wanted(c: Configuration, node: str) -> dict[str, tuple[str, str]]:
     return found
 
 
+def configured(root: NodeRoot) -> set[str]:
+    """The persistent addresses that this node was given last."""
+    try:
+        with open(root.path(CONFIGURED), encoding="ascii") as file:
+            return set(file.read().split())
+    except OSError:
+        return set()
+
+
 def configure(root: NodeRoot) -> None:
     """Make this node's persistent aliases those of its configuration.
 
@@ -41,11 +50,7 @@ def configure(root: NodeRoot) -> None:
     identity = root.identity
     own = wanted(c, identity.node) if c is not None else {}
     path = root.path(CONFIGURED)
-    try:
-        with open(path, encoding="ascii") as file:
-            before = set(file.read().split())
-    except OSError:
-        before = set()
+    before = configured(root)
     if not own and not before:
         return
     registry = AddressRegistry(identity.lab)

@@ -381,7 +381,12 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
         replace(NODE2, smux_peer=False),
         "WARNING: The SMUX entry of clstrmgrES is missing from /etc/snmpd.conf on node 'node2'.", "snmp ",
     ),
-    "no community": (replace(NODE2, community=""), "WARNING: No SNMP community for clinfoES is defined", ""),
+    "no community": (replace(NODE2, community=""), "WARNING: No SNMP community for clinfoES is defined", "community "),
+    "full": (
+        replace(NODE2, var_free=100 * 1024),
+        "WARNING: The file system /var on node 'node2' has 100 kilobytes free; verification and the cluster's logs "
+        "need 600.", "",
+    ),
     "community": (
         replace(NODE2, community="secret"),
         "WARNING: The SNMP community of clinfoES differs between nodes: node1 public, node2 secret.", "",

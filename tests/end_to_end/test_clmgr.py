@@ -305,7 +305,7 @@ def test_a_collection_goes_with_every_synchronization(bare_lab: LabUnderTest) ->
     # Also where nothing else has changed, and from the node that synchronizes, however old its copy is.
     lab.output("node1", "echo newer > $HAES_ROOT/etc/notes; touch -d '2001-01-01' $HAES_ROOT/etc/notes")
     said = lab.output("node1", "clmgr sync cluster", timeout=120)
-    assert "cldare: No changes detected in Cluster Topology or Resources." in said
+    assert "cldare: No changes detected in Cluster Topology or Resources.\n...completed.\n" in said
     assert lab.file("node2", "/etc/notes") == "newer\n"
     lab.output("node1", "clmgr modify file_collection notes SYNC_WITH_CLUSTER=no")
     lab.output("node1", "echo last > $HAES_ROOT/etc/notes; clmgr sync cluster", timeout=120)
@@ -378,7 +378,13 @@ def test_a_snapshot_brings_the_cluster_back(bare_lab: LabUnderTest) -> None:
     assert {"active.0", "before", "clver_pass_snapshot"} <= set(lab.output("node1", "clsnapshot -l").split())
     said = lab.output("node1", "clmgr manage snapshot restore before", timeout=180)
     assert said.endswith("clsnapshot: Succeeded applying Cluster Snapshot: before\n")
-    assert 'Attempting to delete node "node2" from the cluster...' in said
+    removed = said[said.index("Ensuring that the following nodes are offline") :].splitlines()
+    assert [line for line in removed if line.startswith(("Ensuring", "Attempting"))] == [
+        "Ensuring that the following nodes are offline: node2, node1",
+        'Attempting to delete node "node2" from the cluster...',
+        'Attempting to remove the CAA cluster from "node1"...',
+        'Attempting to delete node "node1" from the cluster...',
+    ], "the order of published transcripts"
     assert lab.output("node2", "clmgr -a fallback query rg app_rg") == 'FALLBACK="NFB"\n'
     lab.output("node2", "clmgr online cluster", timeout=120)
     eventually(lambda: lab.answers(), "the application answers", 30, lab.group_states)

@@ -97,6 +97,6 @@ def test_a_custom_method_decides_too(bare_lab: LabUnderTest) -> None:
     )
     answer = bare_lab.run("node1", "clmgr verify cluster")
     assert answer.returncode == 1
-    assert "Running the custom verification method look...\nlooked\n" in answer.stdout
-    assert "ERROR: The custom verification method 'look' failed with exit code 3." in answer.stdout
+    assert "Running the custom verification method look...\nnode1: looked\n" in answer.stdout
+    assert "ERROR: The custom verification method 'look' failed with exit code 3 on node 'node1'." in answer.stdout
     bare_lab.output("node1", "odmdelete -o HACMPcustom -q name=look")

@@ -136,6 +136,32 @@ def test_what_is_broken_on_a_node_is_named_and_corrected(lab: LabUnderTest) -> N
     lab.output("node1", "clmgr online cluster", timeout=120)
 
 
+def test_a_persistent_label_and_a_community_that_were_lost_come_back(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    address = f"{lab.description()['block']}.44"
+    for node in lab.nodes():
+        lab.output(node, f"echo '{address} node2_per' >>$HAES_ROOT/etc/hosts")
+    lab.output("node1", "clmgr add persistent_ip node2_per NETWORK=net_ether_01 NODE=node2")
+    assert "node2_per' is not" not in lab.output("node1", "clmgr sync cluster"), "it was never there before"
+    assert address in lab.output("node2", "ifconfig en0")
+    lab.output("node1", "clmgr offline cluster", timeout=120)
+    lab.output("node2", f"ifconfig en0 {address} delete")
+    lab.output("node2", "sed -i '/^community[[:space:]]*public/d' $HAES_ROOT/etc/snmpd.conf; refresh -s snmpd")
+    said = lab.output("node1", "clmgr verify cluster")
+    assert "WARNING: The persistent IP label 'node2_per' is not configured on node 'node2'." in said
+    assert "WARNING: No SNMP community for clinfoES is defined in /etc/snmpd.conf on node 'node2'." in said
+    said = lab.output("node1", "clmgr sync cluster FIX=yes")
+    assert "> Configuring the persistent IP label node2_per on node node2: PASS" in said
+    assert "> Adding the SNMP community public to /etc/snmpd.conf on node node2: PASS" in said
+    assert address in lab.output("node2", "ifconfig en0")
+    said = lab.output("node1", "clmgr verify cluster")
+    assert "persistent IP label" not in said
+    assert "SNMP community" not in said
+    lab.output("node1", "clmgr delete persistent_ip node2_per; clmgr sync cluster", timeout=120)
+    assert address not in lab.output("node2", "ifconfig en0")
+    lab.output("node1", "clmgr online cluster", timeout=120)
+
+
 def test_verification_methods_have_their_say(lab: LabUnderTest) -> None:
     """A custom method, and that of a user-defined resource type for each of its resources."""
     lab.make_whole()
@@ -145,7 +171,7 @@ def test_verification_methods_have_their_say(lab: LabUnderTest) -> None:
         lab.output(node, f"printf '{script}' >{method}; chmod 755 {method}")
     lab.output("node1", "clmgr add method ports TYPE=verify FILE=/usr/local/bin/check_port")
     said = lab.output("node1", "clmgr sync cluster", timeout=120)
-    assert "Running the custom verification method ports...\nchecks  nothing\n" in said
+    assert "Running the custom verification method ports...\nnode1: checks  nothing\nnode2: checks  nothing\n" in said
     types = "HACMPudres_def:\\n\\tname = queue\\n\\torder = FIRST\\n"
     types += "\\tstart = /usr/local/bin/check_port\\n\\tstop = /usr/local/bin/check_port\\n"
     types += '\\tverification = "/usr/local/bin/check_port -v"\\n'
@@ -156,8 +182,13 @@ def test_verification_methods_have_their_say(lab: LabUnderTest) -> None:
         answer = lab.run("node1", "clmgr verify cluster METHODS=none", timeout=120)
         assert answer.returncode == 1
         assert "checks  nothing" not in answer.stdout
-        assert "Running the verification method of the resource type queue for q1...\nchecks -v 0\n" in answer.stdout
-        failed = "ERROR: The verification method of the user-defined resource 'q1' failed with exit code 1."
+        assert (
+            "Running the verification method of the resource type queue for q1...\nnode1: checks -v 0\n"
+            in answer.stdout
+        )
+        failed = (
+            "ERROR: The verification method of the user-defined resource 'q1' failed with exit code 1 on node 'node"
+        )
         assert failed in answer.stdout
         assert lab.run("node1", "clmgr sync cluster", timeout=120).returncode == 1
         assert failed in lab.output("node1", "cat $HAES_ROOT/var/hacmp/clverify/clverify.log")
@@ -165,7 +196,7 @@ def test_verification_methods_have_their_say(lab: LabUnderTest) -> None:
         assert "checks -v 1414" in lab.output("node1", "clmgr verify cluster", timeout=120)
         lab.output("node1", f"printf '#!/bin/sh\\nexit 5\\n' >{method}")
         answer = lab.run("node1", "clmgr verify cluster METHODS=ports DEFAULT_TESTS=no", timeout=120)
-        assert "ERROR: The custom verification method 'ports' failed with exit code 5." in answer.stdout
+        assert "ERROR: The custom verification method 'ports' failed with exit code 5 on node 'node" in answer.stdout
         assert (answer.returncode, "resource type" in answer.stdout) == (1, False)
     finally:
         lab.output("node1", "clmgr delete rg queue_rg; odmdelete -o HACMPudresource; odmdelete -o HACMPudres_def")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 
 import msgspec
 
@@ -29,11 +30,14 @@ from srcctl.odm import OdmError, Repository
 
 COMMITTING = "\nCommitting any changes, as required, to all available nodes..."
 INSTALLED = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
+CURRENT_STATE = "PowerHA SystemMirror Cluster Manager current state is: "
 IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
 """States of a cluster manager that is not taking a new configuration."""
 EVENT_PATIENCE = 300.0
 """Seconds within which an event of the running cluster ends that keeps it from taking the configuration."""
 EVENT_POLL = 0.2
+STATE_POLL = 0.05
+"""Seconds between looks at the cluster manager's state while it takes a new configuration."""
 RUNNING = "another synchronization runs on this node."
 FAULTS = (
     caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, synchronization.Locked, OdmError,
@@ -107,7 +111,7 @@ class Dare:
         # One that was killed after its commit left the running cluster on the configuration before.
         changed = changed or self._is_pending()
         if not changed:
-            print("\ncldare: No changes detected in Cluster Topology or Resources.")
+            print("\ncldare: No changes detected in Cluster Topology or Resources.\n...completed.")
         elif before is not None:
             print("\ncldare: Detected changes to Cluster Topology or Resources.")
         if not self._first:
@@ -334,6 +338,31 @@ class Dare:
     # The running cluster.
 
     def _activate(self, generation: int) -> core.Finished:
+        """Have the running cluster take the configuration; meanwhile the cluster manager's states are shown."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            done = pool.submit(self._reconfigure, generation)
+            shown = ""
+            while not done.done():
+                shown = self._show_state(shown)
+                with contextlib.suppress(FutureTimeout):
+                    done.result(STATE_POLL)
+        if shown:
+            self._show_state(shown)
+            print("....completed.", flush=True)
+        return done.result()
+
+    def _show_state(self, shown: str) -> str:
+        """Print the cluster manager's state if it is another one than was shown last; returns what is shown now."""
+        try:
+            state = str(manager.query_state(self._root).state)
+        except (manager.ManagerUnreachable, TimeoutError):
+            return shown
+        if state == shown or (state == "ST_STABLE" and not shown):
+            return shown
+        print(f"{'.' if shown else ''}\n{CURRENT_STATE}{state}", end="", flush=True)
+        return state
+
+    def _reconfigure(self, generation: int) -> core.Finished:
         deadline = time.monotonic() + EVENT_PATIENCE
         while True:
             try:

@@ -185,7 +185,10 @@ def _add_cluster(root: NodeRoot, request: Request) -> None:
 
 
 def _delete_cluster(root: NodeRoot, request: Request) -> None:
-    """Remove the definition here, and with NODES=ALL everywhere, and the CAA cluster; services must be down."""
+    """Remove the definition here, and with NODES=ALL everywhere, and the CAA cluster; services must be down.
+
+    The lines stand in the order of published transcripts. With -D the CAA cluster stays: this is a part of a deletion.
+    """
     from daemons.caa import client as caa
     from daemons.clmgr.operations import live
 
@@ -200,8 +203,13 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     views = live.pictures(root, c)
     if any(view is not None and view.services for view in views.values()):
         raise ClmgrError("cluster services are active; stop them before deleting the cluster.")
+    others = [name for name in names if name != root.identity.node]
+    for name in others:
+        print(f'Attempting to delete node "{name}" from the cluster...')
+        sys.stdout.flush()
+        _delete_on(root, name)
     try:
-        if caa.status(root).membership is not None:
+        if request.resolve_dependencies and caa.status(root).membership is not None:
             print(f'Attempting to remove the CAA cluster from "{root.identity.node}"...')
             from daemons.caa.commands import rmcluster
 
@@ -209,11 +217,9 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
                 raise ClmgrError("the CAA cluster cannot be removed.")
     except caa.CaaError:
         pass
-    for name in names:
-        if name != root.identity.node:
-            print(f'Attempting to delete node "{name}" from the cluster...')
-            sys.stdout.flush()
-            _delete_on(root, name)
+    for name in others:
+        # While there was a CAA cluster its clconfd may have brought the definition back.
+        _delete_on(root, name)
     print(f'Attempting to delete node "{root.identity.node}" from the cluster...')
     with begin(root) as transaction:
         transaction.replace({name: [] for name in CLASSES if name not in SEEDED_CLASSES})
@@ -223,7 +229,7 @@ def _delete_on(root: NodeRoot, node: str) -> None:
     from daemons.clcomd import client as clcomd
 
     try:
-        result = clcomd.run(root, node, ["/usr/es/sbin/cluster/utilities/clmgr", "delete", "cluster"])
+        result = clcomd.run(root, node, ["/usr/es/sbin/cluster/utilities/clmgr", "-D", "delete", "cluster"])
     except clcomd.ClcomdError as error:
         raise ClmgrError(f'unable to communicate with "{node}": {error}') from None
     complaint = result.err.decode(errors="replace").strip().removeprefix("ERROR: ")

@@ -99,9 +99,9 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
             if not _corrective(case, outcome.findings, options, corrected, record, agents):
                 break
             record.block("Verification is run again after corrective actions.")
-        outcome.findings += methods.custom(root, c, options.methods, record)
+        outcome.findings += methods.custom(root, c, options.methods, record, agents, outcome.silent)
         if options.default_tests:
-            outcome.findings += methods.of_resource_types(root, c, record)
+            outcome.findings += methods.of_resource_types(root, c, record, agents, outcome.silent)
         if outcome.errors:
             record.say(f"\nVerification exiting with error count: {outcome.errors}")
         else:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from daemons.cluster.verification.findings import Case, Correction, Finding, NodeFacts, error, warning
 
+NODE_BYTES = 300 * 1024
+"""What verification keeps of a node in /var/hacmp/clverify: current, pass and pass.prev."""
 SERVICES = {
     "clinfo_deadman": "6176/tcp",
     "clinfo_client": "6174/tcp",
@@ -74,12 +76,29 @@ def snmp_is_configured(case: Case) -> Iterator[Finding]:
                 ),
             )  # fmt: skip
         if not known.community:
-            yield warning(f"No SNMP community for clinfoES is defined in /etc/snmpd.conf on node '{node}'.")
+            yield warning(
+                f"No SNMP community for clinfoES is defined in /etc/snmpd.conf on node '{node}'.",
+                Correction(
+                    node, "community", (), "cl_update_snmp",
+                    f"Adding the SNMP community public to /etc/snmpd.conf on node {node}",
+                ),
+            )  # fmt: skip
         else:
             communities[node] = known.community
     if len(set(communities.values())) > 1:
         listed = ", ".join(f"{node} {name}" for node, name in communities.items())
         yield warning(f"The SNMP community of clinfoES differs between nodes: {listed}.")
+
+
+def var_has_room(case: Case) -> Iterator[Finding]:
+    """What the nodes say is kept in /var of the one that verifies; all nodes write logs there."""
+    needed = NODE_BYTES * len(case.configuration.nodes)
+    for node, known in case.answering():
+        if 0 <= known.var_free < needed:
+            yield warning(
+                f"The file system /var on node '{node}' has {known.var_free // 1024} kilobytes free; verification "
+                f"and the cluster's logs need {needed // 1024}."
+            )
 
 
 def netmon_exists(case: Case) -> Iterator[Finding]:

@@ -64,6 +64,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
         network_options: its network options (``no``), of those that verification looks at.
         filesets: levels of the installed filesets that verification compares.
         client_hosts: addresses and labels of its clhosts.client, in order.
+        persistent: the persistent addresses that it has been given once.
+        var_free: bytes that are free in /var, -1 if that cannot be measured.
         drift: how its object classes differ from what was synchronized last, a sentence each.
     """
 
@@ -87,6 +89,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     network_options: dict[str, int] = {}
     filesets: dict[str, str] = {}
     client_hosts: tuple[tuple[str, str], ...] = ()
+    persistent: frozenset[str] = frozenset()
+    var_free: int = -1
     drift: tuple[str, ...] = ()
 
     def address_of(self, label: str) -> str:
@@ -97,8 +101,9 @@ class NodeFacts(msgspec.Struct, frozen=True):
 class Correction(msgspec.Struct, frozen=True):
     """What would mend a finding on a node.
 
-    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, alias, option or clhosts; ``arguments``
-    are for ``cl_config correct`` on that node; ``function`` and ``text`` are what the administrator reads.
+    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, community, alias, persistent, option or
+    clhosts; ``arguments`` are for ``cl_config correct`` on that node; ``function`` and ``text`` are what the
+    administrator reads.
     """
 
     node: str

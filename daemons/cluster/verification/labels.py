@@ -89,6 +89,20 @@ def hosts_files_agree(case: Case) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def persistent_labels_are_configured(case: Case) -> Iterator[Finding]:
+    """A persistent label is on its node whenever that is on; the first synchronization configures it."""
+    for label in case.configuration.labels:
+        known = case.known(label.node) if label.function == "persistent" and label.node else None
+        if known is not None and label.address in known.persistent and label.address not in known.addresses:
+            yield warning(
+                f"The persistent IP label '{label.label}' is not configured on node '{label.node}'.",
+                Correction(
+                    label.node, "persistent", (), "cl_configure_persistent_address",
+                    f"Configuring the persistent IP label {label.label} on node {label.node}",
+                ),
+            )  # fmt: skip
+
+
 def nothing_is_active_where_it_should_not(case: Case) -> Iterator[Finding]:
     """A service address that a node holds although its group is not online there."""
     for group in case.configuration.groups:
