@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -15,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,95 +20,14 @@ from typing import Any
 
 import pacemaker
 import remote
+import trivial
+from bench_lab import PATIENCE, SRCCTL, BenchLab, make_whole, node_down_seen, other, wait
 
-from srcctl.node import enter, power
+from srcctl.node import enter
 
-SRCCTL = str(Path(sys.executable).with_name("srcctl"))
-PATIENCE = 60.0
 IDLE_SECONDS = 30.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-
-
-class BenchLab:
-    """A lab with the sample cluster, at speed 10 unless said otherwise."""
-
-    def __init__(self, directory: str, speed: float = 10, nodes: int = 2) -> None:
-        self.directory = directory
-        self.srcctl("up", "--speed", f"{speed:g}", "--nodes", str(nodes))
-        self.block = json.loads(Path(directory, "lab.json").read_text())["block"]
-
-    def srcctl(self, *words: str, check: bool = True) -> str:
-        answer = subprocess.run(
-            [SRCCTL, "--lab", self.directory, *words], capture_output=True, text=True, check=False, timeout=120
-        )
-        if check and answer.returncode:
-            raise SystemExit(f"srcctl {' '.join(words)}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
-        return answer.stdout
-
-    def run(self, node: str, command: str, check: bool = True) -> str:
-        answer: subprocess.CompletedProcess[str] = enter.run(
-            self.directory, node, ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
-        if check and answer.returncode:
-            raise SystemExit(f"{node}# {command}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
-        return answer.stdout
-
-    def processes(self, node: str) -> dict[str, int]:
-        return power.status(self.directory, node)
-
-    def node_names(self) -> list[str]:
-        """The nodes of the lab."""
-        return sorted(json.loads(self.srcctl("status", "--json"))["nodes"])
-
-    def online(self, without: str = "") -> int:
-        """How many groups are online, on any node but ``without``, as the first node that is on says."""
-        for node in self.node_names():
-            if power.state(self.directory, node) == "on":
-                lines = self.run(node, "clRGinfo -s", check=False).splitlines()
-                return sum(":ONLINE:" in line and line.split(":")[2] != without for line in lines)
-        return 0
-
-    def owner(self) -> str:
-        for node in ("node1", "node2"):
-            if power.state(self.directory, node) == "on":
-                for line in self.run(node, "clRGinfo -s", check=False).splitlines():
-                    fields = line.split(":")
-                    if len(fields) > 3 and fields[1] == "ONLINE":
-                        return fields[2]
-        return ""
-
-    def answering_node(self) -> str:
-        try:
-            with urllib.request.urlopen(f"http://{self.block}.33:8080/", timeout=1) as answer:
-                return str(json.load(answer)["node"])
-        except (OSError, ValueError):
-            return ""
-
-    def wait_answer(self, node: str) -> None:
-        wait(lambda: self.answering_node() == node, f"the application answers from {node}")
-
-    def every_process(self, node: str) -> list[int]:
-        mark = f"{json.loads(Path(self.directory, 'lab.json').read_text())['id']}/{node}"
-        from srcctl.node.processes import mark_of
-
-        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and mark_of(entry) == mark]
-
-    def destroy(self) -> None:
-        self.srcctl("destroy", check=False)
-
-
-def wait(look: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Poll as fast as is harmless until ``look`` is true."""
-    deadline = time.monotonic() + patience
-    while not look():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"did not happen within {patience:g} s: {what}")
-        time.sleep(0.002)
-
-
-def other(node: str) -> str:
-    return "node2" if node == "node1" else "node1"
 
 
 def boot_to_online(lab: BenchLab, rounds: int) -> list[float]:
@@ -221,24 +137,12 @@ def takeover(lab: BenchLab, rounds: int) -> list[float]:
         os.kill(lab.processes(node)["lpar"], signal.SIGKILL)
         lab.wait_answer(survivor)
         end = time.time()
-        detected = _node_down_seen(lab, survivor)
+        detected = node_down_seen(lab, survivor)
         if detected < begin:
             raise SystemExit(f"{survivor} did not publish NODE_DOWN")
         samples.append(end - detected)
-        _make_whole(lab, node)
+        make_whole(lab, node)
     return samples
-
-
-def _node_down_seen(lab: BenchLab, node: str) -> float:
-    """When the node's CAA published its last NODE_DOWN event, in seconds of the wall clock."""
-    found = re.findall(r"NODE_DOWN node \d+ (\d+\.\d+)", lab.run(node, "cat /var/adm/ras/syslog.caa"))
-    return float(found[-1]) if found else 0.0
-
-
-def _make_whole(lab: BenchLab, node: str) -> None:
-    lab.srcctl("boot", node)
-    wait(lambda: "ST_INIT" in lab.run(node, "lssrc -ls clstrmgrES", check=False), f"{node} is back")
-    lab.run(node, f"clmgr online node {node}")
 
 
 def planned_move(lab: BenchLab, rounds: int) -> list[float]:
@@ -267,43 +171,7 @@ def planned_move(lab: BenchLab, rounds: int) -> list[float]:
             "until clmgr returns: the last barrier, the states",
         )
     ):
-        print(f"{'':<10}{statistics.median(part[number] for part in parts):>8.3g} s   {what}", flush=True)
-    return samples
-
-
-def many_groups(lab: BenchLab, rounds: int) -> list[float]:
-    """64 groups on four nodes: a node with a quarter of them dies; from its detection until all are online again."""
-    names = [f"many{number}" for number in range(1, 64)]  # and the sample's own
-    nodes = list(lab.node_names())
-    for node in nodes:
-        lab.run(node, "printf '#!/bin/sh\\nexit 0\\n' >/tmp/trivial && chmod 755 /tmp/trivial")
-    script = []
-    for number, name in enumerate(names):
-        order = ",".join(nodes[number % len(nodes) :] + nodes[: number % len(nodes)])
-        script += [
-            f"clmgr add application_controller {name}_app STARTSCRIPT=/tmp/trivial STOPSCRIPT=/tmp/trivial",
-            f"clmgr add resource_group {name} NODES={order} STARTUP=OHN FALLOVER=FNPN FALLBACK=NFB"
-            f" APPLICATIONS={name}_app",
-        ]
-    lab.run(nodes[0], " && ".join(script))
-    lab.run(nodes[0], "clmgr offline cluster && clmgr sync cluster")
-    begin = time.perf_counter()
-    lab.run(nodes[0], "clmgr online cluster")
-    wait(lambda: lab.online() == len(names) + 1, "all groups are online")
-    print(f"{'':<10}{time.perf_counter() - begin:>8.3g} s   clmgr online cluster, until all 64 are online", flush=True)
-    samples = []
-    for _ in range(max(1, rounds // 3)):
-        victim = nodes[-1]
-        os.kill(lab.processes(victim)["lpar"], signal.SIGKILL)
-        begin = time.time()
-        wait(lambda victim=victim: power.state(lab.directory, victim) != "on", f"{victim} is off")
-        wait(lambda victim=victim: lab.online(victim) == len(names) + 1, "all groups are online again")
-        end = time.time()
-        detected = _node_down_seen(lab, nodes[0])
-        if detected < begin - 1:
-            raise SystemExit(f"{nodes[0]} did not publish NODE_DOWN")
-        samples.append(end - detected)
-        _make_whole(lab, victim)
+        print(f"{'':<18}{statistics.median(part[number] for part in parts):>8.3g} s   {what}", flush=True)
     return samples
 
 
@@ -318,19 +186,29 @@ class Bench:
     measure: Callable[[Any, int], list[float]]
     speed: float = 10
     nodes: int = 2
+    own_lab: bool = False
+    """It makes what it measures by itself."""
     beside: Callable[[int], dict[str, float]] | None = None
 
 
 BENCHES = [
-    Bench("boot", "power on until the sample group is ONLINE", 4.0, "s", boot_to_online,
-          beside=pacemaker.beside("start")),
+    Bench("boot", "power on until the sample group is ONLINE", 4.0, "s", boot_to_online),
     Bench("respawn", "kill -9 of a respawned subsystem until its successor answers", 30, "ms", respawn),
     Bench("lssrc", "lssrc -a, by python -c pass", 3.0, "x", lssrc_ratio),
     Bench("memory", "memory (PSS) of one idle cluster node", 90, "MB", node_memory),
-    Bench("takeover", "takeover beyond the detection of a node crash", 0.7, "s", takeover,
-          beside=pacemaker.beside("takeover")),
-    Bench("move", "planned move of the sample group", 0.7, "s", planned_move, beside=pacemaker.beside("move")),
-    Bench("groups", "64 groups on 4 nodes: takeover of 16 beyond detection", 5.0, "s", many_groups, nodes=4),
+    Bench("takeover", "takeover of the sample group (address, volume group, file system, HTTP service) beyond the"
+          " detection of a node crash", 0.7, "s", takeover),
+    Bench("move", "planned move of the sample group", 0.7, "s", planned_move),
+    Bench("trivial-start", "power on until a group of one trivial application is started", 4.0, "s",
+          trivial.bench("start"), own_lab=True, beside=trivial.beside("start")),
+    Bench("trivial-takeover", "takeover of such a group beyond the detection of a node crash", 0.7, "s",
+          trivial.bench("takeover"), own_lab=True, beside=trivial.beside("takeover")),
+    Bench("trivial-move", "planned move of such a group, until it is started", 0.7, "s",
+          trivial.bench("move"), own_lab=True, beside=trivial.beside("move")),
+    Bench("groups-start", "64 such groups on 4 nodes: power on until all are started", 10.0, "s",
+          trivial.bench("start", 4, 64), own_lab=True, beside=trivial.beside("start", 4, 64)),
+    Bench("groups-takeover", "64 such groups on 4 nodes: takeover of 16 beyond detection", 5.0, "s",
+          trivial.bench("takeover", 4, 64), own_lab=True, beside=trivial.beside("takeover", 4, 64)),
     Bench("rsh", "cl_rsh of true, new connection", 60, "ms", remote.rsh, beside=remote.beside_rsh),
     Bench("fanout", "16 cl_rsh of true at once", 1030, "ms", remote.fan_out, beside=remote.beside_fan_out),
     Bench("rcp", "64 MiB by cl_rcp (300 MiB/s)", 213, "ms", remote.rcp, beside=remote.beside_rcp),
@@ -351,8 +229,23 @@ def _comparison(bench: Bench, rounds: int) -> list[str]:
     try:
         figures = bench.beside(rounds)
     except (remote.NoServer, pacemaker.Missing) as reason:
-        return [f"{'':<10}{'':>8} {bench.unit:<3} {reason}"]
-    return [f"{'':<10}{figure:>8.3g} {bench.unit:<3} {what}" for what, figure in figures.items()]
+        return [f"{'':<18}{'':>8} {bench.unit:<3} {reason}"]
+    return [f"{'':<18}{figure:>8.3g} {bench.unit:<3} {what}" for what, figure in figures.items()]
+
+
+def _run(bench: Bench, lab: BenchLab | None, rounds: int) -> bool:
+    """Measure one and print it; was its budget met?"""
+    samples = bench.measure(lab, rounds)
+    figure = statistics.median(samples)
+    met = figure <= bench.budget
+    print(
+        f"{bench.name:<18}{figure:>8.3g} {bench.unit:<3} budget {bench.budget:g} {bench.unit:<3} "
+        f"{'ok' if met else 'MISSED':<7} {bench.what} ({min(samples):.3g} .. {max(samples):.3g}, {len(samples)} runs)",
+        flush=True,
+    )
+    for line in _comparison(bench, rounds):
+        print(line, flush=True)
+    return met
 
 
 def main() -> int:
@@ -364,35 +257,30 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.list:
         for bench in BENCHES:
-            print(f"{bench.name:<10}{bench.what}")
+            print(f"{bench.name:<18}{bench.what}")
         return 0
     known = [bench.name for bench in BENCHES]
     if unknown := set(arguments.names) - set(known):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = [bench for bench in BENCHES if not arguments.names or bench.name in arguments.names]
     missed = 0
+    rounds = max(1, arguments.rounds)
     directory = tempfile.mkdtemp(prefix="haes-bench.")
     try:
-        for speed, nodes in sorted({(bench.speed, bench.nodes) for bench in chosen}, key=lambda lab: (-lab[0], lab[1])):
+        shared = {(bench.speed, bench.nodes) for bench in chosen if not bench.own_lab}
+        for speed, nodes in sorted(shared, key=lambda lab: (-lab[0], lab[1])):
             place = os.path.join(directory, f"speed{speed:g}-{nodes}")
             try:
                 lab = BenchLab(place, speed, nodes)
-                for bench in (bench for bench in chosen if (bench.speed, bench.nodes) == (speed, nodes)):
-                    samples = bench.measure(lab, max(1, arguments.rounds))
-                    figure = statistics.median(samples)
-                    verdict = "ok" if figure <= bench.budget else "MISSED"
-                    missed += verdict != "ok"
-                    spread = f"({min(samples):.3g} .. {max(samples):.3g}, {len(samples)} runs)"
-                    print(
-                        f"{bench.name:<10}{figure:>8.3g} {bench.unit:<3} budget {bench.budget:g} {bench.unit:<3} "
-                        f"{verdict:<7} {bench.what} {spread}",
-                        flush=True,
-                    )
-                    for line in _comparison(bench, max(1, arguments.rounds)):
-                        print(line, flush=True)
+                for bench in chosen:
+                    if not bench.own_lab and (bench.speed, bench.nodes) == (speed, nodes):
+                        missed += not _run(bench, lab, rounds)
             finally:
                 if os.path.exists(place):
                     subprocess.run([SRCCTL, "--lab", place, "destroy"], check=False)
+        for bench in chosen:
+            if bench.own_lab:
+                missed += not _run(bench, None, rounds)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return 1 if missed else 0

@@ -1,10 +1,10 @@
 """Pacemaker with corosync beside the benches of the cluster manager, where they are installed.
 
-Two nodes of the bench's own making: each is a set of namespaces (network, mounts, processes, host name) with its own
-/run, /dev/shm and /var/lib/pacemaker, joined by a veth pair. The resource is a shell script that notes when it was
-started. Nothing of the host's configuration is read or changed; a node dies when the first process of its namespace is
-killed. The detection time is the same as that of the cluster manager's benches, and not counted: a takeover begins when
-the survivor's corosync has formed a membership without the dead node.
+Nodes of the bench's own making: each is a set of namespaces (network, mounts, processes, host name) with its own
+/run, /dev/shm and /var/lib/pacemaker, wired to a bridge in a network namespace of its own. A resource is a shell script
+that notes when it was started. Nothing of the host's configuration is read or changed; a node dies when the first
+process of its namespace is killed. The detection time is the same as that of the cluster manager's benches, and not
+counted: a takeover begins when a survivor's corosync has formed a membership without the dead node.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import os
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +25,6 @@ TOKEN_MS = 1818
 """corosync declares a node dead after its token time and 1.2 times as much: the 4 s that CAA's node_timeout and grace
 period make at speed 10."""
 PROGRAMS = ("corosync", "pacemakerd", "crm_resource", "cibadmin", "crm_attribute", "ip", "unshare", "nsenter")
-RESOURCE = "trivial"
 AGENTS = "/usr/lib/ocf/resource.d"
 AGENT = """#!/bin/sh
 case $1 in
@@ -38,9 +36,9 @@ meta-data)
 <action name="meta-data" timeout="5s"/></actions></resource-agent>
 X
     exit 0 ;;
-start) touch /run/trivial; date +%s.%N >{directory}/started.$(hostname); exit 0 ;;
-stop) rm -f /run/trivial; exit 0 ;;
-monitor) [ -e /run/trivial ] && exit 0; exit 7 ;;
+start) touch /run/$OCF_RESOURCE_INSTANCE; date +%s.%N >{directory}/$(hostname)/started.$OCF_RESOURCE_INSTANCE; exit 0 ;;
+stop) rm -f /run/$OCF_RESOURCE_INSTANCE; exit 0 ;;
+monitor) [ -e /run/$OCF_RESOURCE_INSTANCE ] && exit 0; exit 7 ;;
 *) exit 3 ;;
 esac
 """
@@ -51,20 +49,10 @@ COROSYNC = """totem {{
     token: {token}
 }}
 nodelist {{
-    node {{
-        ring0_addr: 10.77.77.1
-        name: node1
-        nodeid: 1
-    }}
-    node {{
-        ring0_addr: 10.77.77.2
-        name: node2
-        nodeid: 2
-    }}
-}}
+{nodes}}}
 quorum {{
     provider: corosync_votequorum
-    two_node: 1
+    two_node: {two_node}
     wait_for_all: 0
 }}
 logging {{
@@ -73,6 +61,12 @@ logging {{
     timestamp: hires
     to_syslog: no
 }}
+"""
+COROSYNC_NODE = """    node {{
+        ring0_addr: 10.77.77.{number}
+        name: node{number}
+        nodeid: {number}
+    }}
 """
 BEGIN = """
 hostname {node}
@@ -97,35 +91,58 @@ def check() -> None:
     """Raises:
     Missing: Pacemaker or corosync is not installed, or this user may not make network namespaces.
     """
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    if missing := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
+    if "/usr/sbin" not in os.environ.get("PATH", "").split(":"):
+        os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         raise Missing(f"pacemaker with corosync: not installed ({', '.join(missing)})")
     if os.geteuid() or not os.path.isdir(AGENTS):
         raise Missing("pacemaker with corosync: needs root, for network namespaces")
 
 
-class Pair:
-    """Two nodes with Pacemaker."""
+class Nodes:
+    """Nodes with Pacemaker, and the switch between them.
 
-    def __init__(self) -> None:
+    Args:
+        nodes: how many.
+        resources: names of the trivial resources.
+    """
+
+    def __init__(self, nodes: int, resources: Sequence[str]) -> None:
         self.directory = tempfile.mkdtemp(prefix="haes-pacemaker.")
         os.chmod(self.directory, 0o755)
+        self.names = [f"node{number}" for number in range(1, nodes + 1)]
+        self.resources = resources
         self.holders: dict[str, subprocess.Popen[bytes]] = {}
         self.daemons: dict[str, list[subprocess.Popen[bytes]]] = {}
         self.configured = False
+        self._cables = 0
         agents = Path(self.directory, "agents/bench")
         agents.mkdir(parents=True)
         (agents / "Trivial").write_text(AGENT.format(directory=self.directory))
         (agents / "Trivial").chmod(0o755)
-        for node in ("node1", "node2"):
+        listed = "".join(COROSYNC_NODE.format(number=number) for number in range(1, nodes + 1))
+        for node in self.names:
             for folder in ("pacemaker", "corosync", "etc", "log"):
                 Path(self.directory, node, folder).mkdir(parents=True)
             for folder in ("cib", "blackbox", "cores", "pengine"):
                 Path(self.directory, node, "pacemaker", folder).mkdir()
             for folder in ("pacemaker", "log"):
                 subprocess.run(["chown", "-R", "hacluster:haclient", f"{self.directory}/{node}/{folder}"], check=True)
-            text = COROSYNC.format(token=TOKEN_MS, directory=f"{self.directory}/{node}")
+            text = COROSYNC.format(
+                token=TOKEN_MS, directory=f"{self.directory}/{node}", nodes=listed, two_node=int(nodes == 2)
+            )
             Path(self.directory, node, "etc/corosync.conf").write_text(text)
+        self.switch = subprocess.Popen(["unshare", "-n", "sleep", "1000000"], stdin=subprocess.DEVNULL)
+        wait(lambda: self._net(self.switch.pid) != self._net(os.getpid()), "the switch's namespace")
+        self._on_switch("ip", "link", "add", "name", "bridge0", "type", "bridge")
+        self._on_switch("ip", "link", "set", "bridge0", "up")
+
+    @staticmethod
+    def _net(pid: int) -> str:
+        return os.readlink(f"/proc/{pid}/ns/net")
+
+    def _on_switch(self, *words: str) -> None:
+        subprocess.run(["nsenter", "-t", str(self.switch.pid), "-n", *words], check=True)
 
     def make(self, node: str) -> None:
         """The node's namespaces, without a cluster in them."""
@@ -144,16 +161,18 @@ class Pair:
         holder = self.holders[node].pid
         return int(Path(f"/proc/{holder}/task/{holder}/children").read_text().split()[0])
 
-    def wire(self) -> None:
-        """A cable between the two."""
-        one, two = self.first("node1"), self.first("node2")
+    def wire(self, node: str) -> None:
+        """A cable from a new node to the switch."""
+        number = self.names.index(node) + 1
+        self._cables += 1  # the kernel removes that of a dead node when it comes to it
+        port = f"port{self._cables}"
         subprocess.run(
-            ["ip", "link", "add", "name", "wire0", "netns", str(one), "type", "veth", "peer", "name", "wire0",
-             "netns", str(two)], check=True,
+            ["ip", "link", "add", "name", "wire0", "netns", str(self.first(node)), "type", "veth", "peer", "name",
+             port, "netns", str(self.switch.pid)], check=True,
         )  # fmt: skip
-        for number, node in enumerate(("node1", "node2"), 1):
-            self.run(node, "ip", "addr", "add", f"10.77.77.{number}/24", "dev", "wire0")
-            self.run(node, "ip", "link", "set", "wire0", "up")
+        self._on_switch("ip", "link", "set", port, "master", "bridge0", "up")
+        self.run(node, "ip", "addr", "add", f"10.77.77.{number}/24", "dev", "wire0")
+        self.run(node, "ip", "link", "set", "wire0", "up")
 
     def command(self, node: str, *words: str) -> list[str]:
         """A command inside a node."""
@@ -194,30 +213,40 @@ class Pair:
         for daemon in self.daemons.pop(node, []):
             daemon.wait()
 
-    def started(self, node: str) -> float:
-        """When the resource was started on a node last; 0 if never."""
+    def started(self, resource: str, node: str) -> float:
+        """When a resource was started on a node last; 0 if never."""
         try:
-            return float(Path(self.directory, f"started.{node}").read_text() or 0)
+            return float(Path(self.directory, node, f"started.{resource}").read_text() or 0)
         except FileNotFoundError:
             return 0.0
 
+    def last_start(self, since: float, resources: Sequence[str] | None = None) -> float:
+        """When the last of the resources was started, if all were since then; else 0."""
+        names = self.resources if resources is None else resources
+        times = [max(self.started(name, node) for node in self.names) for name in names]
+        return max(times) if min(times) > since else 0.0
+
     def configure(self) -> None:
-        """A resource, no fencing, no quorum; a coordinator is elected after 2 s instead of the 20 s as shipped."""
+        """The resources, no fencing, no quorum; a coordinator is elected after 2 s instead of the 20 s as shipped."""
         self.configured = True
         for name, value in (("stonith-enabled", "false"), ("no-quorum-policy", "ignore"), ("dc-deadtime", "2s")):
             self.run("node1", "crm_attribute", "-n", name, "-v", value)
-        xml = f'<primitive id="{RESOURCE}" class="ocf" provider="bench" type="Trivial"/>'
-        self.run("node1", "cibadmin", "-o", "resources", "-C", "-X", xml)
+        xml = "".join(
+            f'<primitive id="{name}" class="ocf" provider="bench" type="Trivial"/>' for name in self.resources
+        )
+        self.run("node1", "cibadmin", "-o", "resources", "-R", "-X", f"<resources>{xml}</resources>")
 
-    def owner(self) -> str:
+    def owner(self, resource: str) -> str:
         """The node that started the resource last."""
-        return max(("node1", "node2"), key=self.started)
+        return max(self.names, key=lambda node: self.started(resource, node))
 
     def settled(self, node: str) -> bool:
-        """Is the cluster idle, with both nodes online?"""
+        """Is the cluster idle, with all nodes online and all resources started?"""
         state = self.run(node, "crmadmin", "-q", "-D", check=False)
         text = self.run(node, "crm_mon", "-1", "-r", check=False)
-        return bool(state) and "Online: [ node1 node2 ]" in text and f"{RESOURCE}" in text and "Started" in text
+        online = re.search(r"Online: \[ (.*?) \]", text)
+        here = online is not None and sorted(online[1].split()) == sorted(self.names)
+        return bool(state) and here and text.count("Started") == len(self.resources)
 
     def failure_seen(self, node: str, since: float) -> float:
         """When the corosync of a node formed a membership without the other one; 0 if it did not."""
@@ -237,6 +266,8 @@ class Pair:
                 self.kill(node)
             except (OSError, IndexError):
                 self.holders.pop(node).kill()
+        self.switch.kill()
+        self.switch.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -253,73 +284,61 @@ def wait(look: Callable[[], object], what: str, pause: float = 0.005) -> None:
         time.sleep(pause)
 
 
-def up(pair: Pair) -> float:
-    """Both nodes at once, until the resource is started; seconds."""
-    for node in ("node1", "node2"):
-        pair.make(node)
-    pair.wire()
+def up(nodes: Nodes) -> float:
+    """All nodes at once, until all resources are started; seconds."""
+    for node in nodes.names:
+        nodes.make(node)
+        nodes.wire(node)
     begin = time.time()
-    for node in ("node1", "node2"):
-        pair.start(node)
-    if not pair.configured:
-        wait(lambda: pair.quiet("node1", "crm_attribute", "-n", "stonith-enabled", "-v", "false"), "a first CIB", 0.2)
-        wait(lambda: "node2" in pair.run("node1", "crm_node", "-p", check=False), "both nodes", 0.2)
-        pair.configure()
-    wait(lambda: max(map(pair.started, ("node1", "node2"))) > begin, "the resource is started")
-    return max(map(pair.started, ("node1", "node2"))) - begin
+    for node in nodes.names:
+        nodes.start(node)
+    if not nodes.configured:
+        wait(lambda: nodes.quiet("node1", "crm_attribute", "-n", "stonith-enabled", "-v", "false"), "a first CIB", 0.2)
+        for node in nodes.names:
+            wait(lambda node=node: node in nodes.run("node1", "crm_node", "-p", check=False), f"member {node}", 0.2)
+        nodes.configure()
+    wait(lambda: nodes.last_start(begin), "the resources are started")
+    return nodes.last_start(begin) - begin
 
 
-def measure(rounds: int) -> dict[str, list[float]]:
-    """Seconds: start of the cluster, takeover beyond detection, planned move.
+def settle(nodes: Nodes) -> None:
+    """Wait until the cluster is idle."""
+    wait(lambda: nodes.settled("node1"), "all nodes are online, and all resources", 0.2)
 
-    Raises:
-        Missing: it cannot be measured here.
+
+def move(nodes: Nodes) -> float:
+    """A planned move of the first resource: from the start of the command until it is started on the other node."""
+    resource = nodes.resources[0]
+    source = nodes.owner(resource)
+    target = next(node for node in nodes.names if node != source)
+    begin = time.time()
+    nodes.run("node1", "crm_resource", "--move", "--resource", resource, "--node", target)
+    wait(lambda: nodes.started(resource, target) > begin, "the move")
+    seconds = nodes.started(resource, target) - begin
+    nodes.run("node1", "crm_resource", "--clear", "--resource", resource)
+    settle(nodes)
+    return seconds
+
+
+def takeover(nodes: Nodes, victim: str) -> float | None:
+    """A node dies: from the new membership until the last of its resources is started elsewhere.
+
+    None if corosync's log does not tell the moment of the membership.
     """
-    check()
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    found: dict[str, list[float]] = {"start": [], "takeover": [], "move": []}
-    pair = Pair()
-    try:
-        up(pair)
-        wait(lambda: pair.settled("node1"), "both nodes are online", 0.2)
-        for _ in range(rounds):
-            target = "node2" if pair.owner() == "node1" else "node1"
-            begin = time.time()
-            pair.run("node1", "crm_resource", "--move", "--resource", RESOURCE, "--node", target)
-            wait(lambda target=target, begin=begin: pair.started(target) > begin, "the move")
-            found["move"].append(pair.started(target) - begin)
-            pair.run("node1", "crm_resource", "--clear", "--resource", RESOURCE)
-            wait(lambda: pair.settled("node1"), "quiet after the move", 0.2)
-        for _ in range(rounds):
-            node = pair.owner()
-            survivor = "node2" if node == "node1" else "node1"
-            begin = time.time()
-            pair.kill(node)
-            wait(lambda survivor=survivor, begin=begin: pair.started(survivor) > begin, "the takeover")
-            seen = pair.failure_seen(survivor, begin)
-            if seen:
-                found["takeover"].append(pair.started(survivor) - seen)
-            pair.kill(survivor)
-            found["start"].append(up(pair))
-            wait(lambda: pair.settled("node1"), "both nodes are online", 0.2)
-    finally:
-        pair.destroy()
-    return found
+    lost = [name for name in nodes.resources if nodes.owner(name) == victim]
+    survivors = [node for node in nodes.names if node != victim]
+    begin = time.time()
+    nodes.kill(victim)
+    wait(lambda: nodes.last_start(begin, lost), "the takeover")
+    # All survivors form it together; the earliest word of it counts, as for the cluster manager.
+    seen = min((moment for node in survivors if (moment := nodes.failure_seen(node, begin))), default=0.0)
+    return nodes.last_start(begin, lost) - seen if seen else None
 
 
-_measured: dict[str, list[float]] = {}
-
-
-def beside(what: str) -> Callable[[int], dict[str, float]]:
-    """A comparison for a bench: ``what`` is start, takeover or move. All three are measured together, once."""
-
-    def figures(rounds: int) -> dict[str, float]:
-        if not _measured:
-            _measured.update(measure(min(rounds, 3)))
-        samples = _measured[what]
-        if not samples:
-            raise Missing("pacemaker with corosync: no figure")
-        spread = f"{min(samples):.3g} .. {max(samples):.3g}, {len(samples)} runs"
-        return {f"pacemaker with corosync, one trivial resource ({spread})": statistics.median(samples)}
-
-    return figures
+def restart(nodes: Nodes) -> float:
+    """All nodes that are left die; then as ``up``."""
+    for node in list(nodes.holders):
+        nodes.kill(node)
+    seconds = up(nodes)
+    settle(nodes)
+    return seconds

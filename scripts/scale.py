@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import closed_process_groups as cpg
-from measure import PATIENCE, SRCCTL, BenchLab, wait
+from bench_lab import PATIENCE, SRCCTL, BenchLab, wait
 
 from daemons.cthags.gsapi import Callbacks, GroupServicesInterface
 from daemons.cthags.messages import Approved, GroupAttributes, NPhase
