@@ -197,6 +197,13 @@ class EventEngine(Foundation):
         assert self.cluster is not None
         if event.name in (events.JOIN_NODE, events.FAIL_NODE, events.JOIN_SITE) and event.node == node:
             return True
+        if self.cluster.nodes.get(node) == "unmanaged" and event.name in (
+            events.RG_MOVE,
+            events.RG_ONLINE,
+            events.RG_OFFLINE,
+        ):
+            # Its services are stopped, but a group that it has kept is wanted back.
+            return any(node in item.release for item in self.cluster.plan_items())
         return self.cluster.nodes.get(node) in ("up", "leaving")
 
     def _phase_done(self, run: Run) -> None:

@@ -129,12 +129,12 @@ class Members(OperatorDesk):
         cluster = self.cluster
         assert cluster is not None
         self._log(f"node {node} left the group ({reason}), members {list(self.members)}")
-        if cluster.nodes.get(node) == "unmanaged" or reason == "voluntary_leave":
+        holding = any(group.state(node) in HELD for group in cluster.groups.values())
+        if (cluster.nodes.get(node) == "unmanaged" and not holding) or reason == "voluntary_leave":
             # Stopped before it left, or stopped with unmanage: nothing of it is taken over.
             cluster.nodes[node] = "down"
             self._drop_events_of(node)
             return
-        holding = any(group.state(node) in HELD for group in cluster.groups.values())
         began = cluster.nodes.get(node) in ("up", "leaving")
         self._drop_events_of(node)
         if began or holding:

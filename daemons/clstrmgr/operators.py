@@ -127,17 +127,15 @@ class OperatorDesk(ScheduleDesk):
         refused = self._objection(cluster, what)
         if refused:
             return messages.Done("denied", refused)
+        if "UNMANAGED" in states and not self._may_be_managed(cluster, what):
+            return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
         if isinstance(what, messages.OfflineGroup):
-            held = [node for node in policy.nodes if group.state(node) in (*HELD, "ERROR")]
-            if not held and "UNMANAGED" in states:
-                return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
+            held = [node for node in policy.nodes if group.state(node) in (*HELD, "ERROR", "UNMANAGED")]
             if not held:
                 return messages.Done("already", f"Resource group {what.group} is offline already.")
             if what.node and what.node not in held:
                 return messages.Done("already", f"Resource group {what.group} is offline on that node already.")
             return None
-        if "UNMANAGED" in states:
-            return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
         if isinstance(what, messages.OnlineGroup) and not policy.concurrent and "ONLINE" in states:
             return messages.Done("already", f"Resource group {what.group} is online already.")
         if isinstance(what, messages.OnlineGroup) and policy.concurrent and not what.node:
@@ -150,9 +148,21 @@ class OperatorDesk(ScheduleDesk):
             return messages.Done("already", f"Resource group {what.group} is online on that node already.")
         if what.node and not cluster.node_available(what.node, what.group):
             return messages.Done("not_eligible", f"A network that {what.group} needs is down on that node.")
-        if isinstance(what, messages.MoveGroup) and not any(state in HELD for state in states):
+        if isinstance(what, messages.MoveGroup) and not any(state in (*HELD, "UNMANAGED") for state in states):
             return messages.Done("denied", f"Resource group {what.group} is online nowhere: bring it online instead.")
         return None
+
+    def _may_be_managed(
+        self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
+    ) -> bool:
+        """May the request make an unmanaged group managed again: does it take it from nodes that can give it back?
+
+        Where groups depend on each other services have to start on its node first (inferred).
+        """
+        there = [node for node, state in cluster.groups[what.group].states.items() if state == "UNMANAGED"]
+        if isinstance(what, messages.OnlineGroup) or cluster.dependencies:
+            return False
+        return all(node in self.members for node in there)
 
     def _objection(
         self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
@@ -243,7 +253,7 @@ class OperatorDesk(ScheduleDesk):
         elif isinstance(what, messages.OfflineGroup):
             states = cluster.groups[what.group]
             nodes = (what.node,) if what.node else tuple(cluster.nodes)
-            if any(states.state(node) in (*HELD, "ERROR") for node in nodes):
+            if any(states.state(node) in (*HELD, "ERROR", "UNMANAGED") for node in nodes):
                 return messages.Done("failed", f"Resource group {what.group} could not be brought offline.")
         elif isinstance(what, messages.StopServices) and (kept := cluster.unreleased_on(self.node_id)):
             return messages.Done(

@@ -58,7 +58,7 @@ def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) ->
         group = cluster.groups[item.group]
         if stage is Stage.RELEASE:
             for node in item.release:
-                if node in running and group.state(node) in (*HELD, "ERROR"):
+                if node in running and group.state(node) in (*HELD, "ERROR", "UNMANAGED"):
                     group.set(node, "RELEASING")
         elif stage is Stage.ACQUIRE and not blocked(cluster, item):
             for node in item.acquire:
@@ -70,7 +70,8 @@ def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) ->
 def blocked(cluster: ClusterState, item: PlanItem) -> bool:
     """Is a release that the acquisition waits for not done?"""
     group = cluster.groups[item.group]
-    if any(group.state(node) in HELD or node in group.unreleased() for node in item.release):
+    kept = (*HELD, "UNMANAGED")
+    if any(group.state(node) in kept or node in group.unreleased() for node in item.release):
         return True
     if any(policy.name == item.group and policy.concurrent for policy in cluster.policies):
         return False

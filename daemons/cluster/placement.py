@@ -364,7 +364,10 @@ def _move(policy: GroupPolicy, situation: GroupSituation, node: int, distributed
     target = node or next_place(policy, fresh, 0)
     if target not in situation.available or target not in policy.nodes:
         return None
-    leftovers = (other for other in policy.nodes if other != target and situation.state(other) == "ERROR")
+    # Where it is unmanaged the move makes it managed again: that node gives it back, too.
+    leftovers = (
+        other for other in policy.nodes if other != target and situation.state(other) in ("ERROR", "UNMANAGED")
+    )
     release = tuple(sorted({holder for holder in situation.holders() if holder != target}.union(leftovers)))
     if situation.state(target) == "ONLINE":
         return None
@@ -375,6 +378,6 @@ def _offline(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decis
     release = tuple(
         other
         for other in sorted(policy.nodes)
-        if node in (0, other) and (situation.state(other) in HELD or situation.state(other) == "ERROR")
+        if node in (0, other) and situation.state(other) in (*HELD, "ERROR", "UNMANAGED")
     )
     return Decision(policy.name, release=release) if release else None

@@ -403,12 +403,73 @@ def test_concurrent_group_is_brought_online_on_all_nodes_or_on_one() -> None:
     assert ring.request(1, messages.OnlineGroup("rg1", 0)).error == "failed"
 
 
-def test_unmanaged_group_is_not_offline() -> None:
+def unmanaged() -> Ring:
     ring = three()
-    ring.request(1, messages.StopServices("unmanage"))
-    for what in (messages.OfflineGroup("rg1", 0), messages.OnlineGroup("rg1", 2), messages.MoveGroup("rg1", 2)):
-        done = ring.request(2, what)
-        assert (done.error, done.message) == ("denied", "Resource group rg1 is unmanaged.")
+    assert ring.request(1, messages.StopServices("unmanage")).error == ""
+    ring.trace.clear()
+    return ring
+
+
+def test_move_of_an_unmanaged_group_makes_it_managed_again() -> None:
+    ring = unmanaged()
+    assert ring.request(2, messages.MoveGroup("rg1", 3)).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "OFFLINE", 3: "ONLINE"}
+    ran = [line.removeprefix("[1] ") for line in ring.trace if line.startswith("[1] ") and line[4] != " "]
+    phases = ("release", "fence", "acquire", "complete")
+    assert ran == [f"rg_move_{phase} node1 1" for phase in phases]
+    assert [node for node, job in ring.jobs if "JOB_TYPE=RELEASE" in job][-1] == 1
+    ring.start(1)
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "OFFLINE", 3: "ONLINE"}
+
+
+def test_unmanaged_group_is_brought_offline_where_it_is() -> None:
+    ring = unmanaged()
+    assert ring.request(2, messages.OfflineGroup("rg1", 0)).error == ""
+    assert set(ring.states("rg1").values()) == {"OFFLINE"}
+    assert [node for node, job in ring.jobs if "JOB_TYPE=RELEASE" in job][-1] == 1
+    assert ring.request(2, messages.OnlineGroup("rg1", 2)).error == ""
+
+
+def test_unmanaged_group_is_not_brought_online_elsewhere_and_not_taken_from_a_node_that_is_gone() -> None:
+    ring = unmanaged()
+    done = ring.request(2, messages.OnlineGroup("rg1", 2))
+    assert (done.error, done.message) == ("denied", "Resource group rg1 is unmanaged.")
+    ring.crash(1)
+    ring.settle()
+    for what in (messages.MoveGroup("rg1", 2), messages.OfflineGroup("rg1", 0)):
+        assert ring.request(2, what).error == "denied"
+    assert ring.states("rg1")[1] == "UNMANAGED"
+
+
+def test_unmanaged_group_that_cannot_be_given_back_is_acquired_nowhere() -> None:
+    ring = unmanaged()
+    ring.job_hook = lambda node, job: "rg1" if node == 1 and 'JOB_TYPE=VGS ACTION="RELEASE' in job else ""
+    assert ring.request(2, messages.MoveGroup("rg1", 3)).error == "failed"
+    assert ring.states("rg1")[1] == "ERROR"
+    assert "ONLINE" not in ring.states("rg1").values()
+    ring.job_hook = lambda node, job: ""
+    assert ring.request(2, messages.OnlineGroup("rg1", 3)).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "OFFLINE", 3: "ONLINE"}
+
+
+@pytest.mark.parametrize("phase", range(2, 7))
+def test_unmanaged_node_dies_while_its_group_is_wanted_back(phase: int) -> None:
+    ring = unmanaged()
+    died = []
+
+    def before(protocol: object) -> None:
+        if getattr(protocol, "kind", "") == "message" and getattr(protocol, "phase", 0) == phase and not died:
+            died.append(1)
+            ring.crash(1)
+
+    ring.services.before_phase = before
+    request = ring.ask(2, messages.MoveGroup("rg1", 3))
+    ring.settle()
+    states = ring.states("rg1")
+    assert died
+    assert (ring.result(2, request).error == "") == (states[3] == "ONLINE")
+    assert [state for state in states.values() if state != "OFFLINE"] in (["ONLINE"], ["UNMANAGED"]), states
+    assert {machine.state for machine in ring.nodes.values()} == {"ST_STABLE"}
 
 
 def test_refusals() -> None:

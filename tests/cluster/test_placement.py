@@ -197,13 +197,13 @@ def plain_release(trigger: Trigger, policy: GroupPolicy, situation: GroupSituati
             targets = must_acquire(trigger, policy, situation)
             if policy.concurrent or not targets:
                 return set()
-            errors = {node for node in policy.nodes if situation.state(node) == "ERROR"}
-            return (set(situation.holders()) | errors) - targets
+            kept = {node for node in policy.nodes if situation.state(node) in ("ERROR", "UNMANAGED")}
+            return (set(situation.holders()) | kept) - targets
         case OperatorOffline(_, node):
             return {
                 other
                 for other in policy.nodes
-                if node in (0, other) and (holds(situation, other) or situation.state(other) == "ERROR")
+                if node in (0, other) and (holds(situation, other) or situation.state(other) in ("ERROR", "UNMANAGED"))
             }
         case _:
             return set()
