@@ -142,6 +142,22 @@ def test_owner_is_unmanaged_and_managed_again(lab: LabUnderTest, catalogue: Cata
     )
 
 
+def test_unmanaged_group_is_managed_again_by_a_move(lab: LabUnderTest, catalogue: Catalogue) -> None:
+    lab.output("node1", "clmgr offline node node1 WHEN=now MANAGE=unmanage", 60)
+    catalogue.stable(*NODES)
+    assert set(lab.group_states().values()) == {"UNMANAGED"}
+    catalogue.forget()
+    lab.output("node2", "clRGmove -g app_rg -n node3 -m", 60)
+    catalogue.expect(
+        node1=move("node1", release=RELEASED),
+        node2=move("node1"),
+        node3=move("node1", acquire="acquire_service_addr", complete="start_server counter_app"),
+    )
+    assert lab.group_states() == {"node1": "OFFLINE", "node2": "OFFLINE", "node3": "ONLINE"}
+    lab.output("node1", "clmgr online node node1 WHEN=now MANAGE=auto", 60)
+    assert lab.owner() == "node3"
+
+
 def test_owner_crashes(lab: LabUnderTest, catalogue: Catalogue) -> None:
     lab.srcctl("halt", "node1")
     catalogue.expect(

@@ -23,8 +23,14 @@ $HAES_ROOT/usr/es/sbin/cluster/samples/haes/sample_cluster node1 node2
 """
 
 
+REPLACEMENT = ONE_NETWORK.replace(
+    "unset ODMDIR", "clmgr modify network net_ether_01 IPALIASING=false || exit\nunset ODMDIR"
+)
+"""The same without aliasing: each node has a standby adapter."""
+
+
 @pytest.fixture
-def doubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+def doubled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """A lab whose two interfaces of each node are on one cluster network, with the sample cluster."""
     directory = tmp_path_factory.mktemp("interfaces") / "lab"
     directory.mkdir()
@@ -32,7 +38,7 @@ def doubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     lab = LabUnderTest(directory)
     try:
         lab.up("--bare")
-        lab.output("node1", ONE_NETWORK, 120)
+        lab.output("node1", getattr(request, "param", ONE_NETWORK), 120)
         yield lab
     finally:
         lab.destroy()
@@ -59,3 +65,20 @@ def test_service_address_is_swapped_and_then_moves(doubled: LabUnderTest) -> Non
     for event in (f"fail_interface node1 {block}.65", "network_down node1 net_ether_01", "rg_move node1 1 RELEASE"):
         assert f"EVENT START: {event}" in trace
     assert service not in lab.output("node1", "ifconfig -a")
+
+
+@pytest.mark.parametrize("doubled", [REPLACEMENT], indirect=True, ids=["standby"])
+def test_standby_adapter_fails_and_comes_back(doubled: LabUnderTest) -> None:
+    lab = doubled
+    lab.wait_for_owner("node1")
+    address = f"{lab.description()['block']}.65"
+    for state, event, word in (("down", "fail_standby", "failed"), ("up", "join_standby", "is available again")):
+        lab.srcctl("link", "node1", "net_ether_02", state)
+        done = f"EVENT COMPLETED: {event} node1 {address} 0"
+        for node in ("node1", "node2"):
+            eventually(lambda n=node, d=done: d in lab.file(n, HACMP_OUT), f"{event} on {node}", 60)  # type: ignore[misc]
+        console = lab.file("node1", "/dev/console")
+        assert f"Standby adapter {address} of node node1" in console
+        assert word in console.splitlines()[-1]
+    assert lab.owner() == "node1"
+    assert "network_down" not in lab.file("node1", HACMP_OUT)
