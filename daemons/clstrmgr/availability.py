@@ -41,6 +41,11 @@ def lines(before: ClusterSnapshot | None, after: ClusterSnapshot, now: float) ->
     return [f"AAA: {stamp}: {entry}:" for entry in (*gone, *came)]
 
 
+def monitor(word: str, name: str, node: str, now: float) -> str:
+    """The line about a monitor of this node, under one of the mnemonics ``umtmon...``."""
+    return f"AAA: {time.strftime('%a %b %d %H:%M:%S:%Y', time.localtime(now))}: {word}:{name}:{node}:"
+
+
 def failure(node: str, now: float) -> str:
     """The line about a node that failed."""
     return f"AAA: {time.strftime('%a %b %d %H:%M:%S:%Y', time.localtime(now))}: umtnodefail:{node}:"

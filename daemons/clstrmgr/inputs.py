@@ -237,6 +237,17 @@ class EventMark(Struct, frozen=True):
     phase: Literal["start", "complete", "error"]
 
 
+MonitorWord: TypeAlias = Literal["umtmonstart", "umtmonstop", "umtmonfail", "umtmonsus", "umtmonres"]
+"""What clavan.log says of a monitor: it starts, stops, has seen a failure, is suspended, is resumed."""
+
+
+class MonitorRecord(Struct, frozen=True):
+    """A line of clavan.log about a monitor of this node."""
+
+    word: MonitorWord
+    monitor: str
+
+
 class Subsystems(Struct, frozen=True):
     """Start or stop the daemons that run with cluster services only."""
 
@@ -293,6 +304,7 @@ Effect: TypeAlias = (
     | Log
     | Preamble
     | EventMark
+    | MonitorRecord
     | Subsystems
     | Store
     | Publish

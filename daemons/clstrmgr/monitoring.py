@@ -14,6 +14,8 @@ from daemons.clstrmgr.engine import EventEngine
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     MonitorEnded,
+    MonitorRecord,
+    MonitorWord,
     ProcessesCounted,
     RunMethod,
     RunMonitor,
@@ -47,23 +49,37 @@ class MonitorDesk(EventEngine):
         """Begin to watch what has come online here, stop watching what no longer is."""
         online = self._online_applications() if self.watched or self._may_watch() else {}
         for key in [key for key in self.watched if key not in online]:
+            self._record(self.watched[key], "umtmonstop")
             self._carry_out_all(key, self.watched.pop(key))
         for key, monitors in online.items():
             watched = self.watched.get(key)
             if watched is not None and [entry.definition for entry in watched.monitors] != monitors:
                 # A reconfiguration has changed its monitors.
+                self._record(watched, "umtmonstop")
                 self._carry_out_all(key, watched)
                 watched = None
             if watched is None:
                 watched = Watched(*key, [Monitor(entry, self.settings.monitor_scale) for entry in monitors])
                 self.watched[key] = watched
                 watched.start(self._now)
+                self._record(watched, "umtmonstart")
             suspended = self._mark_of(key[1]) == "suspended"
             if suspended and not watched.suspended:
+                self._record(watched, "umtmonsus")
                 self._carry_out_all(key, watched)
             elif watched.suspended and not suspended:
                 watched.start(self._now)
+                self._record(watched, "umtmonres")
             watched.suspended = suspended
+
+    def _record(self, watched: Watched, word: MonitorWord, failed: Monitor | None = None) -> None:
+        """The application availability log hears of monitors; where one has seen a failure the others stop."""
+        if word in ("umtmonstop", "umtmonfail") and not watched.recorded:
+            return
+        watched.recorded = word not in ("umtmonstop", "umtmonfail")
+        for monitor in watched.monitors:
+            said: MonitorWord = "umtmonstop" if failed is not None and monitor is not failed else word
+            self._effects.append(MonitorRecord(said, monitor.definition.name))
 
     def _may_watch(self) -> bool:
         configured = self.configuration
@@ -172,6 +188,7 @@ class MonitorDesk(EventEngine):
         self._log(f"application {watched.application} has failed: monitor {definition.name} {reason}")
         what = "restart" if restart else definition.action
         watched.handled = what
+        self._record(watched, "umtmonfail", monitor)
         for other, wish in list(watched.stop()):
             self._carry_out(watched, other, [wish])
         if definition.notify:
@@ -196,6 +213,7 @@ class MonitorDesk(EventEngine):
         watched = self.watched.get((event.group, event.application))
         if watched is not None and event.name == events.SERVER_RESTART and event.node == self.node_id:
             watched.start(self._now)
+            self._record(watched, "umtmonstart")
 
     # Suspend and resume.
 

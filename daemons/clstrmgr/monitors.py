@@ -263,6 +263,8 @@ class Watched(Struct):
     suspended: bool = False
     handled: str = ""
     """What the last failure led to: restart, notify, fallover, or "monitor" for a failure of the monitor itself."""
+    recorded: bool = False
+    """Does clavan.log have a start of its monitors without an end?"""
 
     def start(self, now: int) -> None:
         """All monitors begin with their stabilization interval."""

@@ -14,7 +14,7 @@ from daemons.clstrmgr import availability, messages
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary
 from daemons.clstrmgr.events import FAIL_NODE, TOO_LONG
-from daemons.clstrmgr.inputs import EventMark, ResourceUpdated
+from daemons.clstrmgr.inputs import EventMark, MonitorRecord, ResourceUpdated
 from daemons.clstrmgr.view import delayed_timers, snapshot
 from daemons.runtime.local import LocalConnection
 from daemons.runtime.pump import monotonic_microseconds
@@ -78,6 +78,12 @@ class Publication:
         """What a script said about a resource, for the summary of its event."""
         if self._summary is not None:
             self._summary.add(update.state, update.resource, update.script, update.group, update.at or time.time())
+
+    def record(self, record: MonitorRecord) -> None:
+        """A line of clavan.log about a monitor."""
+        files = self._files()
+        line = availability.monitor(record.word, record.monitor, self._core.node_name, time.time())
+        files.append_to(files.availability, line + "\n")
 
     def mark(self, mark: EventMark) -> None:
         """An event begins, has failed or is over."""

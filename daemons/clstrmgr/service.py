@@ -35,6 +35,7 @@ from daemons.clstrmgr.inputs import (
     Input,
     Log,
     Measured,
+    MonitorRecord,
     Preamble,
     Publish,
     ReadStaged,
@@ -286,6 +287,8 @@ class ClusterManagerDaemon(Daemon):
                 self.files.append(preamble(sentences))
             case EventMark():
                 self.publication.mark(effect)
+            case MonitorRecord():
+                self.publication.record(effect)
             case ReadStaged():
                 self._read_staged()
             case ReconfigurationEnded():

@@ -166,6 +166,8 @@ class ManagerProcess(Process):
         match effect:
             case inputs.Publish() | inputs.Preamble() | inputs.Log() | inputs.Subsystems() | inputs.Reconfigured():
                 pass
+            case inputs.MonitorRecord():
+                pass
             case inputs.ReconfigurationEnded():
                 self.node.store.release()
             case inputs.ReadStaged():

@@ -20,6 +20,7 @@ from daemons.clstrmgr.inputs import (
     JobWanted,
     Log,
     MonitorEnded,
+    MonitorRecord,
     Notified,
     ProcessesCounted,
     ReadStaged,
@@ -144,6 +145,8 @@ class Ring:
     def __init__(self, configured: Configuration, settings: Settings | None = None, seed: int = 0) -> None:
         self.configured = configured
         self.now = 0
+        self.recorded: list[str] = []
+        """What clavan.log says of monitors."""
         self.random = random.Random(seed)
         self.nodes: dict[int, ClusterManager] = {}
         self.services = FakeGroupServices(self._notify)
@@ -266,6 +269,8 @@ class Ring:
                     )
                 case ReconfigurationEnded():
                     self.staged.pop(number, None)
+                case MonitorRecord(word, monitor):
+                    self.recorded.append(f"[{number}] {word}:{monitor}")
                 case EventMark(_, name, _, _, phase):
                     self.marks.append((number, name, phase))
                 case Exit():

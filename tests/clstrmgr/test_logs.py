@@ -23,6 +23,7 @@ def test_availability_of_groups_and_applications() -> None:
     stopped = availability.lines(first, moved, 0)
     assert [line.split(": ", 2)[2] for line in stopped] == ["umtappstop:rg1_app:node1:", "umtrgoffln:rg1:node1:"]
     assert availability.failure("node2", 0).endswith(": umtnodefail:node2:")
+    assert availability.monitor("umtmonsus", "mon1", "node1", 0).endswith(": umtmonsus:mon1:node1:")
 
 
 def test_unmanaged_application_runs_on() -> None:

@@ -164,6 +164,7 @@ def test_application_that_fails_is_cleaned_up_and_restarted() -> None:
     assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
     assert "monitor mon1:::RestartTimer" in long_status(ring.nodes[1])
     ring.pass_time(100)
+    assert ring.recorded == ["[1] umtmonstart:mon1", "[1] umtmonfail:mon1", "[1] umtmonstart:mon1"]
     assert len(ring.asked) > 2, "it is monitored again"
     assert application(ring) == "ONLINE MONITORED"
 
@@ -208,6 +209,7 @@ def test_application_that_fails_for_good_falls_over_and_is_monitored_there() -> 
     assert not any("server_restart" in line for line in ring.trace)
     assert (2, "mon1") in ring.asked
     assert application(ring, 1) == "ONLINE MONITORED"
+    assert ring.recorded == ["[1] umtmonstart:mon1", "[1] umtmonfail:mon1", "[2] umtmonstart:mon1"]
 
 
 def test_application_that_fails_on_every_node_ends_in_error_until_something_new_happens() -> None:
@@ -315,6 +317,7 @@ def test_suspended_monitors_do_not_look_until_they_are_resumed() -> None:
     assert application(ring) == "ONLINE MONITOR SUSPENDED"
     assert ring.request(2, messages.ResumeMonitoring("rg1", "rg1_app")).error == ""
     assert application(ring) == "ONLINE MONITORED"
+    assert ring.recorded == ["[1] umtmonstart:mon1", "[1] umtmonsus:mon1", "[1] umtmonres:mon1"]
     ring.pass_time(25)
     assert ring.states("rg1")[2] == "ONLINE"
 

@@ -236,6 +236,9 @@ def test_application_is_restarted_once_and_then_given_up(lab: LabUnderTest, cata
     down = "server_down node3 watched\nserver_down_complete node3 watched"
     catalogue.expect(node1=down, node2=down, node3=restart + down)
     assert "ONLINE FAILED" in lab.output("node3", "clRGinfo -m watched_rg")
+    told = re.findall(r"umtmon\w+:watched_mon:node3:", lab.file("node3", "/var/hacmp/log/clavan.log"))
+    words = [line.partition(":")[0] for line in told]
+    assert words == ["umtmonstart", "umtmonfail", "umtmonstart", "umtmonfail"]
     assert lab.owner("watched_rg") == "node3"
 
 
