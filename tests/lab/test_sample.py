@@ -21,6 +21,8 @@ from srcctl.lab import addresses
 from srcctl.lab.sample.store import CounterStore
 from srcctl.node.root import Identity, Interface, LabNode
 
+REPOSITORY = Path(__file__).parents[2]
+
 
 class Service:
     """A node's root with counterd in it."""
@@ -129,7 +131,48 @@ def test_other_paths_do_not_count(service: Service) -> None:
     assert service.ask()["counter"] == 1
 
 
-@pytest.mark.parametrize("words", [[], ["start"], ["start", "-a", "x", "-p", "many", "-d", "/x"], ["stop", "now"]])
+def test_what_is_no_request_is_refused_and_does_not_count(service: Service) -> None:
+    service.start()
+    many = b"GET / HTTP/1.0\r\n" + b"a: b\r\n" * 200 + b"\r\n"
+    for text, status in (
+        (b"HEAD / HTTP/1.1\r\n\r\n", 501),
+        (b"GET\r\n\r\n", 400),
+        (b"GET / now\r\n\r\n", 400),
+        (many, 431),
+    ):
+        with socket.create_connection((service.address, 8080), timeout=10) as client:
+            client.sendall(text)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1 << 12).startswith(b"HTTP/1.0 %d " % status)
+    with socket.create_connection((service.address, 8080), timeout=10):
+        pass  # and who goes away at once is no harm
+    assert service.ask("/?who=me")["counter"] == 1
+    assert not (service.root / "var/adm/ras/counterd.log").read_text().count("Traceback")
+
+
+def test_its_start_imports_little() -> None:
+    """The time until it runs is a part of every takeover."""
+    code = "import sys; before = set(sys.modules); import srcctl.lab.sample.counterd, srcctl.lab.sample.server"
+    code += "; print(*sys.modules.keys() - before)"
+    loaded = subprocess.run(
+        [sys.executable, "-IS", "-c", f"import sys; sys.path.append({str(REPOSITORY)!r}); {code}"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert "sqlite3" in loaded
+    assert not set(loaded) & {"http", "email", "ssl", "re", "json", "getopt", "argparse"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["start"],
+        ["start", "-a", "x", "-d"],
+        ["start", "-a", "x", "-d", "/x", "-q", "1"],
+        ["start", "-a", "x", "-p", "many", "-d", "/x"],
+        ["stop", "now"],
+    ],
+)
 def test_wrong_usage(service: Service, words: list[str]) -> None:
     answer = service.command(*words)
     assert answer.returncode == 2

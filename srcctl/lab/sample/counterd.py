@@ -11,7 +11,6 @@ knows nothing of the cluster, and a cluster's application controller starts and 
 from __future__ import annotations
 
 import fcntl
-import getopt
 import os
 import select
 import signal
@@ -121,14 +120,14 @@ def main(argv: list[str]) -> int:
         return stop(root)
     if action == "status" and len(argv) == 2:
         return 0 if running(root) else 1
-    try:
-        options = dict(getopt.getopt(argv[2:], "a:p:d:")[0])
-        if action != "start" or not {"-a", "-d"} <= options.keys():
-            raise ValueError
-        return start(root, options["-a"], int(options.get("-p", PORT)), options["-d"])
-    except (getopt.GetoptError, ValueError):
+    # By hand: the start of an application is a part of every takeover, and getopt brings gettext and re with it.
+    options = dict(zip(argv[2::2], argv[3::2], strict=False))
+    port = options.get("-p", str(PORT))
+    known = {"-a", "-d"} <= options.keys() <= {"-a", "-d", "-p"}
+    if action != "start" or len(argv) % 2 or not known or not port.isdecimal():
         print(USAGE, file=sys.stderr)
         return 2
+    return start(root, options["-a"], int(port), options["-d"])
 
 
 def _stop(number: int, frame: object) -> None:
