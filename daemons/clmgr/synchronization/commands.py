@@ -23,7 +23,7 @@ CLDARE_USAGE = (
     "[-m methods]\n              [-e errors]\n       cldare -u"
 )
 CLVER_USAGE = "Usage: {} [-v] [-r] [-t] [-C yes | interactive | no] [-m methods] [-e errors]"
-AUTOVERIFY_USAGE = "Usage: autoverify [-s [-C yes | interactive | no]]"
+AUTOVERIFY_USAGE = "Usage: autoverify [-s [-l] [-C yes | interactive | no]]"
 CORRECTIONS = {"yes": "yes", "interactive": "interactively", "no": "no"}
 NO_CLUSTER = "no cluster is defined on this node."
 
@@ -81,10 +81,11 @@ def autoverify(argv: list[str]) -> int:
 
     Without flags it is the daily run, started by clconfd on the node that verifies; its result goes to every node.
     With ``-s`` it is the run before cluster services start on this node, by rc.cluster: errors go to standard error,
-    and what ``-C`` allows is corrected first. Exit code 0: no error; 1: errors, or no verification.
+    and what ``-C`` allows is corrected first; with ``-l`` it looks at this node only. Exit code 0: no error; 1: errors,
+    or no verification.
     """
     try:
-        options = parse(argv, "sC:")
+        options = parse(argv, "slC:")
         fix = _verification(options).fix
     except UsageError as error:
         sys.stderr.write(f"autoverify: {error}\n{AUTOVERIFY_USAGE}\n")
@@ -97,18 +98,18 @@ def autoverify(argv: list[str]) -> int:
         sys.stderr.write(f"autoverify: {error}\n")
         return 1
     if "s" in options:
-        return _verify_before_start(root, c, fix)
+        return _verify_before_start(root, c, fix, alone="l" in options)
     outcome = verify.run(root, c, verify.Options(quiet=True))
     verify.note_automatic_run(root, outcome.findings)
     verify.tell_all_nodes(root, c, outcome)
     return 1 if outcome.errors else 0
 
 
-def _verify_before_start(root: NodeRoot, c: Configuration, fix: str) -> int:
+def _verify_before_start(root: NodeRoot, c: Configuration, fix: str, alone: bool) -> int:
     node = c.node(root.identity.node)
     if node is not None and node.setting("VERIFY_ON_START", "true") == "false":
         return 0
-    run = verify.Options(fix=fix, changing=True, quiet=fix != "interactively", starting=True)
+    run = verify.Options(fix=fix, changing=True, quiet=fix != "interactively", starting=True, alone=alone)
     outcome = verify.run(root, c, run)
     verify.note_automatic_run(root, outcome.findings)
     errors = [finding.line() for finding in outcome.findings if finding.error]

@@ -46,6 +46,8 @@ class Options:
         awaited: nodes that may be booting, whose clcomd is waited for within a bound.
         starting: this node is about to start: other nodes that do not answer are a warning, as if they were down,
             because a node must be able to start without them.
+        alone: look at this node only. All nodes of a cluster may boot at the same moment, and on one host it would be
+            too much if each asked all the others.
     """
 
     fix: str = "no"
@@ -59,6 +61,7 @@ class Options:
     changes_only: bool = False
     awaited: frozenset[str] = frozenset()
     starting: bool = False
+    alone: bool = False
 
 
 @dataclass(slots=True)
@@ -180,7 +183,7 @@ def _gather(root: NodeRoot, c: Configuration, record: Record, options: Options, 
             pass
         return NodeFacts(False, down=options.starting or node in down)
 
-    names = [node.name for node in c.nodes]
+    names = [node.name for node in c.nodes if node.name == own or not options.alone]
     for name in names:
         record.say(f"\tStart data collection on node {name}")
     with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:

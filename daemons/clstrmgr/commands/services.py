@@ -41,7 +41,7 @@ def rc_cluster(argv: list[str]) -> int:
         sys.stderr.write(RC_USAGE)
         return 1
     root = NodeRoot.current()
-    if "-R" not in flags and flags.get("-P") != C_SPOC and not verified("rc.cluster", root, flags):
+    if "-R" not in flags and flags.get("-P") != C_SPOC and not verified("rc.cluster", root, flags, "-boot" in argv[1:]):
         return 1
     report = startup.StartReport(root, argv[1:], argv[0])
     report.run(flags, "-boot" in argv[1:])
@@ -51,10 +51,11 @@ def rc_cluster(argv: list[str]) -> int:
     return report.status
 
 
-def verified(name: str, root: NodeRoot, flags: dict[str, str]) -> bool:
+def verified(name: str, root: NodeRoot, flags: dict[str, str], boot: bool = False) -> bool:
     """Verify before a start by rc.cluster or cl_rc.cluster, with its flags; False if errors keep them from starting.
 
-    A node without a configuration, or whose cluster manager cannot be asked, is told so by the start itself.
+    A node that boots looks at itself only. One without a configuration, or whose cluster manager cannot be asked, is
+    told so by the start itself.
     """
     try:
         if not startup.wait_for_manager(root).cluster_name:
@@ -62,7 +63,8 @@ def verified(name: str, root: NodeRoot, flags: dict[str, str]) -> bool:
     except client.ManagerUnreachable:
         return True
     correct = ["-C", flags["-C"]] if flags.get("-C") in ("yes", "interactive") else []
-    run = subprocess.run([root.path(AUTOVERIFY), "-s", *correct], check=False)
+    alone = ["-l"] if boot else []
+    run = subprocess.run([root.path(AUTOVERIFY), "-s", *alone, *correct], check=False)
     if run.returncode == 0:
         return True
     if "-v" in flags:

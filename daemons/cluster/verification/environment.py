@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemons.cluster.verification.findings import Case, Correction, Finding, NodeFacts, error, warning
+from daemons.cluster.verification.findings import Case, Correction, Finding, error, warning
 
 NODE_BYTES = 300 * 1024
 """What verification keeps of a node in /var/hacmp/clverify: current, pass and pass.prev."""
@@ -22,9 +22,9 @@ SERVICES = {
 def nodes_answer(case: Case) -> Iterator[Finding]:
     """Every node can be asked; one that is powered off is passed over."""
     for node in case.configuration.nodes:
-        known = case.facts.get(node.name, NodeFacts(False))
-        if known.reachable:
-            continue
+        known = case.facts.get(node.name)
+        if known is None or known.reachable:
+            continue  # one that nobody has asked is not in question
         if known.down:
             # Its clconfd brings it in step when it is back, so that nobody has to wait for it (inferred).
             yield warning(f"Unable to communicate with the remote node: {node.name}.")
