@@ -210,6 +210,8 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     tunables: tuple[tuple[str, str], ...] = ()
     statistics: Statistics = Statistics()
     disks: tuple[DiskState, ...] = ()
+    aliases: tuple[tuple[str, str, str, str], ...] = ()
+    """Node, interface, address and netmask of what live nodes have configured beside their own addresses."""
 
 
 class Outcome(msgspec.Struct, frozen=True, tag="outcome"):

@@ -45,21 +45,27 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
             "",
             f"\tPoints of contact for node: {len(paths)}",
         ]
+        # Multicast has the interface in a row, unicast the connection with both its ends (published monitors).
+        multicast = dict(status.tunables).get("communication_mode") == "m"
         if paths:
-            lines += [
-                f"\t{TABLE_RULE}",
-                "\tInterface     State  Protocol    Status     SRC_IP->DST_IP",
-                f"\t{TABLE_RULE}",
-            ]
+            title = "\tInterface     State  Protocol    Status"
+            lines += [f"\t{TABLE_RULE}", title if multicast else f"{title}     SRC_IP->DST_IP", f"\t{TABLE_RULE}"]
             for path in paths:
                 word = "UP" if path.up else "DOWN"
                 if path.network == DISK_PATH:
                     lines.append(f"\t{DISK_PATH:<13} {word:<6} {'none':<11} RESTRICTED")
+                elif multicast:
+                    lines.append(f"\t{_interface(status, path.network):<13} {word:<6} {'IPv4':<11} none")
                 else:
                     name = f"tcpsock->{node.number:02d}"
                     ends = f"{path.local_address}->{path.remote_address}"
                     lines.append(f"\t{name:<13} {word:<6} {'IPv4':<11} {'none':<10} {ends}")
     return "\n".join(lines) + "\n"
+
+
+def _interface(status: Status, network: str) -> str:
+    """The interface on a network, which has the same name on every node."""
+    return next((i.name for i in status.interfaces if i.network == network), network)
 
 
 def _head(title: str, membership: Membership, stale: bool) -> list[str]:
@@ -97,7 +103,8 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
             name = local.name if local else f"en{number - 1}"
             mask = local.netmask if local else "255.255.255.0"
             up = (node.number, network) not in membership.interfaces_down
-            block = ipaddress.IPv4Network(f"{address}/{mask}", strict=False)
+            aliases = [(a, m) for owner, interface, a, m in status.aliases if (owner, interface) == (node.name, name)]
+            configured = [ipaddress.IPv4Interface(f"{a}/{m}") for a, m in ((address, mask), *aliases)]
             lines += [
                 f"\tInterface number {number}, {name}",
                 "\t\tIFNET type = 6 (IFT_ETHER)",
@@ -110,8 +117,11 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
                 "\t\tIFNET flags for interface = 0x1E084863",
                 "\t\tNDD flags for interface = 0x0021081B",
                 f"\t\tInterface state = {'UP' if up else 'DOWN'}",
-                "\t\tNumber of regular addresses configured on interface = 1",
-                f"\t\tIPv4 ADDRESS: {address} broadcast {block.broadcast_address} netmask {mask}",
+                f"\t\tNumber of regular addresses configured on interface = {len(configured)}",
+                *(
+                    f"\t\tIPv4 ADDRESS: {each.ip} broadcast {each.network.broadcast_address} netmask {each.netmask}"
+                    for each in configured
+                ),
                 "\t\tNumber of cluster multicast addresses configured on interface = 1",
                 f"\t\tIPv4 MULTICAST ADDRESS: {multicast(membership)}",
             ]

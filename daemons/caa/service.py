@@ -578,7 +578,15 @@ class ClusterAwareAix(RepositoryKeeper):
                 DiskState(name, uuid_of(self.identity.lab_id, name), "CLUSDISK", not self.faults.disk_failed(name))
                 for name in (self.definition.shared_disks if self.definition is not None else ())
             ),
+            self._live_aliases(),
         )
+
+    def _live_aliases(self) -> tuple[tuple[str, str, str, str], ...]:
+        membership = self.membership
+        if membership is None:
+            return ()
+        live = {node.name for node in membership.nodes if node.number in membership.alive}
+        return tuple((a.node, a.interface, a.address, a.netmask) for a in self.addresses.all() if a.node in live)
 
 
 def main(argv: list[str]) -> int:

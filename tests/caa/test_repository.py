@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemons.caa import repository
-from daemons.caa.messages import Heartbeat, Letter, Membership, Node, PathState, Statistics, Status
+from daemons.caa.messages import Heartbeat, InterfaceState, Letter, Membership, Node, PathState, Statistics, Status
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
 from srcctl.node.root import Identity
@@ -133,6 +133,21 @@ def test_views_of_lscluster(name: str, view, membership: Membership) -> None:  #
     witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
     assert witness.startswith(("# witness:", "# inferred"))
     assert view(status, membership, IDENTITY) == expected
+
+
+def test_multicast_and_service_addresses_in_lscluster() -> None:
+    interface = InterfaceState("en0", "net_ether_01", "127.3.207.183", "255.255.255.0", True)
+    tunables = (("communication_mode", "m"),)
+    aliases = (("nodeB", "en0", "127.3.207.40", "255.255.255.0"),)
+    membership = picture((1, 2), up=True)
+    status = Status(
+        membership, "hdisk7", "3e77c6b6-5624-d27a-01d9-9b291c5e8437", (interface,), ((2, 7, 3),), tunables, COUNTED, (),
+        aliases,
+    )  # fmt: skip
+    for name, view in (("m_multicast", nodes), ("i_service_address", interfaces)):
+        witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
+        assert witness.startswith(("# witness:", "# inferred"))
+        assert view(status, membership, IDENTITY) == expected
 
 
 def test_a_letter_counts_for_nothing_until_it_has_arrived_as_a_whole(disk: RepositoryDisk) -> None:
