@@ -194,6 +194,7 @@ def _trigger(cluster: ClusterState, event: Event, gone: bool) -> Trigger | None:
                 return NodeLeft(event.node, "offline" if event.mode == "offline" else "unmanage")
             return NodeLeft(event.node, "crash" if gone else "move")
         case events.RG_OFFLINE if event.group in cluster.groups:
+            cluster.forget_unmanaged(event.group)
             cluster.groups[event.group].operator_offline = True
             cluster.groups[event.group].wanted = False
             return OperatorOffline(event.group, event.target)
@@ -228,6 +229,7 @@ def _move_trigger(cluster: ClusterState, event: Event) -> Trigger | None:
                 if member is not None and (name == event.group or member.wanted):
                     member.tried.clear()
                     member.override = event.target
+            cluster.forget_unmanaged(event.group)
             group.operator_offline = False
             group.wanted = True
             return OperatorMove(event.group, event.target)

@@ -155,14 +155,18 @@ class OperatorDesk(ScheduleDesk):
     def _may_be_managed(
         self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
     ) -> bool:
-        """May the request make an unmanaged group managed again: does it take it from nodes that can give it back?
+        """May the request make an unmanaged group managed again?
 
-        Where groups depend on each other services have to start on its node first (inferred).
+        It does if it takes it from nodes that can give it back, or if those have gone, and so all that they had. Where
+        groups depend on each other services have to start on a node that is there (inferred).
         """
-        there = [node for node, state in cluster.groups[what.group].states.items() if state == "UNMANAGED"]
+        there = {node for node, state in cluster.groups[what.group].states.items() if state == "UNMANAGED"}
+        gone = {node for node in there if node not in self.members and self._alive and node not in self._alive}
+        if there == gone:
+            return True
         if isinstance(what, messages.OnlineGroup) or cluster.dependencies:
             return False
-        return all(node in self.members for node in there)
+        return all(node in self.members for node in there - gone)
 
     def _objection(
         self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup

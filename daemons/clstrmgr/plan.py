@@ -205,6 +205,7 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
         case events.RG_MOVE | events.RG_ONLINE:
             return _move_plan(cluster, event)
         case events.RG_OFFLINE:
+            cluster.forget_unmanaged(event.group)
             cluster.groups[event.group].operator_offline = True
             cluster.groups[event.group].wanted = False
             trigger = OperatorOffline(event.group, event.target)
@@ -253,6 +254,7 @@ def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
         group.tried.clear()
         trigger = placement.FallbackDue(event.group)
     else:
+        cluster.forget_unmanaged(event.group)
         group.operator_offline = False
         group.wanted = True
         group.tried.clear()

@@ -361,6 +361,13 @@ class ClusterState:
         if event.application and group.state(event.node) == "ONLINE":
             self.mark_application(event.node, event.application, "fallover")
 
+    def forget_unmanaged(self, name: str) -> None:
+        """An operator wants the group: where it was unmanaged on a node that has gone, nothing of it is left."""
+        group = self.groups[name]
+        for node, state in list(group.states.items()):
+            if state == "UNMANAGED" and self.nodes.get(node) == "down":
+                group.set(node, "OFFLINE")
+
     # Dependencies between groups.
 
     @property

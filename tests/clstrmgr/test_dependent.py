@@ -247,6 +247,18 @@ def test_unmanaged_groups_are_managed_again_in_order() -> None:
     assert where(ring) == {"app": [1], "db": [1]}
 
 
+def test_unmanaged_child_of_a_node_that_has_gone_is_brought_online_elsewhere() -> None:
+    ring = family()
+    ring.start(1, 2)
+    ring.request(1, messages.StopServices("unmanage"))
+    ring.crash(1)
+    ring.settle()
+    for name in ("db", "app"):
+        assert "UNMANAGED" in ring.states(name).values()
+        assert ring.request(2, messages.OnlineGroup(name, 2)).error == ""
+    assert where(ring) == {"app": [2], "db": [2]}
+
+
 def test_application_failure_of_a_parent_takes_the_child_down_and_up() -> None:
     ring = family()
     ring.start(1, 2)

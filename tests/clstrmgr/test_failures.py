@@ -430,15 +430,34 @@ def test_unmanaged_group_is_brought_offline_where_it_is() -> None:
     assert ring.request(2, messages.OnlineGroup("rg1", 2)).error == ""
 
 
-def test_unmanaged_group_is_not_brought_online_elsewhere_and_not_taken_from_a_node_that_is_gone() -> None:
+def test_unmanaged_group_is_not_brought_online_elsewhere() -> None:
     ring = unmanaged()
     done = ring.request(2, messages.OnlineGroup("rg1", 2))
     assert (done.error, done.message) == ("denied", "Resource group rg1 is unmanaged.")
+
+
+@pytest.mark.parametrize(
+    ("what", "states"),
+    [
+        (messages.MoveGroup("rg1", 2), ["OFFLINE", "ONLINE", "OFFLINE"]),
+        (messages.OnlineGroup("rg1", 3), ["OFFLINE", "OFFLINE", "ONLINE"]),
+        (messages.OfflineGroup("rg1", 0), ["OFFLINE", "OFFLINE", "OFFLINE"]),
+    ],
+)
+def test_unmanaged_group_of_a_node_that_has_gone_is_an_operators_to_place(what: object, states: list[str]) -> None:
+    """Nobody takes it over, but nobody has it either."""
+    ring = unmanaged()
+    ring.kill_manager(1)
+    ring.settle()
+    assert ring.request(2, what).error == "denied", "the node is still there, and may have it"
     ring.crash(1)
     ring.settle()
-    for what in (messages.MoveGroup("rg1", 2), messages.OfflineGroup("rg1", 0)):
-        assert ring.request(2, what).error == "denied"
     assert ring.states("rg1")[1] == "UNMANAGED"
+    assert ring.request(2, what).error == ""
+    assert list(ring.states("rg1").values()) == states
+    ring.boot(1)
+    ring.start(1)
+    assert list(ring.states("rg1").values()) == states
 
 
 def test_unmanaged_group_that_cannot_be_given_back_is_acquired_nowhere() -> None:
