@@ -107,6 +107,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.failed_disks: frozenset[str] = frozenset()
         self.fences = FenceRegistry(self.identity.lab)
         self.fenced = False
+        self._keep_fences()
         self.addresses = AddressRegistry(self.identity.lab)
         self.addresses_at = 0
         self.aliases: frozenset[tuple[str, str, str]] = frozenset()
@@ -355,6 +356,14 @@ class ClusterAwareAix(RepositoryKeeper):
             log_entry(self.root, "LVM_IO_FAIL", "LVDD", (("PHYSICAL VOLUME", disk),))
         disks = " ".join(sorted(fence.disks))
         self._halt(f"quarantine policy: this node is shut out of {disks} by {fence.by}", gives_way=True)
+
+    def _keep_fences(self) -> None:
+        """At power on: fences of nodes whose keepers have all been off meanwhile end, this node keeps the others."""
+        try:
+            for node in self.fences.switched_on(self.identity.node, self.identity.boot_id):
+                self.log.write(f"quarantine policy: node {node} is let in, nobody that kept it out has stayed on")
+        except OSError as error:
+            self.log.error(f"fences: {error.strerror}")
 
     def _watch_addresses(self) -> None:
         """Addresses that come to this node's interfaces and go: service addresses beside the boot addresses."""

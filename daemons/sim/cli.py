@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"sim: {complaint}", file=sys.stderr)
         return NOTHING_TESTED
     if arguments.traffic:
-        print(traffic_report([int(word) for word in arguments.traffic.split(",")]))
+        for line in traffic_report([int(word) for word in arguments.traffic.split(",")]):
+            print(line, flush=True)
         return PASSED
     if arguments.scenario is not None:
         return _scenario(arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemons.sim.cluster import Cluster
@@ -59,14 +60,13 @@ def measure(nodes: int) -> Traffic:
     return Traffic(nodes, heartbeats, beats, octets, max(0, world.sent["cthags"] - quiet), installed)
 
 
-def report(sizes: list[int]) -> str:
-    """A table."""
-    lines = ["nodes  heartbeats/s  cthags/s  bytes/s   a loss  view after"]
+def report(sizes: list[int]) -> Iterator[str]:
+    """The lines of a table, each as soon as it is measured."""
+    yield "nodes  heartbeats/s  cthags/s  bytes/s   a loss  view after"
     for size in sizes:
         t = measure(size)
-        lines.append(
+        yield (
             f"{t.nodes:5}  {t.heartbeats:12.1f}  {t.beats:8.2f}  {t.octets:7.0f}  {t.loss:7}  "
             f"{t.installed_us / 1000:7.1f} ms"
         )
-    lines.append("rates are per node; a loss: datagrams of Group Services in the whole cluster, takeover included")
-    return "\n".join(lines)
+    yield "rates are per node; a loss: datagrams of Group Services in the whole cluster, takeover included"

@@ -4,6 +4,12 @@ What SCSI-3 persistent reservations do on the product: the storage itself refuse
 has preempted, over every path and after a restart of either, until it may register again. So no partition hides a fence
 from anybody. The life of a node in which it was fenced ends: CAA finds that the disks refuse it, as the kernel does at
 the next input or output, and the node gives way.
+
+A fence is there for the side that goes on, and ends with it: its keepers are the nodes that were on when it was made and
+those that were switched on while a keeper was on. Once all of them have been off nobody has anything that the fenced
+node could spoil, and nobody is left who would let it in: the first node that is switched on then takes the fence away
+(as a reservation ends with its registrations where it does not persist through power loss). A node whose fenced life
+still goes on stays shut out.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from srcctl.commands.record import Record
-from srcctl.network.liveness import life_of
+from srcctl.network.liveness import is_alive, life_of
 from srcctl.node.locks import locked
 from srcctl.node.root import replace_file
 
@@ -22,11 +28,13 @@ DIRECTORY = "fences"
 
 
 class Fence(Record):
-    """Disks out of which a node is shut, the node that has done it, and the life that was fenced ("": it was off)."""
+    """Disks out of which a node is shut, the node that has done it, the life that was fenced ("": it was off), and the
+    keepers of the fence, each with the life in which it keeps it."""
 
     disks: frozenset[str]
     by: str
     life: str
+    keepers: frozenset[tuple[str, str]] = frozenset()
 
 
 class ShutOut(Exception):
@@ -49,8 +57,9 @@ class FenceRegistry:
         try:
             with open(os.path.join(self._directory, node), encoding="utf-8") as file:
                 value = json.load(file)
-            return Fence(frozenset(map(str, value["disks"])), str(value["by"]), str(value["life"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            keepers = frozenset((str(name), str(life)) for name, life in value.get("keepers", {}).items())
+            return Fence(frozenset(map(str, value["disks"])), str(value["by"]), str(value["life"]), keepers)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def all(self) -> dict[str, Fence]:
@@ -83,9 +92,50 @@ class FenceRegistry:
                 raise ShutOut(f"node {by} is shut out of {' '.join(sorted(against.disks & wanted))} by {against.by}")
             before = self.of(node)
             life = life_of(self._lab, node)
-            value = {"disks": sorted(wanted | (before.disks if before else frozenset())), "by": by, "life": life}
-            replace_file(os.path.join(self._directory, node), json.dumps(value).encode())
+            disks_out = wanted | (before.disks if before else frozenset())
+            shut_out = {node, *self.all()}
+            keepers = {(name, alive) for name in self._nodes() - shut_out if (alive := life_of(self._lab, name))}
+            self._write(node, Fence(disks_out, by, life, frozenset(keepers)))
             return life
+
+    def switched_on(self, node: str, life: str) -> list[str]:
+        """A node has been switched on and has no disk yet: fences without keepers end, it keeps the others.
+
+        Args:
+            node: the node, which keeps no fence while it is shut out itself.
+            life: its life.
+
+        Returns:
+            The nodes that are let in because all that had kept them out have been off.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        if not self.all():
+            return []
+        lifted = []
+        with self._locked():
+            fences = self.all()
+            for name, fence in fences.items():
+                keepers = {keeper for keeper in fence.keepers if is_alive(self._lab, *keeper)}
+                if keepers or (fence.life and is_alive(self._lab, name, fence.life)):
+                    if node not in fences:
+                        self._write(name, fence._replace(keepers=frozenset(keepers | {(node, life)})))
+                else:
+                    os.unlink(os.path.join(self._directory, name))
+                    lifted.append(name)
+        return lifted
+
+    def _nodes(self) -> set[str]:
+        """The nodes of the lab that were ever switched on."""
+        try:
+            return {name for name in os.listdir(os.path.join(self._lab, "power")) if not name.startswith(".")}
+        except OSError:
+            return set()
+
+    def _write(self, node: str, fence: Fence) -> None:
+        value = {"disks": sorted(fence.disks), "by": fence.by, "life": fence.life, "keepers": dict(fence.keepers)}
+        replace_file(os.path.join(self._directory, node), json.dumps(value).encode())
 
     def lift(self, node: str) -> bool:
         """Let a node in again; False if it was not shut out.

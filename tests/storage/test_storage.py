@@ -12,6 +12,7 @@ import pytest
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults, FaultSet
 from srcctl.network.liveness import is_alive
+from srcctl.node import powerlock
 from srcctl.node.root import NodeRoot
 from srcctl.storage import descriptor_area, filesystems, partitions
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
@@ -274,6 +275,52 @@ def test_a_node_that_is_shut_out_of_a_disk_has_it_no_more(nodes: tuple[Node, Nod
     assert not fences.lift("node1")
     assert run(first, "varyonvg", "datavg")[0] == 0
     assert fences.fence("node2", ["hdisk2"], "node1") == "", "it is off"
+    first.die()
+
+
+def test_a_fence_ends_when_all_that_kept_it_have_been_off(nodes: tuple[Node, Node]) -> None:
+    first, second = nodes
+    fences = FenceRegistry(first.root.identity.lab)
+
+    def again(node: Node, life: str) -> list[str]:
+        node.boot = life
+        node.boot_up()
+        return fences.switched_on(node.name, life)
+
+    fences.fence("node1", ["hdisk2"], "node2")
+    second.die()
+    assert again(second, "node2-second-life") == [], "the fenced life still goes on"
+    first.die()
+    assert again(first, "node1-second-life") == [], "node2 has been on since before"
+    second.die()
+    assert fences.of("node1"), "nobody looks while nobody is switched on"
+    assert again(second, "node2-third-life") == ["node1"], "nobody has anything that node1 could spoil"
+    assert fences.of("node1") is None
+    fences.fence("node2", ["hdisk2"], "node1")
+    first.die()
+    second.die()
+    assert again(second, "node2-fourth-life") == ["node2"], "the fenced node alone, after all have been off"
+    second.die()
+
+
+def test_who_is_switched_on_beside_a_keeper_keeps_the_fence_too(nodes: tuple[Node, Node], tmp_path: Path) -> None:
+    first, second = nodes
+    fences = FenceRegistry(first.root.identity.lab)
+    fences.fence("node1", ["hdisk2"], "node2")
+    first.die()
+    power = Path(first.power).with_name("node3")
+    lock = os.open(power, os.O_RDWR | os.O_CREAT)
+    os.write(lock, b"node3-life 1\n")
+    assert powerlock.take(lock)
+    assert fences.switched_on("node3", "node3-life") == []
+    second.die()
+    first.boot = "node1-second-life"
+    first.boot_up()
+    assert fences.switched_on("node1", first.boot) == [], "node3 may have what node2 had"
+    first.die()
+    os.close(lock)
+    first.boot_up()
+    assert fences.switched_on("node1", first.boot) == ["node1"]
     first.die()
 
 
