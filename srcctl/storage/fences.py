@@ -5,11 +5,11 @@ has preempted, over every path and after a restart of either, until it may regis
 from anybody. The life of a node in which it was fenced ends: CAA finds that the disks refuse it, as the kernel does at
 the next input or output, and the node gives way.
 
-A fence is there for the side that goes on, and ends with it: its keepers are the nodes that were on when it was made and
-those that were switched on while a keeper was on. Once all of them have been off nobody has anything that the fenced
-node could spoil, and nobody is left who would let it in: the first node that is switched on then takes the fence away
-(as a reservation ends with its registrations where it does not persist through power loss). A node whose fenced life
-still goes on stays shut out.
+A fence is there for the side that goes on, and ends with it: its keepers are the nodes that were on when it was made,
+and those that were switched on while a keeper was on. Once all of them have been off nobody has anything that the
+fenced node could spoil, and nobody is left who would let it in: the first node that is switched on then takes the fence
+away (as a reservation ends with its registrations where it does not persist through power loss). A node whose fenced
+life still goes on stays shut out.
 """
 
 from __future__ import annotations
