@@ -1,4 +1,4 @@
-"""``clctrl``: CAA is started and stopped on nodes, and its tunables are shown and set."""
+"""``clctrl``: CAA is started and stopped on nodes, its tunables are shown and set, and the cluster is secured."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ USAGE = """\
 Usage: clctrl [-n clustername] {-start | -stop} {-m node[,...] | -a}
        clctrl -tune -h [tunable]
        clctrl -tune [-n name | -u uuid] (-a | {-L | -x} [tunable] | {-o tunable})
-       clctrl -tune [-n name | -u uuid] (-D | {-d tunable} | {-o tunable=value})"""
+       clctrl -tune [-n name | -u uuid] (-D | {-d tunable} | {-o tunable=value})
+       clctrl -sec { -l sec_level -s sec_alg } [-e] [-t certificate_type [-c certificate_file -f privkey_file]]
+       clctrl [-n clustername] -commit"""
 RULE = "-" * 80
+FILESET = "bos.cluster.rte"
 
 
 def complain(command: str, text: str) -> int:
@@ -38,6 +41,12 @@ def clctrl(argv: list[str]) -> int:
             return _tune(root, parse_tune(words))
         if "-start" in words or "-stop" in words:
             return _power(root, words)
+        if "-sec" in words:
+            words.remove("-sec")
+            return _secure(root, words)
+        if "-commit" in words:
+            words.remove("-commit")
+            return _commit(root, words)
         raise UsageError("what to do")
     except UsageError:
         return usage(USAGE)
@@ -103,6 +112,65 @@ def _order(repository: RepositoryDisk, node: str, start: bool | None) -> None:
         orders = (*orders, (node, start))
     if orders != definition.orders:
         repository.write_definition(msgspec.structs.replace(definition, orders=orders))
+
+
+# Security, and the level of the cluster.
+
+
+def _secure(root: NodeRoot, words: list[str]) -> int:
+    from daemons.caa.message_security import parse_security, secure
+
+    wanted = parse_security(words)
+    _, definition = client.own_repository(root)
+    membership = client.status(root).membership
+    if membership is None:
+        raise CaaError(client.INACTIVE)
+    try:
+        secure(root, definition, membership.alive, wanted)
+    except OSError as error:
+        raise CaaError(f"{error.filename or 'certificate'}: {error.strerror}.") from None
+    return 0
+
+
+def _commit(root: NodeRoot, words: list[str]) -> int:
+    """After an update of CAA on all nodes the cluster goes over to its level: all nodes must be up, and have the same.
+
+    The nodes of a lab are never at levels between which the cluster would have to change (inferred): there is nothing
+    left to do then.
+    """
+    if words and (len(words) != 2 or words[0] != "-n"):
+        raise UsageError("-commit")
+    membership = client.status(root).membership
+    if membership is None:
+        raise CaaError(client.INACTIVE)
+    if words and words[1] != membership.cluster_name:
+        raise CaaError(f"{words[1]} is not the name of this node's cluster.")
+    down = [node.name for node in membership.nodes if node.number not in membership.alive]
+    if down:
+        raise CaaError(f"{' '.join(down)}: the level of a cluster is committed with all of its nodes up.")
+    levels = {node.name: _level(root, node.name) for node in membership.nodes}
+    if len(set(levels.values())) > 1:
+        told = ", ".join(f"{node} has {level}" for node, level in levels.items())
+        raise CaaError(f"the nodes are at different levels of {FILESET}: {told}.")
+    return 0
+
+
+def _level(root: NodeRoot, node: str) -> str:
+    """The level of CAA's fileset on a node.
+
+    Raises:
+        CaaError: it cannot be told.
+    """
+    from daemons.clcomd import client as clcomd
+
+    try:
+        result = clcomd.run(root, node, ["/usr/bin/lslpp", "-Lqc", FILESET])
+    except clcomd.ClcomdError as error:
+        raise CaaError(f"{node}: {error}") from None
+    fields = result.out.decode(errors="replace").split(":")
+    if result.status or len(fields) < 3:
+        raise CaaError(f"{node}: {result.err.decode(errors='replace').strip() or f'{FILESET} is not installed'}")
+    return fields[2]
 
 
 # Tunables.

@@ -77,14 +77,15 @@ def mkcluster(argv: list[str]) -> int:
 
 
 def clusterconf(argv: list[str]) -> int:
-    """``clusterconf [-r disk | -R disk | -s | -u]``: this node joins a cluster (``-r``), uses another repository disk
-    (``-R``), stops CAA (``-s``), leaves for good (``-u``), or reads the definition again (no flag)."""
+    """``clusterconf [-r disk | -R disk | -s | -u | -k]``: this node joins a cluster (``-r``), uses another repository
+    disk (``-R``), stops CAA (``-s``), leaves for good (``-u``), takes the certificate on standard input (``-k``), or
+    reads the definition again (no flag)."""
     try:
-        options = parse(argv, "r:R:su")
+        options = parse(argv, "r:R:suk")
         if options.operands:
             raise UsageError("operands")
     except UsageError:
-        return usage("Usage: clusterconf [-r reposdisk | -R reposdisk | -s | -u]")
+        return usage("Usage: clusterconf [-r reposdisk | -R reposdisk | -s | -u | -k]")
     root = NodeRoot.current()
     try:
         if "r" in options:
@@ -93,10 +94,16 @@ def clusterconf(argv: list[str]) -> int:
             client.move(root, options.value("R"))
         elif "s" in options or "u" in options:
             client.leave(root, forget="u" in options)
+        elif "k" in options:
+            from daemons.caa import message_security
+
+            message_security.take(root, sys.stdin.buffer.read(message_security.DATA_MAX))
         else:
             client.reread(root)
     except CaaError as error:
         return complain("clusterconf", str(error))
+    except OSError as error:
+        return complain("clusterconf", f"{error.filename or 'certificate'}: {error.strerror}.")
     return 0
 
 

@@ -12,9 +12,10 @@ the deaf end says to the other by whatever way is left (as two-way connectivity 
 alive and is not in contact with everybody cannot be agreed with: of such a cluster the nodes with the fewest contacts
 halt until the rest is complete (CAA reboots "those with the smaller contact view until views agree").
 
-A node that was not heard on any path for ``node_timeout`` is suspected; after ``node_down_delay`` more it is down. One
-that is heard again is up at once. A node that restarted faster than that was down in between, and all that hear it by
-whatever way say so at once: later its new life would be mistaken for the death of the old one.
+A node that was not heard on any path for ``node_timeout`` is suspected; after ``node_down_delay`` more it is down, one
+of another site after ``link_timeout`` more than that. One that is heard again is up at once. A node that restarted
+faster than that was down in between, and all that hear it by whatever way say so at once: later its new life would be
+mistaken for the death of the old one.
 
 The repository disk carries letters, too: datagrams of Group Services to nodes to which they know no network path.
 Their receiver may have another opinion of the networks, so mailboxes are looked through with every beat. A letter is as
@@ -524,7 +525,7 @@ class Membership:
             elif node in alive:
                 if peer.silent_since is None:
                     peer.silent_since = now
-                if now - peer.silent_since >= settings.node_down_delay_us:
+                if now - peer.silent_since >= settings.down_delay_us(node):
                     alive.discard(node)
         alive &= settings.nodes
         self._granted -= found
@@ -533,7 +534,7 @@ class Membership:
         granted = self._granted if now >= self._granted_from else frozenset[int]()
         self._reborn = {node: at for node, at in self._reborn.items() if node not in found | granted}
         # A node that boots and is not heard again may be a side of its own, however well known the death before it.
-        missed = {node for node, at in self._reborn.items() if now - at >= settings.node_down_delay_us}
+        missed = {node for node, at in self._reborn.items() if now - at >= settings.down_delay_us(node)}
         if settings.arbitrate and not (self.alive | missed) & settings.nodes <= alive | granted:
             # The other side may live: whether this one may act is for the tie breaker, or an operator, to say.
             side = frozenset(alive)
@@ -558,17 +559,17 @@ class Membership:
         """When the next silence becomes long enough to change a decision, if nobody is heard until then."""
         settings = self.settings
         assert settings is not None
-        timeout, delay = settings.node_timeout_us, settings.node_down_delay_us
+        timeout = settings.node_timeout_us
         times = [now + timeout, self._granted_from]
-        times += [at + delay for at in self._reborn.values()]
-        for peer in self.peers.values():
+        times += [at + settings.down_delay_us(node) for node, at in self._reborn.items()]
+        for node, peer in self.peers.items():
             for path, at in peer.heard.items():
                 times += [at + timeout] if path == DISK_PATH else [at + timeout, at + settings.network_fdt_us]
             times.append(peer.contacts_at + timeout)
             if peer.first_heard is not None:
                 times.append(peer.first_heard + timeout)
             if peer.silent_since is not None:
-                times.append(peer.silent_since + delay)
+                times.append(peer.silent_since + settings.down_delay_us(node))
         return min(time for time in times if time > now)
 
     def _arbitrated(self, now: int, side: frozenset[int], won: bool, spread: bool = False) -> list[Effect]:

@@ -39,6 +39,13 @@ class Settings(Struct, frozen=True):
     """Heartbeats on a network are one for all nodes, instead of one for each (communication_mode)."""
     arbitrate: bool = False
     """Whether a side of a split must win the tie breaker before it may call other nodes dead."""
+    remote: frozenset[int] = frozenset()
+    """The nodes of another site, which are down only after a further ``link_timeout_us`` of silence."""
+    link_timeout_us: int = 0
+
+    def down_delay_us(self, node: int) -> int:
+        """How long a suspected node is not yet called down."""
+        return self.node_down_delay_us + (self.link_timeout_us if node in self.remote else 0)
 
     @property
     def silence_us(self) -> int:

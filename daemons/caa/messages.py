@@ -140,7 +140,10 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     action: str = "reboot"
     """The merge policy of the cluster and the action plan of a side that gives way, in clmgr's words."""
     detection: float = 0.0
-    """Product seconds after which a node that nobody hears is down (node_timeout and node_down_delay)."""
+    """Product seconds after which a node that nobody hears is down: node_timeout, node_down_delay, with several sites
+    link_timeout."""
+    priorities: tuple[tuple[int, int], ...] = ()
+    """Pairs of node and the recovery priority of its site, 1 the highest, of the nodes at sites that have one."""
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from daemons.caa import tunables
 from daemons.caa.inputs import Announce
 from daemons.caa.messages import DISK_PATH, Membership, Node, PathState, Statistics
 from daemons.caa.repository import Definition
+from daemons.caa.tiebreaker import UNRANKED, Policies
 
 
-def membership_of(definition: Definition, node: str, picture: Announce, policy: tuple[str, str]) -> Membership:
-    """The core's picture in the terms of a definition, for the node of that name; ``policy``: merge and action plan."""
+def membership_of(definition: Definition, node: str, picture: Announce, policies: Policies) -> Membership:
+    """The core's picture in the terms of a definition, for the node of that name."""
     own = definition.node(node)
     assert own is not None
     local = dict(own.addresses)
-    return Membership(
+    membership = Membership(
         picture.generation,
         own.number,
         tuple(sorted(picture.alive)),
@@ -35,9 +38,29 @@ def membership_of(definition: Definition, node: str, picture: Announce, policy: 
         tuple(sorted(picture.repositories_down)),
         tuple(sorted(picture.stale)),
         tuple(sorted(picture.apart)),
-        *policy,
-        sum(tunables.seconds(definition.tunables, name) for name in ("node_timeout", "node_down_delay")),
     )
+    return with_policies(membership, definition, node, policies)
+
+
+def with_policies(membership: Membership, definition: Definition, node: str, policies: Policies) -> Membership:
+    """A picture with what tunables and the cluster configuration say of splits, merges and sites."""
+    waits = ["node_timeout", "node_down_delay"]
+    if remote_nodes(definition, node, policies):
+        waits.append("link_timeout")
+    ranks = ((member.number, policies.priority(member.name)) for member in definition.nodes)
+    return msgspec.structs.replace(
+        membership,
+        merge=policies.merge,
+        action=policies.action,
+        detection=sum(tunables.seconds(definition.tunables, name) for name in waits),
+        priorities=tuple((number, rank) for number, rank in ranks if rank != UNRANKED),
+    )
+
+
+def remote_nodes(definition: Definition, node: str, policies: Policies) -> frozenset[int]:
+    """The numbers of the nodes at another site than the node of that name."""
+    beyond = policies.beyond(node)
+    return frozenset(member.number for member in definition.nodes if member.name in beyond)
 
 
 def multicast_group(nodes: Sequence[Node], network: str) -> str:

@@ -11,8 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import msgspec
-
 from daemons.caa import aha, core, picture, replacement, tunables
 from daemons.caa.action_plan import give_way
 from daemons.caa.arbiter import Arbiter
@@ -233,6 +231,8 @@ class ClusterAwareAix(RepositoryKeeper):
             multicast=tunables.value_of(values, "communication_mode") == "m"
             and all(endpoint.group for endpoint in self.endpoints.values()),
             arbitrate=self.policy.current.arbitrates,
+            remote=picture.remote_nodes(definition, self.identity.node, self.policy.current),
+            link_timeout_us=schedule(tunables.seconds(values, "link_timeout")),
         )
 
     async def _join_groups(self) -> None:
@@ -339,11 +339,14 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.arbiter.welcome_owed:
             self._welcome()
         policies = self.policy.current
-        if (now := self.membership) is not None and (now.merge, now.action) != (policies.merge, policies.action):
-            self.membership = msgspec.structs.replace(now, merge=policies.merge, action=policies.action)
-            for connection in self.subscribers:
-                connection.send(self.membership)
-        if settings.arbitrate != policies.arbitrates:
+        if (now := self.membership) is not None:
+            told = picture.with_policies(now, definition, self.identity.node, policies)
+            if told != now:
+                self.membership = told
+                for connection in self.subscribers:
+                    connection.send(told)
+        remote = picture.remote_nodes(definition, self.identity.node, policies)
+        if (settings.arbitrate, settings.remote) != (policies.arbitrates, remote):
             self.pump.feed(core.Configure(self._settings(definition, settings.own)))
 
     def _watch_fence(self) -> None:
@@ -426,10 +429,7 @@ class ClusterAwareAix(RepositoryKeeper):
     def _announce(self, found: core.Announce) -> None:
         if self.definition is None:
             return
-        policies = self.policy.current
-        self.membership = picture.membership_of(
-            self.definition, self.identity.node, found, (policies.merge, policies.action)
-        )
+        self.membership = picture.membership_of(self.definition, self.identity.node, found, self.policy.current)
         self.reached = found.reached
         self._welcome()
         for connection in self.subscribers:

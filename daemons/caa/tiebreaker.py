@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -29,7 +29,18 @@ from srcctl.odm import OdmError, Repository
 DIRECTORY = "reservations"
 EXPORTS = "nfs"
 CLASS = "HACMPsplitmerge"
+SITES = "HACMPsite"
 CONFIGURATION = "/etc/es/objrepos"
+
+
+class Site(NamedTuple):
+    """A site: its nodes by name, and its recovery priority, 1 the highest; UNRANKED for MANUAL or none."""
+
+    nodes: frozenset[str]
+    priority: int
+
+
+UNRANKED = 99
 
 
 class Policies(NamedTuple):
@@ -39,6 +50,16 @@ class Policies(NamedTuple):
     merge: str = "majority"
     action: str = "reboot"
     breaker: TieBreaker | None = None
+    sites: tuple[Site, ...] = ()
+
+    def beyond(self, node: str) -> frozenset[str]:
+        """The nodes at another site than a node's own; none where it, or they, are at no site."""
+        own = next((site for site in self.sites if node in site.nodes), None)
+        return frozenset(name for site in self.sites if own is not None and site is not own for name in site.nodes)
+
+    def priority(self, node: str) -> int:
+        """The recovery priority of a node's site, 1 the highest."""
+        return next((site.priority for site in self.sites if node in site.nodes), UNRANKED)
 
     @property
     def arbitrates(self) -> bool:
@@ -61,9 +82,9 @@ class SplitPolicy:
     @property
     def current(self) -> Policies:
         """The policies in force."""
-        stamp = tuple(self._stamp_of(name) for name in (CLASS, SETTINGS))
+        stamp = tuple(self._stamp_of(name) for name in (CLASS, SETTINGS, SITES))
         if stamp != self._stamp:
-            self._stamp, self._policies = stamp, self._read() if stamp[0] is not None else Policies()
+            self._stamp, self._policies = stamp, self._read() if any(stamp) else Policies()
         return self._policies
 
     @property
@@ -83,11 +104,13 @@ class SplitPolicy:
             objects = Repository(self._root, CONFIGURATION).get(CLASS)
             found = {str(o["policy"]): str(o["value"]) for o in objects}
             settings = dynamic_settings(self._root, CONFIGURATION)
+            sites = tuple(_site(o, settings) for o in Repository(self._root, CONFIGURATION).get(SITES))
         except OdmError:
             return Policies()
         split = found.get("split", "None").lower()
         action = found.get("action", "Reboot").lower()
-        return Policies(split, found.get("merge", "Majority").lower(), action, self._breaker(split, found, settings))
+        merge, breaker = found.get("merge", "Majority").lower(), self._breaker(split, found, settings)
+        return Policies(split, merge, action, breaker, sites)
 
     def _breaker(self, split: str, found: dict[str, str], settings: dict[str, str]) -> TieBreaker | None:
         identity = self._root.identity
@@ -98,6 +121,11 @@ class SplitPolicy:
         if split == "nfs" and server and export:
             return NfsTieBreaker(identity.lab, server, export, identity.node)
         return None
+
+
+def _site(site: Mapping[str, object], settings: dict[str, str]) -> Site:
+    priority = settings.get(f"SITE.{site.get('name', '')}.RECOVERY_PRIORITY", "")
+    return Site(frozenset(str(site.get("nodelist", "")).split()), int(priority) if priority.isdigit() else UNRANKED)
 
 
 class TieBreaker:

@@ -32,7 +32,7 @@ PURPOSES = {
     "hb_src_disk": "Heartbeats over the repository disk; 0 switches them off.",
     "hb_src_lan": "Heartbeats over the networks; 0 switches them off.",
     "hb_src_san": "Heartbeats over the SAN, of which there is none here.",
-    "link_timeout": "Added to node_timeout for nodes of another site.",
+    "link_timeout": "Further time before a silent node of another site is called down.",
     "local_merge_policy": "Which part of a cluster stays when parts meet: n none, m majority, h heuristic.",
     "network_fdt": "Time without a packet after which a path over a network is down.",
     "no_if_traffic_monitor": "1 ignores the traffic of interfaces; here an interface is in the state of its link.",

@@ -29,6 +29,8 @@ class AliveNodes(Struct, frozen=True):
     """Pairs of live nodes that are not known to hear each other on any path."""
     detection_us: int = 0
     """Within this time caa knows that a node has fallen silent."""
+    priorities: Mapping[int, int] = field(default_factory=dict)
+    """The recovery priority of the sites of nodes, 1 the highest, by node."""
 
 
 class Received(Struct, frozen=True):

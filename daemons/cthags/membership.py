@@ -6,14 +6,14 @@ node that meets an existing view is taken into it. A node that caa calls alive a
 forms a first one without it before it is known to be dead. Assumption: caa and greetings reach whoever is to be reached
 before ``formation_us`` has passed. When halves of a split meet, the smaller one (at a tie the one without the lowest
 node number) dissolves and its nodes join as new members; Birman's systems leave this to the application. That is merge
-policy majority (tie breakers decide before). With priority the part without the lowest node number gives way (the
-reference names site priorities, which follow node numbers here: inferred). With manual and none two parts that both
-have critical clients stay as they are until an operator makes one give way, or for good.
+policy majority (tie breakers decide before). With priority the part goes on that has a node of the site with the
+highest recovery priority; where both have, or no site has one, that with the lowest node number (inferred). With manual
+and none two parts that both have critical clients stay as they are until an operator makes one give way, or for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from daemons.cthags.agreement import REFUSALS_MAX, Agreement, Replica
 from daemons.cthags.detector import Peer, Settings
@@ -37,6 +37,9 @@ from daemons.cthags.wire import (
 )
 from srcctl.machine import earliest
 
+PRIORITY_NONE = 1 << 30
+"""Behind the priorities of all sites: that of a node at none, or at one that an operator recovers (MANUAL)."""
+
 
 class Membership(Agreement):
     """The membership machine of one node. Arguments as of ``Agreement``."""
@@ -57,6 +60,7 @@ class Membership(Agreement):
         """True once caa has spoken."""
         self._beat_at: int | None = None
         self.merge = "majority"
+        self._priorities: Mapping[int, int] = {}
         self.conflict: frozenset[int] = frozenset()
         """Nodes of another part of the domain that neither gives way to this one nor makes it give way."""
         self.beats = 0
@@ -88,6 +92,7 @@ class Membership(Agreement):
     def set_alive(self, now: int, word: AliveNodes) -> None:
         """caa's word on who is alive, since which boot, and who does not hear whom; and the cluster's merge policy."""
         self.merge = word.merge
+        self._priorities = word.priorities
         self.apart = word.apart
         self.detection_us = word.detection_us
         self.conflict &= word.alive
@@ -240,12 +245,16 @@ class Membership(Agreement):
             self.conflict -= {node}
             gives_way = theirs if ours != theirs else outweighs(other, mine)
         elif self.merge == "priority":
-            gives_way = min(other.nodes) < min(mine.nodes)
+            gives_way = self._rank(other) < self._rank(mine)
         else:
             gives_way = outweighs(other, mine)
         if gives_way:
             self._log(f"domain merge: view {mine.id} gives way to view {other.id}")
             self.dissolve(now)
+
+    def _rank(self, view: View) -> tuple[int, int]:
+        """The lower, the more a view is to go on under merge policy priority."""
+        return min((self._priorities.get(node, PRIORITY_NONE), node) for node in view.nodes)
 
     def decided(self, now: int, go_on: bool) -> None:
         """An operator has decided which of two parts gives way: this one, or not."""

@@ -162,7 +162,8 @@ class GroupServicesDaemon(Daemon):
                 adapters,
                 membership.merge,
                 frozenset(membership.apart),
-                self.scale.schedule(membership.detection),
+                detection_us=self.scale.schedule(membership.detection),
+                priorities=dict(membership.priorities),
             )
         )
 

@@ -42,7 +42,7 @@ class Ring:
         for number in range(1, count + 1):
             self.boot(number, incarnation=1)
 
-    def boot(self, number: int, incarnation: int, **options: bool) -> None:
+    def boot(self, number: int, incarnation: int, **options: object) -> None:
         settings = core.Settings(
             number,
             incarnation,
@@ -52,7 +52,7 @@ class Ring:
             TIMEOUT,
             DELAY,
             FDT,
-            **{"group_services_us": 4_000, **options},
+            **{"group_services_us": 4_000, **options},  # type: ignore[arg-type]
         )
         self.nodes[number] = core.Membership()
         self.events[number] = []
@@ -156,6 +156,23 @@ def test_a_crash_is_seen_after_timeout_and_delay_and_not_before() -> None:
     ring.run(4 * BEAT)
     assert ring.views() == [frozenset({1})]
     assert core.Publish("NODE_DOWN", 2) in ring.events[1]
+
+
+def test_a_node_of_another_site_is_down_after_link_timeout_too() -> None:
+    ring = Ring(4)
+    sites = {1: {3, 4}, 2: {3, 4}, 3: {1, 2}, 4: {1, 2}}
+    for node, settings in [(n, m.settings) for n, m in ring.nodes.items()]:
+        assert settings is not None
+        ring.step(node, core.Configure(replace(settings, remote=frozenset(sites[node]), link_timeout_us=2_000)))
+    ring.run(1_000)
+    del ring.nodes[4]
+    ring.run(TIMEOUT + DELAY + 3 * BEAT)
+    assert ring.pictures[3].alive == {1, 2, 3}, "its own site does not wait for the link"
+    ring.run(2_000 - 5 * BEAT)
+    assert [ring.pictures[node].alive for node in (1, 2)] == [{1, 2, 3, 4}] * 2
+    ring.run(5 * BEAT)
+    assert [ring.pictures[node].alive for node in (1, 2, 3)] == [{1, 2, 3}] * 3
+    assert not ring.halted, "two sites that find out one after the other are no odd topology"
 
 
 def test_a_cut_network_alone_loses_no_node_while_the_disk_is_there() -> None:
@@ -557,7 +574,7 @@ class Asked(Ring):
         self.questions: dict[int, frozenset[int] | None] = {}
         super().__init__(count)
 
-    def boot(self, number: int, incarnation: int, **options: bool) -> None:
+    def boot(self, number: int, incarnation: int, **options: object) -> None:
         super().boot(number, incarnation, arbitrate=True, **options)
 
     def arbitrate(self, number: int, side: frozenset[int]) -> None:
@@ -614,7 +631,7 @@ class Multicast(Ring):
         self.sent = 0
         super().__init__(count)
 
-    def boot(self, number: int, incarnation: int, **options: bool) -> None:
+    def boot(self, number: int, incarnation: int, **options: object) -> None:
         super().boot(number, incarnation, multicast=True, **options)
 
     def send(self, number: int, node: int, heartbeat: Heartbeat) -> None:

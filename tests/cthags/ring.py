@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Callable
 from random import Random
 
+from msgspec.structs import replace
+
 from daemons.cthags.core import Core
 from daemons.cthags.detector import Settings
 from daemons.cthags.inputs import (
@@ -65,6 +67,7 @@ class Ring:
         self.drop: Callable[[int, int, object], bool] | None = None
         self.logs: list[str] = []
         self.merge = "majority"
+        self.priorities: dict[int, int] = {}
         self.apart: frozenset[tuple[int, int]] = frozenset()
         self.prompts: dict[int, list[tuple[int, ...]]] = {}
         self.boots = dict.fromkeys(self.numbers, 0)
@@ -96,7 +99,8 @@ class Ring:
         """caa's word, which is always right here."""
         for node in sorted(self.cores):
             alive = frozenset(other for other in self.cores if (node, other) not in self.cut)
-            self.step(node, AliveNodes(0, alive, self.numbers, self.boots, merge=self.merge, apart=self.apart))
+            word = AliveNodes(0, alive, self.numbers, self.boots, merge=self.merge, apart=self.apart)
+            self.step(node, replace(word, priorities=self.priorities))
 
     def step(self, node: int, value: Input) -> None:
         """One step of one core and its effects."""

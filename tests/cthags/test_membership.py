@@ -174,9 +174,10 @@ def critical(ring: Ring, *nodes: int) -> None:
     ring.run(5)
 
 
-def two_parts(merge: str, *with_critical: int) -> Ring:
+def two_parts(merge: str, *with_critical: int, priorities: dict[int, int] | None = None) -> Ring:
     """Nodes 1, 2 and nodes 3, 4, 5 were apart and meet again."""
     ring = Ring(5)
+    ring.priorities = priorities or {}
     ring.merge = merge
     ring.start(1, 2, 3, 4, 5)
     assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5))
@@ -207,6 +208,21 @@ def test_the_merge_policy_says_who_gives_way(merge: str, dissolved: set[int]) ->
     else:
         assert ring.agreed(1, 2)
         assert ring.agreed(3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("priorities", "dissolved"),
+    [
+        ({1: 2, 2: 2, 3: 1, 4: 1, 5: 1}, {1, 2}),
+        ({1: 1, 2: 1, 3: 2, 4: 2, 5: 2}, {3, 4, 5}),
+        ({5: 2}, {1, 2}),
+        ({2: 1, 4: 1}, {3, 4, 5}),
+    ],
+)
+def test_the_site_with_the_highest_priority_goes_on(priorities: dict[int, int], dissolved: set[int]) -> None:
+    ring = two_parts("priority", 1, 2, 3, 4, 5, priorities=priorities)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
+    assert {node for node, count in ring.dissolved.items() if count} == dissolved
 
 
 def test_an_operator_decides_about_a_merge_for_the_whole_part() -> None:

@@ -66,6 +66,23 @@ def test_heartbeats_by_multicast(bare_lab: LabUnderTest) -> None:
     both_up(lab)
 
 
+def test_the_cluster_is_secured_and_its_level_committed(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "clctrl -n caatest -commit")
+    for node, level in (("node1", "high"), ("node2", "medium")):
+        lab.output(node, f"clctrl -sec -l {level} -s AES")
+        for asked, other in (("node1", "node2"), ("node2", "node1")):
+            assert "Security: TLS" in lab.output(asked, "lssrc -ls clcomd")
+            assert lab.output(asked, f"cl_rsh {other} hostname").strip() == other
+    lab.output("node2", "clctrl -sec -l none")
+    assert "Security: standard" in lab.output("node1", "lssrc -ls clcomd")
+    assert lab.output("node1", "clcmd hostname").count("node") == 4
+    for words in ("-sec -l high", "-commit -n", "-commit -n other", "-sec -l high -s AES -t openssl -c /no -f /no"):
+        refused = lab.run("node1", f"clctrl {words}")
+        assert refused.returncode == 1, words
+        assert refused.stderr.startswith(("clctrl: ", "Usage: clctrl")), words
+
+
 def test_a_monitor_file_blocks_its_reader_until_the_other_nodes_link_is_down(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     root = "" if lab.status()["mode"] == "view" else str(lab.directory / "nodes/node1/root")
