@@ -46,6 +46,7 @@ TUNABLES = {
     "HEARTBEAT_FREQUENCY": ("node_timeout", 1000),
     "GRACE_PERIOD": ("node_down_delay", 1000),
     "NETWORK_FAILURE_DETECTION_TIME": ("network_fdt", 1000),
+    "SITE_GRACE_PERIOD": ("link_timeout", 1000),
     "CAA_CONFIG_TIMEOUT": ("config_timeout", 1),
     "CAA_REPOS_MODE": ("repos_mode", 0),
 }

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from daemons.caa.tiebreaker import TieBreaker
+from daemons.caa import picture
+from daemons.caa.inputs import Announce
+from daemons.caa.messages import Node
+from daemons.caa.repository import Definition
+from daemons.caa.tiebreaker import CONFIGURATION, UNRANKED, Policies, SplitPolicy, TieBreaker
 from srcctl.network.faults import Faults
 from srcctl.node import powerlock
+from srcctl.node.root import NodeRoot
+from srcctl.odm import Repository, seed
+
+ETC = Path(__file__).parents[2] / "etc"
 
 EVERYBODY = frozenset({"node1", "node2", "node3"})
 
@@ -65,3 +73,30 @@ def test_a_disk_that_failed_is_nobodys(tmp_path: Path) -> None:
     for attempt in (of(tmp_path, "node1").admits, lambda: of(tmp_path, "node1").reserve(EVERYBODY)):
         with pytest.raises(OSError, match="Input/output"):
             attempt()
+
+
+def test_the_configuration_tells_which_nodes_are_at_another_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = NodeRoot(str(tmp_path))
+    monkeypatch.setattr(NodeRoot, "identity", type("Named", (), {"lab": str(tmp_path), "node": "node1"})())
+    seed.load(root, str(ETC / "objrepos"))
+    policy = SplitPolicy(root)
+    assert (policy.current.beyond("node1"), policy.current.priority("node1")) == (frozenset(), UNRANKED)
+    repository = Repository(root, CONFIGURATION)
+    for name, nodes, priority in (("east", "node1 node2", "2"), ("west", "node3", "1"), ("south", "node4", "MANUAL")):
+        site = {"name": name, "nodelist": nodes, "protection": "NONE", "dominance": "no"}
+        repository.add("HACMPsite", site)
+        repository.add("HACMPdynresop", {"key": f"SITE.{name}.RECOVERY_PRIORITY", "value": priority})
+    policies = policy.current
+    assert policies.beyond("node2") == {"node3", "node4"}
+    assert policies.beyond("node5") == set(), "a node at no site waits for nobody"
+    assert [policies.priority(f"node{number}") for number in range(1, 6)] == [2, 2, 1, UNRANKED, UNRANKED]
+    nodes = tuple(Node(number, f"node{number}", "u", ()) for number in (1, 2, 3))
+    definition = Definition("c", "u", "00", nodes, (("link_timeout", "12000"),))
+    assert picture.remote_nodes(definition, "node3", policies) == {1, 2}
+    announce = Announce(1, frozenset({1}), frozenset(), True, frozenset())
+    told = picture.membership_of(definition, "node1", announce, policies)
+    assert told.priorities == ((1, 2), (2, 2), (3, 1))
+    assert told.detection == 30 + 10 + 12
+    assert picture.membership_of(definition, "node1", announce, Policies()).detection == 40
