@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemons.caa.aha import monitor_file
-from daemons.caa.aha.consumer import LATER, Consumer
+from daemons.caa.aha.consumer import LATER, Consumer, Later
 from daemons.caa.aha.filesystem import MountedProducers, links_followed
 from daemons.caa.aha.registration import BadRegistration, parse
 from daemons.caa.aha.text import Occurrence
@@ -449,3 +451,138 @@ def test_states_change_and_values_have_thresholds() -> None:
     for words, values in (("THRESHOLD_HI=9", False), ("CHANGED=YES", True), ("CHANGED=YES THRESHOLD_HI=9", True)):
         with pytest.raises(BadRegistration):
             parse(words, values)
+
+
+# Many, and hostile ones.
+
+
+async def test_two_hundred_consumers_of_one_file(root: NodeRoot, mounted: MountedProducers) -> None:
+    mounted.appear()
+    path = root.path(NODE_STATE)
+
+    def opened() -> list[int]:
+        found = []
+        for number in range(200):
+            found.append(os.open(path, os.O_RDWR))
+            os.write(found[-1], b"CHANGED=YES;CLUSTER=YES" if number % 2 else b"CHANGED=YES")
+        return found
+
+    def ready(descriptors: list[int]) -> set[int]:
+        poll = select.poll()
+        for descriptor in descriptors:
+            poll.register(descriptor, select.POLLIN)
+        return {descriptor for descriptor, _ in poll.poll(0)}
+
+    descriptors = await away(opened)
+    mounted.deliver(down(2), MEMBERSHIP)
+    assert await away(ready, descriptors) == set(descriptors[1::2])
+    mounted.deliver(down(1), MEMBERSHIP)
+    assert await away(ready, descriptors) == set(descriptors)
+    texts = await away(lambda: [os.pread(descriptor, 4096, 0) for descriptor in descriptors])
+    assert [b"NODE_NUMBER=1\n" in text for text in texts] == [number % 2 == 0 for number in range(200)]
+    await away(lambda: [os.close(descriptor) for descriptor in descriptors])
+    mounted.deliver(down(1), MEMBERSHIP)
+
+
+async def test_a_consumer_that_is_killed_leaves_nothing_behind(root: NodeRoot, mounted: MountedProducers) -> None:
+    file = Path(root.path("/watched"))
+    file.touch()
+    path = root.path("/aha/fs/modFile.monFactory/watched.mon")
+    script = f"exec 3<>{path}; echo 'CHANGED=YES;NOTIFY_CNT=-1' >&3; echo ready; cat <&3 & cat <&3"
+    process = await asyncio.create_subprocess_exec("setsid", "bash", "-c", script, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(DEADLINE):
+        assert await process.stdout.readline() == b"ready\n"
+        entry = next(e for e in mounted._files._entries.values() if e.subject == "/watched")
+        assert entry.watch is not None
+        os.killpg(process.pid, 9)
+        await process.stdout.read()  # until the last of them has let go of it
+        await process.wait()
+    released = asyncio.Event()
+    watch_while_wanted = mounted._files._watch_while_wanted
+    if entry.consumers:
+        mounted._files._watch_while_wanted = lambda one: (watch_while_wanted(one), released.set())[0]  # type: ignore[method-assign]
+        async with asyncio.timeout(DEADLINE):
+            await released.wait()
+    assert (entry.consumers, entry.watch) == (set(), None)
+
+
+async def test_the_tree_has_an_end(root: NodeRoot, mounted: MountedProducers, monkeypatch: pytest.MonkeyPatch) -> None:
+    from daemons.caa.aha import filesystem
+
+    monkeypatch.setattr(filesystem, "FILES_MAX", len(mounted._files._entries) + 2)
+    folder = root.path("/aha/fs/modDir.monFactory")
+
+    for number in range(2):
+        await away(os.mkdir, f"{folder}/{number}")
+    with pytest.raises(OSError, match="No space left"):
+        await away(os.mkdir, f"{folder}/2")
+    statistics = await away(os.statvfs, folder)
+    assert statistics.f_ffree == 0
+    await away(os.rmdir, f"{folder}/0")
+    await away(os.mkdir, f"{folder}/{'x' * 200}")
+    for name in ("a.mon", "b.list", "c.monFactory"):
+        with pytest.raises(PermissionError):
+            await away(os.mkdir, f"{folder}/{name}")
+    names = root.path("/aha/evProds.list")
+    for change in (
+        lambda: os.chmod(folder, 0o777),
+        lambda: os.chown(folder, 1, 1),
+        lambda: os.rename(f"{folder}/1", f"{folder}/9"),
+        lambda: os.link(names, f"{folder}/l"),
+        lambda: os.symlink("x", f"{folder}/s"),
+        lambda: os.mkfifo(f"{folder}/p"),
+        lambda: os.open(names, os.O_WRONLY),
+        lambda: os.open(names, os.O_RDWR | os.O_TRUNC),
+    ):
+        with pytest.raises(OSError):
+            await away(change)
+    assert await away(os.path.exists, names)
+
+
+def read_by(consumer: Consumer, offset: int, size: int) -> bytes | Later:
+    """A read; nothing where nothing is registered."""
+    try:
+        return consumer.read(offset, size)
+    except OSError as error:
+        return b"" if error.errno == errno.EINVAL else LATER
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("read"), st.integers(0, 600), st.integers(1, 400)),
+            st.tuples(st.just("next"), st.integers(1, 400)),
+            st.tuples(st.just("event"), st.integers(0, 300)),
+            st.tuples(st.just("register"), st.sampled_from(["CHANGED=YES", "CHANGED=YES;NOTIFY_CNT=-1;BUF_SIZE=300",
+                                                            "CHANGED=YES;NOTIFY_CNT=3;INFO_LVL=1", "no"])),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_any_order_of_reads_and_events_ends_in_whole_texts(steps: list[tuple[str, int, int]]) -> None:
+    """Who follows the offsets that reads leave gets every event's text in one piece, whatever else was read between."""
+    consumer, offset, text, moved = Consumer(), 0, b"", False
+    for step in steps:
+        match step:
+            case ("register", str(words)):
+                offset, text, moved = offset + len(words), b"", False
+                try:
+                    consumer.register(words)
+                except BadRegistration:
+                    assert words == "no"
+            case ("event", size):
+                consumer.take(Occurrence(1, message=("x" * size,)))
+            case ("read", at, size):
+                found = read_by(consumer, at, size)
+                assert found is LATER or len(found) <= size  # type: ignore[arg-type]
+                moved = True
+            case ("next", size):
+                found = read_by(consumer, offset, size)
+                if isinstance(found, bytes):
+                    assert len(found) <= size
+                    offset, text = offset + len(found), text + found
+    if not moved:
+        started = text.count(b"BEGIN_EVENT_INFO\n")
+        assert started - text.count(b"END_EVENT_INFO\n") in (0, 1)
+        assert len(text) < 20 or text.startswith((b"BEGIN_EVENT_INFO\n", b"BUF_WRAP\n", b"EVENT_OVERFLOW\n"))

@@ -252,9 +252,11 @@ class EventFiles:
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
         self._drop(self._entry(parent), name)
 
-    def open(self, inode: int, caller: Caller) -> int:
+    def open(self, inode: int, caller: Caller, flags: int) -> int:
         entry = self._entry(inode)
         consumer = None
+        if entry.factory is None and flags & os.O_ACCMODE != os.O_RDONLY:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         if entry.factory is not None:
             self._check(entry.factory, entry.subject, caller)
             consumer = Consumer(entry.factory.values)

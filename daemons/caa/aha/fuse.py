@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 import struct
+import sys
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -75,7 +76,9 @@ class FileSystem(Protocol):
     def create(self, parent: int, name: str, mode: int, caller: Caller) -> Attributes: ...
     def remove(self, parent: int, name: str, directory: bool) -> None: ...
     def entries(self, inode: int) -> list[tuple[str, Attributes]]: ...
-    def open(self, inode: int, caller: Caller) -> int: ...
+    def open(self, inode: int, caller: Caller, flags: int) -> int:
+        """A handle. ``flags`` are those of open(2)."""
+
     def release(self, handle: int) -> None: ...
     def write(self, handle: int, data: bytes) -> None: ...
 
@@ -139,7 +142,7 @@ class MountedFileSystem:
         poll = self._polls.get(handle)
         if poll is not None and self._files.readable(handle):
             del self._polls[handle]
-            self._send(0, _NOTIFY_POLL, poll.to_bytes(8, "little"))
+            self._send(0, _NOTIFY_POLL, poll.to_bytes(8, sys.byteorder))
 
     # Requests.
 
@@ -183,14 +186,15 @@ class MountedFileSystem:
                 mode, umask = struct.unpack_from("=II", data)
                 return self._entry(files.make_directory(inode, _name(data[8:]), mode & ~umask, caller))
             case 35:
-                _, mode, umask, _ = struct.unpack_from("=IIII", data)
+                flags, mode, umask, _ = struct.unpack_from("=IIII", data)
                 made = files.create(inode, _name(data[16:]), mode & ~umask, caller)
-                return self._entry(made) + _OPENED.pack(files.open(made.inode, caller), _DIRECT_IO, 0)
+                return self._entry(made) + _OPENED.pack(files.open(made.inode, caller, flags), _DIRECT_IO, 0)
             case 10 | 11:
                 files.remove(inode, _name(data), operation == RMDIR)
                 return b""
             case 14:
-                return _OPENED.pack(files.open(inode, caller), _DIRECT_IO, 0)
+                flags = int.from_bytes(data[:4], sys.byteorder)
+                return _OPENED.pack(files.open(inode, caller, flags), _DIRECT_IO, 0)
             case 27:
                 return _OPENED.pack(0, 0, 0)
             case 29:
@@ -205,14 +209,14 @@ class MountedFileSystem:
                 files.write(handle, data[_TRANSFER.size : _TRANSFER.size + size])
                 return struct.pack("=II", size, 0)
             case 18:
-                return self._release(int.from_bytes(data[:8], "little"))
+                return self._release(int.from_bytes(data[:8], sys.byteorder))
             case 17:
                 used, most = files.count()
                 return _STATISTICS.pack(0, 0, 0, most, most - used, 512, 255, 512, 0)
             case 40:
                 return self._poll(*_POLL.unpack_from(data)[:3])
             case 36:
-                interrupted = int.from_bytes(data[:8], "little")
+                interrupted = int.from_bytes(data[:8], sys.byteorder)
                 if self._waiting.pop(interrupted, None) is not None:
                     self._send(interrupted, -errno.EINTR)
                 return None
