@@ -281,6 +281,13 @@ def _priority_lines(cluster: ClusterState, members: tuple[int, ...]) -> list[str
     return lines
 
 
+def _waiting_for_fallback(cluster: ClusterState) -> list[str]:
+    """Groups that go to a better node when their delayed fallback timer is due (the line about them is inferred)."""
+    delayed = [policy.name for policy in cluster.policies if policy.delayed]
+    situations = cluster.situations() if delayed else {}
+    return [name for name in delayed if place(FallbackDue(name), cluster.policies, situations)]
+
+
 def _application_word(held: bool, monitored: bool, mark: str) -> str:
     """The application state as ``clRGinfo -m`` shows it."""
     if not held:
@@ -330,6 +337,7 @@ def long_status(core: ClusterManager, level: str = "7.2.7.0") -> str:
         "The following timer(s) are currently active:",
         *(("Settling Timer",) if core.settling else ()),
         *(f"monitor {name}:::RestartTimer" for name in core.restart_timers()),
+        *(f"group {name}:::FallbackTimer" for name in _waiting_for_fallback(cluster)),
         "Current DNP values",
         *_priority_lines(cluster, core.members),
     ]

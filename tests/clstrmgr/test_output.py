@@ -162,6 +162,10 @@ def test_clrginfo_with_a_fallback_timer() -> None:
     timers = view.delayed_timers(made.nodes[1], datetime(2026, 11, 27, 12, 0))
     shown = view.snapshot(made.nodes[1], timers=timers)
     assert joined(render.plain(shown, list(shown.groups), timers=True)) == golden("clRGinfo/fallback_timer.txt")
+    line = "group rg_IHS:::FallbackTimer"
+    assert line in view.long_status(made.nodes[1]).splitlines()
+    made.request(1, messages.MoveGroup("rg_IHS", 1))
+    assert line not in view.long_status(made.nodes[1]), "it is at home"
 
 
 def test_group_without_its_network_is_in_temporary_error_until_the_network_is_back() -> None:

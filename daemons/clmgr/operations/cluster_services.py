@@ -363,7 +363,7 @@ def _stop_here(root: NodeRoot, options: Options, prefix: str) -> None:
         return
     text = SHUTTING_DOWN.format(own)
     print(f"{prefix}{text}", flush=True)
-    if options.broadcast:
+    if options.broadcast and _services_are_up(root):
         startup.broadcast(root, text)
     try:
         manager.stop_services(options.manage, "clmgr", options.seconds, _silent, root)
@@ -380,6 +380,14 @@ def _stop_here(root: NodeRoot, options: Options, prefix: str) -> None:
             caa.leave(root)
         except caa.CaaError as error:
             raise ClmgrError(str(error)) from None
+
+
+def _services_are_up(root: NodeRoot) -> bool:
+    """Is there anything to shut down? Nobody is told of a stop that is none."""
+    try:
+        return manager.query_state(root).services
+    except manager.ManagerUnreachable:
+        return False
 
 
 def _silent(progress: Progress) -> None:
