@@ -34,6 +34,14 @@ class _Later(type(sys)):  # type: ignore[misc]
         return getattr(real, name)
 
 
+def postpone() -> None:
+    """Leave out what libraries import for what few programs need, until it is needed."""
+    # msgspec asks for it and has all it needs in typing: importing it takes half as long as Python's own start.
+    sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
+    for name in RARELY_USED:
+        sys.modules.setdefault(name, _Later(name))
+
+
 def launch(module: str, function: str, path: str) -> None:
     """Run ``module:function`` with the command line of this process and exit.
 
@@ -42,10 +50,7 @@ def launch(module: str, function: str, path: str) -> None:
         function: takes argv (argv[0] is the program's product path) and returns the exit code.
         path: the program's product path.
     """
-    # msgspec asks for it and has all it needs in typing: importing it takes half as long as Python's own start.
-    sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type]
-    for name in RARELY_USED:
-        sys.modules.setdefault(name, _Later(name))
+    postpone()
     gc.disable()  # until everything is imported, see call
     _leave(call(module, function, [path, *sys.argv[1:]]))
 

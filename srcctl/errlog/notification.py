@@ -7,7 +7,6 @@ the nine arguments of a method. A method runs beside the program that logs the e
 from __future__ import annotations
 
 import os
-import shlex
 
 from srcctl.errlog.templates import Template
 from srcctl.node.root import NodeRoot
@@ -75,6 +74,8 @@ def _selects(
 
 def _start(method: str, words: tuple[str, ...]) -> None:
     """Run a method as the shell does, in a session of its own that no daemon has to wait for."""
+    import shlex
+
     command = f"( exec {method} {' '.join(map(shlex.quote, words))} ) </dev/null >/dev/null 2>&1 &"
     try:
         pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], os.environ, setsid=True)

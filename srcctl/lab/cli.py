@@ -18,6 +18,7 @@ from srcctl.lab.model import Lab, default_directory, locked
 from srcctl.lab.progress import Progress
 from srcctl.network.faults import ROOT_DISK, root_disk
 from srcctl.node import enter
+from srcctl.node.selection import BASE
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -152,12 +153,14 @@ def cli() -> None:
     examples="""
     srcctl up                          two nodes at speed 10, with a running sample cluster
     srcctl up --nodes 3 --bare         three nodes without a cluster
+    srcctl up --nodes 1 --base         a machine for programs of your own, without cluster software
     srcctl --lab /tmp/mine up --speed 1"""
 )
 @click.option("--nodes", type=click.IntRange(1, 16), help="How many nodes, when the lab is made (2).")
 @click.option("--networks", type=click.IntRange(1, 4), help="How many networks (en0, en1, ...), at the making (1).")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="How much faster than the product (10).")
 @click.option("--bare", is_flag=True, help="Only power the nodes on; define and start no cluster.")
+@click.option("--base", is_flag=True, help="Nodes with SRC, ODM and error log, and no cluster software at all.")
 @click.option(
     "--mode",
     type=click.Choice(["view", "folder", "auto"]),
@@ -167,12 +170,20 @@ def cli() -> None:
 )
 @lab_option
 @click.pass_context
-def up(ctx: click.Context, nodes: int | None, networks: int | None, speed: float | None, bare: bool, mode: str) -> None:
+def up(
+    ctx: click.Context,
+    nodes: int | None,
+    networks: int | None,
+    speed: float | None,
+    bare: bool,
+    base: bool,
+    mode: str,
+) -> None:
     """Make a lab if there is none, power on its nodes, and start the sample cluster."""
     directory = _lab_directory(ctx)
     with Progress("waiting for another srcctl") as progress, locked(directory, create=True):
         progress.step("making the lab" if not lifecycle.exists(directory) else "powering on")
-        lab, booted = lifecycle.up(directory, nodes=nodes, networks=networks, speed=speed, mode=mode)
+        lab, booted = lifecycle.up(directory, nodes=nodes, networks=networks, speed=speed, mode=mode, base=base)
         description = lab.description
         why = f" ({description.mode_reason})" if description.mode_reason else ""
         capped = f" (the most for {len(description.nodes)} nodes)" if speed and description.speed < speed else ""
@@ -180,7 +191,7 @@ def up(ctx: click.Context, nodes: int | None, networks: int | None, speed: float
             f"lab {directory}: {', '.join(lab.node_names)} in {description.mode} mode{why}, "
             f"speed {description.speed:g}{capped}, addresses {description.block}.*"
         )
-        if bare:
+        if bare or description.software == BASE:
             return
         first = lab.node_names[0]
         if booted or not sample_cluster.is_online(lab, first):

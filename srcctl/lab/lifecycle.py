@@ -30,6 +30,7 @@ from srcctl.lab.model import (
 )
 from srcctl.node import view
 from srcctl.node.root import replace_file
+from srcctl.node.selection import ALL, BASE
 
 BOOTED = {"clcomd", "clstrmgrES"}
 BOOT_PATIENCE = 30.0
@@ -45,7 +46,7 @@ def exists(directory: str) -> bool:
     return os.path.exists(os.path.join(directory, LAB_FILE))
 
 
-def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int = 1) -> Lab:
+def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int = 1, base: bool = False) -> Lab:
     """Make a lab, powered off. Call with the lab's lock held.
 
     ``lab.json`` is written last: what was left half made by a kill is made again.
@@ -56,6 +57,7 @@ def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int
         speed: how many times faster than the product schedules run; capped by ``speed_cap``.
         mode: "view", "folder", or "auto" for a view where this host gives us one.
         networks: how many, from 1.
+        base: whether the nodes have the base operating system only.
 
     Raises:
         LabError: no room, not writable, or a view was asked for and is not to be had.
@@ -83,6 +85,7 @@ def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int
                 block=addresses.free_block(random.SystemRandom(), _neighbours(directory)),
                 networks=tuple(Network(f"net_ether_{k + 1:02}", f"en{k}") for k in range(networks)),
                 nodes=tuple(Node(f"node{number}", number) for number in range(1, nodes + 1)),
+                software=BASE if base else ALL,
             ),
         )
         for name in SHARED_DIRECTORIES:
@@ -96,7 +99,13 @@ def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int
 
 
 def up(
-    directory: str, *, nodes: int | None, speed: float | None, mode: str, networks: int | None = None
+    directory: str,
+    *,
+    nodes: int | None,
+    speed: float | None,
+    mode: str,
+    networks: int | None = None,
+    base: bool = False,
 ) -> tuple[Lab, list[str]]:
     """Make the lab if there is none, and power on the nodes that are off. Call with the lab's lock held.
 
@@ -114,6 +123,7 @@ def up(
                 speed=speed or DEFAULT_SPEED,
                 mode=mode,
                 networks=networks or 1,
+                base=base,
             )
         except (LabError, KeyboardInterrupt):
             destroy(directory)
@@ -134,6 +144,8 @@ def up(
             raise LabError(
                 f"this lab is in {lab.description.mode} mode, and that cannot change; 'srcctl destroy' removes it"
             )
+        if base and lab.description.software != BASE:
+            raise LabError("this lab has cluster software, and that cannot change; 'srcctl destroy' removes it")
         _change_speed(lab, speed)
     off = [name for name in lab.node_names if not power.is_on(lab, name)]
     boot(lab, off)

@@ -13,6 +13,7 @@ import msgspec
 
 from srcctl.lab.errors import LabError, NotRunning, UnknownName, file_errors
 from srcctl.node.root import LabNode, replace_file
+from srcctl.node.selection import ALL
 
 LAB_FILE = "lab.json"
 KEY_FILE = "key"
@@ -46,7 +47,7 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True):
     """``lab.json``: fixed when the lab is made, except ``speed``.
 
     ``mode`` is "view" or "folder", ``mode_reason`` says why a folder; ``block`` is the first three bytes of all of
-    the lab's addresses ("127.77.3").
+    the lab's addresses ("127.77.3"); ``software`` is how much of it the nodes have.
     """
 
     id: str
@@ -56,6 +57,7 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True):
     block: str
     networks: tuple[Network, ...]
     nodes: tuple[Node, ...]
+    software: str = ALL
 
 
 class Lab:

@@ -32,6 +32,7 @@ def seed_node(lab: Lab, node: Node) -> None:
             for k, network in enumerate(description.networks)
         ),
         nodes=lab.lab_nodes(),
+        software=description.software,
         labels=tuple(
             (service_address(description.block, 0, number), (label,)) for number, label in enumerate(SERVICE_LABELS)
         ),

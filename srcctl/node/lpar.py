@@ -16,7 +16,6 @@ import time
 import traceback
 from typing import Final
 
-import setproctitle  # noqa: F401 - imported once here, used by every forked child
 from msgspec import Struct
 
 from srcctl.machine import TICK

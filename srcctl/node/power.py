@@ -100,7 +100,8 @@ def boot(lab: str, node: str) -> None:
             site=inside.site,
             boot_id=str(uuid.uuid4()),
         )
-        seed.install_programs(root, seed.source_of(lab, node, installation), old.mode, installation)
+        source, software = seed.source_of(lab, node, installation), seed.software_of(lab, node)
+        seed.install_programs(root, source, old.mode, installation, software)
         os.makedirs(os.path.dirname(power_file(lab, node)), exist_ok=True)
     except OSError as error:
         raise PowerError(f"{node} cannot be powered on: {error.filename}: {error.strerror}") from None

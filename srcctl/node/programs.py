@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from srcctl.node import selection
+
 DIRECTORY: Final = "/etc/programs"
 FOLDER_SUFFIX: Final = ".folder"
 
@@ -47,7 +49,7 @@ def parse(text: str, name: str) -> list[Program]:
     return result
 
 
-def load(directory: str, mode: str) -> dict[str, Program]:
+def load(directory: str, mode: str, software: str = selection.ALL) -> dict[str, Program]:
     """All programs of the map in ``directory`` (a real path), by product path; empty if there is no map.
 
     Raises:
@@ -61,6 +63,8 @@ def load(directory: str, mode: str) -> dict[str, Program]:
     for name in names:
         if name.startswith(".") or (name.endswith(FOLDER_SUFFIX) and mode != "folder"):
             continue
+        if not selection.has_component(software, name):
+            continue
         with open(os.path.join(directory, name), encoding="utf-8") as file:
-            programs.update((program.path, program) for program in parse(file.read(), name))
+            programs.update((program.path, program) for program in parse(selection.programs(software, file.read()), name))
     return programs

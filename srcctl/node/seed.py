@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Final
 
-from srcctl.node import inventory, programs, view
+from srcctl.node import inventory, programs, selection, view
 from srcctl.node.launcher import Installation
 from srcctl.node.launcher import text as launcher_text
 from srcctl.node.root import IDENTITY_FILE, Identity, Interface, LabNode, NodeRoot, replace_file
@@ -35,6 +35,7 @@ LINKS: Final = (("/usr/sbin/cluster", "/usr/es/sbin/cluster"),)
 FOLDER_LINKS: Final = (("/bin", "/usr/bin"), ("/sbin", "/usr/sbin"))
 """In folder mode; a view has the host's own."""
 SOURCE_FILE: Final = "source"
+SOFTWARE_FILE: Final = "software"
 FOLDER_DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
 UNPRIVILEGED_SHIFT: Final = 10000
 
@@ -44,7 +45,7 @@ class NodeSpec:
     """A node to be seeded.
 
     ``labels`` are further lines of /etc/hosts: (address, names), for service labels. ``source`` is the folder that a
-    root is seeded from, "" for the repository's ``etc``.
+    root is seeded from, "" for the repository's ``etc``; ``software`` says how much of it (``selection``).
     """
 
     name: str
@@ -56,6 +57,7 @@ class NodeSpec:
     nodes: tuple[LabNode, ...]
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source: str = ""
+    software: str = selection.ALL
     installation: Installation | None = field(default=None, compare=False)
 
 
@@ -87,6 +89,15 @@ def source_of(lab: str, node: str, installation: Installation) -> str:
     except FileNotFoundError:
         named = ""
     return named or os.path.join(installation.code, "etc")
+
+
+def software_of(lab: str, node: str) -> str:
+    """How much software the node was seeded with (``selection``)."""
+    try:
+        with open(os.path.join(lab, "nodes", node, SOFTWARE_FILE), encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return selection.ALL
 
 
 def hosts_text(nodes: tuple[LabNode, ...], labels: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
@@ -134,44 +145,48 @@ def seed_node(lab: str, spec: NodeSpec) -> None:
         if name in NOT_COPIED:
             continue
         top = "" if name in TOP_LEVEL else "/etc"
-        _copy(os.path.join(source, name), root.path(f"{top}/{name}"))
-    with open(os.path.join(lab, "nodes", spec.name, SOURCE_FILE), "w", encoding="utf-8") as file:
-        file.write(spec.source)
+        _copy(source, name, root.path(f"{top}/{name}"), spec.software)
+    for name, text in ((SOURCE_FILE, spec.source), (SOFTWARE_FILE, spec.software)):
+        with open(os.path.join(lab, "nodes", spec.name, name), "w", encoding="utf-8") as file:
+            file.write(text)
     for link, target in LINKS if spec.mode == "view" else LINKS + FOLDER_LINKS:
         _link(root.path(link), os.path.relpath(target, os.path.dirname(link)))
     _own_files(root, spec, installation)
     write_identity(root, identity_of(lab, spec, installation))
     if spec.mode == "view":
         _interpreter_library(root, installation)
-    install_programs(root, source, spec.mode, installation)
-    _load_object_classes(root, source, os.path.join(lab, "shared"))
-    inventory.record(root, source, files_of(source, spec.mode))
+    install_programs(root, source, spec.mode, installation, spec.software)
+    _load_object_classes(root, source, os.path.join(lab, "shared"), spec.software)
+    inventory.record(root, source, files_of(source, spec.mode, spec.software))
 
 
-def files_of(source: str, mode: str) -> list[str]:
+def files_of(source: str, mode: str, software: str = selection.ALL) -> list[str]:
     """The files that a fresh node has from the folder it is seeded from: copies, and launchers of programs."""
-    found = list(programs.load(os.path.join(source, "programs"), mode))
+    found = list(programs.load(os.path.join(source, "programs"), mode, software))
     for name in os.listdir(source):
         if name in NOT_COPIED:
             continue
         top = "" if name in TOP_LEVEL else "/etc"
-        if not os.path.isdir(os.path.join(source, name)):
-            found.append(f"{top}/{name}")
+        paths = [name] if not os.path.isdir(os.path.join(source, name)) else []
         for directory, _, names in os.walk(os.path.join(source, name)):
-            found += [f"{top}/{os.path.relpath(os.path.join(directory, entry), source)}" for entry in names]
+            paths += [os.path.relpath(os.path.join(directory, entry), source) for entry in names]
+        found += [f"{top}/{path}" for path in paths if selection.has_file(software, path)]
     return found
 
 
-def _copy(source: str, target: str) -> None:
-    if os.path.islink(source):
-        _link(target, os.readlink(source))
-    elif os.path.isdir(source):
+def _copy(source: str, path: str, target: str, software: str) -> None:
+    if not selection.has_file(software, path):
+        return
+    real = os.path.join(source, path)
+    if os.path.islink(real):
+        _link(target, os.readlink(real))
+    elif os.path.isdir(real):
         os.makedirs(target, exist_ok=True)
-        for name in os.listdir(source):
-            _copy(os.path.join(source, name), os.path.join(target, name))
+        for name in os.listdir(real):
+            _copy(source, f"{path}/{name}", f"{target}/{name}", software)
     else:
-        shutil.copyfile(source, target)
-        executable = os.stat(source).st_mode & stat.S_IXUSR
+        shutil.copyfile(real, target)
+        executable = os.stat(real).st_mode & stat.S_IXUSR
         os.chmod(target, 0o755 if executable else 0o644)
 
 
@@ -192,6 +207,10 @@ def _own_files(root: NodeRoot, spec: NodeSpec, installation: Installation) -> No
     if (os.geteuid() != 0 or not view.is_initial_user_namespace()) and os.path.exists(services):
         with open(services, encoding="utf-8") as file:
             replace_file(services, shifted_services(file.read()).encode())
+    table = root.path("/etc/inittab")
+    if spec.software != selection.ALL and os.path.exists(table):
+        with open(table, encoding="utf-8") as file:
+            replace_file(table, selection.inittab(spec.software, file.read()).encode())
     for name in ("passwd", "group"):
         # The host's users, copied: a node's own file can be changed, the host's (another owner's, below) cannot.
         if not os.path.exists(root.path(f"/etc/{name}")) and os.path.exists(f"/etc/{name}"):
@@ -243,7 +262,9 @@ def write_identity(root: NodeRoot, identity: Identity) -> None:
     replace_file(root.path(IDENTITY_FILE), identity.text().encode())
 
 
-def install_programs(root: NodeRoot, source: str, mode: str, installation: Installation) -> None:
+def install_programs(
+    root: NodeRoot, source: str, mode: str, installation: Installation, software: str = selection.ALL
+) -> None:
     """Copy the program maps into the node and write a launcher for every line; files that are right stay untouched.
 
     Raises:
@@ -253,8 +274,11 @@ def install_programs(root: NodeRoot, source: str, mode: str, installation: Insta
     maps = os.path.join(source, "programs")
     os.makedirs(root.path(programs.DIRECTORY), exist_ok=True)
     for name in sorted(os.listdir(maps)) if os.path.isdir(maps) else ():
-        with open(os.path.join(maps, name), "rb") as file:
-            _install(root.path(f"{programs.DIRECTORY}/{name}"), file.read(), 0o644)
+        if not selection.has_component(software, name):
+            continue
+        with open(os.path.join(maps, name), encoding="utf-8") as file:
+            text = selection.programs(software, file.read())
+        _install(root.path(f"{programs.DIRECTORY}/{name}"), text.encode(), 0o644)
     inside = installation.inside(mode)
     for program in programs.load(root.path(programs.DIRECTORY), mode).values():
         path = root.path(program.path)
@@ -272,13 +296,18 @@ def _install(path: str, data: bytes, mode: int) -> None:
     replace_file(path, data, mode)
 
 
-def _load_object_classes(root: NodeRoot, source: str, shared: str) -> None:
+def _load_object_classes(root: NodeRoot, source: str, shared: str, software: str) -> None:
     directory = os.path.join(source, "objrepos")
     if not os.path.isdir(directory):
         return
-    from srcctl.odm import seed
+    from srcctl.odm import Repository, seed
 
-    seed.load(root, directory)
+    seed.load(root, directory, lambda component: selection.has_component(software, component))
+    if software != selection.ALL:
+        installed = Repository(root, inventory.DIRECTORY)
+        installed.rewrite(
+            "lpp", lambda present: [o for o in present if selection.has_fileset(software, str(o["name"]))]
+        )
     if os.path.exists(os.path.join(directory, "devices.cre")):
         from srcctl.devices.configuration import configure_new_node
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import signal
 import sys
 import traceback
@@ -133,11 +132,25 @@ def _prepare(root: NodeRoot, request: Request) -> None:
         die_with_parent(signal.SIGKILL)
 
 
+def _title_setter() -> Callable[[str], None]:
+    """setproctitle's function, without the logging that it imports to complain: a tenth of what lpar takes."""
+    if "setproctitle" not in sys.modules and "logging" not in sys.modules:
+        silent = type(sys)("logging")
+        silent.getLogger = lambda name: silent  # type: ignore[attr-defined]
+        silent.debug = lambda *words: None  # type: ignore[attr-defined]
+        sys.modules["logging"] = silent
+        try:
+            import setproctitle
+        finally:
+            del sys.modules["logging"]
+    import setproctitle
+
+    return setproctitle.setproctitle
+
+
 def set_title(path: str, arguments: tuple[str, ...] | list[str]) -> None:
     """Show path and arguments as ``ps`` does for a program that was executed."""
-    from setproctitle import setproctitle
-
-    setproctitle(" ".join([path, *arguments])[:TITLE_MAX])
+    _title_setter()(" ".join([path, *arguments])[:TITLE_MAX])
     try:
         with open("/proc/self/comm", "w", encoding="utf-8", errors="replace") as file:
             file.write(os.path.basename(path)[:15])
@@ -154,7 +167,8 @@ def _call(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     set_title(request.path, request.arguments)
-    random.seed()
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
     try:
         return entry([request.path, *request.arguments])
     except SystemExit as end:

@@ -20,7 +20,10 @@ from srcctl.node.root import IDENTITY_FILE, NodeRoot, replace_file
 TITLE_ROOM: Final = " " * 2048
 """Lengthens argv: the title of a process (path and arguments, as ``ps`` shows it) has to fit where argv was."""
 
-_LPAR: Final = "import sys; sys.path += sys.argv[3:5]; from srcctl.node.lpar import main; sys.exit(main(sys.argv))"
+_LPAR: Final = (
+    "import sys; sys.path += sys.argv[3:5]; from srcctl.commands.launch import postpone; postpone(); "
+    "from srcctl.node.lpar import main; sys.exit(main(sys.argv))"
+)
 
 
 def lpar_argv(python: str, code: str, site: str, lock: int, ready: int) -> list[str]:

@@ -11,7 +11,6 @@ Sources: mount_namespaces(7), user_namespaces(7), pivot_root(2), and the kernel'
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 from typing import Final
@@ -388,6 +387,8 @@ def probe(lab_dir: str) -> tuple[str, str]:
     below = lies_below(lab_dir, tuple(f"/{name}" for name in OVERLAID))
     if below:
         return "folder", f"the lab lies below {below}, which a view overlays"
+    import shutil  # not above: lpar has no use for it, and it brings the libraries of four ways to compress
+
     if shutil.which("nsenter") is None:
         return "folder", "nsenter (package util-linux) is missing"
     if not os.path.isdir("/proc/self/ns"):

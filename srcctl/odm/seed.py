@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from srcctl.node.root import NodeRoot
 from srcctl.odm import description, stanza
@@ -12,7 +13,7 @@ from srcctl.odm.repository import DEFAULT_DIRECTORY, Repository
 _DIRECTIVE = "/* repository:"
 
 
-def load(root: NodeRoot, components: str) -> None:
+def load(root: NodeRoot, components: str, wanted: Callable[[str], bool] = bool) -> None:
     """Create the classes of ``COMPONENT.cre`` and add the objects of ``COMPONENT.add``, for every component.
 
     A description may begin with ``/* repository: DIRECTORY */``; its classes then live there, with symbolic links from
@@ -21,13 +22,14 @@ def load(root: NodeRoot, components: str) -> None:
     Args:
         root: the node's file tree.
         components: the folder with the files.
+        wanted: whether a component, by its name, is taken.
 
     Raises:
         OdmError: a file is faulty; the text names it.
         OSError: the node's root cannot be written.
     """
     created: set[str] = set()
-    names = sorted(os.listdir(components))
+    names = sorted(name for name in os.listdir(components) if wanted(name.partition(".")[0]))
     os.makedirs(root.path(DEFAULT_DIRECTORY), exist_ok=True)
     for name in (name for name in names if name.endswith(".cre")):
         with open(os.path.join(components, name), encoding="utf-8") as file:

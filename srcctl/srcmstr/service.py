@@ -27,7 +27,6 @@ from srcctl.src.outbox import Outbox
 from srcctl.srcmstr import exchange, memory
 from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
-from srcctl.srcmstr.remote import RemoteRequests
 
 REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
@@ -94,6 +93,8 @@ class Shell:
         selector.register(self.lpar, selectors.EVENT_READ, self._serve_lpar)
         selector.register(self._outbox, selectors.EVENT_READ, self._outbox.flush)
         if self._remote:
+            from srcctl.srcmstr.remote import RemoteRequests
+
             try:
                 RemoteRequests(self.root, selector, self._ask, self._console)
             except (OSError, IdentityError) as error:
