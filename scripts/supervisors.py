@@ -124,7 +124,7 @@ class Supervisor:
 
 
 class Src(Supervisor):
-    """A bare node of this project."""
+    """A node of this project that has SRC and no cluster software: as much as the other supervisors."""
 
     name = "SRC"
     program = SRCCTL
@@ -132,7 +132,7 @@ class Src(Supervisor):
 
     def up(self) -> None:
         self.lab = os.path.join(self.directory, "lab")
-        subprocess.run([SRCCTL, "--lab", self.lab, "up", "--bare", "--nodes", "1"], check=True, capture_output=True)
+        subprocess.run([SRCCTL, "--lab", self.lab, "up", "--base", "--nodes", "1"], check=True, capture_output=True)
         self.node_root = os.path.join(self.lab, "nodes", "node1", "root")
         for service in self.services:
             self.shell(
@@ -277,12 +277,12 @@ def _environment_or_folder(pid: int) -> str:
         return ""
 
 
-def _memory(pids: list[int]) -> float:
-    """PSS in MB."""
+def _memory(pids: list[int], field: str) -> float:
+    """In MB: ``Pss`` counts pages of files by how many share them, ``Pss_Dirty`` only what was written to."""
     total = 0
     for pid in pids:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{field}:"))
     return total / 1000
 
 
@@ -320,7 +320,8 @@ def measure(supervisor: Supervisor) -> dict[str, float]:
             "restart": statistics.median(restarts), "start": statistics.median(starts),
             "stop": statistics.median(stops), "status": statistics.median(statuses),
             "cold start": statistics.median(cold_starts), "cold status": statistics.median(cold_statuses),
-            "memory": _memory(supervisor.own()), "idle": _idle(supervisor.own()),
+            "memory": _memory(supervisor.own(), "Pss"), "written": _memory(supervisor.own(), "Pss_Dirty"),
+            "idle": _idle(supervisor.own()),
         }  # fmt: skip
     finally:
         supervisor.down()
@@ -328,9 +329,9 @@ def measure(supervisor: Supervisor) -> dict[str, float]:
 
 def main() -> int:
     """Print a line for each supervisor and number of services (the arguments; 7 and 100 without)."""
-    columns = ("restart", "start", "stop", "status", "cold start", "cold status", "memory", "idle")
+    columns = ("restart", "start", "stop", "status", "cold start", "cold status", "memory", "written", "idle")
     print(f"{'':<16}" + "".join(f"{name:>12}" for name in columns))
-    print(f"{'':<16}" + "".join(f"{unit:>12}" for unit in ("ms",) * 6 + ("MB", "%")))
+    print(f"{'':<16}" + "".join(f"{unit:>12}" for unit in ("ms",) * 6 + ("MB", "MB", "%")))
     for count in [int(word) for word in sys.argv[1:]] or [7, 100]:
         for kind in (Src, Runit, S6, Supervisord):
             label = f"{kind.name}, {count}"

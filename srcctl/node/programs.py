@@ -66,5 +66,7 @@ def load(directory: str, mode: str, software: str = selection.ALL) -> dict[str, 
         if not selection.has_component(software, name):
             continue
         with open(os.path.join(directory, name), encoding="utf-8") as file:
-            programs.update((program.path, program) for program in parse(selection.programs(software, file.read()), name))
+            programs.update(
+                (program.path, program) for program in parse(selection.programs(software, file.read()), name)
+            )
     return programs

@@ -135,6 +135,8 @@ def seed_node(lab: str, spec: NodeSpec) -> None:
     source = spec.source or os.path.join(installation.code, "etc")
     root = NodeRoot(root_directory(lab, spec.name))
     for path in DIRECTORIES:
+        if not selection.has_directory(spec.software, path):
+            continue
         os.makedirs(root.path(path), exist_ok=True)
     for path in STICKY:
         os.chmod(root.path(path), 0o1777)
@@ -150,7 +152,8 @@ def seed_node(lab: str, spec: NodeSpec) -> None:
         with open(os.path.join(lab, "nodes", spec.name, name), "w", encoding="utf-8") as file:
             file.write(text)
     for link, target in LINKS if spec.mode == "view" else LINKS + FOLDER_LINKS:
-        _link(root.path(link), os.path.relpath(target, os.path.dirname(link)))
+        if selection.has_directory(spec.software, target):
+            _link(root.path(link), os.path.relpath(target, os.path.dirname(link)))
     _own_files(root, spec, installation)
     write_identity(root, identity_of(lab, spec, installation))
     if spec.mode == "view":
@@ -202,7 +205,8 @@ def _own_files(root: NodeRoot, spec: NodeSpec, installation: Installation) -> No
     replace_file(root.path("/etc/hostname"), f"{spec.name}\n".encode())
     # Every node of the lab may talk to this one's clcomd, as an administrator arranges before configuring.
     addresses = [address for node in spec.nodes for address in node.addresses]
-    replace_file(root.path("/etc/cluster/rhosts"), "".join(f"{a}\n" for a in addresses).encode(), 0o600)
+    if selection.has_directory(spec.software, "/etc/cluster"):
+        replace_file(root.path("/etc/cluster/rhosts"), "".join(f"{a}\n" for a in addresses).encode(), 0o600)
     services = root.path("/etc/services")
     if (os.geteuid() != 0 or not view.is_initial_user_namespace()) and os.path.exists(services):
         with open(services, encoding="utf-8") as file:

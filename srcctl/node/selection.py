@@ -15,7 +15,9 @@ _COMPONENTS: Final = frozenset({
 })  # fmt: skip
 _LEFT_OUT: Final = ("cluster", "snmpd.conf", "usr/es", "usr/local", "usr/sbin/rsct", "var/ct")
 """What of the repository's ``etc/`` a base node does not get."""
-_NOT_BASE: Final = ("/usr/es/", "/usr/sbin/rsct/")
+_NOT_BASE: Final = ("/usr/es/", "/usr/sbin/rsct/", "/etc/es", "/etc/cluster", "/var/hacmp", "/var/ct", "/var/clcomd",
+                    "/var/cluster", "/var/adm/cluster")  # fmt: skip
+"""Paths on a node, of programs and folders, that a base node does not get."""
 _RECORDS: Final = frozenset({"clcomd", "clconfd", "ctrmc", "hacmp"})
 _FILESETS: Final = ("bos.", "devices.", "rsct.core.")
 _NO_FILESETS: Final = frozenset({"bos.ahafs", "bos.cluster.rte", "bos.clvm.enh", "bos.net.tcp.snmpd", "rsct.core.rmc"})
@@ -36,6 +38,11 @@ def programs(software: str, text: str) -> str:
 def has_file(software: str, path: str) -> bool:
     """Whether a node gets a file or folder of the repository's ``etc/``; ``path`` is relative to it."""
     return software == ALL or not any(path == out or path.startswith(f"{out}/") for out in _LEFT_OUT)
+
+
+def has_directory(software: str, path: str) -> bool:
+    """Whether a node gets a folder."""
+    return software == ALL or not path.startswith(_NOT_BASE)
 
 
 def has_fileset(software: str, name: str) -> bool:
