@@ -29,6 +29,7 @@ from srcctl.node.spawn import EntryPoint
 
 CODECS: Final = ("idna", "ascii")
 """Codecs that the socket module and the daemons look up; idna brings a megabyte of tables with it."""
+SUPERVISOR: Final = "/usr/sbin/srcmstr"
 POOL: Final = 1 << 14
 """Bytes that the interpreter's allocator carves into blocks of one size (CPython's Objects/obmalloc.c)."""
 BLOCK_STEP: Final = 16
@@ -55,7 +56,7 @@ def entry_points(
             entries[program.path] = getattr(importlib.import_module(program.module), program.function)
         except Exception as error:
             complain(program, error)
-    if len(entries) > 1:  # a supervisor alone asks for no names of hosts
+    if entries.keys() != {SUPERVISOR}:  # which alone asks for no names of hosts
         for name in CODECS:
             codecs.lookup(name)
     return entries

@@ -171,6 +171,19 @@ def _overlay(lower: str, upper: str, work: str, target: str, own_user: bool) -> 
     syscalls.mount("overlay", target, "overlay", 0, options + (",userxattr" if own_user else ""))
 
 
+def _meet(lower: str, upper: str, target: str) -> None:
+    """Look at every folder of an overlay that both layers have.
+
+    At the first look the kernel notes in the upper one where the lower one is. If that cannot be written (a disk that
+    became read-only), the folder and all in it cannot be reached: a PATH with it would start no program any more.
+    """
+    with os.scandir(upper) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and os.path.isdir(f"{lower}/{entry.name}"):
+                os.path.isdir(f"{target}/{entry.name}")
+                _meet(f"{lower}/{entry.name}", entry.path, f"{target}/{entry.name}")
+
+
 def _bind_top_level(base: str) -> None:
     """The host's top level, as it is: folders bound, links copied."""
     skipped = {*OVERLAID, *OWN, "proc", "sys", "run", HAES, "lost+found"}
@@ -301,6 +314,7 @@ def build(plan: ViewPlan, own_user: bool) -> None:
         _bind_top_level(base)
         for name in OVERLAID:
             _overlay(f"/{name}", f"{root}/{name}", f"{work}/{name}", _directory(f"{base}/{name}"), own_user)
+            _meet(f"/{name}", f"{root}/{name}", f"{base}/{name}")
         _bind_submounts_again(base, plan.root, root)
         for name in OWN:
             _bind(_directory(f"{root}/{name}"), _directory(f"{base}/{name}"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import urllib.error
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.lab import LabUnderTest, eventually
+from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a file system of its own")
 IMAGE_BYTES = 400 << 20
@@ -126,9 +128,6 @@ def test_a_read_only_disk_kills_nothing_and_loses_nothing(disk: Ext4) -> None:
         lab.up()
         counter = lab.ask()["counter"]
         before = {node: lab.processes(node) for node in lab.nodes()}
-        for node in lab.nodes():
-            # An overlay over a disk that failed runs no program any more that the node has never run (EROFS by execve).
-            lab.output(node, "lssrc -s clcomd")
         disk.fail()
         with pytest.raises(urllib.error.HTTPError) as refused:
             lab.ask(timeout=5)
@@ -160,6 +159,63 @@ def test_a_read_only_disk_kills_nothing_and_loses_nothing(disk: Ext4) -> None:
         disk.repair()
         lab.up()
         assert lab.wait_for_answer("node1")["counter"] == counter + 1
+    finally:
+        lab.srcctl("down", check=False)
+        disk.repair()
+        lab.destroy()
+
+
+def test_programs_that_a_node_has_never_run_start_on_a_read_only_disk(disk: Ext4) -> None:
+    """SRC starts, restarts and stops what is defined; commands run, those that would write say so."""
+    lab = LabUnderTest(disk.top / "lab")
+    try:
+        lab.up("--base", "--nodes", "1", "--mode", "view")
+        lab.output("node1", f"mkssys -s late -p {shutil.which('sleep')} -a 100000 -u $(id -u) -S -n 15 -f 9 -R")
+        disk.fail()
+        assert "0513-059" in lab.output("node1", "startsrc -s late")
+        first = lab.processes("node1")["late"]
+        os.kill(first, signal.SIGKILL)
+        second = eventually(lambda: (p := lab.processes("node1").get("late", first)) != first and p, "restarted")
+        assert lab.output("node1", "lssrc -s late").split()[-2:] == [str(second), "active"]
+        assert "0513-044" in lab.output("node1", "stopsrc -s late")
+        for command in ("odmget SRCsubsys", "errpt", "lslpp -L", "lsvg", "oslevel -s", "sort /etc/hosts", "lsitab -a"):
+            assert lab.output("node1", command), command
+        said = lab.run("node1", "rmssys -s late")
+        assert said.returncode == 1
+        assert "Read-only file system" in said.stderr
+    finally:
+        lab.srcctl("down", check=False)
+        disk.repair()
+        lab.destroy()
+
+
+def test_a_disk_that_becomes_read_only_while_a_node_boots(disk: Ext4) -> None:
+    """The node comes up, or srcctl says why not; nothing hangs, nothing is left, and after the repair it boots."""
+    lab = LabUnderTest(disk.top / "lab")
+    try:
+        lab.up("--base", "--nodes", "1", "--mode", "view")
+        lab.output("node1", f"mkssys -s late -p {shutil.which('sleep')} -a 100000 -u $(id -u) -S -n 15 -f 9 -R")
+        console = lab.directory / "nodes" / "node1" / "root" / "dev" / "console"
+        for word in ("", "boot image timestamp", "Multi-user", "Finished starting"):
+            lab.srcctl("down")
+            command = [*SRCCTL, "--lab", str(lab.directory), "boot", "node1"]
+            before = console.read_text().count(word)
+            boot = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            while word and console.read_text().count(word) == before and boot.poll() is None:
+                pass
+            disk.fail()
+            _, said = boot.communicate(timeout=60)
+            assert boot.returncode in (0, 7, 8), f"{word}: {said}"
+            assert "Traceback" not in said
+            assert lab.power("node1") == ("off" if boot.returncode else "on"), word
+            if boot.returncode == 0:
+                assert "late" in lab.output("node1", "lssrc -a")
+            else:
+                assert said.startswith("srcctl: "), said
+            lab.srcctl("down")
+            disk.repair()
+            lab.srcctl("boot", "node1")
+            assert "late" in lab.output("node1", "lssrc -a")
     finally:
         lab.srcctl("down", check=False)
         disk.repair()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -74,7 +75,9 @@ class Mute(Subsystem):
 
 
 SUBSYSTEMS = {"inetd": Inetd, "mute": Mute}
-STAYS = ("/usr/sbin/mute",)
+STUBBORN = "/usr/sbin/stubborn"
+"""Ends of SIGKILL only."""
+STAYS = ("/usr/sbin/mute", STUBBORN)
 
 
 class Lpar:
@@ -102,7 +105,9 @@ class Lpar:
                 self.start(message, descriptors)
             elif isinstance(message, messages.Signal):
                 self.signals.append((message.instance, message.signal))
-                self.ended(message.instance, message.signal)
+                known = self.started.get(message.instance)
+                if known is None or known.path != STUBBORN or message.signal == signal.SIGKILL:
+                    self.ended(message.instance, message.signal)
 
     def start(self, start: messages.Start, descriptors: list[int]) -> None:
         if start.path == "/no/such/program":

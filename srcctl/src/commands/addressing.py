@@ -76,9 +76,11 @@ def asker(options: Options) -> Asker:
         NotActive: srcmstr does not run.
     """
     root = NodeRoot.current()
-    host = options.value("h")
-    if not host:
+    if "h" not in options:
         return Asker(root)
+    host = options.value("h")
+    if not host:  # of a script's empty variable; what was meant for another node must not be done here (inferred)
+        raise Unaskable(message(50, host))
     import os
 
     from srcctl.src.remote import RemoteAsker, UnknownHost

@@ -169,7 +169,8 @@ def _definitions(options: object) -> int:
             rows = [
                 values
                 for values in repository.get("SRCsubsys")
-                if "s" not in options or options.value("s") in (values["subsysname"], values["synonym"])
+                if "s" not in options
+                or (options.value("s") and options.value("s") in (values["subsysname"], values["synonym"]))
             ]
             # An unknown name prints nothing; callers test for empty output.
             if rows or "s" not in options:
