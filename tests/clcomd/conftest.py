@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,11 @@ async def pair(tmp_path: Path):  # type: ignore[no-untyped-def]
     daemon.setpriv = None
     yield first, second, daemon, port
     await daemon.stop(False)
+    # A session ends after its client and its command, a moment after a test has seen both gone.
+    deadline = time.monotonic() + 20
+    while daemon.sessions or daemon.knocking:
+        assert time.monotonic() < deadline, "every session ends"
+        await asyncio.sleep(0.01)
     await asyncio.sleep(0)
 
 
