@@ -147,7 +147,14 @@ class GroupTable:
         state = operation.state if operation.state is not None else running.state
         if isinstance(operation, NextPhase):
             following = Running(
-                running.begin, operation.phase, operation.message, state, operation.defaults, operation.deactivated
+                running.begin,
+                operation.phase,
+                operation.message,
+                state,
+                operation.defaults,
+                operation.deactivated,
+                operation.summary,
+                operation.announced,
             )
             group = msgspec.structs.replace(group, running=following)
             self.groups[group.name] = group

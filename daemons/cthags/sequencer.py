@@ -9,6 +9,7 @@ two-phase and n-phase commitment; Skeen, "Nonblocking commit protocols", 1981).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from msgspec import Struct, field
 
@@ -35,6 +36,9 @@ MOURNING_US = 30 * SECOND
 
 PENDING_MAX = 1024
 """Joins that may wait in a group."""
+
+
+EntryT = TypeVar("EntryT")
 
 
 class _Round(Struct):
@@ -328,6 +332,8 @@ class Sequencer:
             *((provider, entry.deactivated.get(provider, False)) for provider in entry.deactivating),
         )
         del self._rounds[name]
+        summary = _united(running.summary, _summary(group, running, entry, absent, awaited))
+        announced = _united(running.announced, absent)
         if "reject" not in votes and "continue" in votes:
             self._sequence(
                 NextPhase(
@@ -338,15 +344,16 @@ class Sequencer:
                     state,
                     tuple(sorted(defaults.items())),
                     deactivated,
+                    summary,
+                    announced,
                 )
             )
         else:
-            summary = _summary(group, running, entry, absent, awaited)
             if not all(success for _, success in deactivated):
-                summary += ("deactivate_unsuccessful",)
-                absent += tuple(provider for provider, success in deactivated if not success)
+                summary = _united(summary, ("deactivate_unsuccessful",))
+                announced = _united(announced, tuple(provider for provider, success in deactivated if not success))
             approved = "reject" not in votes
-            self._sequence(End(name, running.begin.serial, approved, message, state, summary, absent, deactivated))
+            self._sequence(End(name, running.begin.serial, approved, message, state, summary, announced, deactivated))
         self._advance(now, name)
 
 
@@ -356,6 +363,11 @@ def _reasons(proposal: Proposal) -> tuple[LeaveReason, ...]:
     if proposal.kind == "expel":
         return tuple("provider_expelled" for _ in proposal.changing)
     return ()
+
+
+def _united(earlier: tuple[EntryT, ...], later: tuple[EntryT, ...]) -> tuple[EntryT, ...]:
+    """Both, nothing twice, in the order in which it came."""
+    return tuple(dict.fromkeys((*earlier, *later)))
 
 
 def _summary(

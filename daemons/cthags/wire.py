@@ -87,7 +87,8 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
 
 
 class NextPhase(msgspec.Struct, frozen=True, tag="phase"):
-    """All voted, or their default was cast, and somebody asked for one more phase."""
+    """All voted, or their default was cast, and somebody asked for one more phase. ``announced`` and ``summary`` as in
+    ``End``, of all phases so far."""
 
     group: str
     serial: int
@@ -96,6 +97,8 @@ class NextPhase(msgspec.Struct, frozen=True, tag="phase"):
     state: bytes | None
     defaults: tuple[tuple[Provider, DefaultVote], ...]
     deactivated: tuple[tuple[Provider, bool], ...] = ()
+    summary: tuple[Summary, ...] = ()
+    announced: tuple[Provider, ...] = ()
 
 
 class End(msgspec.Struct, frozen=True, tag="end"):
@@ -134,6 +137,9 @@ class Running(msgspec.Struct, frozen=True):
     state: bytes | None
     defaults: tuple[tuple[Provider, DefaultVote], ...] = ()
     deactivated: tuple[tuple[Provider, bool], ...] = ()
+    summary: tuple[Summary, ...] = ()
+    announced: tuple[Provider, ...] = ()
+    """Whose default vote was cast in an earlier phase, and why: they are named when the protocol has ended."""
 
 
 class GroupRecord(msgspec.Struct, frozen=True):
