@@ -37,7 +37,7 @@ TRUSTED = ("/usr/es/sbin/cluster/", "/usr/sbin/cluster/", "/usr/sbin/clusterconf
 QUERIES = frozenset((
     "lssrc", "lscluster", "lspv", "lsvg", "lsvgfs", "lslv", "lsfs", "lsdev", "lsattr", "lslpp", "lsitab", "df",
     "netstat", "errpt", "oslevel", "odmget", "odmshow", "lsrpdomain", "lsrpnode", "lsrsrc", "lscondition",
-    "lsresponse", "lscondresp", "lsaudrec",
+    "lsresponse", "lscondresp", "lsaudrec", "hagsns", "hagsvote", "hagsgr", "hagscl", "hagspbs",
 ))  # fmt: skip
 """Programs of the node that only tell something. An ordinary user of AIX may run them; here they read sockets and
 disks that are the owner's, so they run as he (inferred: ``clcmd lssrc -g caa`` and ``clcmd lscluster -m`` must answer).

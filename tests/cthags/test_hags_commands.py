@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemons.caa import messages as caa
+from daemons.clcomd import client as clcomd
 from daemons.cthags.client import Unreachable
 from daemons.cthags.commands import domain, hags, lifecycle
 from daemons.cthags.commands.domain import BAD_FLAG, BAD_PARAMETER, Domain
@@ -102,13 +103,29 @@ def test_status_of_group_services(
         (["-s", "nonsense"], "0513-085 The nonsense Subsystem is not on file.\n"),
         (["-g", "nonsense"], "0513-086 The nonsense Group is not on file.\n"),
         (["-p", "1"], "0513-084 There were no records that matched your request.\n"),
-        (["-h", "far", "-s", "cthags"], "hagsvote: -h is not supported: run it on that node.\n"),
         (["-a", "none", "-s", "cthags"], "hagsvote: the group none is not known on this node.\n"),
     ],
 )
 def test_what_is_refused(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert hags.hagsvote(["hagsvote", *arguments]) == 1
     assert capsys.readouterr() == ("", complaint)
+
+
+def test_another_host_is_asked_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def run(root: NodeRoot, node: str, words: list[str]) -> clcomd.Result:
+        asked.append((node, words))
+        if node == "far":
+            raise clcomd.ClcomdError("far is not a node that this one knows")
+        return clcomd.Result(3, b"its groups\n", b"its complaint\n")
+
+    monkeypatch.setattr(clcomd, "run", run)
+    assert hags.hagsvote(["hagsvote", "-h", "node2", "-l", "-a", "G", "-s", "cthags"]) == 3
+    assert asked == [("node2", ["/usr/sbin/rsct/bin/hagsvote", "-l", "-a", "G", "-s", "cthags"])]
+    assert capsys.readouterr() == ("its groups\n", "its complaint\n")
+    assert hags.hagsns(["hagsns", "-h", "far", "-s", "cthags"]) == 1
+    assert capsys.readouterr().err == "hagsns: far: far is not a node that this one knows.\n"
 
 
 @pytest.mark.usefixtures("answering")

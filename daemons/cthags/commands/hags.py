@@ -18,6 +18,7 @@ from srcctl.src.catalogue import message
 
 SUBSYSTEM = "cthags"
 RULE = "-" * 63
+DIRECTORY = "/usr/sbin/rsct/bin"
 CODE_LEVEL = 8
 """The "DRL" of the published example."""
 
@@ -75,8 +76,7 @@ def _command(name: str, argv: list[str], flags: str, render: Render) -> int:
         sys.stderr.write(f"Usage: {name} [-h host]{extra} [-c] {{ -g group_name | -s subsystem | -p subsystem_pid }}\n")
         return 1
     if "h" in options:
-        sys.stderr.write(f"{name}: -h is not supported: run it on that node.\n")
-        return 1
+        return _on_host(name, options)
     for flag, number in (("s", 85), ("g", 86)):
         if options.value(flag, SUBSYSTEM) != SUBSYSTEM:
             sys.stderr.write(message(number, options.value(flag)) + "\n")
@@ -95,6 +95,27 @@ def _command(name: str, argv: list[str], flags: str, render: Render) -> int:
         return 1
     sys.stdout.write(render(status, options))
     return 0
+
+
+def _on_host(name: str, options: Options) -> int:
+    """The same command on another node, through its clcomd (the product asks the other daemon's SRC: inferred)."""
+    from daemons.clcomd import client as clcomd
+
+    words = [f"{DIRECTORY}/{name}"]
+    for flag, values in options.values.items():
+        if flag != "h":
+            words += [f"-{flag}", values[-1]] if flag in "gspa" else [f"-{flag}"]
+    try:
+        result = clcomd.run(NodeRoot.current(), options.value("h"), words)
+    except clcomd.ClcomdError as error:
+        sys.stderr.write(f"{name}: {options.value('h')}: {error}.\n")
+        return 1
+    except IdentityError:
+        sys.stderr.write(message(36, SUBSYSTEM) + "\n")
+        return 1
+    sys.stdout.write(result.out.decode(errors="replace"))
+    sys.stderr.write(result.err.decode(errors="replace"))
+    return result.status
 
 
 # hagsns --------------------------------------------------------------------------------------------------------------
