@@ -1,4 +1,8 @@
-"""CAA's tunables: defaults, ranges, units. The numbers marked inferred in the reference documentation are ours."""
+"""CAA's tunables: defaults, ranges, units. The numbers marked inferred in the reference documentation are ours.
+
+Where CAA by itself and PowerHA start from different values (node_timeout 20 and 30 s, heartbeats by multicast and
+unicast), the defaults here are PowerHA's.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ ANY_MODE = True
 
 COMMANDS = (
     "clmgr add cluster stretched NODES=node1,node2 REPOSITORIES=hdisk1 TYPE=SC",
-    "clmgr add site left NODES=node1",
-    "clmgr add site right NODES=node2",
+    "clmgr add site left NODES=node1 RECOVERY_PRIORITY=2",
+    "clmgr add site right NODES=node2 RECOVERY_PRIORITY=1",
+    "clmgr modify cluster SPLIT_POLICY=none MERGE_POLICY=priority SITE_GRACE_PERIOD=10",
     "clmgr sync cluster",
     "clmgr online cluster WHEN=now MANAGE=auto",
 )
@@ -44,3 +45,23 @@ def test_site_goes_and_comes_with_its_node(bare_lab: LabUnderTest) -> None:
     assert [event for event in events(lab, "node2", there) if "admin_op" not in event] == [*own, *joined]
     lab.srcctl("halt", "node2")
     eventually(lambda: events(lab, "node1", seen)[len(up) + len(joined) :] == [*left, *down], "the site crashed", 60)
+
+
+def merges(lab: LabUnderTest, node: str) -> int:
+    """How often a node's Group Services have given way in a merge."""
+    return lab.run(node, "errpt -J GS_DOM_MERGE_ER").stdout.count("cthags")
+
+
+def test_the_site_with_the_higher_priority_goes_on_when_sites_meet_again(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.srcctl("boot", "node2")
+    lab.output("node1", "clmgr online node node2 WHEN=now MANAGE=auto", 120)
+    lab.wait_for_state("node2", "ST_STABLE")
+    lab.srcctl("partition", "node1", "node2")
+    for node in lab.nodes():
+        eventually(lambda n=node: "DOWN" in lab.output(n, "lscluster -m"), f"{node} calls the other one down", 60)
+    lab.srcctl("heal")
+    eventually(lambda: merges(lab, "node1") == 1, "node1 gives way although it has the lower number", 60)
+    assert merges(lab, "node2") == 0
+    eventually(lambda: lab.output("node2", "lscluster -m").count("State of node: UP") == 2, "both are up", 60)
+    assert "ST_STABLE" in lab.output("node2", "lssrc -ls clstrmgrES")
