@@ -92,8 +92,12 @@ def clusterconf(argv: list[str]) -> int:
             client.join(root, options.value("r"))
         elif "R" in options:
             client.move(root, options.value("R"))
-        elif "s" in options or "u" in options:
-            client.leave(root, forget="u" in options)
+        elif "s" in options:
+            client.leave(root)
+        elif "u" in options:
+            from daemons.caa import message_security
+
+            message_security.leave(root)
         elif "k" in options:
             from daemons.caa import message_security
 
@@ -136,9 +140,11 @@ def rmcluster(argv: list[str]) -> int:
         elif left and not force:
             raise CaaError(f"{disk} is not the repository that this node's cluster uses; use -f to wipe it.")
         members = [node.name for node in definition.nodes] if definition is not None and not left else []
+        from daemons.caa.message_security import leave
+
         for name in formation.own_last(root, members):
             try:
-                on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: client.leave(root, forget=True))
+                on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: leave(root))
             except CaaError as error:
                 if not force:
                     raise

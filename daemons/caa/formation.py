@@ -153,6 +153,9 @@ def add_node(root: NodeRoot, name: str) -> None:
     change = ChangeTime(definition)
     repository.write_definition(definition)
     join_node(root, name, disk, change)
+    from daemons.caa.message_security import hand_over
+
+    hand_over(root, name)
     tell_all(root, definition, change)
 
 
@@ -170,7 +173,9 @@ def remove_node(root: NodeRoot, name: str) -> None:
     definition = msgspec.structs.replace(definition, nodes=nodes)
     change = ChangeTime(definition)
     repository.write_definition(definition)
-    on_node(root, name, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True), change)
+    from daemons.caa.message_security import leave
+
+    on_node(root, name, [*CLUSTERCONF, "-u"], lambda: leave(root), change)
     tell_all(root, definition, change)
 
 

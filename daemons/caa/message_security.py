@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from daemons.caa import client
 from daemons.caa.client import CaaError, Definition
 from daemons.caa.formation import own_last
 from daemons.clcomd import client as clcomd
@@ -88,6 +89,28 @@ def secure(root: NodeRoot, definition: Definition, alive: Sequence[int], wanted:
             security.install(root, pair)
             continue
         _tell(root, node, pair)
+
+
+def hand_over(root: NodeRoot, node: str) -> None:
+    """Give a node that has just joined the certificate that this one has: without it no other would answer it.
+
+    Raises:
+        CaaError: it cannot be told.
+    """
+    pair = security.installed(root)
+    if pair is not None:
+        _tell(root, node, pair)
+
+
+def leave(root: NodeRoot) -> None:
+    """This node is no longer a member of its cluster, and has its certificate no more.
+
+    Raises:
+        CaaError: it could not leave.
+        OSError: this node cannot write.
+    """
+    client.leave(root, forget=True)
+    security.install(root, None)
 
 
 def _certificate(root: NodeRoot, definition: Definition, wanted: Security) -> tuple[str, str] | None:

@@ -166,9 +166,23 @@ def test_caa_is_stopped_and_started_again_on_a_running_node(bare_lab: LabUnderTe
     both_up(lab, "node2")
 
 
+def test_the_certificate_comes_and_goes_with_membership(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    both_up(lab)
+    lab.output("node1", "clctrl -sec -l high -s AES")
+    lab.output("node1", "chcluster -m -node2")
+    assert "Security: standard" in lab.output("node2", "lssrc -ls clcomd")
+    lab.output("node1", "chcluster -m +node2")
+    both_up(lab)
+    assert "Security: TLS" in lab.output("node2", "lssrc -ls clcomd")
+    for asked, other in (("node1", "node2"), ("node2", "node1")):
+        assert lab.output(asked, f"cl_rsh {other} hostname").strip() == other
+
+
 def test_a_cluster_is_removed(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "rmcluster -n caatest")
     for node in lab.nodes():
         assert lab.run(node, "lscluster -m").returncode == 1
         assert "caavg_private" not in lab.output(node, "lspv")
+        assert "Security: standard" in lab.output(node, "lssrc -ls clcomd"), "its certificate has gone with it"
