@@ -14,7 +14,8 @@ EVENTS = "$HAES_ROOT/usr/es/sbin/cluster/events"
 HACMP_OUT = "/var/hacmp/log/hacmp.out"
 
 
-def test_failing_script_stops_the_program_until_the_operator_recovers(lab: LabUnderTest) -> None:
+@pytest.mark.parametrize("command", ["clmgr recover cluster", "clruncmd {failed}"])
+def test_failing_script_stops_the_program_until_the_operator_recovers(lab: LabUnderTest, command: str) -> None:
     lab.make_whole()
     owner = lab.owner()
     other = "node2" if owner == "node1" else "node1"
@@ -34,10 +35,10 @@ def test_failing_script_stops_the_program_until_the_operator_recovers(lab: LabUn
         assert lab.output(owner, "clmgr -a state query cluster") == 'STATE="ERROR"\n'
     finally:
         lab.output(other, f"cp -p $HAES_ROOT/tmp/kept {EVENTS}/rg_move_fence")
-    lab.output(owner, "clmgr recover cluster")
+    lab.output(owner, command.format(failed=other))
     lab.wait_for_owner(other)
     lab.wait_for_state(owner, "ST_STABLE")
-    assert lab.run(owner, "clmgr recover cluster").returncode == 1
+    assert lab.run(owner, command.format(failed=other)).returncode == 1, "nothing is to be recovered any more"
     assert lab.wait_for_answer(other)
 
 
