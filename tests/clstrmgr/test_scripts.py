@@ -99,7 +99,7 @@ def test_acquisition(node: Node) -> None:
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     calls = node.calls.read_text().splitlines()
     assert "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up" in calls
-    assert [call for call in calls if "ifconfig" not in call] == ["varyonvg rg1vg", "mount /rg1"]
+    assert [call for call in calls if "ifconfig" not in call] == ["varyonvg -n -c -A rg1vg", "mount /rg1"]
     assert node.event_lines() == [
         "EVENT START: node_up node1",
         "EVENT START: acquire_service_addr",
@@ -130,7 +130,7 @@ def test_release(node: Node) -> None:
     assert node.run(Stage.RELEASE, "rg_move_release", "node1", "1") == 0
     calls = node.calls.read_text().splitlines()
     assert calls[:2] == ["stop ", "umount /rg1"]
-    assert sorted(calls[2:]) == ["ifconfig en0 delete 127.0.0.33", "varyoffvg rg1vg"]
+    assert sorted(calls[2:]) == ["ifconfig en0 delete 127.0.0.33", "varyonvg -n -c -P rg1vg"]
     assert node.event_lines() == [
         "EVENT START: rg_move_release node1 1",
         "EVENT START: rg_move node1 1 RELEASE",
@@ -165,7 +165,7 @@ def test_level_5_a_node_joins(node: Node) -> None:
         "EVENT START: get_disk_vg_fs /rg1",
     ]
     assert [call for call in node.calls.read_text().splitlines() if "ifconfig" not in call] == [
-        "varyonvg rg1vg",
+        "varyonvg -n -c -A rg1vg",
         "mount /rg1",
     ]
     assert {update.script for update in node.updates} >= {"acquire_service_addr"}
@@ -226,8 +226,10 @@ def test_trace_shows_script_and_line(node: Node) -> None:
     node.run(Stage.ACQUIRE, "node_up", "node1", VERBOSE_LOGGING="high")
     text = node.hacmp_out.read_text()
     assert re.search(r"^:node_up\[\d+\] process_resources$", text, re.MULTILINE)
-    assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] varyonvg rg1vg$", text, re.MULTILINE)
-    assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] : exit status of varyonvg rg1vg is: 0$", text, re.MULTILINE)
+    assert re.search(r"^:cl_activate_vgs:rg1\[\d+\] varyonvg -n -c -A rg1vg$", text, re.MULTILINE)
+    assert re.search(
+        r"^:cl_activate_vgs:rg1\[\d+\] : exit status of varyonvg -n -c -A rg1vg is: 0$", text, re.MULTILINE
+    )
     reference = r"^cl_RMupdate: Reference string: \S+\.process_resources\.rg1\.ref$"
     assert re.search(reference, text, re.MULTILINE)
 
@@ -321,6 +323,7 @@ def test_a_reservation_of_another_node_is_broken(node: Node) -> None:
     path.write_text(f'#!/bin/bash\necho "varyonvg $*" >>{node.calls}\n[[ $1 == -O ]]\n')
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert [call for call in node.calls.read_text().splitlines() if "vary" in call] == [
+        "varyonvg -n -c -A rg1vg",
         "varyonvg rg1vg",
         "varyonvg -O rg1vg",
     ]
@@ -387,4 +390,4 @@ def test_what_is_active_already_is_acquired(node: Node) -> None:
     (node.bin / "lsvg").write_text("#!/bin/bash\necho 'VG PERMISSION:      read/write   TOTAL PPs:'\n")
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert "resource_error" not in [update.state for update in node.updates]
-    assert "varyonvg -O rg1vg" not in node.calls.read_text()
+    assert "varyonvg -O -n -c -A rg1vg" not in node.calls.read_text()

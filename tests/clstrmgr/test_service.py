@@ -159,12 +159,12 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
             "node1 ifconfig en0 delete 127.0.0.33",
             "node1 stop ",
             "node1 umount /rg1",
-            "node1 varyoffvg rg1vg",
+            "node1 varyonvg -n -c -P rg1vg",
         ]
         assert sorted(calls[-3:]) == [
             "node2 ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
             "node2 mount /rg1",
-            "node2 varyonvg rg1vg",
+            "node2 varyonvg -n -c -A rg1vg",
         ]
         assert lab.daemons[1].long_status().splitlines()[0] == "Current state: ST_STABLE"
         assert sum("state" in line for line in lab.daemons[1].long_status().splitlines()) == 1
