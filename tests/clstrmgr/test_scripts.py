@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -232,6 +233,53 @@ def test_trace_shows_script_and_line(node: Node) -> None:
     )
     reference = r"^cl_RMupdate: Reference string: \S+\.process_resources\.rg1\.ref$"
     assert re.search(reference, text, re.MULTILINE)
+
+
+def _own_processes(node: Node) -> str:
+    """A PATH with the shipped event scripts, changed so that each gets a process image of its own."""
+    events = node.directory / "events"
+    shutil.copytree(EVENTS, events)
+    for script in (*events.iterdir(), *(events / "utils").iterdir()):
+        if script.is_file() and script.name != "cl_event_functions":
+            script.write_bytes(script.read_bytes() + b"# $$\n")
+    return ":".join([str(node.bin), str(events), str(events / "utils"), str(UTILITIES), os.environ["PATH"]])
+
+
+def test_a_script_in_the_shell_of_its_caller_cannot_be_told_from_one_of_its_own(node: Node) -> None:
+    texts = []
+    for extra in ({}, {"PATH": _own_processes(node)}):
+        for stage, words in (
+            (Stage.ACQUIRE, ("node_up", "node1")),
+            (Stage.COMPLETE, ("node_up_complete", "node1")),
+            (Stage.RELEASE, ("rg_move_release", "node1", "1")),
+        ):
+            assert node.run(stage, *words, VERBOSE_LOGGING="high", **extra) == 0
+        text = re.sub(r"\w{3} \d\d \d\d:\d\d:\d\d|\w{3}\.\w{3}\.\S+\.\d{4}|\d{10}", "TIME", node.hacmp_out.read_text())
+        texts.append(text.replace(str(EVENTS), "EVENTS").replace(str(node.directory / "events"), "EVENTS"))
+        node.hacmp_out.unlink()
+    # What runs in the background writes between the other lines.
+    inside, outside = (sorted(text.splitlines()) for text in texts)
+    assert inside == outside
+    assert any(line.startswith(":start_server:rg1[") for line in inside)
+
+
+def test_nothing_of_a_caller_is_left_in_a_script(node: Node) -> None:
+    script = node.bin / "node_up"
+    script.write_text(
+        "#!/bin/bash\n. cl_event_functions\n"
+        f'echo "$# $1 ${{event-}}${{PRE-}}${{COUNT-}}${{body-}}${{counter-}}$LINENO" >{node.calls}\n'
+        "trap 'echo trap >>" + str(node.calls) + "' EXIT\nexit 7\n"
+    )
+    script.chmod(0o755)
+    assert node.run(Stage.NONE, "node_up", "two words") == 7
+    assert node.calls.read_text().splitlines() == ["1 two words 3", "trap"]
+    for own in ("$$", "$0"):
+        script.write_text(
+            f'#!/bin/bash\n. cl_event_functions\n: "{own}"\n'
+            f"mapfile -d '' words </proc/self/cmdline\necho \"${{words[*]}}\" >{node.calls}\n"
+        )
+        assert node.run(Stage.NONE, "node_up", "node1") == 0
+        assert node.calls.read_text().split() == ["/bin/bash", str(script), "node1"]
 
 
 def test_volume_group_that_does_not_come(node: Node) -> None:
