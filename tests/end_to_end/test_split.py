@@ -120,6 +120,33 @@ def test_an_operator_decides_about_a_merge(lab: LabUnderTest) -> None:
     assert lab.owner() == owner
 
 
+def test_without_a_merge_policy_both_sides_stay_as_they_are(lab: LabUnderTest) -> None:
+    configure(lab, "SPLIT_POLICY=none MERGE_POLICY=none")
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    merged = {node: lab.run(node, "errpt -J GS_DOM_MERGE_ER").stdout for node in lab.nodes()}
+    lab.srcctl("partition", "node1", "node2")
+    eventually(
+        lambda: f"{other}: ONLINE" in sides(lab, other), "the other side acts, too", 60, lambda: sides(lab, other)
+    )
+    assert f"{owner}: ONLINE" in sides(lab, owner)
+    lab.srcctl("heal")
+    for node in lab.nodes():
+        eventually(lambda n=node: lab.output(n, "lscluster -m").count("State of node: UP") == 2, "they meet", 60)
+    for node in (owner, other):
+        assert f"{node}: ONLINE" in sides(lab, node), "nobody gave way"
+        assert lab.run(node, "errpt -J GS_DOM_MERGE_ER").stdout == merged[node]
+    lab.srcctl("halt", other)
+    lab.make_whole()
+    assert lab.group_states()[owner] == "ONLINE", "who boots joins the side that has cluster services"
+
+
+def sides(lab: LabUnderTest, node: str) -> str:
+    """Where the group is, as a node sees it."""
+    words = (line.split(":") for line in lab.run(node, "clRGinfo -s app_rg").stdout.splitlines())
+    return " ".join(f"{fields[2]}: {fields[1]}" for fields in words if len(fields) > 2)
+
+
 def test_a_quarantined_node_is_halted_before_its_critical_group_is_taken_over(lab: LabUnderTest) -> None:
     configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=node_halt CRITICAL_RG=app_rg")
     owner = lab.owner()
