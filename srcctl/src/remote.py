@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import select
 import socket
@@ -32,6 +31,11 @@ NUMBER: Final = struct.Struct("!I")
 AGE_MAX: Final = 30.0
 """Seconds that a datagram is good for."""
 SEALED_MAX: Final = PACKET_MAX + 64
+UNIQUE: Final = 16
+"""Bytes that tell a datagram from all others."""
+RESEND: Final = 0.5
+"""Seconds after which a request is sent again, as the same one: srcmstr may have ended with it, and its successor
+knows what became of it. A srcmstr that has it already drops it."""
 _STAMP: Final = struct.Struct("!d16s")
 _DIGEST: Final = 32
 
@@ -64,9 +68,9 @@ def port(root: NodeRoot) -> int:
     raise OSError(f"/etc/services has no {SRC_SERVICE}")
 
 
-def seal(key: bytes, use: bytes, packet: bytes) -> bytes:
-    """The datagram of a packet."""
-    stamped = _STAMP.pack(time.time(), secrets.token_bytes(16)) + packet
+def seal(key: bytes, use: bytes, packet: bytes, unique: bytes = b"") -> bytes:
+    """The datagram of a packet; ``unique`` is that of an earlier datagram which this one repeats."""
+    stamped = _STAMP.pack(time.time(), unique or secrets.token_bytes(UNIQUE)) + packet
     return hmac.digest(key, use + stamped, hashlib.sha256) + stamped
 
 
@@ -93,7 +97,8 @@ def host_addresses(root: NodeRoot, host: str) -> list[str]:
             return [host]
     except OSError:
         pass
-    found = [address for address, names in hosts(root) if host in names]
+    wanted = host.lower()  # a host's name means the same in both cases (RFC 952, gethostbyname(3))
+    found = [address for address, names in hosts(root) if wanted in map(str.lower, names)]
     if not found:
         raise UnknownHost(host)
     return found
@@ -140,23 +145,32 @@ class RemoteAsker:
             NoAnswer: the time limit passed first: srcmstr there does not run, or not with -r, or refuses this host.
         """
         deadline = time.monotonic() + (time_limit() if limit is None else limit)
-        exchange, came = Exchange(request), 0
+        exchange, came, unique = Exchange(request), 0, secrets.token_bytes(UNIQUE)
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
                 own.bind((self._root.identity.interfaces[0].address, 0))
                 address = "{}:{}".format(*own.getsockname())
                 packet = encode_request(request._replace(retaddr=address))
                 server = (self._addresses[0], self._port)
-                own.sendto(seal(self._key, REQUEST, packet), server)
+                resend = 0.0
                 while not exchange.complete:
-                    left = deadline - time.monotonic()
-                    if left <= 0 or not select.select([own], [], [], left)[0]:
+                    now = time.monotonic()
+                    if now >= deadline:
                         raise NoAnswer(exchange.answers())
+                    if now >= resend:
+                        _send(own, seal(self._key, REQUEST, packet, unique), server)
+                        resend = now + RESEND
+                    if not select.select([own], [], [], min(deadline, resend) - now)[0]:
+                        continue
                     try:
                         found = unseal(self._key, ANSWER, own.recv(SEALED_MAX + 1))
                     except ConnectionRefusedError:
                         continue
-                    if found is None or NUMBER.unpack_from(found[0])[0] != came + 1:
+                    number = NUMBER.unpack_from(found[0])[0] if found is not None else 0
+                    if number == 1 and came:  # from another srcmstr, which begins again
+                        exchange.again()
+                        came = 0
+                    if found is None or number != came + 1:
                         continue
                     came += 1
                     exchange.take(found[0][NUMBER.size :], address)
@@ -168,6 +182,14 @@ class RemoteAsker:
         return exchange.answers()
 
 
-def unique_name() -> str:
-    """The name of a socket for the answers to one remote request."""
-    return f"SRCremote{os.getpid()}.{secrets.token_hex(8)}"
+def _send(own: socket.socket, datagram: bytes, server: tuple[str, int]) -> None:
+    """Send; that nobody listens is told by the next one, and may change until the time is over."""
+    try:
+        own.sendto(datagram, server)
+    except ConnectionRefusedError:
+        pass
+
+
+def answers_name(unique: bytes) -> str:
+    """The name of the socket for the answers to one remote request: a request that is repeated has the same."""
+    return f"SRCremote.{unique.hex()[:24]}"

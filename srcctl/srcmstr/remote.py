@@ -116,7 +116,7 @@ class RemoteRequests:
                 self._complain(f"srcmstr: a request from {address} is refused: it is not in /etc/hosts.equiv.")
             return
         self._seen[found[1]] = time.monotonic()
-        self._ask(request._replace(retaddr=self._relay(port, asker, request.retaddr)))
+        self._ask(request._replace(retaddr=self._relay(found[1], port, asker, request.retaddr)))
 
     def _may_ask(self, address: str) -> bool:
         names = {address, *(n for known, names in remote.hosts(self._root) if known == address for n in names)}
@@ -129,8 +129,8 @@ class RemoteRequests:
                 continue
         return False
 
-    def _relay(self, port: socket.socket, asker: tuple[str, int], retaddr: str) -> str:
-        name = remote.unique_name()
+    def _relay(self, unique: bytes, port: socket.socket, asker: tuple[str, int], retaddr: str) -> str:
+        name = remote.answers_name(unique)
         local = sockets.bind(self._root.path(f"{packets.SRC_DIRECTORY}/{name}"), socket.SOCK_DGRAM)
         local.setblocking(False)
         relay = Relay(local, port, asker, retaddr, time.monotonic() + RELAY_SECONDS)

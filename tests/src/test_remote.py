@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from srcctl.src import packets, remote
-from srcctl.srcmstr.remote import allowed
+from srcctl.srcmstr.remote import Relay, RemoteRequests, allowed
 from tests.src.node import Inetd, Run, SrcNode
 
 OURS, THEIRS = "127.77.1.1", "127.77.1.2"
@@ -47,7 +48,7 @@ def test_commands_reach_another_node(far: SrcNode, run: Run, monkeypatch: pytest
     assert run(["startsrc", "-h", "node2", "-s", "inetd"]) == (
         0, "0513-059 The inetd Subsystem has been started. Subsystem PID is 4456846.\n", "",
     )  # fmt: skip
-    assert run(["startsrc", "-h", "other", "-t", "telnet"])[1].startswith("0513-124")
+    assert run(["startsrc", "-h", "OTHER", "-t", "telnet"])[1].startswith("0513-124")
     assert run(["lssrc", "-h", THEIRS, "-ls", "inetd"])[1].endswith("Debug         Not active\n")
     assert run(["traceson", "-h", "node2", "-s", "inetd"])[0] == 0
     assert run(["tracesoff", "-h", "node2", "-s", "inetd"])[0] == 0
@@ -55,6 +56,59 @@ def test_commands_reach_another_node(far: SrcNode, run: Run, monkeypatch: pytest
     assert " inetd                             4456846      active" in run(["lssrc", "-h", "node2", "-a"])[1]
     assert run(["stopsrc", "-h", "node2", "-s", "inetd"])[0] == 0
     assert run(["lssrc", "-h", "nowhere", "-a"]) == (1, "0513-050 The host nowhere is not known.\n", "")
+
+
+def test_a_request_with_which_srcmstr_ended_is_answered_by_its_successor(
+    far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Done once, and the caller is told what came of it."""
+    assert run(["mkssys", "-s", "inetd", "-p", "/usr/sbin/inetd", "-u", "0"])[0] == 0
+    monkeypatch.setenv("HAES_ROOT", far.root.directory.replace("node2", "node1"))
+    pass_back = RemoteRequests._pass_back
+    lost: list[bytes] = []
+
+    def end_first(self: RemoteRequests, relay: Relay) -> None:
+        """The first answer of a request ends with srcmstr, and what it knew of the request."""
+        if lost:
+            pass_back(self, relay)
+            return
+        lost.append(relay.local.recv(packets.PACKET_MAX))
+        self._selector.unregister(relay.local)
+        relay.local.close()
+        self._relays.clear()
+        self._seen.clear()
+
+    monkeypatch.setattr(RemoteRequests, "_pass_back", end_first)
+    started = "0513-059 The inetd Subsystem has been started. Subsystem PID is 4456846.\n"
+    assert run(["startsrc", "-h", "node2", "-s", "inetd"]) == (0, started, "")
+    lost.clear()
+    assert run(["stopsrc", "-h", "node2", "-s", "inetd"])[:2] == (
+        0, "0513-044 The inetd Subsystem was requested to stop.\n"
+    )  # fmt: skip
+
+
+def test_a_request_to_a_srcmstr_that_is_just_being_started(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    near = SrcNode(tmp_path, OURS, port=port)
+    Path(near.root.path("/etc/hosts")).write_text(HOSTS)
+    monkeypatch.setenv("HAES_ROOT", near.root.directory)
+    monkeypatch.setenv("SRC_TIME_LIMIT", "20")
+    answers: list[tuple[int, str, str]] = []
+    asker = threading.Thread(target=lambda: answers.append(run(["lssrc", "-h", "node2", "-a"])))
+    with near, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dying:
+        dying.bind((THEIRS, port))
+        dying.settimeout(20)
+        asker.start()
+        dying.recv(remote.SEALED_MAX)
+    far = SrcNode(tmp_path, THEIRS, "node2", remote=True, port=port)
+    Path(far.root.path("/etc/hosts")).write_text(HOSTS)
+    Path(far.root.path("/etc/hosts.equiv")).write_text("node1\n")
+    Path(far.root.path("/dev/.SRC-unix")).mkdir()
+    with far:
+        asker.join(20)
+    assert answers == [(0, "Subsystem         Group            PID          Status \n", "")]
 
 
 @pytest.mark.usefixtures("slow_asker")
