@@ -86,7 +86,6 @@ class Shell:
         os.makedirs(os.path.dirname(self.root.path(MEMORY_FILE)), exist_ok=True)
         self._read_catalogue()
         self._step(self._restored(table))
-        self._announce()
         self.lpar.setblocking(False)
         selector = selectors.DefaultSelector()
         selector.register(self.requests, selectors.EVENT_READ, self._serve_requests)
@@ -99,6 +98,7 @@ class Shell:
                 RemoteRequests(self.root, selector, self._ask, self._console)
             except (OSError, IdentityError) as error:
                 self._console(f"srcmstr: no requests from other hosts: {error}")
+        self._announce()  # when requests from other hosts are heard, too
         try:
             while not self._ending:
                 deadline = self.machine.next_deadline()
