@@ -224,5 +224,5 @@ def begin_outside(scenario: Scenario, lab: LabUnderTest) -> Callable[[], Outcome
 
 
 def boot_of(lab: LabUnderTest, node: str) -> str:
-    """Names the present life of a node."""
-    return (lab.directory / "shared" / "power" / node).read_text().split()[0]
+    """Names the present life of a node; "" while it is being switched on."""
+    return (lab.directory / "shared" / "power" / node).read_text().partition(" ")[0].strip()

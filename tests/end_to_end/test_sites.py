@@ -59,7 +59,9 @@ def test_the_site_with_the_higher_priority_goes_on_when_sites_meet_again(bare_la
     lab.wait_for_state("node2", "ST_STABLE")
     lab.srcctl("partition", "node1", "node2")
     for node in lab.nodes():
-        eventually(lambda n=node: "DOWN" in lab.output(n, "lscluster -m"), f"{node} calls the other one down", 60)
+        eventually(
+            lambda n=node: "State of node: DOWN" in lab.output(n, "lscluster -m"), f"{node} misses the other", 60
+        )
     lab.srcctl("heal")
     eventually(lambda: merges(lab, "node1") == 1, "node1 gives way although it has the lower number", 60)
     assert merges(lab, "node2") == 0
