@@ -64,8 +64,8 @@ def test_a_change_of_the_run_level_leaves_subsystems_within_reach(bare_lab: LabU
     assert re.match(r"   \.        run-level 2 .* 2    0    S\n$", bare_lab.output("node1", "who -r"))
     bare_lab.output("node1", "telinit 3")
     eventually(
-        lambda: bare_lab.file("node1", "/dev/console").count("Multi-user initialization completed") == 2,
-        "/etc/rc runs in the new run level",
+        lambda: bare_lab.file("node1", "/dev/console").count("Finished starting tcpip daemons") == 2,
+        "/etc/rc and /etc/rc.tcpip, which starts snmpd, run in the new run level",
     )
     assert re.match(r"   \.        run-level 3 .* 3    0    2\n$", bare_lab.output("node1", "who -r"))
     assert "0513-044" in bare_lab.output("node1", "stopsrc -s snmpd")
