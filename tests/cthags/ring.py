@@ -40,6 +40,9 @@ from daemons.cthags.messages import (
 from daemons.cthags.wire import View, packet_codec
 from srcctl.machine import SECOND, TICK
 
+VOTED = GroupAttributes(phases="n", default_vote="approve")
+"""A group whose protocols are voted on."""
+
 
 class Ring:
     """``nodes`` cores, numbered from 1.

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import msgspec
 import pytest
-from ring import Ring
+from ring import VOTED, Ring
 
 from daemons.cthags.inputs import AliveNodes, Deactivate, Deactivated, Effect
 from daemons.cthags.messages import (
@@ -35,7 +35,6 @@ from daemons.cthags.messages import (
     Vote,
 )
 
-VOTED = GroupAttributes(phases="n", default_vote="approve")
 SECOND_US = 1_000_000
 
 

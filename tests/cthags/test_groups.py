@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from ring import Ring
+from ring import VOTED, Ring
 
 from daemons.cthags.messages import (
     HOST_MEMBERSHIP,
@@ -35,8 +35,6 @@ from daemons.cthags.messages import (
     Vote,
 )
 from daemons.cthags.sequencer import MOURNING_US
-
-VOTED = GroupAttributes(phases="n", default_vote="approve")
 
 
 def ring_with_providers(nodes: int, attributes: GroupAttributes | None = None) -> Ring:

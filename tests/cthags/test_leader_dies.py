@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import msgspec
 import pytest
-from ring import Ring
+from ring import VOTED, Ring
 
 from daemons.cthags.inputs import Deactivate, Deactivated
 from daemons.cthags.messages import (
@@ -32,7 +32,6 @@ from daemons.cthags.messages import (
     Vote,
 )
 
-VOTED = GroupAttributes(phases="n", default_vote="approve")
 TARGET = msgspec.structs.replace(VOTED, source_group="S")
 OTHER = msgspec.structs.replace(TARGET, time_limit_us=9_000_000)
 

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import msgspec
 import pytest
-from ring import Ring
+from ring import VOTED, Ring
 
 from daemons.cthags.messages import (
     Announcement,
@@ -29,8 +29,6 @@ from daemons.cthags.messages import (
     Request,
     Vote,
 )
-
-VOTED = GroupAttributes(phases="n", default_vote="approve")
 
 
 def approve(node: int, client: int, notification: Notification) -> Request | None:

@@ -165,12 +165,17 @@ def test_a_read_only_disk_kills_nothing_and_loses_nothing(disk: Ext4) -> None:
         lab.destroy()
 
 
+def prepare(lab: LabUnderTest) -> None:
+    """A base node with a subsystem that was never started."""
+    lab.up("--base", "--nodes", "1", "--mode", "view")
+    lab.output("node1", f"mkssys -s late -p {shutil.which('sleep')} -a 100000 -u $(id -u) -S -n 15 -f 9 -R")
+
+
 def test_programs_that_a_node_has_never_run_start_on_a_read_only_disk(disk: Ext4) -> None:
     """SRC starts, restarts and stops what is defined; commands run, those that would write say so."""
     lab = LabUnderTest(disk.top / "lab")
     try:
-        lab.up("--base", "--nodes", "1", "--mode", "view")
-        lab.output("node1", f"mkssys -s late -p {shutil.which('sleep')} -a 100000 -u $(id -u) -S -n 15 -f 9 -R")
+        prepare(lab)
         disk.fail()
         assert "0513-059" in lab.output("node1", "startsrc -s late")
         first = lab.processes("node1")["late"]
@@ -193,8 +198,7 @@ def test_a_disk_that_becomes_read_only_while_a_node_boots(disk: Ext4) -> None:
     """The node comes up, or srcctl says why not; nothing hangs, nothing is left, and after the repair it boots."""
     lab = LabUnderTest(disk.top / "lab")
     try:
-        lab.up("--base", "--nodes", "1", "--mode", "view")
-        lab.output("node1", f"mkssys -s late -p {shutil.which('sleep')} -a 100000 -u $(id -u) -S -n 15 -f 9 -R")
+        prepare(lab)
         console = lab.directory / "nodes" / "node1" / "root" / "dev" / "console"
         for word in ("", "boot image timestamp", "Multi-user", "Finished starting"):
             lab.srcctl("down")
