@@ -214,10 +214,8 @@ def begin_outside(scenario: Scenario, lab: LabUnderTest) -> Callable[[], Outcome
         for number in active:
             states = lab.run(names[number], f"clRGinfo -s {GROUP}").stdout.splitlines()
             online |= {numbers[line.split(":")[2]] for line in states if line.split(":")[1] == "ONLINE"}
-            inside = lab.run(names[number], "lsrpnode -o -x").stdout.split()
-            views.append(
-                tuple(sorted(numbers[name] for name in inside if name in numbers and numbers[name] not in ended))
-            )
+            members = (numbers[name] for name in lab.domain(names[number]))
+            views.append(tuple(sorted(member for member in members if member not in ended)))
         return Outcome(frozenset(ended), frozenset(active), frozenset(online), tuple(sorted(views)))
 
     return look
