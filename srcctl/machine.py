@@ -10,17 +10,35 @@ durable is an effect that precedes the effect that promises it.
 
 from __future__ import annotations
 
-from typing import Final, Protocol, TypeVar, final
+# init and SRC are cores, too, and have no other need of typing: it would cost them more memory than their own code.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, Protocol, TypeVar
 
-InputT = TypeVar("InputT", contravariant=True)
-EffectT = TypeVar("EffectT")
+    InputT = TypeVar("InputT", contravariant=True)
+    EffectT = TypeVar("EffectT")
+
+    class Machine(Protocol[InputT, EffectT]):
+        """A pure core."""
+
+        def step(self, now: int, value: InputT, /) -> list[EffectT]:
+            """Take one input at time ``now`` (microseconds, never decreasing) and return the effects, in order."""
+            ...
+
+        def next_deadline(self) -> int | None:
+            """The time (microseconds) at which the core wants a ``Tick``, or None if nothing is pending."""
+            ...
+
+        def describe(self) -> dict[str, object]:
+            """The whole state as plain values, in a stable order, for traces and for ``lssrc -l``."""
+            ...
+
 
 MICROSECOND: Final = 1
 MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
 
 
-@final
 class Tick:
     """The input that a shell feeds when ``next_deadline()`` has passed."""
 
@@ -46,22 +64,6 @@ def earliest(*times: int | None) -> int | None:
         if time is not None and (first is None or time < first):
             first = time
     return first
-
-
-class Machine(Protocol[InputT, EffectT]):
-    """A pure core."""
-
-    def step(self, now: int, value: InputT, /) -> list[EffectT]:
-        """Take one input at time ``now`` (microseconds, never decreasing) and return the effects, in order."""
-        ...
-
-    def next_deadline(self) -> int | None:
-        """The time (microseconds) at which the core wants a ``Tick``, or None if nothing is pending."""
-        ...
-
-    def describe(self) -> dict[str, object]:
-        """The whole state as plain values, in a stable order, for traces and for ``lssrc -l``."""
-        ...
 
 
 class LocalFault(Exception):

@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from srcctl.machine import TICK, Machine, Tick
+from srcctl.machine import TICK, Tick
+
+if TYPE_CHECKING:
+    from srcctl.machine import Machine
 
 InputT = TypeVar("InputT")
 EffectT = TypeVar("EffectT")

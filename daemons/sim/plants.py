@@ -9,7 +9,6 @@ from collections import deque
 from dataclasses import dataclass
 
 import msgspec
-from msgspec.structs import replace
 
 from daemons.caa import core as caa
 from daemons.clstrmgr.activity import Run
@@ -275,7 +274,7 @@ class _AcknowledgedFirst(Parts):
 
 class _ForgetfulController(SystemResourceController):
     def _restart(self, instance: exchange.Instance, ends: tuple[int, ...]) -> list[exchange.Effect]:
-        self.instances = {n: replace(i, replaces=0) for n, i in self.instances.items()}
+        self.instances = {n: i._replace(replaces=0) for n, i in self.instances.items()}
         return super()._restart(instance, ends)
 
 
@@ -288,7 +287,7 @@ class _RestartedTwice(Parts):
 
 class _AmnesiacController(SystemResourceController):
     def _restore(self, now: int, restored: exchange.Restored) -> list[exchange.Effect]:
-        return super()._restore(now, replace(restored, instances=()))
+        return super()._restore(now, restored._replace(instances=()))
 
 
 class _ProcessesForgotten(Parts):

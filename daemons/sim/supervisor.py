@@ -9,8 +9,6 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from srcctl.machine import MILLISECOND, SECOND
 from srcctl.src import packets
 from srcctl.srcmstr.definitions import ONCE, RESPAWN, SOCKETS, Catalogue, Definition
@@ -154,7 +152,7 @@ class Supervisor:
         for number, instance in sorted(self._table.items()):
             pid = self.processes[number].pid if number in self.processes else instance.pid
             state = states.get(number, State.ACTIVE)
-            kept.append(replace(instance, pid=pid, state=State.ACTIVE if state is State.STARTING else state))
+            kept.append(instance._replace(pid=pid, state=State.ACTIVE if state is State.STARTING else state))
         ended = tuple(sorted(self._unacknowledged.items()))
         self.core.step(self.node.now, CatalogueRead(CATALOGUE))
         self.feed(Restored(tuple(kept), ended, self._results, self._next_number))
@@ -188,7 +186,7 @@ class Supervisor:
         self.node.cluster.checker.subsystem_started(self.node, name, [p.name for p in self.processes.values()])
         self._coming.discard(instance.number)
         self.processes[instance.number] = process
-        self._table[instance.number] = replace(instance, pid=process.pid)
+        self._table[instance.number] = instance._replace(pid=process.pid)
         self._reactions[name] = self._reactions.get(name, 0) + 1
         self.feed(ProcessStarted(instance.number, process.pid))
         process.start()

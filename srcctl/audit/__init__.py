@@ -8,8 +8,8 @@ are kept in one trail that ``auditpr`` reads.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from srcctl.node.root import NodeRoot
 

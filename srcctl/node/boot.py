@@ -6,12 +6,13 @@ init's (inferred): ten starts in two minutes put the record to rest for five min
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
-
-from msgspec import Struct, field
-
+from srcctl.commands.record import Record as Value
 from srcctl.machine import SECOND, Tick
 from srcctl.node.inittab import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, TypeAlias
 
 RESPAWN_LIMIT: Final = 10
 RESPAWN_WINDOW: Final = 120 * SECOND
@@ -23,7 +24,7 @@ GATE_PATIENCE: Final = 5 * SECOND
 """How long later records wait for a record that announces its readiness (srcmstr), inferred."""
 
 
-class ReadTable(Struct, frozen=True):
+class ReadTable(Value):
     """The table as it stands now: at boot, at ``telinit q`` and at a change of run level.
 
     ``demanded``: one of a, b, c, h: the records of that level start, and the run level stays (``telinit a``).
@@ -34,18 +35,18 @@ class ReadTable(Struct, frozen=True):
     demanded: str = ""
 
 
-class NoRespawn(Struct, frozen=True):
+class NoRespawn(Value):
     """Nothing is respawned until the table is read again (``telinit N``)."""
 
 
-class ProcessEnded(Struct, frozen=True):
+class ProcessEnded(Value):
     """The process of a record ended (or could not be started: status -1)."""
 
     identifier: str
     status: int
 
 
-class Ready(Struct, frozen=True):
+class Ready(Value):
     """A record that later ones wait for has announced that it serves."""
 
     identifier: str
@@ -54,26 +55,26 @@ class Ready(Struct, frozen=True):
 Input: TypeAlias = ReadTable | NoRespawn | ProcessEnded | Ready | Tick
 
 
-class StartRecord(Struct, frozen=True):
+class StartRecord(Value):
     """Start the command of a record."""
 
     record: Record
 
 
-class EndRecord(Struct, frozen=True):
+class EndRecord(Value):
     """Signal the process of a record: SIGTERM, or SIGKILL when it did not obey."""
 
     identifier: str
     kill: bool
 
 
-class Report(Struct, frozen=True):
+class Report(Value):
     """A line for the console."""
 
     text: str
 
 
-class RunLevelReached(Struct, frozen=True):
+class RunLevelReached(Value):
     """Every record of the run level was processed."""
 
     level: str
@@ -82,14 +83,17 @@ class RunLevelReached(Struct, frozen=True):
 Effect: TypeAlias = StartRecord | EndRecord | Report | RunLevelReached
 
 
-class _Job(Struct):
+class _Job:
     """What init knows about one record's process."""
 
-    record: Record
-    running: bool = False
-    starts: list[int] = field(default_factory=list)
-    resting_until: int | None = None
-    kill_at: int | None = None
+    __slots__ = ("kill_at", "record", "resting_until", "running", "starts")
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.running = False
+        self.starts: list[int] = []
+        self.resting_until: int | None = None
+        self.kill_at: int | None = None
 
 
 class Init:

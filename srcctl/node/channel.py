@@ -8,12 +8,13 @@ import os
 import select
 import socket
 from collections.abc import Iterator
-from typing import Final
-
-import msgspec
 
 from srcctl.node import messages
 from srcctl.node.console import Console
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 BUFFER: Final = 1 << 20
 """Bytes of the socket's queue: the table of some thousand instances."""
@@ -85,8 +86,8 @@ class SrcmstrChannel:
                 self.close()
                 return
             try:
-                yield messages.to_lpar_decoder.decode(data), descriptors[0] if descriptors else -1
-            except msgspec.DecodeError as error:
+                yield messages.decode_to_lpar(data), descriptors[0] if descriptors else -1
+            except messages.DecodeError as error:
                 self._console.write(f"lpar: srcmstr sent something else: {error}")
             finally:
                 for descriptor in descriptors:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
 
 from srcctl.node import sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PACKET_MAX = 1 << 16
 

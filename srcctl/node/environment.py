@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from typing import Final
 
 from srcctl.node.root import NodeRoot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 PRODUCT_PATH: Final = (
     "/usr/bin",

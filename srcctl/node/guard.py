@@ -20,10 +20,12 @@ import mmap
 import os
 import signal
 import struct
-from dataclasses import dataclass
-from typing import Final, NoReturn
 
 from srcctl.node.processes import Membership, kill_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
 
 ENVIRONMENT: Final = "HAES_GUARD"
 """``page descriptor, lock descriptor, lpar's pid, turns, namespace, marker`` in caa's environment."""
@@ -71,16 +73,18 @@ class Page:
         _COUNTER.pack_into(self._memory, offset, _COUNTER.unpack_from(self._memory, offset)[0] + 1)
 
 
-@dataclass(slots=True)
 class Watchdog:
     """The decision, pure: has the peer been silent for too many of my own turns?
 
     It begins to watch when the peer has turned for the first time, because a peer that is still starting is not hung.
     """
 
-    limit: int = SILENT_TURNS
-    last: int = 0
-    silent: int = 0
+    __slots__ = ("last", "limit", "silent")
+
+    def __init__(self, limit: int = SILENT_TURNS) -> None:
+        self.limit = limit
+        self.last = 0
+        self.silent = 0
 
     def turn(self, peer_counter: int) -> bool:
         """One own turn; returns True if the peer is hung."""

@@ -6,7 +6,11 @@ is a comment; a command may continue on the next line after a backslash.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from srcctl.commands.record import Record as Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 ACTIONS: Final = (
     "respawn", "wait", "once", "boot", "bootwait", "powerfail", "powerwait", "off", "ondemand", "initdefault",
@@ -22,7 +26,7 @@ class InittabError(ValueError):
     """A record does not follow the format; the text is one sentence."""
 
 
-class Record(NamedTuple):
+class Record(Value):
     """One record. ``levels`` is empty for "all run levels"."""
 
     identifier: str
@@ -82,7 +86,7 @@ def parse_record(line: str) -> Record:
     return record
 
 
-class Line(NamedTuple):
+class Line(Value):
     """A logical line of the file: a record; or a comment, an empty or a damaged line (``record`` None)."""
 
     text: str
@@ -90,7 +94,7 @@ class Line(NamedTuple):
     complaint: str = ""
 
 
-class Inittab(NamedTuple):
+class Inittab(Value):
     """The whole file."""
 
     lines: tuple[Line, ...]

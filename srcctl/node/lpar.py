@@ -13,11 +13,8 @@ import signal
 import socket
 import sys
 import time
-import traceback
-from typing import Final
 
-from msgspec import Struct
-
+from srcctl.commands.record import Record
 from srcctl.machine import TICK
 from srcctl.node import (
     boot,
@@ -41,6 +38,10 @@ from srcctl.node.subsystems import Subsystems
 from srcctl.node.view import current_mount_points
 from srcctl.storage import filesystems
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 SRCMSTR: Final = "/usr/sbin/srcmstr"
 CAA_NAME: Final = "caa"
 CONTROL: Final = "/dev/lpar"
@@ -54,7 +55,7 @@ SHELL_CHARACTERS: Final = frozenset("|&;<>()$`\\\"'*?[]#~=%{}")
 CONSOLE_TURNS: Final = 25
 
 
-class Child(Struct):
+class Child(Record):
     """A process that lpar started. ``record`` is the inittab record's identifier, "" for a subsystem or caa."""
 
     pid: int
@@ -159,7 +160,7 @@ class Lpar:
             ),
         )
         self.subsystems.entries = self.entries
-        preload.settle()
+        preload.settle(crowd=len(self.entries) > 1)
 
     def _start_caa(self) -> None:
         path = next((p for p in self.entries if os.path.basename(p) == CAA_NAME), None)
@@ -456,6 +457,8 @@ def main(argv: list[str]) -> int:
         lpar.power_on()
         lpar.run()
     except BaseException as error:
+        import traceback
+
         lpar.console.write(f"lpar: {traceback.format_exc()}")
         if lpar.ready >= 0:
             os.write(lpar.ready, f"error {error}\n".encode())

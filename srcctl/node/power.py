@@ -11,7 +11,6 @@ import select
 import subprocess
 import time
 import uuid
-from dataclasses import asdict
 from typing import Final
 
 from srcctl.node import bytecode, control, messages, powerlock, processes, seed, view
@@ -127,7 +126,7 @@ def boot(lab: str, node: str) -> None:
         "python": inside.python,
         "code": inside.code,
         "site": inside.site,
-        "plan": None if plan is None else asdict(plan),
+        "plan": None if plan is None else plan._asdict(),
     }
     bytecode.bring_up_to_date(installation.code)
     try:
@@ -205,7 +204,7 @@ def ask(lab: str, node: str, request: messages.ControlRequest, patience: float) 
         raise PowerError(f"the lpar of {node} does not answer") from None
     except control.LparUnreachable:
         raise PoweredOff(f"{node} is powered off") from None
-    reply = messages.control_reply_decoder.decode(data)
+    reply = messages.decode_reply(data)
     if reply.error:
         raise PowerError(reply.error)
     return reply

@@ -11,16 +11,19 @@ import os
 import resource
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+
+from srcctl.commands.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MARK_VARIABLE: Final = "HAES_MARK"
 RLIMIT_LOCKS: Final = 10
 ROUNDS_MAX: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Record):
     """How a process of a node is told from any other.
 
     ``namespace`` is what ``/proc/PID/ns/mnt`` reads in view mode, "" in folder mode; ``mark`` is the value of

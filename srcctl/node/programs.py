@@ -8,10 +8,13 @@ component whose name ends in ``.folder`` is installed in folder mode only.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Final
 
+from srcctl.commands.record import Record
 from srcctl.node import selection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 DIRECTORY: Final = "/etc/programs"
 FOLDER_SUFFIX: Final = ".folder"
@@ -21,8 +24,7 @@ class ProgramMapError(Exception):
     """A line of a program map is not a program; the text names file and line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Record):
     """A program of the map."""
 
     path: str

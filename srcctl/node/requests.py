@@ -6,11 +6,12 @@ import contextlib
 import select
 import socket
 from collections.abc import Callable
-from typing import Final
-
-import msgspec
 
 from srcctl.node import messages, sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 CONNECTIONS_MAX: Final = 64
 """Beyond it the oldest connection is closed."""
@@ -81,8 +82,8 @@ class ControlSocket:
             self._drop(descriptor)
             return
         try:
-            request = messages.control_decoder.decode(data)
-        except msgspec.DecodeError as error:
+            request = messages.decode_request(data)
+        except messages.DecodeError as error:
             self._reply(connection, messages.ControlReply(error=f"not a request: {error}"))
             return
         self._reply(connection, self._answer(request))

@@ -6,7 +6,10 @@ machine is two processes, lpar and srcmstr, and whatever they supervise.
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 
 ALL, BASE = "all", "base"
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import os
 import zlib
-from typing import Final
 
 from srcctl.node.root import replace_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 HEADER: Final = "slot {sequence:020d} {length:010d} {checksum:08x}\n"
 HEADER_BYTES: Final = len(HEADER.format(sequence=0, length=0, checksum=0))

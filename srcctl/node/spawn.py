@@ -9,14 +9,15 @@ import errno
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
 
-from msgspec import Struct, field
-
+from srcctl.commands.record import Record
 from srcctl.node.processes import mark_instance
 from srcctl.node.root import NodeRoot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
 
 EntryPoint = Callable[[list[str]], int]
 
@@ -30,7 +31,7 @@ NICE_NEUTRAL: Final = 20
 TITLE_MAX: Final = 4096
 
 
-class Request(Struct, frozen=True):
+class Request(Record):
     """A process to be made.
 
     ``path`` is a product path and becomes argv[0]; ``stdin``, ``stdout`` and ``stderr`` are product paths or
@@ -40,7 +41,7 @@ class Request(Struct, frozen=True):
 
     path: str
     arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = {}  # nobody changes it
     stdin: str | int = "/dev/null"
     stdout: str | int = "/dev/console"
     stderr: str | int = "/dev/console"
@@ -181,8 +182,14 @@ def _call(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
     except KeyboardInterrupt:
         return 130
     except BaseException:
-        traceback.print_exc()
+        _print_traceback()
         return 1
+
+
+def _print_traceback() -> None:
+    import traceback  # which lpar would carry for all
+
+    traceback.print_exc()
 
 
 def _leave(status: int) -> NoReturn:
@@ -223,7 +230,7 @@ def fork_entry(root: NodeRoot, request: Request, entry: EntryPoint) -> int:
         _prepare(root, request)
         status = _call(root, request, entry)
     except BaseException:
-        traceback.print_exc()
+        _print_traceback()
     finally:
         _leave(status)
 

@@ -8,11 +8,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from srcctl.node import messages, processes, spawn
 from srcctl.node.root import NodeRoot
 from srcctl.node.table import Instance, ProcessTable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 TREE_ROUNDS: Final = 100
 """Generations of orphans that an ended subsystem may leave."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 
-from msgspec import Struct
-
 from srcctl.node.messages import Entry
 
 
-class Instance(Struct):
+class Instance:
     """One process that srcmstr asked for. ``status`` is the wait status once it ended, None before."""
 
-    instance: int
-    pid: int
-    definition: str
-    status: int | None = None
+    __slots__ = ("definition", "instance", "pid", "status")
+
+    def __init__(self, instance: int, pid: int, definition: str) -> None:
+        self.instance = instance
+        self.pid = pid
+        self.definition = definition
+        self.status: int | None = None
 
     @property
     def name(self) -> str:

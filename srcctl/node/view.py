@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
-from typing import Final
 
+from srcctl.commands.record import Record
 from srcctl.node import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 OVERLAID: Final = ("etc", "usr")
 OWN: Final = ("var", "tmp", "aha", "audit", "dev")
@@ -39,8 +42,7 @@ class ViewError(Exception):
     """The view cannot be built here; the text says why in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewPlan:
+class ViewPlan(Record):
     """What a view is made of. All are real paths of the host.
 
     ``root`` and ``work`` are the node's folders, ``shared`` the lab's shared folder, ``key`` its key file, ``code`` the

@@ -11,9 +11,12 @@ import select
 import socket
 import time
 from collections import deque
-from typing import Final
 
 from srcctl.node import sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 PATIENCE: Final = 30.0
 """Seconds that a receiver may be full without reading anything."""

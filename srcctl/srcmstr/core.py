@@ -32,8 +32,6 @@ from __future__ import annotations
 import signal
 from collections import deque
 
-from msgspec.structs import replace
-
 from srcctl.machine import SECOND, Tick
 from srcctl.src import packets
 from srcctl.src.packets import Reply, Request, StatusCode, StatusReply
@@ -124,7 +122,7 @@ class SystemResourceController:
         self._next_number = max(self._next_number, restored.next_number)
         for instance in restored.instances:
             deadline = now + instance.definition.waittime * SECOND if instance.state is State.WARNED else None
-            self.instances[instance.number] = replace(instance, kill_at=deadline)
+            self.instances[instance.number] = instance._replace(kill_at=deadline)
             self._next_number = max(self._next_number, instance.number + 1)
         effects: list[Effect] = [self._started_reply(i) for i in restored.instances if i.pid and i.asker]
         for number, status in restored.ended:
@@ -162,7 +160,7 @@ class SystemResourceController:
         if instance is None:
             return []
         state = State.ACTIVE if instance.state is State.STARTING else instance.state
-        instance = replace(instance, pid=pid, state=state)
+        instance = instance._replace(pid=pid, state=state)
         self.instances[number] = instance
         # Nothing to remember: a successor finds the process in lpar's table, and takes it for active.
         return [self._started_reply(instance)] if instance.asker else []
@@ -266,7 +264,7 @@ class SystemResourceController:
         effects: list[Effect] = []
         for number, instance in self.instances.items():
             if instance.kill_at is not None and now >= instance.kill_at:
-                self.instances[number] = replace(instance, kill_at=None)
+                self.instances[number] = instance._replace(kill_at=None)
                 effects.append(SignalProcess(number, signal.SIGKILL, tree=True))
         return effects
 
@@ -380,11 +378,11 @@ class SystemResourceController:
         self._result(request.retaddr, instance, 44)
         if request.parm1 == packets.CANCEL:
             deadline = now + definition.waittime * SECOND if instance.kill_at is None else instance.kill_at
-            self.instances[instance.number] = replace(instance, state=State.WARNED, kill_at=deadline)
+            self.instances[instance.number] = instance._replace(state=State.WARNED, kill_at=deadline)
             answers.add(44, name)
             return [self._remember(), SignalProcess(instance.number, signal.SIGTERM)]
         state = instance.state if instance.state is State.WARNED else State.STOPPING
-        self.instances[instance.number] = replace(instance, state=state)
+        self.instances[instance.number] = instance._replace(state=state)
         if definition.contact != SIGNALS:
             return [self._remember(), self._pass_on(instance, request._replace(objname=name), answers)]
         number = definition.sigforce if request.parm1 == packets.FORCED else definition.signorm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from msgspec import Struct
+from srcctl.commands.record import Record
 
 ONCE, RESPAWN = 1, 2
 """SRCsubsys.action."""
@@ -13,7 +13,7 @@ MESSAGE_QUEUE, SIGNALS, SOCKETS = 1, 2, 3
 """SRCsubsys.contact."""
 
 
-class Definition(Struct, frozen=True):
+class Definition(Record):
     """A subsystem's definition. ``waittime`` in seconds; ``auditid`` is the user whom auditing charges."""
 
     subsysname: str
@@ -38,19 +38,19 @@ class Definition(Struct, frozen=True):
     @classmethod
     def from_object(cls, values: Mapping[str, object]) -> Definition:
         """The definition in an SRCsubsys object (or in its JSON form)."""
-        fields = {name: values[name] for name in cls.__struct_fields__ if name in values}
+        fields = {name: values[name] for name in cls._fields if name in values}
         return cls(**fields)  # type: ignore[arg-type]
 
     def as_dict(self) -> dict[str, object]:
         """The definition as plain values."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        return self._asdict()
 
     def answers_to(self, name: str) -> bool:
         """Whether ``name`` is its name or its synonym."""
         return name in (self.subsysname, self.synonym) and name != ""
 
 
-class Catalogue(Struct, frozen=True):
+class Catalogue(Record):
     """Everything that is defined: subsystems in the order of the object class, notify methods by name, and
     subservers (type, subsystem, code point)."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeAlias
 
-from msgspec import Struct, field
-
+from srcctl.commands.record import Record
 from srcctl.machine import Tick
 from srcctl.src import packets
 from srcctl.src.packets import Reply, Request, StatusCode, StatusReply
 from srcctl.srcmstr.definitions import Catalogue, Definition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 ANSWERS_MAX = 64
 """Results of requests that are remembered for askers that may ask again."""
@@ -25,7 +27,7 @@ class State(Enum):
     WARNED = "warned to stop"
 
 
-class Instance(Struct, frozen=True):
+class Instance(Record):
     """A process of a subsystem.
 
     ``asker`` is the return address of the request that started it; ``replaces`` is the number of the instance whose
@@ -44,7 +46,7 @@ class Instance(Struct, frozen=True):
     replaces: int = 0
 
 
-class Result(Struct, frozen=True):
+class Result(Record):
     """What became of a request for one instance: a start (59) or a stop (44).
 
     Kept until newer ones push it out: an asker whose srcmstr died asks again, and is told what took effect already.
@@ -60,13 +62,13 @@ class Result(Struct, frozen=True):
 # Inputs.
 
 
-class CatalogueRead(Struct, frozen=True):
+class CatalogueRead(Record):
     """The object classes were read again because they changed."""
 
     catalogue: Catalogue
 
 
-class Restored(Struct, frozen=True):
+class Restored(Record):
     """The first input: instances that lpar and the memory file agree on, and ends that happened meanwhile.
 
     ``instances`` hold pids and states; ``ended`` maps numbers of instances to wait statuses; ``next_number`` is
@@ -79,27 +81,27 @@ class Restored(Struct, frozen=True):
     next_number: int = 1
 
 
-class Asked(Struct, frozen=True):
+class Asked(Record):
     """A request arrived."""
 
     request: Request
 
 
-class ProcessStarted(Struct, frozen=True):
+class ProcessStarted(Record):
     """lpar made the process."""
 
     number: int
     pid: int
 
 
-class ProcessStartFailed(Struct, frozen=True):
+class ProcessStartFailed(Record):
     """lpar could not make the process; ``error`` is an errno."""
 
     number: int
     error: int
 
 
-class ProcessEnded(Struct, frozen=True):
+class ProcessEnded(Record):
     """The process ended with this wait status."""
 
     number: int
@@ -112,7 +114,7 @@ Input: TypeAlias = CatalogueRead | Restored | Asked | ProcessStarted | ProcessSt
 # Effects.
 
 
-class Remember(Struct, frozen=True):
+class Remember(Record):
     """Keep this in the memory file; precedes what must not be forgotten."""
 
     instances: tuple[Instance, ...]
@@ -120,13 +122,13 @@ class Remember(Struct, frozen=True):
     next_number: int = 1
 
 
-class StartProcess(Struct, frozen=True):
+class StartProcess(Record):
     """Ask lpar for the instance's process."""
 
     instance: Instance
 
 
-class SignalProcess(Struct, frozen=True):
+class SignalProcess(Record):
     """Ask lpar to signal an instance, with ``tree`` all that descends from it."""
 
     number: int
@@ -134,26 +136,26 @@ class SignalProcess(Struct, frozen=True):
     tree: bool = False
 
 
-class Acknowledge(Struct, frozen=True):
+class Acknowledge(Record):
     """Tell lpar that the end of an instance was taken note of."""
 
     number: int
 
 
-class Forward(Struct, frozen=True):
+class Forward(Record):
     """Pass a request on to an instance's socket."""
 
     number: int
     request: Request
 
 
-class Respond(Struct, frozen=True):
+class Respond(Record):
     """Answer an asker."""
 
     reply: Reply | StatusReply
 
 
-class RunNotify(Struct, frozen=True):
+class RunNotify(Record):
     """Run a notify method with the subsystem's and the group's name."""
 
     method: str
@@ -161,7 +163,7 @@ class RunNotify(Struct, frozen=True):
     group: str
 
 
-class LogError(Struct, frozen=True):
+class LogError(Record):
     """An error-log entry: SRC_SVKO, SRC_TRYX or SRC_RSTRT, with the wait status as symptom code.
 
     ``number`` is the instance's: a srcmstr that died before it could acknowledge an end sees it again.
@@ -173,7 +175,7 @@ class LogError(Struct, frozen=True):
     number: int
 
 
-class Console(Struct, frozen=True):
+class Console(Record):
     """A message on the console."""
 
     text: str
@@ -184,11 +186,14 @@ Effect: TypeAlias = (
 )
 
 
-class Answers(Struct):
+class Answers:
     """What srcmstr itself says to one request, all but the last marked as continued."""
 
-    request: Request
-    replies: list[Reply] = field(default_factory=list)
+    __slots__ = ("replies", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.replies: list[Reply] = []
 
     def add(self, code: int, name: str = "", text: str = "") -> None:
         """One more answer: a message number of the 0513 catalogue or a code of ``packets``."""

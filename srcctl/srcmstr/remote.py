@@ -12,13 +12,14 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from typing import Final
-
-from msgspec import Struct
 
 from srcctl.node import sockets
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets, remote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 RELAYS_MAX: Final = 64
 """Remote requests that wait for answers; further ones are dropped, and their askers time out."""
@@ -44,17 +45,22 @@ def allowed(equivalent: str, names: set[str]) -> bool:
     return False
 
 
-class Relay(Struct):
+class Relay:
     """The local return address of a remote request. ``sent`` and ``acknowledged`` count answers; ``closes`` is the
     time at which the asker's patience is over, of the monotonic clock."""
 
-    local: socket.socket
-    port: socket.socket
-    asker: tuple[str, int]
-    retaddr: str
-    closes: float
-    sent: int = 0
-    acknowledged: int = 0
+    __slots__ = ("acknowledged", "asker", "closes", "local", "port", "retaddr", "sent")
+
+    def __init__(
+        self, local: socket.socket, port: socket.socket, asker: tuple[str, int], retaddr: str, closes: float
+    ) -> None:
+        self.local = local
+        self.port = port
+        self.asker = asker
+        self.retaddr = retaddr
+        self.closes = closes
+        self.sent = 0
+        self.acknowledged = 0
 
 
 class RemoteRequests:

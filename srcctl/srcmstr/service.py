@@ -10,9 +10,6 @@ import socket
 import struct
 import sys
 import time
-from typing import NoReturn
-
-import msgspec
 
 from srcctl import audit
 from srcctl.commands.options import UsageError, parse, usage
@@ -27,6 +24,10 @@ from srcctl.src.outbox import Outbox
 from srcctl.srcmstr import exchange, memory
 from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
@@ -130,7 +131,7 @@ class Shell:
     # Inputs.
 
     def _first_packet(self) -> messages.Table:
-        packet = messages.from_lpar_decoder.decode(self.lpar.recv(1 << 20))
+        packet = messages.decode_from_lpar(self.lpar.recv(1 << 20))
         if not isinstance(packet, messages.Table):
             raise RuntimeError("lpar's first packet is no table")
         return packet
@@ -230,7 +231,7 @@ class Shell:
         if not packet:
             self._ending = True
             return
-        match messages.from_lpar_decoder.decode(packet):
+        match messages.decode_from_lpar(packet):
             case messages.Started(instance, pid):
                 self._step(exchange.ProcessStarted(instance, pid))
             case messages.StartFailed(instance, error):
@@ -389,6 +390,6 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         return Shell(NodeRoot.current(), lpar, requests, remote="r" in options, track="B" not in options).run()
-    except (msgspec.DecodeError, OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError) as error:
         print(f"srcmstr: {error!r}", file=sys.stderr)
         return 1

@@ -22,7 +22,7 @@ kept = [bytes(size - 33) for _ in range(3000) for size in (64, 128, 336)]
 old = {id(one) // PAGE for one in kept[::2]}
 kept = kept[::2]
 if "settled" in sys.argv:
-    preload.settle()
+    preload.settle(crowd=True)
 fresh = [bytes(size - 33) for _ in range(500) for size in (64, 128, 336)]
 print(sum(id(one) // PAGE in old for one in fresh))
 """
@@ -38,7 +38,7 @@ old = {one // PAGE for one in kept}
 for one in kept[::2]:
     libc.free(one)
 if "settled" in sys.argv:
-    preload.settle()
+    preload.settle(crowd=True)
 fresh = [libc.malloc(size) for _ in range(100) for size in (600, 1500, 3000)]
 print(sum(one // PAGE in old for one in fresh))
 """
@@ -47,7 +47,7 @@ PAGES_OF_FILES = """
 import ssl, sys, uvloop
 from srcctl.node import preload
 if "settled" in sys.argv:
-    preload.settle()
+    preload.settle(crowd=True)
 ssl.create_default_context(), uvloop.new_event_loop().close()
 with open("/proc/self/status") as status:
     print(next(line.split()[1] for line in status if line.startswith("RssFile:")))

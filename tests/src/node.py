@@ -100,7 +100,7 @@ class Lpar:
                 return
             if not data:
                 return
-            message = messages.to_lpar_decoder.decode(data)
+            message = messages.decode_to_lpar(data)
             if isinstance(message, messages.Start):
                 self.start(message, descriptors)
             elif isinstance(message, messages.Signal):
