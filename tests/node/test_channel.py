@@ -43,6 +43,7 @@ def test_every_message_comes_back_as_it_was_sent() -> None:
         assert messages.decode_to_lpar(messages.encode(to)) == to
     for back in (messages.Table([entry]), messages.Started(1, 2), messages.StartFailed(1, 2), messages.Ended(1, 9)):
         decoded = messages.decode_from_lpar(messages.encode(back))
-        assert decoded == back and type(decoded) is type(back)
+        assert decoded == back
+        assert type(decoded) is type(back)
     reply = messages.ControlReply("", {"lpar": 1}, "2", "", 1.5, True)
     assert messages.decode_reply(messages.encode(reply)) == reply

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from msgspec.structs import replace
 
 from srcctl.machine import SECOND
 from srcctl.src import packets
@@ -74,7 +73,7 @@ class Node(RuleBasedStateMachine):
             state = remembered.get(number, srcmstr.State.ACTIVE)
             if state is srcmstr.State.STARTING:
                 state = srcmstr.State.ACTIVE
-            instances.append(replace(process.instance, state=state, pid=process.pid))
+            instances.append(process.instance._replace(state=state, pid=process.pid))
             if process.status is not None:
                 ended.append((number, process.status))
         self.inputs = []
