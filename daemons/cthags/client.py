@@ -64,6 +64,7 @@ class GroupServices:
         limit_us: int = 0,
         critical: bool = False,
         deactivate_script: str = "",
+        counter: int | None = None,
     ) -> GroupServices:
         """``ha_gs_init``: connect and register.
 
@@ -73,6 +74,7 @@ class GroupServices:
             interval_us, limit_us: responsiveness probes (0: none), which are a vigil over Group Services, too.
             critical: to be killed when it does not answer.
             deactivate_script: path of the program that is run when a provider of this client is expelled.
+            counter: descriptor of a counter that is read instead of sending probes; there is no vigil then.
 
         Raises:
             Unreachable: cthags does not run or does not answer.
@@ -84,7 +86,7 @@ class GroupServices:
         try:
             async with asyncio.timeout(INIT_PATIENCE):
                 answer = await connection.request(
-                    Init(name, os.getpid(), interval_us, limit_us, critical, deactivate_script)
+                    Init(name, os.getpid(), interval_us, limit_us, critical, deactivate_script, counter)
                 )
         except (Closed, RemoteFault, TimeoutError) as error:
             connection.close()
@@ -92,7 +94,7 @@ class GroupServices:
         if not isinstance(answer, Initialized):
             connection.close()
             raise Unreachable("Group Services refused the client")
-        return cls(connection, answer.node, Vigil(interval_us, limit_us))
+        return cls(connection, answer.node, Vigil(interval_us if counter is None else 0, limit_us))
 
     def send(self, request: Request) -> None:
         """Make a request; what comes of it is a notification."""

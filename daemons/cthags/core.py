@@ -18,6 +18,7 @@ from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
     ClientRequest,
+    Counted,
     Deactivated,
     DeadMansSwitch,
     Dissolved,
@@ -142,6 +143,8 @@ class Core:
                 self._requests.take(now, client, request)
             case Deactivated(group, serial, provider, success):
                 self._requests.deactivated(group, serial, provider, success)
+            case Counted(client, count):
+                self._requests.counted(now, client, count)
             case ClientGone(client):
                 self._requests.client_gone(client)
             case Tick():
@@ -198,6 +201,7 @@ class Core:
                     "providers": [str(provider) for provider in group.providers],
                     "state": group.state.hex(),
                     "failed": [str(provider) for provider, _ in group.failed],
+                    "silent": [str(provider) for provider in group.silent],
                     "protocol": group.running.begin.kind if group.running else "",
                     "phase": group.running.phase if group.running else 0,
                 }
@@ -248,6 +252,9 @@ class Core:
                     limit_us=client.init.responsiveness_limit_us,
                     answered=client.answered,
                     late=client.late,
+                    bad=client.bad,
+                    responsiveness=client.init.responsiveness,
+                    silent=client.silent,
                     providers=tuple((name, str(provider)) for name, provider in sorted(client.providers.items())),
                 )
                 for client in self.clients
@@ -348,6 +355,7 @@ class Core:
         for delivery in self._table.apply(operation):
             self._requests.delivered(delivery)
             self._notifier.deliver(delivery)
+        self._requests.tell_responsiveness()
 
     def _send_batch(self) -> None:
         if not self._batch:
@@ -397,6 +405,8 @@ class Core:
                 self._sequencer.ballot(self._now, message)
             case Failure():
                 self._sequencer.failure(self._now, message)
+            case wire.Responsiveness():
+                self._sequencer.responsiveness(message)
             case wire.Deactivated():
                 self._sequencer.deactivated(self._now, message)
             case _:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from daemons.cthags.messages import DefaultVote, GroupAttributes, LeaveReason, Provider, Summary
-from daemons.cthags.wire import Begin, End, Fail, GroupRecord, NextPhase, Operation, Running, Snapshot
+from daemons.cthags.wire import Begin, End, Fail, GroupRecord, NextPhase, Operation, Respond, Running, Snapshot
 from srcctl.machine import LocalFault
 
 LEAVING_KINDS = ("leave", "failure_leave", "expel", "cast_out")
@@ -47,7 +47,7 @@ class Ended(Struct, frozen=True):
 
 
 class Announced(Struct, frozen=True):
-    """Providers are to be told whose default vote was cast."""
+    """Providers are to be told whose default vote was cast, or who does not respond."""
 
     group: str
     summary: tuple[Summary, ...]
@@ -141,6 +141,8 @@ class GroupTable:
                 group = _doom(group, operation.provider, operation.reason)
                 self.groups[group.name] = msgspec.structs.replace(group, failed=failed)
             return []
+        if isinstance(operation, Respond):
+            return self._respond(group, operation)
         running = group.running
         if running is None or running.begin.serial != operation.serial:
             raise LocalFault(f"operation {operation!r} for a protocol that does not run")
@@ -179,6 +181,17 @@ class GroupTable:
         self.groups[group.name] = group
         return [self._phase_began(group, running)]
 
+    def _respond(self, group: GroupRecord, operation: Respond) -> list[Delivery]:
+        provider, responds = operation.provider, operation.responds
+        if provider not in group.providers or (provider not in group.silent) == responds:
+            return []
+        silent = tuple(other for other in group.silent if other != provider)
+        silent = silent if responds else (*silent, provider)
+        self.groups[group.name] = msgspec.structs.replace(group, silent=silent)
+        summary: Summary = "responsiveness_response" if responds else "responsiveness_no_response"
+        others = tuple(other for other in group.providers if other != provider)  # inferred: not who it is about
+        return [Announced(group.name, (summary,), (provider,), others)]
+
     @staticmethod
     def _phase_began(group: GroupRecord, running: Running) -> PhaseBegan:
         state = running.state if running.state is not None else group.state
@@ -210,9 +223,10 @@ class GroupTable:
         if kind == "source_reflection":
             group = msgspec.structs.replace(group, reflected=running.begin.source_state)
         critical = tuple(provider for provider in group.critical if provider in providers)
+        silent = tuple(provider for provider in group.silent if provider in providers)
         membership_changed, state_changed = providers != before, state != group.state
         group = msgspec.structs.replace(
-            group, providers=providers, state=state, failed=failed, running=None, critical=critical
+            group, providers=providers, state=state, failed=failed, running=None, critical=critical, silent=silent
         )
         if providers or group.doomed:
             self.groups[group.name] = group
@@ -229,7 +243,7 @@ class GroupTable:
                 state,
                 recipients,
                 gone,
-                end.summary,
+                (*end.summary, "castout") if kind == "cast_out" else end.summary,
             )
         ]
         if end.summary:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from daemons.cthags.client import GroupServices
+from daemons.cthags.counter import ResponsivenessCounter
 from daemons.cthags.messages import (
     ENET_MEMBERSHIP,
     GROUP_NAME_MAX,
@@ -39,6 +40,7 @@ from daemons.cthags.messages import (
     GroupAttributes,
     Join,
     Leave,
+    Merge,
     Notification,
     NPhase,
     Phases,
@@ -75,6 +77,25 @@ class Callbacks(Struct, frozen=True):
     approved: Callable[[Token, Approved], None] | None = None
     rejected: Callable[[Token, Rejected], None] | None = None
     announcement: Callable[[Token, Announcement], None] | None = None
+    merge: Callable[[Token, Merge], None] | None = None
+
+
+class Responsiveness(Struct, frozen=True):
+    """``ha_gs_responsiveness_t``: how Group Services check this client, if at all (HA_GS_NO_RESPONSIVENESS).
+
+    Args:
+        interval_us: between two checks.
+        limit_us: within which a probe must be answered, or the counter must move.
+        counter: that the client advances (HA_GS_COUNTER_RESPONSIVENESS); None: it answers probes from ``dispatch``
+            (HA_GS_PING_RESPONSIVENESS).
+    """
+
+    interval_us: int = 0
+    limit_us: int = 0
+    counter: ResponsivenessCounter | None = None
+
+
+NO_RESPONSIVENESS = Responsiveness()
 
 
 class _Role(Struct):
@@ -93,7 +114,8 @@ class GroupServicesInterface:
     Args:
         services: the connection.
         delayed_error: called for a request that failed later.
-        responsiveness: called for a probe; True if the program is well. None: whoever dispatches is well.
+        responsiveness: called for a probe; True if the program is well (HA_GS_CALLBACK_OK). None: whoever dispatches is
+            well.
     """
 
     def __init__(
@@ -116,36 +138,43 @@ class GroupServicesInterface:
         root: NodeRoot,
         name: str,
         *,
-        interval_us: int = 0,
-        limit_us: int = 0,
+        checks: Responsiveness = NO_RESPONSIVENESS,
         critical: bool = False,
         deactivate_script: str = "",
         delayed_error: Callable[[DelayedError], None] | None = None,
         responsiveness: Callable[[], bool] | None = None,
+        query: Callable[[], None] | None = None,
     ) -> GroupServicesInterface:
         """``ha_gs_init``.
 
         Args:
             root: the node's root.
             name: the program's name.
-            interval_us, limit_us: ping responsiveness; 0: HA_GS_NO_RESPONSIVENESS.
+            checks: how Group Services find out whether the program is well.
             critical: to be killed when it does not respond.
             deactivate_script: absolute path of the program that deactivates this one when it is expelled.
-            delayed_error, responsiveness: callbacks.
+            delayed_error, responsiveness, query: callbacks. Nothing is known that would make a query
+                (HA_GS_QUERY_NOTIFICATION), so one is refused rather than never called (inferred).
 
         Raises:
             Unreachable: cthags does not run (HA_GS_CONNECT_FAILED).
-            GroupServicesError: HA_GS_BAD_PARAMETER.
+            GroupServicesError: HA_GS_BAD_PARAMETER; HA_GS_NOT_SUPPORTED: a query callback.
         """
-        if min(interval_us, limit_us) < 0 or (deactivate_script and not deactivate_script.startswith("/")):
+        if query is not None:
+            raise GroupServicesError("HA_GS_NOT_SUPPORTED")
+        checked = checks.interval_us or checks.limit_us or checks.counter is not None
+        if (checked and min(checks.interval_us, checks.limit_us) <= 0) or (
+            deactivate_script and not deactivate_script.startswith("/")
+        ):
             raise GroupServicesError("HA_GS_BAD_PARAMETER")
         services = await GroupServices.init(
             root,
             name,
-            interval_us=interval_us,
-            limit_us=limit_us,
+            interval_us=checks.interval_us,
+            limit_us=checks.limit_us,
             critical=critical,
             deactivate_script=deactivate_script,
+            counter=checks.counter.descriptor if checks.counter is not None else None,
         )
         return cls(services, delayed_error, responsiveness)
 
@@ -154,6 +183,14 @@ class GroupServicesInterface:
     def get_node_number(self) -> int:
         """``ha_gs_get_node_number``."""
         return self._services.node
+
+    def get_ffdc_id(self) -> str:
+        """``ha_gs_get_ffdc_id``: there is no first failure data capture beside the error log.
+
+        Raises:
+            GroupServicesError: HA_GS_NOT_SUPPORTED, always (inferred).
+        """
+        raise GroupServicesError("HA_GS_NOT_SUPPORTED")
 
     def quit(self) -> None:
         """``ha_gs_quit``: what was joined fails."""
@@ -279,8 +316,7 @@ class GroupServicesInterface:
             case Died():
                 self._group_services_died()
             case ResponsivenessProbe(serial):
-                if self._responsiveness is None or self._responsiveness():
-                    self._send(Alive(serial))
+                self._send(Alive(serial, self._responsiveness is None or self._responsiveness()))
             case DelayedError():
                 self._failed(notification)
             case Subscription(group=group):
@@ -288,13 +324,13 @@ class GroupServicesInterface:
                 role = self._roles.get(token)
                 if role is not None and role.subscription is not None:
                     role.subscription(token, notification)
-            case NPhase() | Approved() | Rejected() | Announcement():
+            case NPhase() | Approved() | Rejected() | Announcement() | Merge():
                 self._for_provider(notification)
         return notification
 
     # How it works.
 
-    def _for_provider(self, notification: NPhase | Approved | Rejected | Announcement) -> None:
+    def _for_provider(self, notification: NPhase | Approved | Rejected | Announcement | Merge) -> None:
         token = self._token(notification.group, subscriber=False)
         role = self._roles.get(token)
         if role is None:
@@ -313,6 +349,11 @@ class GroupServicesInterface:
                     del self._roles[token]
                 if callbacks.announcement is not None:
                     callbacks.announcement(token, notification)
+                return
+            case Merge():
+                role.provider, role.phase = notification.provider, None
+                if callbacks.merge is not None:
+                    callbacks.merge(token, notification)
                 return
         role.provider, role.phase = notification.self_provider, None
         if role.provider not in notification.providers:

@@ -62,7 +62,14 @@ class Deactivated(Struct, frozen=True):
     success: bool
 
 
-Input: TypeAlias = AliveNodes | Received | ClientRequest | ClientGone | Deactivated | Tick
+class Counted(Struct, frozen=True):
+    """What a client's responsiveness counter holds; None: it cannot be read."""
+
+    client: int
+    value: bytes | None
+
+
+Input: TypeAlias = AliveNodes | Received | ClientRequest | ClientGone | Deactivated | Counted | Tick
 
 
 # Effects -------------------------------------------------------------------------------------------------------------
@@ -96,6 +103,12 @@ class CloseClient(Struct, frozen=True):
     pid: int
     kill: bool
     reason: str
+
+
+class ReadCounter(Struct, frozen=True):
+    """Read a client's responsiveness counter; ``Counted`` answers."""
+
+    client: int
 
 
 class Deactivate(Struct, frozen=True):
@@ -152,5 +165,15 @@ class DeadMansSwitch(Struct, frozen=True):
 
 
 Effect: TypeAlias = (
-    Store | Send | Notify | CloseClient | Deactivate | Log | ViewInstalled | Dissolved | DeadMansSwitch | MergePrompt
+    Store
+    | Send
+    | Notify
+    | CloseClient
+    | ReadCounter
+    | Deactivate
+    | Log
+    | ViewInstalled
+    | Dissolved
+    | DeadMansSwitch
+    | MergePrompt
 )

@@ -61,12 +61,18 @@ LeaveReason: TypeAlias = Literal[
 ]
 Batching: TypeAlias = Literal["none", "joins", "leaves", "both"]
 SubscriptionKind: TypeAlias = Literal["state", "membership", "both"]
+ResponsivenessType: TypeAlias = Literal[
+    "HA_GS_NO_RESPONSIVENESS", "HA_GS_PING_RESPONSIVENESS", "HA_GS_COUNTER_RESPONSIVENESS"
+]
 Summary: TypeAlias = Literal[
     "default_approve",
     "default_reject",
     "time_limit_exceeded",
     "provider_failed",
     "explicit_reject",
+    "responsiveness_no_response",
+    "responsiveness_response",
+    "castout",
     "group_dissolved",
     "deactivate_unsuccessful",
     "group_services_has_died_horribly",
@@ -84,6 +90,7 @@ ErrorCode: TypeAlias = Literal[
     "HA_GS_NAME_TOO_LONG",
     "HA_GS_NOT_A_MEMBER",
     "HA_GS_NO_INIT",
+    "HA_GS_NOT_SUPPORTED",
     "HA_GS_NO_SOURCE_GROUP_PROVIDER",
     "HA_GS_PROVIDER_APPEARS_TWICE",
     "HA_GS_UNKNOWN_GROUP",
@@ -149,10 +156,13 @@ class Init(msgspec.Struct, frozen=True, tag="init"):
         name: the program's name as ``lssrc -ls cthags`` shows it.
         pid: its process id, checked against the socket's credentials.
         responsiveness_interval_us: how often cthags probes the client; 0: never (HA_GS_NO_RESPONSIVENESS).
-        responsiveness_limit_us: the time within which it must answer a probe.
-        critical: the client is killed if it does not answer (else it is only announced and its providers fail).
+        responsiveness_limit_us: the time within which it must answer a probe, or its counter must move.
+        critical: the client is killed if it does not respond (else the other providers of its groups are told, and
+            told again when it does).
         deactivate_script: absolute path of the program that is run on this node for a provider of this client that is
             expelled; "" for none.
+        counter: a descriptor of the client's, of a file with a counter that moves as long as the client is well
+            (HA_GS_COUNTER_RESPONSIVENESS); None: it answers probes (HA_GS_PING_RESPONSIVENESS).
     """
 
     name: str
@@ -161,6 +171,14 @@ class Init(msgspec.Struct, frozen=True, tag="init"):
     responsiveness_limit_us: int = 0
     critical: bool = False
     deactivate_script: str = ""
+    counter: int | None = None
+
+    @property
+    def responsiveness(self) -> ResponsivenessType:
+        """The product's name of how the client is checked."""
+        if not self.responsiveness_interval_us:
+            return "HA_GS_NO_RESPONSIVENESS"
+        return "HA_GS_PING_RESPONSIVENESS" if self.counter is None else "HA_GS_COUNTER_RESPONSIVENESS"
 
 
 class Join(msgspec.Struct, frozen=True, tag="join"):
@@ -264,9 +282,11 @@ class Vote(msgspec.Struct, frozen=True, tag="vote"):
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive"):
-    """The answer to a ``ResponsivenessProbe``."""
+    """The answer to a ``ResponsivenessProbe``; ``well``: what the client's callback says of itself
+    (HA_GS_CALLBACK_OK or HA_GS_CALLBACK_NOT_OK). Who is not well does not respond."""
 
     serial: int
+    well: bool = True
 
 
 class QueryStatus(msgspec.Struct, frozen=True, tag="query_status"):
@@ -352,11 +372,21 @@ class Rejected(_ProtocolNotification, frozen=True, tag="rejected"):
 
 class Announcement(msgspec.Struct, frozen=True, tag="announcement"):
     """News without a vote: late or failed voters of the protocol that just ended; or "group_dissolved": this half of
-    the domain gave way in a merge, the receiver is no longer a provider and may join again."""
+    the domain gave way in a merge, the receiver is no longer a provider and may join again; or that another provider's
+    client has ceased to respond to the checks of its responsiveness, or responds again."""
 
     group: str
     summary: tuple[Summary, ...]
     providers: tuple[Provider, ...]
+
+
+class Merge(msgspec.Struct, frozen=True, tag="merge"):
+    """HA_GS_MERGE_NOTIFICATION: this half of the domain gave way in a merge, and the group outlives that: the receiver,
+    which was ``former``, joins the other half's group as ``provider`` (of which the usual notifications follow)."""
+
+    group: str
+    former: Provider
+    provider: Provider
 
 
 class Subscription(msgspec.Struct, frozen=True, tag="subscription"):
@@ -426,10 +456,15 @@ class ClientStatus(msgspec.Struct, frozen=True):
     interval_us: int = 0
     limit_us: int = 0
     answered: int = 0
-    """Probes that it has answered, and how many of these not within a fifth of its time limit."""
+    """Checks to which it has responded, how many of these not within a fifth of its time limit, and how many it has
+    failed."""
     late: int = 0
     providers: tuple[tuple[str, str], ...] = ()
     """Groups that it has joined, and who it is there."""
+    bad: int = 0
+    responsiveness: ResponsivenessType = "HA_GS_NO_RESPONSIVENESS"
+    silent: bool = False
+    """It has failed the last check."""
 
 
 class LinkStatus(msgspec.Struct, frozen=True, array_like=True):
@@ -499,6 +534,7 @@ Notification: TypeAlias = (
     | Approved
     | Rejected
     | Announcement
+    | Merge
     | Subscription
     | ResponsivenessProbe
     | DelayedError

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from daemons.cthags import groups
-from daemons.cthags.clients import Client, Clients, Unresponsive
+from daemons.cthags.clients import Check, Client, Clients, Look, Probe, Unresponsive
 from daemons.cthags.groups import GroupTable
-from daemons.cthags.inputs import CloseClient, Effect, Log, Notify, Store
+from daemons.cthags.inputs import CloseClient, Effect, Log, Notify, ReadCounter, Store
 from daemons.cthags.messages import (
     GROUP_NAME_MAX,
     MESSAGE_MAX,
@@ -30,6 +30,7 @@ from daemons.cthags.messages import (
     Join,
     Leave,
     LeaveReason,
+    Merge,
     Provider,
     ProviderMessage,
     QueryStatus,
@@ -51,6 +52,7 @@ from daemons.cthags.wire import (
     PeerMessage,
     Proposal,
     Refusal,
+    Responsiveness,
 )
 
 CLIENTS_MAX = 1024
@@ -94,6 +96,8 @@ class Requests:
         """Requests of clients so far."""
         self._deactivating: dict[str, int] = {}
         """Expels whose deactivate phase began in this life, by group."""
+        self._told: dict[tuple[str, Provider], bool] = {}
+        """What the leader of this view was told of the responsiveness of providers."""
 
     @property
     def outstanding(self) -> int:
@@ -114,6 +118,8 @@ class Requests:
             self._to_leader(ballot)
         for report in self._reports.values():
             self._to_leader(report)
+        self._told.clear()
+        self.tell_responsiveness()
         for name, group in sorted(self._table.groups.items()):
             self._miss_scripts(name, group)
             known = dict(group.failed)
@@ -140,12 +146,15 @@ class Requests:
         for client in self._clients:
             for name in sorted(client.providers.keys() | client.joining.keys()):
                 if name in outliving:
-                    client.providers.pop(name, None)
+                    former = client.providers.pop(name, None)
                     provider = Provider(self._node, self._new_instance())
+                    if former is not None:
+                        self._notifier.notify(client, Merge(name, former, provider))
                     self._propose_join(client, name, provider, outliving[name].attributes)
         self._ballots.clear()
         self._reports.clear()
         self._deactivating.clear()
+        self._told.clear()
 
     def applied(self, operation: Operation) -> None:
         """The leader has ordered an operation."""
@@ -200,7 +209,7 @@ class Requests:
             self._emit(Notify(number, DelayedError(group, "HA_GS_NO_INIT", _tag(request))))
             return
         if isinstance(request, Alive):
-            self._clients.heard(now, client, request.serial)
+            self._checked(self._clients.heard(now, client, request.serial, request.well))
             return
         error = self._group_request(client, request)
         if error is not None:
@@ -350,17 +359,45 @@ class Requests:
         self._to_leader(Failure(group, provider, reason))
 
     def tick(self, now: int) -> None:
-        """Probe the clients that are due; those that do not answer are out."""
-        for event in self._clients.tick(now):
-            client = event.client
-            if isinstance(event, Unresponsive):
-                critical = client.init.critical
+        """Check the clients that are due."""
+        self._checked(self._clients.tick(now))
+
+    def counted(self, now: int, number: int, value: bytes | None) -> None:
+        """The counter of a client was read."""
+        client = self._clients.get(number)
+        if client is not None:
+            self._checked(self._clients.counted(now, client, value))
+
+    def _checked(self, checks: list[Check]) -> None:
+        """What comes of checks: a critical client that fails one is killed, of another one the others are told."""
+        for check in checks:
+            client = check.client
+            if isinstance(check, Probe):
+                self._notifier.notify(client, ResponsivenessProbe(client.probe))
+            elif isinstance(check, Look):
+                self._emit(ReadCounter(client.number))
+            elif isinstance(check, Unresponsive) and client.init.critical:
                 text = f"client {client.init.name} (pid {client.init.pid}) does not answer"
-                self._emit(Log(f"{text}: {'killed' if critical else 'its connection is closed'}"))
-                self._emit(CloseClient(client.number, client.init.pid, critical, text))
+                self._emit(Log(f"{text}: killed"))
+                self._emit(CloseClient(client.number, client.init.pid, True, text))
                 self.client_gone(client.number)
             else:
-                self._notifier.notify(client, ResponsivenessProbe(client.probe))
+                how = "does not respond" if client.silent else "responds again"
+                self._emit(Log(f"client {client.init.name} (pid {client.init.pid}) {how}"))
+                self.tell_responsiveness()
+
+    def tell_responsiveness(self) -> None:
+        """Have the leader announce what its groups do not know yet of the responsiveness of providers."""
+        for client in self._clients:
+            if not client.init.responsiveness_interval_us:
+                continue
+            for name, provider in sorted(client.providers.items()):
+                group, responds = self._table.groups.get(name), not client.silent
+                if group is None or provider not in group.providers or self._told.get((name, provider)) == responds:
+                    continue
+                if (provider not in group.silent) != responds:
+                    self._told[name, provider] = responds
+                    self._to_leader(Responsiveness(name, provider, responds))
 
 
 def _tag(request: Request) -> str:

@@ -27,6 +27,8 @@ from daemons.cthags.wire import (
     NextPhase,
     Operation,
     Proposal,
+    Respond,
+    Responsiveness,
     Running,
 )
 from srcctl.machine import SECOND, earliest
@@ -168,6 +170,14 @@ class Sequencer:
         if entry is not None and entry.serial == report.serial and report.provider in entry.deactivating:
             entry.deactivated.setdefault(report.provider, report.success)
             self._tally(now, report.group, late=False)
+
+    def responsiveness(self, message: Responsiveness) -> None:
+        """The client of a provider has ceased to respond, or responds again."""
+        group = self._table.groups.get(message.group)
+        if group is None or message.provider not in group.providers:
+            return
+        if (message.provider not in group.silent) != message.responds:
+            self._sequence(Respond(message.group, message.provider, message.responds))
 
     def failure(self, now: int, failure: Failure) -> None:
         """A provider has ended."""

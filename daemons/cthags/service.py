@@ -16,12 +16,14 @@ import msgspec
 
 from daemons.caa import messages as caa
 from daemons.cthags.core import Core
+from daemons.cthags.counter import CounterReader
 from daemons.cthags.detector import Settings
 from daemons.cthags.inputs import (
     AliveNodes,
     ClientGone,
     ClientRequest,
     CloseClient,
+    Counted,
     Deactivate,
     Deactivated,
     DeadMansSwitch,
@@ -31,6 +33,7 @@ from daemons.cthags.inputs import (
     Log,
     MergePrompt,
     Notify,
+    ReadCounter,
     Received,
     Send,
     Store,
@@ -80,6 +83,7 @@ class GroupServicesDaemon(Daemon):
         self._started_at = time.time()
         self._certain_at = self._first_certain_at = 0.0
         self._connections: dict[int, Connection] = {}
+        self._counters: dict[int, CounterReader] = {}
         self._last_connection = 0
         self._prompt = OperatorPrompt(self.root, self.scale, self.spawn, self.log.write)
         self._action = "reboot"
@@ -179,6 +183,8 @@ class GroupServicesDaemon(Daemon):
                 request = await connection.receive()
                 if isinstance(request, Init):
                     request = msgspec.structs.replace(request, pid=connection.peer_pid)
+                    if request.counter is not None and number not in self._counters:
+                        self._open_counter(number, request.pid, request.counter)
                 elif isinstance(request, QueryStatus):
                     connection.send(self._status())
                     continue
@@ -188,7 +194,15 @@ class GroupServicesDaemon(Daemon):
             pass
         finally:
             self._connections.pop(number, None)
+            if (counter := self._counters.pop(number, None)) is not None:
+                counter.close()
             self.pump.feed(ClientGone(number))
+
+    def _open_counter(self, number: int, pid: int, descriptor: int) -> None:
+        try:
+            self._counters[number] = CounterReader(pid, descriptor)
+        except OSError as error:
+            self.log.write(f"responsiveness counter of process {pid}: {error}")  # one that never moves
 
     def _client_fault(self, fault: RemoteFault) -> None:
         self.log.write(f"a client sent rubbish: {fault}")
@@ -211,6 +225,9 @@ class GroupServicesDaemon(Daemon):
                 self._paths.set_dead_mans_switch(armed)
             case MergePrompt(others):
                 self._prompt_merge(others)
+            case ReadCounter(client):
+                counter = self._counters.get(client)
+                self.pump.feed(Counted(client, counter.read() if counter is not None else None))
             case Deactivate():
                 self.spawn(self._deactivate(effect))
             case CloseClient():

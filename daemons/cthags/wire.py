@@ -122,7 +122,15 @@ class Fail(msgspec.Struct, frozen=True, tag="fail"):
     reason: LeaveReason
 
 
-Operation: TypeAlias = Begin | NextPhase | End | Fail
+class Respond(msgspec.Struct, frozen=True, tag="respond"):
+    """A provider's client has ceased to respond, or responds again: the others are told, the group goes on."""
+
+    group: str
+    provider: Provider
+    responds: bool
+
+
+Operation: TypeAlias = Begin | NextPhase | End | Fail | Respond
 
 
 # The replicated state, as a joiner gets it ---------------------------------------------------------------------------
@@ -147,7 +155,8 @@ class GroupRecord(msgspec.Struct, frozen=True):
 
     ``critical`` are the providers whose process must not fail: with it their node goes down. ``doomed`` are the nodes
     of those that have failed, until they have left the view. A group without providers exists as long as it has such.
-    ``reflected`` is the state value of the source group that the providers know.
+    ``reflected`` is the state value of the source group that the providers know, ``silent`` are the providers whose
+    clients do not respond.
     """
 
     name: str
@@ -159,6 +168,7 @@ class GroupRecord(msgspec.Struct, frozen=True):
     critical: tuple[Provider, ...] = ()
     doomed: tuple[int, ...] = ()
     reflected: bytes = b""
+    silent: tuple[Provider, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -272,6 +282,14 @@ class Deactivated(msgspec.Struct, frozen=True, tag="deactivated"):
     success: bool
 
 
+class Responsiveness(msgspec.Struct, frozen=True, tag="responsiveness"):
+    """Whether the client of a provider responds, to the leader; of interest where that has changed."""
+
+    group: str
+    provider: Provider
+    responds: bool
+
+
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     """A proposal cannot be taken up, from the leader."""
 
@@ -279,7 +297,9 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     code: ErrorCode
 
 
-PeerMessage: TypeAlias = Prepare | Prepared | Commit | Entries | Proposal | Ballot | Failure | Deactivated | Refusal
+PeerMessage: TypeAlias = (
+    Prepare | Prepared | Commit | Entries | Proposal | Ballot | Failure | Deactivated | Responsiveness | Refusal
+)
 
 
 # Packets -------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from daemons.cthags.inputs import (
     ClientGone,
     ClientRequest,
     CloseClient,
+    Counted,
     Deactivate,
     Deactivated,
     DeadMansSwitch,
@@ -18,6 +19,7 @@ from daemons.cthags.inputs import (
     Log,
     MergePrompt,
     Notify,
+    ReadCounter,
     Received,
     Send,
     Store,
@@ -154,6 +156,10 @@ class GroupServicesProcess(Process):
             case DeadMansSwitch(armed):
                 if self.node.states is not None:
                     self.node.states.feed(GroupServicesTurn(armed))
+            case ReadCounter(number):
+                client = self._clients.get(number)
+                count = client.counter() if client is not None else None
+                self.later(0, self.feed, Counted(number, count))
             case Deactivate(group, serial, provider):
                 if serial:
                     self.later(SCRIPT_US, self.feed, Deactivated(group, serial, provider, True))

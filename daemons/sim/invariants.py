@@ -10,7 +10,7 @@ what clients answered.
    looked at the dead man's switch.
 2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
-   every provider that could vote in the last one has voted.
+   every provider that could vote in the last one has voted, and none twice in a row that another one does not respond.
 4. A group is acquired only while no live node of the same view holds any of it.
 5. A serial event script begins only when no other serial one runs on its node, whoever started that.
 7. Whatever a node does, it does on a configuration that was committed as a whole, the old one or the new one; it joins
@@ -28,7 +28,17 @@ from typing import TYPE_CHECKING
 
 from daemons.cluster.dependencies import Dependencies
 from daemons.cthags.inputs import ViewInstalled
-from daemons.cthags.messages import Approved, Goodbye, Notification, NPhase, Provider, Rejected, Request, Vote
+from daemons.cthags.messages import (
+    Announcement,
+    Approved,
+    Goodbye,
+    Notification,
+    NPhase,
+    Provider,
+    Rejected,
+    Request,
+    Vote,
+)
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.member import PREFIX
 from daemons.sim.scenario import CONFIGURATION, NONE, SUPERVISION
@@ -62,6 +72,11 @@ class _Knowledge:
     phase: dict[str, NPhase] = field(default_factory=dict)
     voted: dict[tuple[str, int, Provider], None] = field(default_factory=dict)
     identities: dict[str, Provider] = field(default_factory=dict)
+    responses: dict[tuple[str, Provider], str] = field(default_factory=dict)
+
+    def forget_responses(self, group: str) -> None:
+        """Its own provider is out of a group: it is told nothing more of the others."""
+        self.responses = {key: what for key, what in self.responses.items() if key[0] != group}
 
 
 class Checker:
@@ -138,6 +153,7 @@ class Checker:
         known.phase = {}
         known.identities = {}
         known.told = {}
+        known.responses = {}
 
     # Votes.
 
@@ -148,6 +164,7 @@ class Checker:
             # It is told nothing more.
             for of_group in (known.phase, known.identities, known.joined):
                 of_group.pop(request.group, None)
+            known.forget_responses(request.group)
         elif isinstance(request, Vote) and request.group in known.identities | known.phase:
             phase = known.phase.get(request.group)
             if phase is not None:
@@ -155,6 +172,8 @@ class Checker:
 
     def notified(self, node: SimulatedNode, client: int, notification: Notification) -> None:
         """cthags told a client something."""
+        if isinstance(notification, Announcement):
+            self._announced(node, notification)
         if not isinstance(notification, NPhase | Approved | Rejected):
             return
         known, group = self._nodes[node.number], notification.group
@@ -187,6 +206,18 @@ class Checker:
         else:
             known.identities.pop(group, None)
             known.joined.pop(group, None)
+            known.forget_responses(group)
+
+    def _announced(self, node: SimulatedNode, announcement: Announcement) -> None:
+        for what in announcement.summary:
+            if what not in ("responsiveness_no_response", "responsiveness_response"):
+                continue
+            self.checks[3] += 1
+            for provider in announcement.providers:
+                known = self._nodes[node.number].responses
+                if known.get((announcement.group, provider)) == what:
+                    raise InvariantBroken(3, f"{node.name} is told {what} of {provider} twice")
+                known[announcement.group, provider] = what
 
     def _check_barrier(self, node: SimulatedNode, notification: NPhase | Approved | Rejected) -> None:
         last = notification.phase - 1 if isinstance(notification, NPhase) else notification.phase
@@ -374,6 +405,7 @@ class Checker:
         known = self._nodes[node.number]
         if process.name == "cthags":
             known.view = None
+            known.responses = {}
         for of_group in (known.phase, known.identities, known.told, known.joined):
             for group in list(of_group):
                 if process.name == "cthags" or (process.name == "clstrmgrES" and not group.startswith(PREFIX)):

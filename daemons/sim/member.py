@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from daemons.cthags.messages import Approved as ApprovedNotification
 from daemons.cthags.messages import (
+    Alive,
     ChangeAttributes,
     ChangeStateValue,
     DelayedError,
@@ -25,9 +25,11 @@ from daemons.cthags.messages import (
     Provider,
     ProviderMessage,
     Request,
+    ResponsivenessProbe,
     Vote,
     request_codec,
 )
+from daemons.cthags.messages import Approved as ApprovedNotification
 from daemons.cthags.messages import Rejected as RejectedNotification
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess
 from daemons.sim.process import Idle, Process
@@ -44,6 +46,11 @@ QUIET_US = LENGTH_US - 30 * SECOND
 ACT_US = 6 * SECOND
 LATE = 0.05
 """Share of phases in which it does not vote, where there is a time limit."""
+
+SICK = 0.1
+"""Share of seconds in which it ceases to be well for a while: it does not answer, says so itself, or stops counting."""
+SICK_US = 20 * SECOND
+CHECK_US, CHECK_LIMIT_US = 5 * SECOND, 3 * SECOND
 
 LIMIT_US = 2 * SECOND
 ATTRIBUTES = {
@@ -64,11 +71,36 @@ class MemberProcess(Process):
         self._number = 0
         self._providers: dict[str, tuple[Provider, ...]] = {}
         self._asked: dict[str, None] = {}
+        self._health = self.world.stream(f"health/{node.number}/{node.boot_number}")
+        self._well = True
+        self._count = 0
+        self._unanswered: ResponsivenessProbe | None = None
 
     def start(self) -> None:
         """Connect, and act from time to time."""
         self._connect()
         self.later(self._pause(), self._act)
+        self.later(SECOND, self._live)
+
+    def _live(self) -> None:
+        """One second of its life."""
+        self._well = self._well and (self._health.random() >= SICK or self.world.now > QUIET_US)
+        if not self._well:
+            self.later(int(SICK_US * self._health.random()), self._recover)
+            return
+        self._count += 1
+        self.later(SECOND, self._live)
+
+    def _recover(self) -> None:
+        self._well = True
+        probe, self._unanswered = self._unanswered, None
+        if probe is not None:
+            self._send(Alive(probe.serial))
+        self._live()
+
+    def counter(self) -> bytes | None:
+        """It counts the seconds in which it is well."""
+        return self._count.to_bytes(8, "little")
 
     def notified(self, notification: Notification) -> None:
         """Group Services say."""
@@ -78,6 +110,10 @@ class MemberProcess(Process):
                 self._providers.clear()
                 self._asked.clear()
                 self.later(200 * MILLISECOND, self._connect)
+            case ResponsivenessProbe() if self._well or self._health.random() < 0.5:
+                self._send(Alive(notification.serial, self._well))
+            case ResponsivenessProbe():
+                self._unanswered = notification
             case NPhase():
                 self._vote(notification)
             case ApprovedNotification() | RejectedNotification():
@@ -105,7 +141,11 @@ class MemberProcess(Process):
             return
         self._daemon = daemon
         self._number = daemon.connect(self)
-        self._send(Init("member", self.pid, deactivate_script="/bin/deactivate"))
+        self._unanswered = None
+        counter = 3 if self.node.number % 2 else None
+        self._send(
+            Init("member", self.pid, CHECK_US, CHECK_LIMIT_US, deactivate_script="/bin/deactivate", counter=counter)
+        )
 
     def _send(self, request: Request) -> None:
         daemon = self._daemon

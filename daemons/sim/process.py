@@ -126,6 +126,10 @@ class Process:
     def notified(self, notification: Notification) -> None:
         """Group Services tell their client something."""
 
+    def counter(self) -> bytes | None:
+        """What Group Services read of how far their client has counted; None: it does not count."""
+        return None
+
     def execute(self, effect: Any) -> None:
         """Carry out an effect."""
         raise NotImplementedError

@@ -44,7 +44,7 @@ def _unfinished(cluster: Cluster) -> str:
         return f"Group Services of the nodes know different groups: {pictures}"
     first = pictures[0]
     assert isinstance(first, dict)
-    busy = [name for name, group in first.items() if group["protocol"] or group["failed"]]
+    busy = [name for name, group in first.items() if group["protocol"] or group["failed"] or group["silent"]]
     return f"protocols of {' '.join(busy)} do not end: {first}" if busy else ""
 
 

@@ -15,12 +15,14 @@ from daemons.cthags.inputs import (
     ClientGone,
     ClientRequest,
     CloseClient,
+    Counted,
     Dissolved,
     Effect,
     Input,
     Log,
     MergePrompt,
     Notify,
+    ReadCounter,
     Received,
     Send,
     Store,
@@ -74,6 +76,7 @@ class Ring:
         self.apart: frozenset[tuple[int, int]] = frozenset()
         self.prompts: dict[int, list[tuple[int, ...]]] = {}
         self.boots = dict.fromkeys(self.numbers, 0)
+        self.counters: dict[tuple[int, int], bytes | None] = {}
 
     def start(self, *nodes: int) -> None:
         """Boot nodes."""
@@ -132,6 +135,8 @@ class Ring:
                     self.dissolved[node] += 1
                 case MergePrompt(others):
                     self.prompts.setdefault(node, []).append(others)
+                case ReadCounter(client):
+                    self.push(0, node, Counted(client, self.counters.get((node, client))))
                 case CloseClient():
                     self.killed.append((node, effect))
                 case Log():

@@ -207,17 +207,3 @@ async def test_the_death_of_group_services_is_told_to_every_provider(pair: Pair)
     assert announced == Announcement("G", ("group_services_has_died_horribly",), (mine,))
     assert program.gs.died
     program.gs.quit()
-
-
-async def test_a_program_that_says_it_is_not_well_is_out(pair: Pair) -> None:
-    well = True
-    sick = await Program().init(pair, 1, interval_us=50_000, limit_us=100_000, responsiveness=lambda: well)
-    other = await Program().init(pair, 2)
-    sick.gs.join("G", VOTED, sick.callbacks)
-    await sick.approved("join")
-    other.gs.join("G", VOTED, other.callbacks)
-    await other.approved("join")
-    well = False
-    assert (await other.approved("failure_leave")).reasons == ("provider_failure",)
-    sick.gs.quit()
-    other.gs.quit()

@@ -25,9 +25,13 @@ STATUS = DomainStatus(
     members=(26, 11),
     clients=(
         ClientStatus(
-            7000, "clstrmgr", True, 3, 0, 0, 30_000_000, 30_000_000, 12, 1, (("CLSTRMGR_1", "[1/26]"), ("G", "[2/26]"))
+            7000, "clstrmgr", True, 3, 0, 0, 30_000_000, 30_000_000, 12, 1, (("CLSTRMGR_1", "[1/26]"), ("G", "[2/26]")),
+            0, "HA_GS_PING_RESPONSIVENESS",
         ),
         ClientStatus(7001, "watcher", False, 4, 202, 1),
+        ClientStatus(
+            7002, "counting", False, 5, 0, 0, 60_000_000, 20_000_000, 7, 2, (), 3, "HA_GS_COUNTER_RESPONSIVENESS", True
+        ),
     ),
     groups=(
         GroupStatus(

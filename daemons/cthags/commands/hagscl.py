@@ -27,12 +27,14 @@ def _client(client: ClientStatus) -> list[str]:
     lines = [
         f"Client socket[{client.number}] PID[{client.pid}] uid[{client.uid}] gid[{client.gid}] name[{client.name}]"
     ]
+    checked = f"[{client.responsiveness}]"
     if client.interval_us:
-        interval, limit = client.interval_us // SECOND, client.limit_us // SECOND
-        lines.append(f"[HA_GS_PING_RESPONSIVENESS] interval[{interval}] response time limit[{limit}]")
-        lines.append(f"checks good[{client.answered - client.late}] bad[0] late[{client.late}]")
-    else:
-        lines.append("[HA_GS_NO_RESPONSIVENESS]")
+        checked += f" interval[{client.interval_us // SECOND}] response time limit[{client.limit_us // SECOND}]"
+    lines.append(checked)
+    if client.interval_us:
+        silent = " [does not respond]" if client.silent else ""
+        good = client.answered - client.late
+        lines.append(f"checks good[{good}] bad[{client.bad}] late[{client.late}]{silent}")
     lines += [
         f"[{{provider}}Member token[{token}] Client token[{client.number}] ProviderId{provider}] group[{group}]"
         for token, (group, provider) in enumerate(client.providers)
