@@ -50,6 +50,8 @@ class Cluster:
         self.world = world
         self.parts = parts
         self.members = members
+        self.checked = False
+        """The program of the members has its responsiveness checked."""
         self.numbers = tuple(range(1, count + 1))
         self.configuration = configuration or (varied(world.seed, count, groups) if groups else sample(count))
         self.generation = 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
+
 from daemons.cthags.messages import (
     Alive,
     ChangeAttributes,
@@ -80,7 +82,8 @@ class MemberProcess(Process):
         """Connect, and act from time to time."""
         self._connect()
         self.later(self._pause(), self._act)
-        self.later(SECOND, self._live)
+        if self.node.cluster.checked:
+            self.later(SECOND, self._live)
 
     def _live(self) -> None:
         """One second of its life."""
@@ -142,10 +145,13 @@ class MemberProcess(Process):
         self._daemon = daemon
         self._number = daemon.connect(self)
         self._unanswered = None
-        counter = 3 if self.node.number % 2 else None
-        self._send(
-            Init("member", self.pid, CHECK_US, CHECK_LIMIT_US, deactivate_script="/bin/deactivate", counter=counter)
-        )
+        init = Init("member", self.pid, deactivate_script="/bin/deactivate")
+        if self.node.cluster.checked:
+            counter = 3 if self.node.number % 2 else None
+            init = replace(
+                init, responsiveness_interval_us=CHECK_US, responsiveness_limit_us=CHECK_LIMIT_US, counter=counter
+            )
+        self._send(init)
 
     def _send(self, request: Request) -> None:
         daemon = self._daemon

@@ -73,6 +73,7 @@ def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
     cluster = Cluster(
         world, scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members, scenario.split
     )
+    cluster.checked = scenario.checked
     strikes = Strikes(cluster)
     strikes.schedule(scenario.faults)
     Operator(cluster).begin()

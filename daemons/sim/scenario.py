@@ -80,6 +80,7 @@ class Scenario:
         trace: lines that its trace must contain in this order, without their times.
         members: a program on every node uses all of Group Services.
         split: the split policy.
+        checked: that program has its responsiveness checked, and is not always well.
     """
 
     seed: int
@@ -92,6 +93,7 @@ class Scenario:
     groups: int = 0
     members: bool = False
     split: str = NONE
+    checked: bool = False
 
     @classmethod
     def of_seed(
@@ -112,7 +114,9 @@ class Scenario:
         faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US, only)
         if not split:
             split = TIE_BREAKER if Random(f"{seed}/split").random() < SPLIT_SHARE else NONE
-        return cls(seed, nodes, networks, tuple(faults), plant, groups=groups, members=members, split=split)
+        return cls(
+            seed, nodes, networks, tuple(faults), plant, groups=groups, members=members, split=split, checked=members
+        )
 
     @classmethod
     def parse(cls, text: str) -> Scenario:
@@ -122,7 +126,7 @@ class Scenario:
             ScenarioSyntax: it cannot be read.
         """
         numbers = {"seed": 1, "nodes": 3, "networks": 1, "groups": 0}
-        plant, expect, members, split = "", PASS, False, NONE
+        plant, expect, members, checked, split = "", PASS, False, False, NONE
         faults: list[Fault] = []
         trace: list[str] = []
         for count, raw in enumerate(text.splitlines(), 1):
@@ -134,8 +138,8 @@ class Scenario:
                         pass
                     case "seed" | "nodes" | "networks" | "groups":
                         numbers[word] = int(rest)
-                    case "members" if not rest:
-                        members = True
+                    case "members" if rest in ("", "checked"):
+                        members, checked = True, bool(rest)
                     case "split" if rest in SPLITS:
                         split = rest
                     case "plant":
@@ -155,12 +159,12 @@ class Scenario:
         if not 0 <= numbers["groups"] <= GROUPS_MAX:
             raise ScenarioSyntax("groups out of range")
         size = (numbers["seed"], numbers["nodes"], numbers["networks"])
-        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"], members, split)
+        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"], members, split, checked)
 
     def __str__(self) -> str:
         lines = [f"nodes {self.nodes}", f"networks {self.networks}", f"seed {self.seed}"]
         lines += [f"groups {self.groups}"] if self.groups else []
-        lines += ["members"] if self.members else []
+        lines += ["members checked" if self.checked else "members"] if self.members else []
         lines += [f"split {self.split}"] if self.split != NONE else []
         lines += [f"plant {self.plant}"] if self.plant else []
         lines += [str(fault) for fault in self.faults]
