@@ -9,6 +9,7 @@ it: its successor looks at everything once and tells all of it, and the cluster 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -52,22 +53,25 @@ class Happened(Struct, frozen=True):
 class GroupDisks(Struct, frozen=True):
     """A volume group that this node knows: its disks in the order of its definition, and those of them that failed.
 
-    ``failed`` is empty where the group is not varied on here.
+    ``failed`` is empty where the group is not varied on here. ``needs_quorum`` is what chvg -Q says; ``stale`` names
+    the disks that have stale copies of logical volumes.
     """
 
     name: str
     disks: tuple[str, ...]
     failed: frozenset[str] = frozenset()
+    needs_quorum: bool = True
+    stale: frozenset[str] = frozenset()
 
     @property
     def quorum(self) -> bool:
         """Whether more than half of the descriptor areas are left: one a disk; two on the only disk, and on the first
-        of two (the AIX manual "Volume group quorum")."""
+        of two (the AIX manual "Volume group quorum"). A group without quorum is closed with its last disk."""
         copies = dict.fromkeys(self.disks, 1)
         if len(self.disks) <= 2:
             copies.update(dict.fromkeys(self.disks[:1], 2))
         left = sum(count for disk, count in copies.items() if disk not in self.failed)
-        return 2 * left > sum(copies.values())
+        return 2 * left > sum(copies.values()) if self.needs_quorum else left > 0 or not copies
 
 
 class Surveyed(Struct, frozen=True):
@@ -243,7 +247,7 @@ class EventManager:
         for family, former in sorted(self.lost):
             if family == "repository" and former != disk:
                 effects += self._note("repository", former, False)  # it was replaced
-        return effects + self._note("repository", disk, lost, self.uuid, self._loss_of_repository(disk), looked)
+        return effects + self._note("repository", disk, lost, self.uuid, [self._loss_of_repository(disk)], looked)
 
     def _loss_of_repository(self, disk: str) -> LogEntry:
         text = f"Error: Node 0x{self.uuid} has lost access to repository disk {disk}."
@@ -270,10 +274,12 @@ class EventManager:
     def _volume_group(self, group: GroupDisks, looked: bool = False) -> list[Effect]:
         effects: list[Effect] = []
         for disk in group.disks:
-            entry = LogEntry("LVM_SA_PVMISS", "LVDD", disk)
-            effects += self._note("disk", disk, disk in group.failed, group.name, entry, looked)
-        entry = LogEntry("LVM_SA_QUORCLOSE", "LVDD", group.name)
-        return effects + self._note("volume_group", group.name, not group.quorum, "", entry, looked)
+            entries = [LogEntry("LVM_SA_PVMISS", "LVDD", disk)]
+            if disk in group.stale:
+                entries.append(LogEntry("LVM_SA_STALEPP", "LVDD", disk))
+            effects += self._note("disk", disk, disk in group.failed, group.name, entries, looked)
+        entries = [LogEntry("LVM_SA_QUORCLOSE", "LVDD", group.name)]
+        return effects + self._note("volume_group", group.name, not group.quorum, "", entries, looked)
 
     def _root_volume_group(self, lost: bool, halts: bool) -> list[Effect]:
         """The loss of rootvg: nothing is reported, for the node goes down, and the others see it fail. The product's
@@ -293,10 +299,10 @@ class EventManager:
         subject: str,
         lost: bool,
         detail: str = "",
-        entry: LogEntry | None = None,
+        on_loss: Sequence[LogEntry] = (),
         looked: bool = False,
     ) -> list[Effect]:
-        """The state of a thing; ``entry`` is logged when it was lost.
+        """The state of a thing; ``on_loss`` is logged when it was lost.
 
         ``looked``: no event, so a former life of this daemon may have told and logged it; then it is told again,
         and the cluster manager's answer says whether it is news.
@@ -307,7 +313,7 @@ class EventManager:
             self._lost[family, subject] = lost
             return []
         kind = KINDS[family][0 if lost else 1]
-        entries: list[Effect] = [entry] if entry is not None and lost else []
+        entries: list[Effect] = [*on_loss] if lost else []
         effects: list[Effect] = [] if first else [*entries, Log(f"{kind} {subject}")]
         last = self.waiting[-1] if self.waiting else None
         # A report that was sent once may have been taken although no answer came: its opposite must follow it.

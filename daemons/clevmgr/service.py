@@ -25,6 +25,7 @@ DISK_WATCH = 5.0
 TITLES = {
     "OPMSG": "MESSAGE FROM ERRLOGGER COMMAND",
     "LVM_SA_PVMISS": "PHYSICAL VOLUME",
+    "LVM_SA_STALEPP": "PHYSICAL VOLUME",
     "LVM_SA_QUORCLOSE": "VOLUME GROUP",
 }
 ROOTVG_ACTION = "ROOTVG_FAILURE_ACTION"
@@ -153,7 +154,13 @@ class EventManagement(Daemon):
         for name in groups.known():
             disks = groups.known_disks(name)
             active = any(map(groups.is_reserved_here, disks))
-            found.append(core.GroupDisks(name, disks, failed & set(disks) if active else frozenset()))
+            lost = failed & set(disks) if active else frozenset()
+            group = groups.find(name) if lost else None
+            if group is None:
+                found.append(core.GroupDisks(name, disks, lost))
+            else:
+                stale = frozenset(disk for disk in lost if group.status.stale.get(disk))
+                found.append(core.GroupDisks(name, disks, lost, group.quorum, stale))
         return tuple(found)
 
     def _execute(self, effect: core.Effect) -> None:

@@ -74,6 +74,7 @@ TEMPLATES: dict[str, Template] = {
     "LVM_SA_PVMISS": Template("F7DDA124", "H", "UNKN", "PHYSICAL VOLUME DECLARED MISSING", *_DISK, _DIAGNOSE),
     "LVM_SA_QUORCLOSE": Template("CAD234BE", "H", "UNKN", "QUORUM LOST, VOLUME GROUP CLOSING", *_DISK, _DIAGNOSE),
     "LVM_SA_WRTERR": Template("52715FA5", "H", "UNKN", "FAILED TO WRITE VOLUME GROUP STATUS AREA", *_DISK, _DIAGNOSE),
+    "LVM_SA_STALEPP": Template("EAA3D429", "S", "UNKN", "PHYSICAL PARTITION MARKED STALE", *_DISK, _DIAGNOSE),
     "LVM_IO_FAIL": Template("E86653C3", "H", "PERM", "I/O ERROR DETECTED BY LVM", *_DISK, _DIAGNOSE),
     "LVM_GS_RLEAVE": Template("AB59ABFF", "U", "UNKN", "Remote node Concurrent Volume Group failure detected"),
     "LVM_GS_LLEAVE": Template("C84C68D4", "U", "UNKN", "Local node Concurrent Volume Group failure detected"),
@@ -97,4 +98,5 @@ TEMPLATES: dict[str, Template] = {
     "CL_NODE_UP": Template("E1F7B2D5", "S", "INFO", "Cluster node is up"),
     "TS_LOC_DOWN_ST": Template("173C787F", "S", "INFO", "Possible malfunction on local adapter"),
 }
-"""Templates by label. Ids of GS_STOP_ST, GS_ERROR_ER, GS_DEACT_FAIL_ST, CL_REPOS_DISK_DOWN, CL_NODE_*: inferred."""
+"""Templates by label. The id of LVM_SA_STALEPP is as administrators know it; those of GS_STOP_ST, GS_ERROR_ER,
+GS_DEACT_FAIL_ST, CL_REPOS_DISK_DOWN and CL_NODE_* are inferred."""

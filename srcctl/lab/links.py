@@ -9,6 +9,7 @@ from srcctl.lab.errors import file_errors
 from srcctl.lab.model import Lab, Network
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults, root_disk
+from srcctl.storage.opened import let_fail
 
 
 def held_addresses(lab: Lab) -> dict[tuple[str, str], list[str]]:
@@ -56,7 +57,10 @@ def set_disk(lab: Lab, disk: str, *, failed: bool) -> None:
         LabError: the lab cannot be written.
     """
     with file_errors(lab.directory):
-        Faults(lab.shared).set_disk(disk, failed=failed)
+        if failed:
+            let_fail(lab.shared, disk)
+        else:
+            Faults(lab.shared).set_disk(disk, failed=False)
 
 
 def has_root_disk(lab: Lab, node: str) -> bool:

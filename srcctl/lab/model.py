@@ -26,7 +26,7 @@ FIRST_SERVICE_ADDRESS = 33
 """Host part, inside its network's 64 addresses, of the first service label."""
 LOCK_ATTEMPTS = 1000
 NETMASK = "255.255.255.192"
-SHARED_DIRECTORIES = ("disks", "addresses", "reservations", "fences", "power")
+SHARED_DIRECTORIES = ("disks", "addresses", "reservations", "opened", "fences", "power")
 
 
 class Network(msgspec.Struct, frozen=True):

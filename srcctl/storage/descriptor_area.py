@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Collection
 
 from srcctl.commands.record import Record
+from srcctl.storage import status_area
 from srcctl.storage.disk import SECTOR, Disk
+from srcctl.storage.status_area import StatusArea
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +46,9 @@ class LogicalVolume(Record):
     ``number`` is the minor number and the last part of the identifier; times are seconds since the epoch.
     ``characteristics`` are those of ``characteristics.VOLUME`` that are not the default, ``file_system`` what crfs has
     put into the control block for others that import the volume (options, log, quota ...), ``pools`` the mirror pool of
-    each copy, "" for none.
+    each copy, "" for none. ``mirrors`` are the second and the third copy, each as long as the first one, which
+    ``extents`` is. Of a striped volume ``width`` is the number of disks that a copy lies on in turns, and
+    ``strip_bytes`` how much goes to one of them before the next one's turn comes.
     """
 
     name: str
@@ -57,6 +62,27 @@ class LogicalVolume(Record):
     characteristics: dict[str, str] = NOTHING
     file_system: dict[str, str] = NOTHING
     pools: tuple[str, ...] = ()
+    mirrors: tuple[tuple[Extent, ...], ...] = ()
+    width: int = 0
+    strip_bytes: int = 0
+
+    @property
+    def copies(self) -> tuple[tuple[Extent, ...], ...]:
+        """The extents of every copy, the first one's first."""
+        return (self.extents, *self.mirrors)
+
+    @property
+    def strip_size(self) -> str:
+        """The size of a strip as mklv -S takes it: 64K, 1M; "" without stripes."""
+        size = self.strip_bytes
+        if not self.width:
+            return ""
+        return f"{size // MEGABYTE}M" if size % MEGABYTE == 0 else f"{size // 1024}K"
+
+    @property
+    def disks(self) -> tuple[str, ...]:
+        """The disks that it lies on, in order of copies and extents."""
+        return tuple(dict.fromkeys(extent.disk for copy in self.copies for extent in copy))
 
 
 class MirrorPool(Record):
@@ -77,7 +103,8 @@ class VolumeGroup(Record):
 
     ``concurrent``: made with -C, so that it may be varied on in concurrent mode; ``auto_on``: varied on at boot;
     ``closed_disks``: disks from which nothing is allocated (chpv -a n); ``stamp``: nanoseconds since the epoch;
-    ``characteristics``: those of ``characteristics.GROUP`` that are not the default.
+    ``characteristics``: those of ``characteristics.GROUP`` that are not the default. ``status``: what the status areas
+    of the disks say; it is not a part of the descriptor area.
     """
 
     name: str
@@ -95,6 +122,7 @@ class VolumeGroup(Record):
     stamp: int = 0
     characteristics: dict[str, str] = NOTHING
     pools: tuple[MirrorPool, ...] = ()
+    status: StatusArea = StatusArea()
 
     def pool_of(self, disk: str) -> str:
         """The mirror pool that a disk belongs to, "" if none."""
@@ -111,8 +139,8 @@ class VolumeGroup(Record):
 
     @property
     def used_partitions(self) -> int:
-        """Partitions of all logical volumes."""
-        return sum(volume.partitions for volume in self.volumes)
+        """Physical partitions of all logical volumes."""
+        return sum(volume.partitions * len(volume.copies) for volume in self.volumes)
 
     def volume(self, name: str) -> LogicalVolume | None:
         """A logical volume by name."""
@@ -138,21 +166,51 @@ def read(lab: str, disk: str) -> VolumeGroup | None:
     return newest
 
 
-def write(lab: str, group: VolumeGroup) -> None:
-    """Write the descriptor area of all disks of a volume group, in the slot of its serial number.
+def newest(lab: str, group: VolumeGroup) -> VolumeGroup:
+    """The volume group as the disk with the highest serial number has it: a disk that was missing is behind."""
+    found = stored(lab, group) if len(group.disks) > 1 else None
+    return found if found is not None and found.serial > group.serial else group
+
+
+def stored(lab: str, group: VolumeGroup) -> VolumeGroup | None:
+    """What the disks of a volume group say of it now, None if none that answers says anything."""
+    found: VolumeGroup | None = None
+    for disk in group.disks:
+        try:
+            other = read(lab, disk)
+        except OSError:
+            continue
+        if other is not None and other.identifier == group.identifier and (not found or other.serial > found.serial):
+            found = other
+    return found
+
+
+def write(lab: str, group: VolumeGroup, only: Collection[str] = ()) -> None:
+    """Write the descriptor area of the disks of a volume group that answer, in the slot of its serial number.
+
+    Args:
+        lab: the lab's shared folder.
+        group: the volume group.
+        only: to these of its disks; to all if empty.
 
     Raises:
-        OSError: a disk has failed.
+        OSError: no disk answers.
         StorageError: it has become too large.
     """
-    data = _encode(group)
-    for disk in group.disks:
-        with Disk(lab, disk) as device:
-            device.write(SLOT_OFFSETS[group.serial % 2], data)
+    data, written, complaint = _encode(group), False, None
+    for disk in only or group.disks:
+        try:
+            with Disk(lab, disk) as device:
+                device.write(SLOT_OFFSETS[group.serial % 2], data)
+            written = True
+        except OSError as error:
+            complaint = error
+    if complaint is not None and not written:
+        raise complaint
 
 
 def erase(lab: str, disk: str) -> None:
-    """Remove the descriptor area from a disk.
+    """Remove the descriptor area and the status area from a disk.
 
     Raises:
         OSError: the disk has failed.
@@ -160,23 +218,38 @@ def erase(lab: str, disk: str) -> None:
     with Disk(lab, disk) as device:
         for offset in SLOT_OFFSETS:
             device.write(offset, bytes(SECTOR))
+    status_area.erase(lab, disk)
 
 
 def _encode(group: VolumeGroup) -> bytes:
+    """A disk of an extent is told by its place in the group, or the map of a striped volume would not have room."""
+    places = {disk: place for place, disk in enumerate(group.disks)}
+
+    def extents_of(copy: tuple[Extent, ...]) -> list[list[int]]:
+        return [[places[e.disk], e.first, e.length] for e in copy]
+
     volumes = [
-        {**v._asdict(), "extents": [{"disk": e.disk, "first": e.first, "count": e.length} for e in v.extents]}
+        {**v._asdict(), "extents": extents_of(v.extents), "mirrors": [extents_of(copy) for copy in v.mirrors]}
         for v in group.volumes
     ]
     pools = [pool._asdict() for pool in group.pools]
-    body = json.dumps({**group._asdict(), "volumes": volumes, "pools": pools}).encode()
+    fields = {name: value for name, value in group._asdict().items() if name != "status"}
+    body = json.dumps({**fields, "volumes": volumes, "pools": pools}, separators=(",", ":")).encode()
     if len(body) + 12 > SLOT_BYTES:
         raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.")
     return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
 
 
-def _volume(value: dict[str, Any]) -> LogicalVolume:
-    extents = tuple(Extent(e["disk"], e["first"], e["count"]) for e in value["extents"])
-    return LogicalVolume(**{**value, "extents": extents, "pools": tuple(value.get("pools", ()))})
+def _volume(value: dict[str, Any], disks: tuple[str, ...]) -> LogicalVolume:
+    def copy_of(extents: list[Any]) -> tuple[Extent, ...]:
+        if extents and isinstance(extents[0], dict):  # as labs of an earlier level have it
+            return tuple(Extent(e["disk"], e["first"], e["count"]) for e in extents)
+        return tuple(Extent(disks[place], first, length) for place, first, length in extents)
+
+    mirrors = tuple(map(copy_of, value.get("mirrors", ())))
+    return LogicalVolume(
+        **{**value, "extents": copy_of(value["extents"]), "mirrors": mirrors, "pools": tuple(value.get("pools", ()))}
+    )
 
 
 def _decode(data: bytes) -> VolumeGroup | None:
@@ -188,9 +261,9 @@ def _decode(data: bytes) -> VolumeGroup | None:
         return None
     try:
         value = json.loads(body)
-        volumes = tuple(map(_volume, value.pop("volumes")))
+        volumes = tuple(_volume(volume, value["disks"]) for volume in value.pop("volumes"))
         pools = tuple(MirrorPool(**{**pool, "disks": tuple(pool["disks"])}) for pool in value.pop("pools", ()))
         sets = {name: tuple(value[name]) for name in ("disks", "closed_disks")}
         return VolumeGroup(**{**value, **sets}, volumes=volumes, pools=pools)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, IndexError):
         return None

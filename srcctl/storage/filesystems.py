@@ -1,6 +1,7 @@
 """File systems: /etc/filesystems, mounting shared ones, and how full the node's own are.
 
-A shared file system's contents are a folder beside its disk's file. In view mode it is bind-mounted into the node; in
+A shared file system's contents are a folder beside the disks' files, once, whatever the copies of its volume: it can be
+mounted while a good copy of every partition is left. In view mode it is bind-mounted into the node; in
 folder mode its mount point is a symbolic link. The node's own file systems have declared sizes, so that df and the
 watch over /var measure the node and not the host.
 """
@@ -13,7 +14,7 @@ import os
 from srcctl.commands.record import Record
 from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot, replace_file
-from srcctl.storage.descriptor_area import LogicalVolume
+from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import DIRECTORY
 
 FILESYSTEMS_FILE = "/etc/filesystems"
@@ -100,9 +101,25 @@ def is_read_only(options: str) -> bool:
     return words[-1:] == ["ro"]
 
 
-def contents(lab: str, disk: str, volume: str) -> str:
-    """The folder with the contents of a shared file system."""
-    return os.path.join(lab, DIRECTORY, f"{disk}.d", volume)
+def contents(lab: str, group: VolumeGroup, volume: LogicalVolume) -> str:
+    """The folder with the contents of a shared file system: by the identifier of its volume, wherever that lies."""
+    return os.path.join(lab, DIRECTORY, f"{group.identifier}.d", str(volume.number))
+
+
+def forget_contents(lab: str, group: VolumeGroup) -> None:
+    """The folder of a volume group that is gone goes, too, unless something is left in it."""
+    try:
+        os.rmdir(os.path.join(lab, DIRECTORY, f"{group.identifier}.d"))
+    except OSError:
+        pass
+
+
+def _adopt(lab: str, group: VolumeGroup, volume: LogicalVolume) -> None:
+    """Contents that a lab of an earlier level has beside the volume's first disk."""
+    before = os.path.join(lab, DIRECTORY, f"{volume.extents[0].disk}.d", volume.name)
+    if os.path.isdir(before) and not os.path.isdir(after := contents(lab, group, volume)):
+        os.makedirs(os.path.dirname(after), exist_ok=True)
+        os.rename(before, after)
 
 
 def mounted(root: NodeRoot) -> dict[str, str]:
@@ -127,19 +144,50 @@ def mounted(root: NodeRoot) -> dict[str, str]:
     return found
 
 
-def mount(root: NodeRoot, mount_point: str, disk: str, volume: str, read_only: bool = False) -> None:
+def mount(
+    root: NodeRoot, mount_point: str, group: VolumeGroup, volume: LogicalVolume, read_only: bool = False
+) -> VolumeGroup:
     """Mount a shared file system. In folder mode, where a mount is a link, a read-only one keeps no writer out.
 
+    Copies on disks that are missing become stale when the volume is opened for writing.
+
+    Returns:
+        The volume group, with what it says of stale partitions now.
+
     Raises:
-        OSError: EIO if its disk has failed, EBUSY if something is mounted there.
+        OSError: EIO if a partition has no good copy, EBUSY if something is mounted there.
     """
+    from srcctl.storage import mirrors
+    from srcctl.storage.opened import OpenVolumes, changed_status
+
     lab = root.identity.lab
-    if Faults(lab).disk_failed(disk):
-        raise OSError(errno.EIO, os.strerror(errno.EIO), disk)
     if mount_point in mounted(root):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount_point)
-    source, target = contents(lab, disk, volume), root.path(mount_point)
+    registry = OpenVolumes(lab)
+    with registry.locked():
+        failed = {disk for disk in group.disks if Faults(lab).disk_failed(disk)}
+        if not mirrors.is_readable(group, volume, failed):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), mount_point)
+        if not read_only:
+            registry.add(root.identity, group, volume)
+            if gone := failed | group.status.missing:
+                group = changed_status(lab, group, lambda group: mirrors.after_loss(group, gone, {volume.number}))
+    _adopt(lab, group, volume)
+    source, target = contents(lab, group, volume), root.path(mount_point)
     os.makedirs(source, exist_ok=True)
+    try:
+        _attach(root, source, target, read_only)
+    except OSError:
+        registry.remove(root.identity, group.volume_identifier(volume))
+        raise
+    try:
+        replace_file(_mark(root, mount_point), b"ro" if read_only else b"")
+    except OSError:
+        pass  # a full /var does not keep a file system from being mounted
+    return group
+
+
+def _attach(root: NodeRoot, source: str, target: str, read_only: bool) -> None:
     if root.identity.mode == "view":
         from srcctl.node import syscalls
 
@@ -158,10 +206,6 @@ def mount(root: NodeRoot, mount_point: str, disk: str, volume: str, read_only: b
         if os.path.isdir(target) and not os.path.islink(target):
             os.rmdir(target)
         os.symlink(source, target)
-    try:
-        replace_file(_mark(root, mount_point), b"ro" if read_only else b"")
-    except OSError:
-        pass  # a full /var does not keep a file system from being mounted
 
 
 def unmount(root: NodeRoot, mount_point: str) -> None:
@@ -178,10 +222,14 @@ def unmount(root: NodeRoot, mount_point: str) -> None:
         from srcctl.node import syscalls
 
         syscalls.unmount(target)
-        return
-    if users(root, source):
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount_point)
-    _leave(target)
+    else:
+        if users(root, source):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mount_point)
+        _leave(target)
+    from srcctl.storage.opened import OpenVolumes
+
+    folder, number = os.path.split(source)
+    OpenVolumes(root.identity.lab).remove(root.identity, f"{os.path.basename(folder).removesuffix('.d')}.{number}")
 
 
 def _leave(target: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 from srcctl.storage.descriptor_area import Extent, LogicalVolume, VolumeGroup
 
+Place = tuple[str, int]
+"""A physical partition: its disk and its number there."""
 REGIONS = ("outer edge", "outer middle", "center", "inner middle", "inner edge")
 _REMAINDER_ORDER = (0, 4, 3, 1)
 _BANDS = {"edge": 0, "middle": 1, "center": 2, "inner middle": 3, "inner edge": 4}
@@ -50,78 +52,151 @@ def distribution(numbers: set[int], total: int) -> list[int]:
     return [sum(n in numbers for n in span) for span in regions(total)]
 
 
-def used(group: VolumeGroup, disk: str) -> dict[int, tuple[LogicalVolume, int]]:
-    """The partitions of a disk that are in use: logical volume and number of the logical partition."""
-    found: dict[int, tuple[LogicalVolume, int]] = {}
+def used(group: VolumeGroup, disk: str) -> dict[int, tuple[LogicalVolume, int, int]]:
+    """The partitions of a disk that are in use: logical volume, number of the logical partition, number of the copy."""
+    found: dict[int, tuple[LogicalVolume, int, int]] = {}
     for volume in group.volumes:
-        for logical, (on, number) in enumerate(placed(volume), 1):
-            if on == disk:
-                found[number] = volume, logical
+        for copy, extents in enumerate(volume.copies, 1):
+            for logical, (on, number) in enumerate(placed(extents), 1):
+                if on == disk:
+                    found[number] = volume, logical, copy
     return found
 
 
-def placed(volume: LogicalVolume) -> Iterator[tuple[str, int]]:
-    """Disk and physical partition of every logical partition, in order."""
-    for extent in volume.extents:
+def all_used(group: VolumeGroup) -> set[Place]:
+    """The physical partitions of all volumes."""
+    return {place for volume in group.volumes for copy in volume.copies for place in placed(copy)}
+
+
+def placed(extents: tuple[Extent, ...]) -> Iterator[Place]:
+    """Disk and physical partition of every logical partition of a copy, in order."""
+    for extent in extents:
         for number in numbers_of(extent):
             yield extent.disk, number
 
 
-def shortened(extents: tuple[Extent, ...], count: int) -> tuple[Extent, ...]:
-    """The first so many partitions of some extents."""
-    kept: list[Extent] = []
-    for extent in extents:
-        room = count - sum(e.length for e in kept)
-        if room > 0:
-            kept.append(Extent(extent.disk, extent.first, min(extent.length, room)))
-    return tuple(kept)
+def logical_partitions(volume: LogicalVolume) -> list[tuple[Place, ...]]:
+    """The places of every logical partition, the first copy's first."""
+    return list(zip(*(placed(copy) for copy in volume.copies), strict=True))
 
 
-def allocate(
+SUPERSTRICT = "yes (superstrict)"
+
+
+def completed(
     group: VolumeGroup,
-    count: int,
+    volume: LogicalVolume,
     size_of: Callable[[str], int],
     wanted: tuple[str, ...] = (),
-    volume: LogicalVolume | None = None,
-) -> tuple[Extent, ...] | None:
-    """Free partitions for a volume; None if there are not enough.
+    copies: int = 0,
+) -> LogicalVolume | None:
+    """The volume with all its partitions in every copy; None if there are not enough free ones.
 
-    On as few disks as possible, or with the inter-physical policy "maximum" on all of them in turn; of each disk those
-    from the region of the intra-physical policy on; on no more disks than the upper bound allows; where the first copy
-    has a mirror pool, on disks of that only.
+    A copy lies on as few disks as possible, or with the inter-physical policy "maximum" on all of them in turn; on each
+    disk from the region of the intra-physical policy on; on no more disks than the upper bound allows; where it has a
+    mirror pool, on disks of that only. Copies of a logical partition lie on different disks unless strictness is off;
+    with superstrictness no disk has partitions of two copies. A striped copy takes one disk after the other.
 
     Args:
-        group: the volume group.
-        count: how many.
-        size_of: the number of partitions of a disk.
-        wanted: only on these disks.
-        volume: the one that gets them, for its policies and for the disks that it lies on already.
+        group: the volume group, with or without the volume.
+        volume: what is there already stays where it is.
+        size_of: the number of partitions of a disk, 0 of one that cannot be used.
+        wanted: new ones are on these disks only.
+        copies: how many there are to be; 0 for as many as there are.
     """
-    policies: dict[str, str] = volume.characteristics if volume is not None else {}
-    own = {extent.disk for extent in volume.extents} if volume is not None else set()
-    pool = group.pool(volume.pools[0]) if volume is not None and volume.pools and volume.pools[0] else None
+    free = _Free(group, volume, size_of)
+    result = [list(placed(copy))[: volume.partitions] for copy in volume.copies]
+    result += [[] for _ in range(copies - len(result))]
+    for number, copy in enumerate(result):
+        others = [other for place, other in enumerate(result) if place != number]
+        if len(copy) < volume.partitions and not _fill(group, volume, number, copy, others, free, wanted):
+            return None
+    first, *more = (joined(copy) for copy in result)
+    return volume._replace(extents=first, mirrors=tuple(more))
+
+
+class _Free:
+    """The free partitions of each disk, those of the policy's region first."""
+
+    def __init__(self, group: VolumeGroup, volume: LogicalVolume, size_of: Callable[[str], int]) -> None:
+        self._of: dict[str, list[int]] = {}
+        band = _BANDS[volume.characteristics.get("intra_policy", "middle")]
+        own = {place for copy in volume.copies for place in placed(copy)}
+        for disk in group.disks:
+            total, taken = size_of(disk), used(group, disk)
+            begin = regions(total)[band].start
+            order = (*range(begin, total + 1), *range(1, begin))
+            self._of[disk] = [n for n in order if n not in taken and (disk, n) not in own]
+
+    def count(self, disk: str) -> int:
+        return len(self._of.get(disk, ()))
+
+    def take(self, disk: str) -> Place:
+        return disk, self._of[disk].pop(0)
+
+
+def _fill(
+    group: VolumeGroup,
+    volume: LogicalVolume,
+    number: int,
+    copy: list[Place],
+    others: list[list[Place]],
+    free: _Free,
+    wanted: tuple[str, ...],
+) -> bool:
+    """Add to a copy what it lacks; False if that cannot be."""
+    policies, own = volume.characteristics, {disk for disk, _ in copy}
+    strictness = policies.get("strictness", "yes")
+    pool = group.pool(volume.pools[number]) if number < len(volume.pools) and volume.pools[number] else None
     disks = [disk for disk in wanted or group.disks if disk not in group.closed_disks]
     if pool is not None:
         disks = [disk for disk in disks if disk in pool.disks]
-    free: dict[str, list[int]] = {}
-    for disk in disks:
-        total, taken = size_of(disk), used(group, disk)
-        begin = regions(total)[_BANDS[policies.get("intra_policy", "middle")]].start
-        free[disk] = [n for n in (*range(begin, total + 1), *range(1, begin)) if n not in taken]
+    elsewhere = {disk for other in others for disk, _ in other}
+    if strictness == SUPERSTRICT:
+        disks = [disk for disk in disks if disk not in elsewhere]
+    elif strictness == "yes":
+        disks.sort(key=lambda disk: disk in elsewhere)
+    if volume.width:
+        return _fill_stripes(volume, copy, disks, free)
     if bound := int(policies.get("upper_bound", "0")):
         # The disks it lies on, then the emptiest ones: more is not allowed.
-        order = sorted(disks, key=lambda disk: (disk not in own, -len(free[disk])))
+        order = sorted(disks, key=lambda disk: (disk not in own, -free.count(disk)))
         disks = [disk for disk in disks if disk in order[:bound]]
-    chosen: list[tuple[str, int]] = []
-    if policies.get("inter_policy") == "maximum":
-        while len(chosen) < count and any(free[disk] for disk in disks):
-            chosen += [(disk, free[disk].pop(0)) for disk in disks if free[disk]]
-    else:
-        chosen = [(disk, number) for disk in disks for number in free[disk]]
-    return _joined(chosen[:count]) if len(chosen) >= count else None
+    turn = 0
+    while len(copy) < volume.partitions:
+        barred = {other[len(copy)][0] for other in others if len(copy) < len(other)} if strictness != "no" else set()
+        order = disks[turn:] + disks[:turn]
+        disk = next((disk for disk in order if disk not in barred and free.count(disk)), None)
+        if disk is None:
+            return False
+        copy.append(free.take(disk))
+        if policies.get("inter_policy") == "maximum":
+            turn = (disks.index(disk) + 1) % len(disks)
+    return True
 
 
-def _joined(places: list[tuple[str, int]]) -> tuple[Extent, ...]:
+def _fill_stripes(volume: LogicalVolume, copy: list[Place], disks: list[str], free: _Free) -> bool:
+    """A column is a disk; one that is full goes on on another disk that no column is on."""
+    columns = [disk for disk, _ in copy[-volume.width :]]
+    rows = (volume.partitions - len(copy)) // volume.width
+    if not columns:
+        columns = [disk for disk in disks if free.count(disk) >= rows][: volume.width]
+        columns += [disk for disk in disks if disk not in columns and free.count(disk)]
+        columns = columns[: volume.width]
+    if len(columns) < volume.width:
+        return False
+    while len(copy) < volume.partitions:
+        place = len(copy) % volume.width
+        if not free.count(columns[place]):
+            other = next((disk for disk in disks if disk not in columns and free.count(disk)), None)
+            if other is None:
+                return False
+            columns[place] = other
+        copy.append(free.take(columns[place]))
+    return True
+
+
+def joined(places: list[Place]) -> tuple[Extent, ...]:
     """Partitions as extents, in their order."""
     extents: list[Extent] = []
     for disk, number in places:
@@ -133,7 +208,7 @@ def _joined(places: list[tuple[str, int]]) -> tuple[Extent, ...]:
     return tuple(extents)
 
 
-def mapped(lines: list[str]) -> tuple[Extent, ...]:
+def mapped(lines: list[str]) -> list[Place]:
     """The partitions of a map file (``mklv -m``): ``PVname:PPnum1[-PPnum2]`` a line.
 
     Raises:
@@ -149,4 +224,4 @@ def mapped(lines: list[str]) -> tuple[Extent, ...]:
         if not mark or not disk or span.start < 1 or not span:
             raise ValueError(line.strip())
         places += [(disk, number) for number in span]
-    return _joined(places)
+    return places

@@ -39,9 +39,9 @@ def volume_group(root: NodeRoot) -> VolumeGroup:
     volumes: tuple[LogicalVolume, ...] = ()
     for number, (name, kind, count) in enumerate(wanted, 1):
         sofar = VolumeGroup(NAME, group.identifier, group.disks, volumes, partition_megabytes=group.partition_megabytes)
-        extents = partitions.allocate(sofar, count, lambda disk: partitions_of_disk()) or ()
         made = _installed(root)
-        volumes += (LogicalVolume(name, kind, count, points.get(name, ""), number, extents, made, made),)
+        wanted_volume = LogicalVolume(name, kind, count, points.get(name, ""), number, (), made, made)
+        volumes += (partitions.completed(sofar, wanted_volume, lambda disk: partitions_of_disk()) or wanted_volume,)
     return VolumeGroup(
         NAME,
         group.identifier,

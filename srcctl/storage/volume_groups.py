@@ -7,8 +7,8 @@ import time
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository
-from srcctl.storage import descriptor_area, partitions, rootvg
-from srcctl.storage.descriptor_area import Extent, LogicalVolume, StorageError, VolumeGroup
+from srcctl.storage import descriptor_area, mirrors, partitions, rootvg, status_area
+from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import Disk, disk_bytes, disk_names, pvid
 from srcctl.storage.reservations import PASSIVE, SHARED, ReservationRegistry
 
@@ -28,12 +28,16 @@ class VolumeGroups:
     # Descriptor areas.
 
     def on_disk(self, disk: str) -> VolumeGroup | None:
-        """The volume group that a disk belongs to.
+        """The volume group that a disk belongs to, as the disk of it says that is least behind.
 
         Raises:
             OSError: the disk has failed.
         """
-        return descriptor_area.read(self._lab, disk)
+        found = descriptor_area.read(self._lab, disk)
+        if found is None:
+            return None
+        found = descriptor_area.newest(self._lab, found)
+        return found._replace(status=status_area.read(self._lab, found.disks, found.identifier))
 
     def is_repository(self, disk: str) -> bool:
         """Whether the disk is a cluster repository."""
@@ -49,11 +53,11 @@ class VolumeGroups:
             return rootvg.volume_group(self._root)
         for disk in disk_names(self._lab):
             try:
-                found = self.on_disk(disk)
+                found = descriptor_area.read(self._lab, disk)
+                if found is not None and found.name == name:
+                    return self.on_disk(disk)
             except OSError:
                 continue
-            if found is not None and found.name == name:
-                return found
         return None
 
     def check_writable(self) -> None:
@@ -64,34 +68,46 @@ class VolumeGroups:
         """
         Repository(self._root, "/etc/objrepos").check_writable("CuDv")
 
-    def store(self, group: VolumeGroup) -> VolumeGroup:
+    def store(self, group: VolumeGroup, on: tuple[str, ...] = (), behind: bool = False) -> VolumeGroup:
         """Write the descriptor area of all its disks, under the next serial number.
 
         Logical volumes that are new or larger than what they lie on get their partitions here, smaller ones give some
         back.
 
+        Args:
+            group: the volume group as it is to be.
+            on: the disks for new partitions; all of the group's if empty.
+            behind: new partitions are stale: copies of what others have (mklvcopy).
+
         Raises:
-            OSError: a disk has failed.
+            OSError: no disk answers.
             StorageError: 0516-404, there are not enough partitions.
             OdmError: this node's ODM cannot be written.
         """
+        from srcctl.storage.opened import OpenVolumes, changed_status
+
         self.check_writable()
+        old = descriptor_area.stored(self._lab, group)
         for volume in group.volumes:
-            group = self._placed(group, volume)
+            group = self._placed(group, volume, on)
         group = group._replace(serial=group.serial + 1, stamp=time.time_ns())
-        descriptor_area.write(self._lab, group)
+        new = partitions.all_used(group) - (partitions.all_used(old) if old is not None else set())
+        with OpenVolumes(self._lab).locked():
+            # What no volume has yet may change first, what none has any more only afterwards.
+            if behind or group.status.serial:
+                group = changed_status(self._lab, group, lambda group: group.status.marked(new, stale=behind))
+            descriptor_area.write(self._lab, group)
+            if group.status.serial:
+                group = changed_status(self._lab, group, _without_what_is_gone)
         return group
 
-    def _placed(self, group: VolumeGroup, volume: LogicalVolume) -> VolumeGroup:
+    def _placed(self, group: VolumeGroup, volume: LogicalVolume, on: tuple[str, ...]) -> VolumeGroup:
         """The group with partitions, a number and times for one of its volumes, if those are missing."""
-        more = volume.partitions - sum(extent.length for extent in volume.extents)
-        if more == 0 and volume.number:
+        lengths = [sum(extent.length for extent in copy) for copy in volume.copies]
+        if volume.number and all(length == volume.partitions for length in lengths):
             return group
-        extents: tuple[Extent, ...] | None = partitions.shortened(volume.extents, volume.partitions)
-        if more > 0:
-            added = partitions.allocate(group, more, lambda disk: self.partitions_of(group, disk), (), volume)
-            extents = (*volume.extents, *added) if added is not None else None
-        if not extents:
+        placed = partitions.completed(group, volume, lambda disk: self.allocatable(group, disk), on)
+        if placed is None or not placed.extents:
             raise StorageError(
                 "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free "
                 "partitions or not enough physical volumes\n\tto keep strictness and satisfy allocation requests.  The "
@@ -99,8 +115,52 @@ class VolumeGroups:
             )
         now, taken = int(time.time()), {other.number for other in group.volumes}
         number = volume.number or next(n for n in range(1, 4096) if n not in taken)
-        new = volume._replace(extents=extents, number=number, created=volume.created or now, modified=now)
+        new = placed._replace(number=number, created=volume.created or now, modified=now)
         return group._replace(volumes=tuple(new if v.name == volume.name else v for v in group.volumes))
+
+    def allocatable(self, group: VolumeGroup, disk: str) -> int:
+        """Physical partitions of a disk that can be written, 0 of another one."""
+        return 0 if self.is_missing(group, disk) else self.partitions_of(group, disk)
+
+    def is_missing(self, group: VolumeGroup, disk: str) -> bool:
+        """Whether a disk of the group does not answer, or did not until varyonvg looks again."""
+        return disk in group.status.missing or self.has_failed(disk)
+
+    def failed_disks(self, group: VolumeGroup) -> set[str]:
+        """The disks of the group that do not answer."""
+        return {disk for disk in group.disks if self.has_failed(disk)}
+
+    def bring_back(self, group: VolumeGroup) -> VolumeGroup:
+        """Disks that answer again are in the group as before, and learn what has changed; others are missing.
+
+        Raises:
+            OSError: none answers.
+        """
+        from srcctl.storage.opened import OpenVolumes, changed_status
+
+        registry, failed = OpenVolumes(self._lab), self.failed_disks(group)
+        with registry.locked():
+            opened = registry.numbers(group)
+
+            def looked_at(group: VolumeGroup) -> status_area.StatusArea:
+                return mirrors.after_loss(group, failed, opened)._replace(missing=frozenset(failed))
+
+            group = group._replace(status=status_area.read(self._lab, group.disks, group.identifier))
+            if returned := group.status.missing - failed:
+                descriptor_area.write(self._lab, group, only=returned)
+            return changed_status(self._lab, group, looked_at)
+
+    def synchronize(self, group: VolumeGroup, names: set[str]) -> VolumeGroup:
+        """Copies of some volumes become as their good ones, where they can be written; stale ones may be left.
+
+        Raises:
+            OSError: no disk answers.
+        """
+        from srcctl.storage.opened import OpenVolumes, changed_status
+
+        failed = self.failed_disks(group)
+        with OpenVolumes(self._lab).locked():
+            return changed_status(self._lab, group, lambda group: mirrors.after_synchronization(group, names, failed))
 
     def partitions_of(self, group: VolumeGroup, disk: str) -> int:
         """Physical partitions of a disk; what the descriptor areas take is left out."""
@@ -225,6 +285,13 @@ class VolumeGroups:
         self._reservations.release(self._identity, group.disks)
 
 
+def _without_what_is_gone(group: VolumeGroup) -> status_area.StatusArea:
+    """The status without disks that have left the group and partitions that no volume has any more."""
+    kept = {place for place in partitions.all_used(group) if group.status.is_stale(*place)}
+    missing = group.status.missing & set(group.disks)
+    return group.status._replace(stale={}, missing=missing).marked(kept)
+
+
 def odm_objects(
     group: VolumeGroup, identifiers: dict[str, str]
 ) -> tuple[list[dict[str, int | str]], list[dict[str, int | str]]]:
@@ -260,6 +327,13 @@ def odm_objects(
             _attribute(volume.name, "type", volume.type, 639),
             _attribute(volume.name, "size", str(volume.partitions), 642),
         ]
+        for name, value in (
+            ("copies", len(volume.copies) if volume.mirrors else 0),
+            ("stripe_width", volume.width),
+            ("stripe_size", volume.strip_bytes),
+        ):
+            if value:
+                attributes.append(_attribute(volume.name, name, str(value), 644))
         if label := volume.mount_point or volume.characteristics.get("label", ""):
             attributes.append(_attribute(volume.name, "label", label, 643))
     return devices, attributes

@@ -102,6 +102,17 @@ def test_two_disks_of_three_descriptor_areas_have_two_on_the_first() -> None:
     assert not core.GroupDisks("vg", four, frozenset(four[:2])).quorum
 
 
+def test_a_volume_group_without_quorum_works_on_with_its_last_disk() -> None:
+    """What has mirrors lives on either of its two disks; what has become stale there is logged once."""
+    pair = ("hdisk2", "hdisk3")
+    assert core.GroupDisks("vg", pair, frozenset({"hdisk2"}), needs_quorum=False).quorum
+    assert not core.GroupDisks("vg", pair, frozenset(pair), needs_quorum=False).quorum
+    m, lost = machine(), frozenset({"hdisk2"})
+    look = core.Disks((core.GroupDisks("datavg", pair, lost, needs_quorum=False, stale=lost),))
+    assert answered(m, m.step(0, look)) == (["disk_lost hdisk2"], ["LVM_SA_PVMISS", "LVM_SA_STALEPP"])
+    assert m.step(0, look) == []
+
+
 def test_a_lost_volume_group_that_is_no_more_known_is_not_lost() -> None:
     m = machine()
     answered(m, m.step(0, group("hdisk2", "hdisk3")))

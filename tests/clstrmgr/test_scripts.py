@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import msgspec
@@ -372,10 +373,57 @@ def test_a_reservation_of_another_node_is_broken(node: Node) -> None:
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert [call for call in node.calls.read_text().splitlines() if "vary" in call] == [
         "varyonvg -n -c -A rg1vg",
-        "varyonvg rg1vg",
-        "varyonvg -O rg1vg",
+        "varyonvg -O -n -c -A rg1vg",
     ]
     assert "resource_error" not in [update.state for update in node.updates]
+
+
+def customized(name: str, attribute: str, value: str) -> str:
+    return f'\nCuAt:\n\tname = "{name}"\n\tattribute = "{attribute}"\n\tvalue = "{value}"\n\ttype = "R"\n'
+
+
+@pytest.mark.parametrize(
+    ("attributes", "varied_on", "varied_off"),
+    [
+        ((("rg1vg", "vgserial_id", "00f9"),), "varyonvg -n rg1vg", "varyoffvg rg1vg"),
+        (
+            (("rg1vg", "vgserial_id", "00f9"), ("rg1vg", "conc_capable", "y")),
+            "varyonvg -n -c -A rg1vg",
+            "varyonvg -n -c -P rg1vg",
+        ),
+    ],
+)
+def test_a_volume_group_is_varied_on_as_what_it_is(
+    node: Node, attributes: tuple[tuple[str, str, str], ...], varied_on: str, varied_off: str
+) -> None:
+    """No command fails on the way, and none asks: the object class is read by the shell."""
+    classes = node.directory / "root/etc/objrepos"
+    classes.mkdir(parents=True)
+    (classes / "CuAt").write_text("".join(customized(*one) for one in attributes))
+    for stage, words, expected in (
+        (Stage.ACQUIRE, ("node_up", "node1"), varied_on),
+        (Stage.RELEASE, ("rg_move_release", "node1", "1"), varied_off),
+    ):
+        node.calls.write_text("")
+        assert node.run(stage, *words, HAES_ROOT=str(node.directory / "root")) == 0
+        assert [call for call in node.calls.read_text().splitlines() if "vary" in call] == [expected]
+
+
+def test_copies_that_are_behind_are_synchronized_in_the_background(node: Node) -> None:
+    classes = node.directory / "root/etc/objrepos"
+    classes.mkdir(parents=True)
+    (classes / "CuAt").write_text(customized("rg1lv", "copies", "2"))
+    stale = node.bin / "lsvg"
+    stale.write_text('#!/bin/bash\necho "STALE PVs:          1                        STALE PPs:      8"\n')
+    stale.chmod(0o755)
+    synchronizing = node.bin / "syncvg"
+    synchronizing.write_text(f'#!/bin/bash\necho "syncvg $*" >>{node.calls}\n')
+    synchronizing.chmod(0o755)
+    assert node.run(Stage.ACQUIRE, "node_up", "node1", HAES_ROOT=str(node.directory / "root")) == 0
+    deadline = time.monotonic() + 10
+    while "syncvg -v rg1vg" not in node.calls.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def watched_start(node: Node, method: str, **attributes: str) -> None:

@@ -147,12 +147,12 @@ def test_what_is_stored_gets_its_partitions(nodes: tuple[Node, Node]) -> None:
     one, two = LogicalVolume("one", "jfs2", 2, "/x"), LogicalVolume("two", "raw", 2)
     group = groups.store(VolumeGroup("datavg", "id", ("hdisk2", "hdisk3"), (one, two)))
     assert [(v.number, sum(e.length for e in v.extents)) for v in group.volumes] == [(1, 2), (2, 2)]
-    assert len({place for volume in group.volumes for place in partitions.placed(volume)}) == 4
+    assert len({place for volume in group.volumes for place in partitions.placed(volume.extents)}) == 4
     first = group.volumes[0]
     grown = groups.store(group._replace(volumes=(first._replace(partitions=4), group.volumes[1])))
     assert grown.volumes[0].extents[: len(first.extents)] == first.extents, "what is there stays where it is"
     shorter = groups.store(grown._replace(volumes=(grown.volumes[0]._replace(partitions=1), grown.volumes[1])))
-    assert list(partitions.placed(shorter.volumes[0])) == list(partitions.placed(first))[:1]
+    assert list(partitions.placed(shorter.volumes[0].extents)) == list(partitions.placed(first.extents))[:1]
     with pytest.raises(StorageError, match="0516-404"):
         groups.store(shorter._replace(volumes=(shorter.volumes[0]._replace(partitions=99),)))
     assert groups.on_disk("hdisk2") == shorter
@@ -379,7 +379,7 @@ def test_policies_choose_the_partitions(nodes: tuple[Node, Node], run: Run) -> N
         assert run(node, "mklv", "-y", "lv1", *words, "datavg", "4") == (0, "lv1\n", "")
         group = groups.find("datavg")
         assert group is not None
-        found = list(partitions.placed(group.volumes[0]))
+        found = list(partitions.placed(group.volumes[0].extents))
         assert run(node, "rmlv", "-f", "lv1")[0] == 0
         return found
 

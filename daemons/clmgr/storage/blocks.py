@@ -106,8 +106,8 @@ def _logical_volumes(root: NodeRoot) -> list[Block]:
             ("TYPE", volume.type),
             ("LABEL", volume.mount_point or of_volume(volume.characteristics, "label") or "None"),
             ("LOGICAL_PARTITIONS", str(volume.partitions)),
-            ("LPART_COPIES", "1"),
-            ("PHYSICAL_VOLUMES", " ".join(dict.fromkeys(extent.disk for extent in volume.extents))),
+            ("LPART_COPIES", str(len(volume.copies))),
+            ("PHYSICAL_VOLUMES", " ".join(volume.disks)),
             *((attribute, shown(volume, found)) for attribute, shown in VOLUME_ATTRIBUTES.items()),
         ]
         for found in _known(root)
@@ -131,7 +131,7 @@ VOLUME_ATTRIBUTES: dict[str, Callable[[LogicalVolume, VolumeGroup], str]] = {
     }),
     "PV_RANGE": lambda volume, group: of_volume(volume.characteristics, "inter_policy"),
     "MAX_PVS_FOR_NEW_ALLOC": lambda volume, group: (
-        of_volume(volume.characteristics, "upper_bound") or str(LIMITS[group.kind][3])
+        of_volume(volume.characteristics, "upper_bound") or str(volume.width or LIMITS[group.kind][3])
     ),
     "WRITE_CONSISTENCY": _word("write_consistency", {
         "on/ACTIVE": "active", "on/PASSIVE": "passive", "off": "off",
@@ -148,6 +148,7 @@ VOLUME_ATTRIBUTES: dict[str, Callable[[LogicalVolume, VolumeGroup], str]] = {
     "VERIFY_WRITES": _word("write_verify", _YES_NO),
     "SERIALIZE_IO": _word("serialize", _YES_NO),
     "FIRST_BLOCK_AVAILABLE": _word("first_block", {"available": "yes", "": "no"}),
+    "STRIPE_SIZE": lambda volume, group: volume.strip_size,
     "FIRST_COPY_MIRROR_POOL": _pool(0),
     "SECOND_COPY_MIRROR_POOL": _pool(1),
     "THIRD_COPY_MIRROR_POOL": _pool(2),
@@ -200,6 +201,8 @@ def physical_volumes(root: NodeRoot, request: Request, c: Configuration) -> list
             with Disk(identity.lab, disk) as device:
                 size = device.size
             found = groups.on_disk(disk)
+            if found is not None and disk not in found.disks:
+                found = None  # it was taken out of the group while it was missing
         except OSError:
             found, status = None, "DOWN"
         identifier = pvid(identity.lab_id, disk)

@@ -91,6 +91,8 @@ VOLUME_FLAGS: dict[str, tuple[str, Words]] = {
     "FIRST_BLOCK_AVAILABLE": ("-T", {"true": "O", "false": "F"}),
 }  # fmt: skip
 """Attributes of a logical volume: the flag of mklv and chlv, and its words for the attribute's."""
+NOT_WITH_STRIPES = ("PV_RANGE", "SCHEDULING_POLICY", "LPARTS_ON_SEPARATE_PVS")
+"""A striped volume lies on all of its disks, and its copies never share one (mklv refuses these flags with -S)."""
 POOL_ATTRIBUTES = ("FIRST_COPY_MIRROR_POOL", "SECOND_COPY_MIRROR_POOL", "THIRD_COPY_MIRROR_POOL")
 
 
@@ -114,17 +116,17 @@ def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None
     for attribute in ("VOLUME_GROUP", "LOGICAL_PARTITIONS"):
         if not request.attribute(attribute):
             raise missing(attribute)
-    if request.attribute("LPART_COPIES") not in ("", "1"):
-        raise ClmgrError("logical volumes are not mirrored here: LPART_COPIES is 1.", INCORRECT_INPUT)
     if request.attribute("STRIPE_SIZE"):
-        raise ClmgrError('logical volumes are not striped here: there is no "STRIPE_SIZE".', INCORRECT_INPUT)
+        for attribute in NOT_WITH_STRIPES:
+            if request.attribute(attribute):
+                raise ClmgrError(f'"{attribute}" does not go with "STRIPE_SIZE".', INCORRECT_INPUT)
     groups, group = group_named(root, request.attribute("VOLUME_GROUP"))
     for known in groups.known():
         other = groups.find(known)
         if other is not None and any(volume.name == name for volume in other.volumes):
             raise exists_already(name)
     disks = disks_named(root, request.words("PHYSICAL_VOLUMES"))
-    words = _volume_words(request, "-p")
+    words = [*_volume_words(request, "-p"), *flags(request, {"LPART_COPIES": ("-c", {}), "STRIPE_SIZE": ("-S", {})})]
     if not request.attribute("TYPE"):
         words += ["-t", "jfs2"]
     if path := request.attribute("ALLOCATION_MAP"):
@@ -149,7 +151,7 @@ def store_volumes(
 
 
 def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """More LOGICAL_PARTITIONS, a new NAME, other characteristics: by extendlv and chlv.
+    """More LOGICAL_PARTITIONS, more or fewer LPART_COPIES, a new NAME, other characteristics: by the nodes' commands.
 
     Raises:
         ClmgrError: it does not exist, would shrink, or has no room.
@@ -163,14 +165,19 @@ def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
     if new != name and volume.mount_point:
         raise ClmgrError(f'the logical volume "{name}" holds the file system "{volume.mount_point}".', INCORRECT_INPUT)
     words = _volume_words(request, "-m")
-    if not words and new == name and partitions == volume.partitions:
+    copies = int(request.attribute("LPART_COPIES") or len(volume.copies))
+    if not words and new == name and partitions == volume.partitions and copies == len(volume.copies):
         raise missing("LOGICAL_PARTITIONS")
-    ensure_room(groups, group, partitions - volume.partitions)
+    ensure_room(groups, group, partitions * copies - volume.partitions * len(volume.copies))
     with varied_on(groups, group):
         if words:
             run_here(["chlv", *words, name])
+        if copies < len(volume.copies):
+            run_here(["rmlvcopy", name, str(copies)])
         if partitions > volume.partitions:
             run_here(["extendlv", name, str(partitions - volume.partitions)])
+        if copies > len(volume.copies):
+            run_here(["mklvcopy", "-k", name, str(copies)])
         if new != name:
             run_here(["chlv", "-n", new, name])
     tell_others(root, c, group)

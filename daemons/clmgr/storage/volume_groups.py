@@ -25,6 +25,7 @@ from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
+from srcctl.storage import partitions
 from srcctl.storage.descriptor_area import VolumeGroup, erase
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
@@ -277,17 +278,16 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         if disk not in group.disks:
             raise does_not_exist(disk)
     disks = tuple(disk for disk in (*group.disks, *added) if disk not in removed)
-    if removed and (not disks or (group.disks[0] in removed and group.volumes)):
+    if removed and (not disks or any(partitions.used(group, disk) for disk in removed)):
         raise ClmgrError(f'the volume group "{name}" cannot do without the disk.', MISSING_DEPENDENCY)
     if added or removed:
         with varied_on(groups, group):
-            pools = (pool._replace(disks=tuple(d for d in pool.disks if d in disks)) for pool in group.pools)
-            changed = groups.store(group._replace(disks=disks, pools=tuple(pool for pool in pools if pool.disks)))
-            for disk in removed:
-                erase(root.identity.lab, disk)
-            groups.make_known(changed)
-            groups.reserve(changed)
-        tell_others(root, c, changed)
+            if added:
+                run_here(["extendvg", name, *added])
+            if removed:
+                run_here(["reducevg", name, *removed])
+        groups, group = group_named(root, name)
+        tell_others(root, c, group)
     if wanted := flags(request, {**GROUP_FLAGS, **CHANGE_FLAGS}):
         groups, group = group_named(root, name)
         with varied_on(groups, group):
@@ -334,7 +334,8 @@ def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
         on_others(root, members(c), ["exportvg", name])
         run_here(["exportvg", name])
         for disk in group.disks:
-            erase(root.identity.lab, disk)
+            if not groups.has_failed(disk):
+                erase(root.identity.lab, disk)
 
 
 CHANGES: dict[tuple[str, str], Change] = {

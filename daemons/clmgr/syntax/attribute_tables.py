@@ -360,7 +360,7 @@ TABLES: dict[str, Table] = {
         "POSITION": (AM, "outer_middle|outer_edge|center|inner_middle|inner_edge"),
         "PV_RANGE": (AM, "minimum|maximum"),
         "MAX_PVS_FOR_NEW_ALLOC": (AM, "1..1024"),
-        "LPART_COPIES": (("add",), "1|2|3"),
+        "LPART_COPIES": (AM, "1|2|3"),
         "WRITE_CONSISTENCY": (AM, "active|passive|off"),
         "LPARTS_ON_SEPARATE_PVS": (AM, "yes|no|superstrict"),
         "RELOCATE": (AM, "truth"),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.digest import blake2b
 from srcctl.node.root import NodeRoot
-from srcctl.storage import descriptor_area, filesystems, partitions, rootvg
+from srcctl.storage import descriptor_area, mirrors, partitions, rootvg
 from srcctl.storage.characteristics import GROUP, MAKING_A_GROUP, given
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
-from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, LogicalVolume, StorageError, VolumeGroup
+from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, Extent, StorageError, VolumeGroup
 from srcctl.storage.disk import disk_names, pvid
-from srcctl.storage.filesystems import read_stanzas, stanza_of, write_stanzas
+from srcctl.storage.filesystems import forget_contents, read_stanzas, stanza_of, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 MKVG_USAGE = (
@@ -184,19 +183,21 @@ def reducevg(argv: list[str]) -> int:
                     f"0516-884 reducevg: Unable to remove physical volume {disk}."
                 )
             groups.check_writable()
-            descriptor_area.erase(root.identity.lab, disk)
-            groups.release(group._replace(disks=(disk,)))
-            if len(group.disks) == 1:
-                groups.forget(group.name)
-                print("ldeletepv: Volume Group deleted since it contains no physical volumes.")
-                return 0
-            pools = tuple(pool._replace(disks=tuple(d for d in pool.disks if d != disk)) for pool in group.pools)
-            group = groups.store(
-                group._replace(
+            last = len(group.disks) == 1
+            if not last:
+                pools = tuple(pool._replace(disks=tuple(d for d in pool.disks if d != disk)) for pool in group.pools)
+                left = group._replace(
                     disks=tuple(d for d in group.disks if d != disk), pools=tuple(pool for pool in pools if pool.disks)
                 )
-            )
-            groups.make_known(group)
+                group = groups.store(left)
+                groups.make_known(group)
+            if not groups.has_failed(disk):
+                descriptor_area.erase(root.identity.lab, disk)
+            groups.release(group._replace(disks=(disk,)))
+            if last:
+                groups.forget(group.name)
+                forget_contents(root.identity.lab, group)
+                print("ldeletepv: Volume Group deleted since it contains no physical volumes.")
         return 0
 
     return invoke(argv, "df", "Usage: reducevg [-d] [-f] VGname PVname ...", work)
@@ -215,6 +216,11 @@ def replacepv(argv: list[str]) -> int:
         group = changeable_group(groups, "replacepv", name)
         _check_free(groups, new, "replacepv", force="f" in options)
         taken = partitions.used(group, old)
+        # Copied from the old disk, or from the mirrors of what is stale there or gone with it.
+        gone = groups.failed_disks(group) | ({old} if groups.is_missing(group, old) else set())
+        for volume, _, _ in taken.values():
+            if not mirrors.is_readable(group, volume, gone):
+                raise StorageError(f"0516-1099 replacepv: {volume.name} has partitions without a good copy.")
         if max(taken, default=0) > groups.partitions_of(group, new):
             raise StorageError(f"0516-404 replacepv: {new} has not enough partitions for what lies on {old}.")
         groups.check_writable()
@@ -223,19 +229,22 @@ def replacepv(argv: list[str]) -> int:
         def moved(disk: str) -> str:
             return new if disk == old else disk
 
+        def elsewhere(copy: tuple[Extent, ...]) -> tuple[Extent, ...]:
+            return tuple(extent._replace(disk=moved(extent.disk)) for extent in copy)
+
         swapped = group._replace(
             disks=tuple(moved(disk) for disk in group.disks),
             closed_disks=tuple(moved(disk) for disk in group.closed_disks),
             pools=tuple(pool._replace(disks=tuple(moved(disk) for disk in pool.disks)) for pool in group.pools),
             volumes=tuple(
-                volume._replace(extents=tuple(extent._replace(disk=moved(extent.disk)) for extent in volume.extents))
+                volume._replace(
+                    extents=elsewhere(volume.extents), mirrors=tuple(elsewhere(copy) for copy in volume.mirrors)
+                )
                 for volume in group.volumes
             ),
         )
         if groups.reserve(swapped) is not None:
             raise StorageError("0516-792 replacepv: Unable to extend volume group.")
-        for volume in group.volumes:
-            _move_contents(root, volume, old, new)
         groups.make_known(groups.store(swapped))
         if not groups.has_failed(old):
             descriptor_area.erase(root.identity.lab, old)
@@ -245,27 +254,12 @@ def replacepv(argv: list[str]) -> int:
     return invoke(argv, "fR", "Usage: replacepv [-f] SourcePVname DestinationPVname", work)
 
 
-def _move_contents(root: NodeRoot, volume: LogicalVolume, old: str, new: str) -> None:
-    """What a file system holds lies with the disk of its first partition; a mount goes with it."""
-    if not volume.mount_point or not volume.extents or volume.extents[0].disk != old:
-        return
-    lab = root.identity.lab
-    source, target = filesystems.contents(lab, old, volume.name), filesystems.contents(lab, new, volume.name)
-    if not os.path.isdir(source):
-        return
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    os.rename(source, target)
-    if root.identity.mode != "view" and os.path.islink(link := root.path(volume.mount_point)):
-        os.unlink(link)
-        os.symlink(target, link)
-
-
 def _without_volumes(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str, force: bool) -> VolumeGroup:
     """``reducevg -d``: the logical volumes with partitions on a disk go, one by one, if the administrator agrees."""
     from srcctl.storage.commands.logical_volumes import confirmed, must_be_closed, remove_volume
     from srcctl.storage.commands.volume_groups import is_open
 
-    for volume in {owner.name: owner for owner, _ in partitions.used(group, disk).values()}.values():
+    for volume in {owner.name: owner for owner, _, _ in partitions.used(group, disk).values()}.values():
         if is_open(root, group, volume):
             raise StorageError(
                 f"{must_be_closed(volume.name)}\n0516-884 reducevg: Unable to remove physical volume {disk}."

@@ -110,7 +110,7 @@ def crfs(argv: list[str]) -> int:
             group = groups.store(group._replace(volumes=changed))
             groups.make_known(group)
         volume = next(v for v in group.volumes if v.name == volume.name)
-        os.makedirs(filesystems.contents(root.identity.lab, volume.extents[0].disk, volume.name), exist_ok=True)
+        os.makedirs(filesystems.contents(root.identity.lab, group, volume), exist_ok=True)
         stanza = stanza_of(volume)
         stanza.attributes["mount"] = "true" if options.value("A") in ("yes", "y") else "false"
         if options.value("u"):

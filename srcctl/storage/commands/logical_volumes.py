@@ -7,10 +7,10 @@ import time
 
 from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
-from srcctl.storage import partitions, rootvg
+from srcctl.storage import mirrors, partitions, rootvg
 from srcctl.storage.characteristics import VOLUME, given, of_group, of_volume
 from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke
-from srcctl.storage.commands.volume_groups import LIMITS, is_open
+from srcctl.storage.commands.volume_groups import LIMITS, is_open, state_of
 from srcctl.storage.descriptor_area import MEGABYTE, Extent, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.filesystems import read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
@@ -48,10 +48,10 @@ def lslv(argv: list[str]) -> int:
         elif "m" in options:
             print(f"{volume.name}:{volume.mount_point or 'N/A'}")
             print("LP    PP1  PV1               PP2  PV2               PP3  PV3")
-            for logical, (disk, number) in enumerate(partitions.placed(volume), 1):
-                print(f"{logical:04d}  {number:04d} {disk:<17} ")
+            for logical, copies in enumerate(partitions.logical_partitions(volume), 1):
+                print(f"{logical:04d}  " + "".join(f"{number:04d} {disk:<17} " for disk, number in copies))
         else:
-            _print_figures(root, group, volume)
+            _print_figures(groups, root, group, volume)
         return 0
 
     return invoke(
@@ -59,23 +59,33 @@ def lslv(argv: list[str]) -> int:
     )
 
 
-def _print_figures(root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) -> None:
+def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) -> None:
     def of(name: str) -> str:
         return of_volume(volume.characteristics, name)
 
-    state = "opened/syncd" if is_open(root, group, volume) else "closed/syncd"
+    partial = any(groups.is_missing(group, disk) for disk in group.disks)
     label = volume.mount_point or of("label") or "None"
     print(f"LOGICAL VOLUME:     {volume.name:<22} VOLUME GROUP:   {group.name}")
     print(f"LV IDENTIFIER:      {group.volume_identifier(volume)} PERMISSION:     {of('permission')}")
     for left, value, right, other in (
-        ("VG STATE:", "active/complete", "LV STATE:", state),
+        (
+            "VG STATE:",
+            "active/partial" if partial else "active/complete",
+            "LV STATE:",
+            state_of(root, group, volume, "opened"),
+        ),
         ("TYPE:", volume.type, "WRITE VERIFY:", of("write_verify")),
         ("MAX LPs:", str(partitions_max(volume)), "PP SIZE:", f"{group.partition_megabytes} megabyte(s)"),
-        ("COPIES:", "1", "SCHED POLICY:", of("scheduling")),
-        ("LPs:", str(volume.partitions), "PPs:", str(volume.partitions)),
-        ("STALE PPs:", "0", "BB POLICY:", of("bad_blocks")),
+        ("COPIES:", str(len(volume.copies)), "SCHED POLICY:", of("scheduling")),
+        ("LPs:", str(volume.partitions), "PPs:", str(volume.partitions * len(volume.copies))),
+        ("STALE PPs:", str(len(mirrors.stale_partitions(group, volume))), "BB POLICY:", of("bad_blocks")),
         ("INTER-POLICY:", of("inter_policy"), "RELOCATABLE:", of("relocatable")),
-        ("INTRA-POLICY:", of("intra_policy"), "UPPER BOUND:", of("upper_bound") or str(LIMITS[group.kind][3])),
+        (
+            "INTRA-POLICY:",
+            of("intra_policy"),
+            "UPPER BOUND:",
+            of("upper_bound") or str(volume.width or LIMITS[group.kind][3]),
+        ),
         ("MOUNT POINT:", volume.mount_point or "N/A", "LABEL:", label),
         ("DEVICE UID:", "0", "DEVICE GID:", "0"),
     ):
@@ -85,6 +95,7 @@ def _print_figures(root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) ->
         ("MIRROR WRITE CONSISTENCY:", of("write_consistency")),
         ("EACH LP COPY ON A SEPARATE PV ?:", of("strictness")),
         ("Serialize IO ?:", of("serialize")),
+        *((("STRIPE WIDTH:", str(volume.width)), ("STRIPE SIZE:", volume.strip_size)) if volume.width else ()),
     ):
         print(f"{left:<19} {value:<39}")
     print(f"{'INFINITE RETRY:':<19} {'no':<22} PREFERRED READ: 0")
@@ -101,13 +112,15 @@ def partitions_max(volume: LogicalVolume) -> int:
 def _print_disks(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume) -> None:
     print(f"{volume.name}:{volume.mount_point or 'N/A'}")
     print("PV                COPIES        IN BAND       DISTRIBUTION  ")
-    for disk in dict.fromkeys(extent.disk for extent in volume.extents):
-        extents = [extent for extent in volume.extents if extent.disk == disk]
+    for disk in volume.disks:
+        extents = [extent for copy in volume.copies for extent in copy if extent.disk == disk]
         total = groups.partitions_of(group, disk)
         numbers = {n for extent in extents for n in partitions.numbers_of(extent)}
         spread = ":".join(f"{n:03d}" for n in partitions.distribution(numbers, total))
         band = partitions.in_band(extents, total, of_volume(volume.characteristics, "intra_policy"))
-        print(f"{disk:<17} {len(numbers):03d}:000:000   {f'{band}%':<13} {spread} ")
+        here = [sum(on == disk for on, _ in copies) for copies in partitions.logical_partitions(volume)]
+        counts = ":".join(f"{here.count(copies):03d}" for copies in (1, 2, 3))
+        print(f"{disk:<17} {counts}   {f'{band}%':<13} {spread} ")
 
 
 def _print_allocation(groups: VolumeGroups, root: NodeRoot, options: Options) -> int:
@@ -123,8 +136,11 @@ def _print_allocation(groups: VolumeGroups, root: NodeRoot, options: Options) ->
     for span in partitions.regions(groups.partitions_of(group, disk)):
         words = []
         for number in span:
-            volume, logical = taken.get(number, (None, 0))
-            words.append("FREE" if volume is None else f"{logical:04d}" if volume.name == wanted else "USED")
+            volume, logical, _ = taken.get(number, (None, 0, 0))
+            stale = group.status.is_stale(disk, number)
+            own = f"{logical:04d}{'?' if stale else ''}"
+            used = "STALE" if stale else "USED"
+            words.append("FREE" if volume is None else own if volume.name == wanted else used)
         for start in range(0, len(words), 10):
             first = span.start + start
             print(f"{'  '.join(words[start : start + 10]):<62} {first:>4}-{first + len(words[start : start + 10]) - 1}")
@@ -158,15 +174,7 @@ def make_volume(
     """
     if volume.partitions < 1:
         raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
-    if disks:
-        of_group = group
-        extents = partitions.allocate(
-            of_group, volume.partitions, lambda d: groups.partitions_of(of_group, d), disks, volume
-        )
-        if extents is None:
-            raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
-        volume = volume._replace(extents=extents)
-    group = groups.store(group._replace(volumes=(*group.volumes, volume)))
+    group = groups.store(group._replace(volumes=(*group.volumes, volume)), disks)
     groups.make_known(group)
     return group
 
@@ -194,9 +202,9 @@ def check_maximum(command: str, volume: LogicalVolume, partitions_wanted: int) -
 
 _MAKING = "y:t:c:m:i:p:S:G:U:P:C:O:Y:R:" + "".join(f"{c.flag}:" for n, c in VOLUME.items() if n != "permission")
 MKLV_USAGE = (
-    "Usage: mklv [-a position] [-b {y | n}] [-c copies] [-d policy] [-e range] [-L label] [-m mapfile]\n"
-    "       [-o {y | n}] [-p copyn=mirrorpool] [-r {y | n}] [-s {y | n | s}] [-t type] [-T O] [-u upperbound]\n"
-    "       [-v {y | n}] [-w {a | p | n}] [-x maximum] [-y LVname] VGname size [PVname ...]"
+    "Usage: mklv [-a position] [-b {y | n}] [-c copies] [-C width] [-d policy] [-e range] [-L label] [-m mapfile]\n"
+    "       [-o {y | n}] [-p copyn=mirrorpool] [-r {y | n}] [-s {y | n | s}] [-S stripsize] [-t type] [-T O]\n"
+    "       [-u upperbound] [-v {y | n}] [-w {a | p | n}] [-x maximum] [-y LVname] VGname size [PVname ...]"
 )
 
 
@@ -208,10 +216,9 @@ def mklv(argv: list[str]) -> int:
             raise UsageError("a volume group and a size")
         name, size, *on = options.operands
         group = changeable_group(groups, "mklv", name)
-        if options.value("c", "1") != "1":
-            raise StorageError("mklv: logical volumes of a lab have one copy.")
-        if "S" in options:
-            raise StorageError("mklv: logical volumes of a lab are not striped.")
+        copies = options.value("c", "1")
+        if copies not in ("1", "2", "3"):
+            raise UsageError("-c")
         kind = options.value("t", "jfs")
         volume = options.value("y") or free_name(groups, root, kind)
         if len(volume) > 15 or not volume.replace("_", "a").replace("-", "a").isalnum():
@@ -221,17 +228,32 @@ def mklv(argv: list[str]) -> int:
         disks = tuple(disk_of(root, "mklv", disk) for disk in on)
         if any(disk not in group.disks for disk in disks):
             raise StorageError(f"0516-320 mklv: A physical volume is not assigned to\n\tvolume group {group.name}.")
-        count, pools = size_in_partitions(group, size), _pools(options, group, "mklv", ())
-        if of_group(group.characteristics, "strict_pools") != "off" and not pools:
-            raise StorageError(f"0516-1812 mklv: {group.name} has strict mirror pools; name one for each copy.")
+        count, pools = size_in_partitions(group, size), pools_given(options, group, "mklv", ())
+        check_pools("mklv", group, pools, int(copies))
+        characteristics = given(options, {n: c for n, c in VOLUME.items() if n != "permission"}, {})
+        width, strip = 0, 0
+        if "S" in options:
+            width, strip = _stripes(options, group, disks)
+            # Copies of a striped volume never share a disk, and its policy is to use all of its disks.
+            characteristics |= {"strictness": partitions.SUPERSTRICT, "inter_policy": "maximum"}
+            if count % width:
+                count += width - count % width
+                sys.stderr.write(
+                    f"mklv: {volume} is rounded up to {count} partitions, a multiple of the stripe width.\n"
+                )
         made = LogicalVolume(
             volume,
             kind,
             count,
-            characteristics=given(options, {n: c for n, c in VOLUME.items() if n != "permission"}, {}),
+            characteristics=characteristics,
             pools=pools,
-            extents=_mapped(groups, root, group, options.value("m"), count) if "m" in options else (),
+            mirrors=((),) * (int(copies) - 1),
+            width=width,
+            strip_bytes=strip,
         )
+        if "m" in options:
+            first, *more = _mapped(groups, root, group, options.value("m"), made)
+            made = made._replace(extents=first, mirrors=tuple(more))
         if "x" in options:
             check_maximum("mklv", made._replace(partitions=0), count)
         make_volume(groups, group, made, disks)
@@ -241,7 +263,7 @@ def mklv(argv: list[str]) -> int:
     return invoke(argv, _MAKING, MKLV_USAGE, work)
 
 
-def _pools(options: Options, group: VolumeGroup, command: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def pools_given(options: Options, group: VolumeGroup, command: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """The mirror pool of each copy: ``-p copy1=POOL`` (of chlv: ``-m copy1=POOL``).
 
     Raises:
@@ -249,7 +271,7 @@ def _pools(options: Options, group: VolumeGroup, command: str, known: tuple[str,
         StorageError: the volume group has no such pool.
     """
     pools = [*known, "", "", ""][:3]
-    for text in options.all("p" if command == "mklv" else "m"):
+    for text in options.all("m" if command == "chlv" else "p"):
         for word in text.split(","):
             copy, mark, pool = word.partition("=")
             if not mark or copy not in ("copy1", "copy2", "copy3"):
@@ -260,29 +282,72 @@ def _pools(options: Options, group: VolumeGroup, command: str, known: tuple[str,
     return tuple(pools) if any(pools) else ()
 
 
-def _mapped(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, path: str, count: int) -> tuple[Extent, ...]:
-    """The partitions that a map file chooses; exactly as many as the volume has, free, and of the group's disks.
+def check_pools(command: str, group: VolumeGroup, pools: tuple[str, ...], copies: int) -> None:
+    """What a group with strict mirror pools asks of a volume: each copy in a pool of its own; super: a copy in every pool.
+
+    Raises:
+        StorageError: it is not so (ids and texts are inferred).
+    """
+    strict, named = of_group(group.characteristics, "strict_pools"), [pool for pool in pools[:copies] if pool]
+    if strict == "off":
+        return
+    if len(named) < copies or len(set(named)) < copies:
+        raise StorageError(f"0516-1812 {command}: {group.name} has strict mirror pools; name one for each copy.")
+    if strict == "super" and copies < len(group.pools):
+        raise StorageError(
+            f"0516-1814 {command}: {group.name} has super strict mirror pools; each of its {len(group.pools)} pools has a "
+            "copy of every logical volume."
+        )
+
+
+STRIP_MIN, STRIP_MAX = 4096, 128 * MEGABYTE
+
+
+def _stripes(options: Options, group: VolumeGroup, disks: tuple[str, ...]) -> tuple[int, int]:
+    """Width and strip size in bytes: ``-S 64K``, on the disks that are named or on as many as ``-C`` says.
+
+    Raises:
+        UsageError: a value is wrong, or does not go with stripes.
+        StorageError: there are not as many disks.
+    """
+    text = options.value("S")
+    unit = _SUFFIXES.get(text[-1:].lower(), 0)
+    if not unit or not is_number(text[:-1]) or options.values.keys() & set("des"):
+        raise UsageError("-S")
+    strip = int(text[:-1]) * unit
+    if not STRIP_MIN <= strip <= STRIP_MAX or strip & (strip - 1):
+        raise UsageError("-S")
+    width = options.value("C") or options.value("u") or str(len(disks) or len(group.disks))
+    if not is_number(width):
+        raise UsageError("-C")
+    if not 2 <= int(width) <= len(disks or group.disks):
+        raise StorageError(f"mklv: A striped logical volume lies on 2 disks at least; {width} cannot be used.")
+    return int(width), strip
+
+
+def _mapped(
+    groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, path: str, volume: LogicalVolume
+) -> list[tuple[Extent, ...]]:
+    """The partitions of each copy that a map file chooses; as many as the volume has, free, and of the group's disks.
 
     Raises:
         StorageError: they are not.
     """
     try:
         with open(root.path(path) if path.startswith("/") else path, encoding="utf-8", errors="replace") as file:
-            extents = partitions.mapped(file.read().splitlines())
+            places = partitions.mapped(file.read().splitlines())
     except OSError as error:
         raise StorageError(f"mklv: {path}: {error.strerror}.") from None
     except ValueError as error:
         raise StorageError(f"0516-626 mklv: The map file {path} is wrong: {error}.") from None
-    places = [(extent.disk, number) for extent in extents for number in partitions.numbers_of(extent)]
     free = all(
-        disk in group.disks
-        and number <= groups.partitions_of(group, disk)
-        and number not in partitions.used(group, disk)
+        disk in group.disks and number <= groups.allocatable(group, disk) and number not in partitions.used(group, disk)
         for disk, number in places
     )
-    if len(places) != count or len(set(places)) < count or not free:
+    count, copies = volume.partitions, len(volume.copies)
+    if len(places) != count * copies or len(set(places)) < len(places) or not free:
         raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
-    return extents
+    return [partitions.joined(places[start : start + count]) for start in range(0, len(places), count)]
 
 
 def chlv(argv: list[str]) -> int:
@@ -298,7 +363,7 @@ def chlv(argv: list[str]) -> int:
                 name=options.value("n") or volume.name,
                 type=options.value("t") or volume.type,
                 characteristics=given(options, VOLUME, volume.characteristics),
-                pools=_pools(options, group, "chlv", volume.pools),
+                pools=pools_given(options, group, "chlv", volume.pools),
             )
             if "x" in options:
                 check_maximum("chlv", changed._replace(partitions=0), changed.partitions)
@@ -346,12 +411,17 @@ def extendlv(argv: list[str]) -> int:
             partitions=volume.partitions + more, characteristics=given(options, VOLUME, volume.characteristics)
         )
         check_maximum("extendlv", volume, grown.partitions)
-        added = partitions.allocate(group, more, lambda disk: groups.partitions_of(group, disk), disks, grown)
-        if more < 1 or added is None:
+        if volume.width and more % volume.width:
+            raise StorageError(
+                f"extendlv: {volume.name} grows by a multiple of its stripe width, which is {volume.width} partitions."
+            )
+        if more < 1:
             raise StorageError("0516-404 allocp: This system cannot fulfill the allocation request.")
-        grown = grown._replace(extents=(*volume.extents, *added), modified=int(time.time()))
+        grown = grown._replace(modified=int(time.time()))
         groups.make_known(
-            groups.store(group._replace(volumes=tuple(grown if v.name == volume.name else v for v in group.volumes)))
+            groups.store(
+                group._replace(volumes=tuple(grown if v.name == volume.name else v for v in group.volumes)), disks
+            )
         )
         return 0
 
@@ -408,7 +478,7 @@ def remove_volume(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, volu
     left = group._replace(volumes=tuple(v for v in group.volumes if v.name != volume.name))
     groups.make_known(groups.store(left))
     if volume.mount_point and volume.extents:
-        shutil.rmtree(contents(root.identity.lab, volume.extents[0].disk, volume.name), ignore_errors=True)
+        shutil.rmtree(contents(root.identity.lab, group, volume), ignore_errors=True)
 
 
 def megabytes(group: VolumeGroup, volume: LogicalVolume) -> int:

@@ -72,7 +72,7 @@ def _mount_one(groups: VolumeGroups, root: NodeRoot, names: list[str], wanted: s
         return 1
     try:
         read_only = filesystems.is_read_only(f"{stanza.attributes.get('options', '')},{wanted}")
-        filesystems.mount(root, stanza.mount_point, volume.extents[0].disk, stanza.volume, read_only)
+        filesystems.mount(root, stanza.mount_point, group, volume, read_only)
     except OSError as error:
         text = {
             errno.EBUSY: "The requested resource is busy.",

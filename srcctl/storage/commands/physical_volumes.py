@@ -8,7 +8,7 @@ import time
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
-from srcctl.storage import descriptor_area, partitions, rootvg
+from srcctl.storage import descriptor_area, mirrors, partitions, rootvg
 from srcctl.storage.commands.invocation import active_group, changeable_group, disk_of, invoke, pvid_of
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
 from srcctl.storage.disk import disk_names, unique_identifier, uuid_of
@@ -110,12 +110,17 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, dis
     total, size = groups.partitions_of(group, disk), group.partition_megabytes
     taken = partitions.used(group, disk)
     used = len(taken)
-    names = {volume.name for volume, _ in taken.values()}
+    names = {volume.name for volume, _, _ in taken.values()}
     print(f"PHYSICAL VOLUME:    {disk:<24} VOLUME GROUP:     {group.name}")
     print(f"PV IDENTIFIER:      {pvid_of(root, disk)} VG IDENTIFIER     {group.identifier}")
-    print(f"PV STATE:           {'missing' if groups.has_failed(disk) else 'active':<43}")
+    print(f"PV STATE:           {'missing' if groups.is_missing(group, disk) else 'active':<43}")
     for left, value, right, other in (
-        ("STALE PARTITIONS:", "0", "ALLOCATABLE:", "no" if disk in group.closed_disks else "yes"),
+        (
+            "STALE PARTITIONS:",
+            str(mirrors.stale_on(group, disk)),
+            "ALLOCATABLE:",
+            "no" if disk in group.closed_disks else "yes",
+        ),
         ("PP SIZE:", f"{size} megabyte(s)", "LOGICAL VOLUMES:", str(len(names))),
         ("TOTAL PPs:", f"{total} ({total * size} megabytes)", "VG DESCRIPTORS:", str(descriptors(group, disk))),
         ("FREE PPs:", f"{total - used} ({(total - used) * size} megabytes)", "HOT SPARE:", "no"),
@@ -136,10 +141,10 @@ def _print_volumes(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
     total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
     print(f"{disk}:\nLV NAME               LPs     PPs     DISTRIBUTION          MOUNT POINT")
     for volume in group.volumes:
-        numbers = {n for n, (of, _) in taken.items() if of.name == volume.name}
+        numbers = {n: logical for n, (of, logical, _) in taken.items() if of.name == volume.name}
         if numbers:
-            spread = _shown(partitions.distribution(numbers, total))
-            print(f"{volume.name:<21} {len(numbers):<7} {len(numbers):<7} {spread:<21} {volume.mount_point or 'N/A'}")
+            spread, logical = _shown(partitions.distribution(set(numbers), total)), len(set(numbers.values()))
+            print(f"{volume.name:<21} {logical:<7} {len(numbers):<7} {spread:<21} {volume.mount_point or 'N/A'}")
 
 
 def _print_ranges(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
@@ -149,30 +154,37 @@ def _print_ranges(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
     while first <= total:
         region = partitions.region_of(first, total)
         owner = taken[first][0] if first in taken else None
-        last = first
+        stale, last = group.status.is_stale(disk, first), first
         while (
             last < total
             and partitions.region_of(last + 1, total) == region
             and (taken[last + 1][0] if last + 1 in taken else None) == owner
+            and group.status.is_stale(disk, last + 1) == stale
         ):
             last += 1
         span = f"{first:>3}-{last:<3}"
         if owner is None:
             print(f"{span:<9} free    {region:<13} {'':<45}".rstrip() + " ")
         else:
-            print(f"{span:<9} used    {region:<13} {owner.name:<19} {owner.type:<10} {owner.mount_point or 'N/A'}")
+            print(
+                f"{span:<9} {'stale' if stale else 'used':<7} {region:<13} {owner.name:<19} {owner.type:<10} {owner.mount_point or 'N/A'}"
+            )
         first = last + 1
 
 
-def print_partition_map(groups: VolumeGroups, group: VolumeGroup, disk: str, copy: str = "") -> None:
-    """The map of a disk: a line a used partition, with ``copy`` behind its logical one, and a line a run of free ones."""
+def print_partition_map(groups: VolumeGroups, group: VolumeGroup, disk: str, copies: bool = False) -> None:
+    """The map of a disk: a line a used partition, a line a run of free ones.
+
+    Behind the logical partition stands the number of the copy, if there are several or with ``copies``, and "stale".
+    """
     total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
     first = 1
     while first <= total:
         last = first
         if first in taken:
-            volume, logical = taken[first]
-            print(f"{disk}:{first}\t{volume.name}:{logical}{copy}")
+            volume, logical, copy = taken[first]
+            number = f":{copy}" if copies or volume.mirrors else ""
+            print(f"{disk}:{first}\t{volume.name}:{logical}{number}" + ("\tstale" * group.status.is_stale(disk, first)))
         else:
             while last < total and last + 1 not in taken:
                 last += 1
@@ -308,14 +320,14 @@ def _print_descriptor_area(groups: VolumeGroups, root: NodeRoot, group: VolumeGr
         _line("pv_id", pvid_of(root, name))
         _line("pp_count", groups.partitions_of(group, name))
         _line("num_vgdas", descriptors(group, name))
-        _line("pv_state", int(groups.has_failed(name)))
+        _line("pv_state", int(groups.is_missing(group, name)))
     for volume in group.volumes:
         print(f"------ LV {volume.number} ------")
         _line("lvname", volume.name)
         _line("label", volume.mount_point or "None")
         _line("lv_id", group.volume_identifier(volume))
         _line("num_lps", volume.partitions)
-        _line("copies", 1)
+        _line("copies", len(volume.copies))
         _line("type", volume.type)
         _line("created_time", time.ctime(volume.created))
         _line("modified_time", time.ctime(volume.modified))

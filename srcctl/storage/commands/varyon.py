@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from srcctl.commands.options import Options, UsageError
 from srcctl.errlog import log_entry
 from srcctl.node.root import NodeRoot
@@ -15,6 +17,9 @@ from srcctl.storage.volume_groups import VolumeGroups
 def varyonvg(argv: list[str]) -> int:
     """``varyonvg [-f] [-n] [-c [-A | -P]] [-O] VG``: reserve the disks for this node.
 
+    Disks that were missing and answer again belong to it as before, also where it is varied on already; without -n stale
+    copies are synchronized.
+
     Of an enhanced concurrent volume group ``-c -A`` is the active mode of one node and ``-c -P`` the passive one of the
     others; a node changes from one to the other without a varyoffvg between.
     """
@@ -25,22 +30,20 @@ def varyonvg(argv: list[str]) -> int:
         group = known_group(groups, "varyonvg", options.operands[0])
         _check_disks(groups, root, group, force="f" in options)
         if "c" in options and not group.concurrent:
-            raise StorageError(
-                f"0516-1355 varyonvg: The volume group {group.name} is not concurrent capable and cannot be varied on\n"
-                "\tin concurrent mode."
-            )
+            raise StorageError("0516-949 varyonvg: This volume group not created concurrent capable.")
         mode = (PASSIVE if "P" in options else ENHANCED if "A" in options else SHARED) if "c" in options else ""
-        if mode == PASSIVE:
-            if groups.is_varied_on(group):
-                _check_closed(root, group, "varyonvg", "vary on volume group in passive mode:")
-        elif groups.is_varied_on(group):
-            return 0
+        if mode == PASSIVE and groups.is_varied_on(group):
+            _check_closed(root, group, "varyonvg", "vary on volume group in passive mode:")
         holder = groups.reserve(group, force="O" in options, mode=mode)
         if holder is not None:
             raise StorageError(
                 f"PV Status:\t{group.disks[0]}\t{pvid_of(root, group.disks[0])}\tPVNOTAVAIL\n"
                 f"0516-013 varyonvg: The volume group cannot be varied on because\n\tit is reserved by {holder}."
             )
+        if mode != PASSIVE and group.name != "rootvg" and (len(group.disks) > 1 or group.status.serial):
+            group = groups.bring_back(group)
+            if "n" not in options and group.status.stale:
+                groups.synchronize(group, {volume.name for volume in group.volumes})
         return 0
 
     return invoke(argv, "ncPOubfAaMrstRSI", "Usage: varyonvg [-f] [-n] [-c [-A | -P]] [-O] VGname", work)
@@ -61,7 +64,10 @@ def _check_closed(root: NodeRoot, group: VolumeGroup, command: str, unable: str)
 
 
 def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force: bool) -> None:
-    """More than half of the descriptor areas must be readable, unless quorum is off or ``force`` is given."""
+    """More than half of the descriptor areas must be readable; without quorum all disks, as the AIX manual has it.
+
+    One disk is enough with ``force``, or with MISSINGPV_VARYON=TRUE in the environment.
+    """
     from srcctl.storage.commands.physical_volumes import descriptors
 
     failed = [disk for disk in group.disks if groups.has_failed(disk)]
@@ -73,7 +79,8 @@ def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force
         f"PV Status:\t{disk}\t{pvid_of(root, disk)}\t{'PVMISSING' if disk in failed else 'PVACTIVE'}\n"
         for disk in group.disks
     )
-    if left == 0 or (2 * left <= areas and group.quorum and not force):
+    force = force or os.environ.get("MISSINGPV_VARYON", "").upper() == "TRUE"
+    if left == 0 or (not force and (2 * left <= areas or not group.quorum)):
         raise StorageError(
             f"{status}0516-052 varyonvg: Volume group cannot be varied on without a\n\tquorum. More physical volumes in "
             "the group must be active.\n\tRun diagnostics on inactive PVs."

@@ -6,7 +6,7 @@ import sys
 
 from srcctl.commands.options import Options, UsageError
 from srcctl.node.root import NodeRoot
-from srcctl.storage import filesystems, partitions, rootvg
+from srcctl.storage import filesystems, mirrors, partitions, rootvg
 from srcctl.storage.characteristics import of_group as group_characteristic
 from srcctl.storage.commands.invocation import active_group, disk_of, invoke
 from srcctl.storage.commands.physical_volumes import descriptors, free_distribution, print_partition_map
@@ -85,14 +85,19 @@ def is_open(root: NodeRoot, group: VolumeGroup, volume: LogicalVolume) -> bool:
     return bool(volume.mount_point) and volume.mount_point in filesystems.mounted(root)
 
 
+def state_of(root: NodeRoot, group: VolumeGroup, volume: LogicalVolume, opened: str = "open") -> str:
+    """The state of a logical volume: open or closed, and whether all its copies are synchronized."""
+    synchronized = "stale" if mirrors.stale_partitions(group, volume) else "syncd"
+    return f"{opened if is_open(root, group, volume) else 'closed'}/{synchronized}"
+
+
 def _print_volumes(group: VolumeGroup, root: NodeRoot) -> None:
     print(f"{group.name}:")
     print("LV NAME             TYPE       LPs     PPs     PVs  LV STATE      MOUNT POINT")
     for volume in group.volumes:
-        state = "open/syncd" if is_open(root, group, volume) else "closed/syncd"
-        disks = len({extent.disk for extent in volume.extents})
+        state, physical = state_of(root, group, volume), volume.partitions * len(volume.copies)
         print(
-            f"{volume.name:<19} {volume.type:<10} {volume.partitions:<7} {volume.partitions:<7} {disks:<4} {state:<13} "
+            f"{volume.name:<19} {volume.type:<10} {volume.partitions:<7} {physical:<7} {len(volume.disks):<4} {state:<13} "
             f"{volume.mount_point or 'N/A'}"
         )
 
@@ -103,19 +108,20 @@ def _print_disks(groups: VolumeGroups, group: VolumeGroup) -> None:
     for disk in group.disks:
         total = groups.partitions_of(group, disk)
         free = total - len(partitions.used(group, disk))
-        state = "missing" if groups.has_failed(disk) else "active"
+        state = "missing" if groups.is_missing(group, disk) else "active"
         print(f"{disk:<17} {state:<17} {total:<11} {free:<11} {free_distribution(groups, group, disk)}")
 
 
 def _print_map(groups: VolumeGroups, group: VolumeGroup) -> None:
     print(f"\n{group.name}")
     for disk in group.disks:
-        print_partition_map(groups, group, disk, ":1")
+        print_partition_map(groups, group, disk, copies=True)
 
 
 def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup) -> None:
     total, used, size = groups.total_partitions(group), group.used_partitions, group.partition_megabytes
-    failed = sum(groups.has_failed(disk) for disk in group.disks)
+    failed = sum(groups.is_missing(group, disk) for disk in group.disks)
+    stale = [mirrors.stale_on(group, disk) for disk in group.disks]
     opened = sum(is_open(root, group, volume) for volume in group.volumes)
     areas = sum(descriptors(group, disk) for disk in group.disks)
     quorum = f"{areas // 2 + 1} (Enabled)" if group.quorum else "1 (Disabled)"
@@ -141,7 +147,7 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup) -> 
         ("LVs:", str(len(group.volumes)), "USED PPs:", f"{used} ({used * size} megabytes)"),
         ("OPEN LVs:", str(opened), "QUORUM:", quorum),
         ("TOTAL PVs:", str(len(group.disks)), "VG DESCRIPTORS:", str(areas)),
-        ("STALE PVs:", "0", "STALE PPs:", "0"),
+        ("STALE PVs:", str(sum(map(bool, stale))), "STALE PPs:", str(sum(stale))),
         ("ACTIVE PVs:", str(len(group.disks) - failed if on else 0), "AUTO ON:", "yes" if group.auto_on else "no"),
     ]
     if group.concurrent:
