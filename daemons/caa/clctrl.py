@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from daemons.caa import client, tunables
-from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
-from daemons.caa.formation import ChangeTime, on_node, own_last, tell_all
+from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
+from daemons.caa.formation import on_node, own_last, tell_live
 from daemons.caa.messages import Status
 from srcctl.commands.options import UsageError, usage
 from srcctl.node.root import NodeRoot
@@ -258,22 +258,12 @@ def _tune(root: NodeRoot, tune: Tune) -> int:
     merged = tuple(sorted({**dict(definition.tunables), **changes}.items()))
     definition = msgspec.structs.replace(definition, tunables=merged)
     repository.write_definition(definition)
-    told = _told(root, definition, membership.alive)
+    told = 0
+    for text in tell_live(root, definition):
+        told |= complain("clctrl", text)
     count = len(changes)
     print(f"{count} tunable{'' if count == 1 else 's'} updated on cluster {membership.cluster_name}.")
     return told
-
-
-def _told(root: NodeRoot, definition: Definition, alive: tuple[int, ...]) -> int:
-    """Tell the nodes that are up; the others read the definition when they boot."""
-    status, change = 0, ChangeTime(definition)
-    for node in definition.nodes:
-        if node.number in alive:
-            try:
-                tell_all(root, msgspec.structs.replace(definition, nodes=(node,)), change)
-            except CaaError as error:
-                status |= complain("clctrl", str(error))
-    return status
 
 
 def _help(names: list[str]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from daemons.caa import client, formation
+from daemons.caa import client, formation, sites
 from daemons.caa.clctrl import clctrl, complain
 from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
 from daemons.caa.formation import make, on_node
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
+from daemons.caa.sites import is_name
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 
@@ -17,13 +18,17 @@ __all__ = ["chcluster", "chrepos", "clctrl", "clras", "clusterconf", "lscluster"
 
 LSCLUSTER_USAGE = "Usage: lscluster { -c | -d | -i | -m | -s } [-n clustername]"
 MKCLUSTER_USAGE = (
-    "Usage: mkcluster [-n clustername] [-m node[,...]] -r reposdisk [-d shareddisk[,...]] [-s multicastaddr]"
+    "Usage: mkcluster -r reposdisk [-S sitename[{cle_uuid=UUID,cle_globid=id,cle_prio=prio}]] [-m node[,...]]\n"
+    "                 [-d shareddisk[,...]] [-n clustername] [-s multicastaddr]"
 )
 RMCLUSTER_USAGE = "Usage: rmcluster { -n clustername | -r reposdisk } [-f] [-v]"
-CHCLUSTER_USAGE = "Usage: chcluster [-n clustername] { -m { + | - }node[,...] | -d { + | - }shareddisk[,...] }"
+CHCLUSTER_USAGE = (
+    "Usage: chcluster [-n clustername] { -m { + | - }node[,...] | -d { + | - }shareddisk[,...] }\n"
+    "       chcluster [-n clustername] -S sitename -m { + | - }node[,...]\n"
+    "       chcluster [-n clustername] -S sitename{cle_name=newname,cle_prio=prio}"
+)
 CHREPOS_USAGE = "Usage: chrepos [-n clustername] -r { +newdisk[,-olddisk] }"
 CLRAS_USAGE = "Usage: clras { dpcomm_status | sancomm_status | lscluster option }"
-NAME_MAX = 63
 
 
 def lscluster(argv: list[str]) -> int:
@@ -60,11 +65,12 @@ def mkcluster(argv: list[str]) -> int:
     root = NodeRoot.current()
     identity = root.identity
     name = options.value("n", "SIRCOL_" + identity.node)
-    if not name or len(name) > NAME_MAX or name[0] == "-" or not all(c.isalnum() or c in "-._" for c in name):
+    if not is_name(name):
         return complain("mkcluster", f"{name} is not a valid cluster name.")
     try:
         shared = options.value("d").split(",") if "d" in options else []
-        make(root, name, options.value("m", identity.node).split(","), options.value("r"), shared)
+        members, site = options.value("m", identity.node).split(","), options.value("S")
+        make(root, name, members, options.value("r"), shared, site)
     except (CaaError, RepositoryError) as error:
         return complain("mkcluster", str(error))
     except OSError as error:
@@ -162,10 +168,12 @@ def rmcluster(argv: list[str]) -> int:
 
 
 def chcluster(argv: list[str]) -> int:
-    """``chcluster -m +node | -node``, ``-d +disk | -disk``: add or remove nodes and shared disks."""
+    """``chcluster -m +node | -node``, ``-d +disk | -disk``: add or remove nodes and shared disks; with ``-S`` at a
+    site, which ``-S sitename{cle_name=newname,cle_prio=prio}`` changes."""
     try:
-        options = parse(argv, "n:m:d:")
-        if not ("m" in options or "d" in options) or options.operands:
+        options = parse(argv, "n:m:d:S:")
+        site = options.value("S")
+        if not ("m" in options or "d" in options or site) or options.operands or (site and "d" in options):
             raise UsageError("-m or -d")
         nodes = options.value("m").split(",") if "m" in options else []
         disks = options.value("d").split(",") if "d" in options else []
@@ -176,8 +184,13 @@ def chcluster(argv: list[str]) -> int:
     root = NodeRoot.current()
     try:
         _of_this_cluster(root, options.value("n"))
+        if site and not nodes:
+            sites.change(root, site)
         for change in nodes:
-            (formation.add_node if change[0] == "+" else formation.remove_node)(root, change[1:])
+            if change[0] == "+":
+                formation.add_node(root, change[1:], site)
+            else:
+                formation.remove_node(root, change[1:], site)
         if disks:
             formation.change_disks(
                 root, [d[1:] for d in disks if d[0] == "+"], [d[1:] for d in disks if d[0] == "-"]

@@ -17,6 +17,11 @@ of another site after ``link_timeout`` more than that. One that is heard again i
 faster than that was down in between, and all that hear it by whatever way say so at once: later its new life would be
 mistaken for the death of the old one.
 
+An interface is down when its link is, or (traffic monitoring, unless no_if_traffic_monitor is 1) when nothing has come
+in on it from anybody for ``network_fdt`` and some beats although at least two others, which are heard on other paths,
+hear each other on that network. Of two nodes nobody can say at whose end the fault is (on AIX netmon.cf names further
+witnesses), so there an interface is in the state of its link. What comes in on it again brings it up at once.
+
 The repository disk carries letters, too: datagrams of Group Services to nodes to which they know no network path.
 Their receiver may have another opinion of the networks, so mailboxes are looked through with every beat. A letter is as
 short-lived as a datagram: one of a former life of its sender, or to a former life of its receiver, or one that has
@@ -60,7 +65,7 @@ from daemons.caa.inputs import (
     WriteLetter,
 )
 from daemons.caa.messages import DISK_PATH, RELAY_MAX, Heartbeat, Letter, mask_of, nodes_of
-from daemons.caa.peers import Peer, left_out, reachable
+from daemons.caa.peers import Peer, hear_each_other, left_out, reachable
 from srcctl.machine import Tick
 
 __all__ = [
@@ -116,6 +121,10 @@ class Membership:
         self.alive: frozenset[int] = frozenset()
         self.generation = 0
         self.links: frozenset[str] = frozenset()
+        self.silent: frozenset[str] = frozenset()
+        """The networks whose link is up here, and on which traffic monitoring has found this node's end broken."""
+        self._link_since: dict[str, int] = {}
+        """Since when a link that was down has been up."""
         self.repository_up = True
         self.peers: dict[int, Peer] = {}
         self._began = 0
@@ -232,6 +241,7 @@ class Membership:
         before, self.settings = self.settings, settings
         self._settled_until = None
         self.links = self.links & set(settings.networks) if before is not None else frozenset(settings.networks)
+        self.silent &= self.links
         others = settings.nodes - {settings.own}
         self.peers = {node: self.peers.get(node, Peer()) for node in sorted(others)}
         if before is None:
@@ -247,11 +257,18 @@ class Membership:
         settings = self.settings
         if settings is None or up == self.links:
             return []
-        effects: list[Effect] = [Publish("ADAPTER_DOWN", settings.own, n) for n in sorted(self.links - up)]
-        effects += [Publish("ADAPTER_UP", settings.own, n) for n in sorted(up - self.links)]
-        self.links = up
-        self._settled_until = None
+        self._link_since.update(dict.fromkeys(up - self.links, now))
+        effects = self._interfaces(up, self.silent & up)
         return effects + self._evaluate(now, frozenset())
+
+    def _interfaces(self, links: frozenset[str], silent: frozenset[str]) -> list[Effect]:
+        """This node's links, and those of its interfaces that hear nobody, are these now."""
+        assert self.settings is not None
+        before, after = self.links - self.silent, links - silent
+        self.links, self.silent = links, silent
+        self._settled_until = None
+        effects: list[Effect] = [Publish("ADAPTER_DOWN", self.settings.own, n) for n in sorted(before - after)]
+        return effects + [Publish("ADAPTER_UP", self.settings.own, n) for n in sorted(after - before)]
 
     def _received(self, now: int, path: str, heartbeat: Heartbeat) -> list[Effect]:
         settings = self.settings
@@ -260,6 +277,8 @@ class Membership:
         heartbeat = heartbeat.to(settings.own)
         reborn, effects = self._hear(now, path, heartbeat)
         peer = self.peers.get(heartbeat.sender)
+        if path in self.silent and peer is not None and peer.heard.get(path) == now:
+            effects += self._interfaces(self.links, self.silent - {path})
         if peer is not None and peer.wants_answer(now, settings.heartbeat_us // 4):
             # It waits for our answer to its stamp as we wait for its answer to ours.
             peer.answered_at = now
@@ -361,7 +380,7 @@ class Membership:
             now if peer is not None else 0,
             peer.last_stamp if peer is not None else 0,
             now - peer.last_stamp_at if peer is not None and peer.last_stamp else 0,
-            sum(1 << bit for bit, network in enumerate(settings.networks) if network not in self.links),
+            sum(1 << bit for bit, network in enumerate(settings.networks) if network not in self.links - self.silent),
             self.repository_up,
             deaf,
             rows,
@@ -387,7 +406,8 @@ class Membership:
         pairs = []
         for node in sorted(heard):
             peer = self.peers[node]
-            if peer.first_heard is None or now - peer.first_heard < FIRST_BEATS * settings.heartbeat_us:
+            beats = FIRST_BEATS * (settings.remote_beats if node in settings.remote else 1)
+            if peer.first_heard is None or now - peer.first_heard < beats * settings.heartbeat_us:
                 continue
             mask = 0
             for bit, name in networks:
@@ -432,13 +452,40 @@ class Membership:
         if settings.multicast:
             heartbeat = self._to_everybody(now, contacts)
             effects += [Send(network, EVERYBODY, heartbeat) for network in networks]
-        for node, peer in self.peers.items() if not settings.multicast else ():
+        far_too = self._serial % settings.remote_beats == 0
+        for node, peer in self.peers.items():
+            # Multicast stays at the site (the AIX manual: only TCP/IP crosses sites).
+            if not far_too if node in settings.remote else settings.multicast:
+                continue
             heartbeat = self._heartbeat(now, peer, contacts)
             effects += [Send(network, node, heartbeat) for network in networks]
         if settings.disk:
             effects.append(WriteDisk(self._heartbeat(now, None, contacts)))
         effects.append(ReadDisk())
+        silent = frozenset(network for network in self.links if self._hears_nobody(now, network))
+        if silent != self.silent:
+            effects += self._interfaces(self.links, silent)
         return effects + self._evaluate(now, frozenset())
+
+    def _hears_nobody(self, now: int, network: str) -> bool:
+        """Whether this node's end of a network is broken, by what comes in and what others say (traffic monitoring)."""
+        settings = self.settings
+        assert settings is not None
+        if not settings.traffic_monitor or not settings.lan:
+            return False
+        fresh = FIRST_BEATS * settings.heartbeat_us * settings.remote_beats
+        since = self._link_since.get(network, self._began)
+        last = max((peer.heard.get(network, since) for peer in self.peers.values()), default=since)
+        last = max(last, since)
+        if now - last < settings.network_fdt_us + fresh:
+            return False
+        if network in self.silent and any(
+            peer.heard_within(now, settings.node_timeout_us) for peer in self.peers.values()
+        ):
+            return True
+        return hear_each_other(
+            self.peers, settings.networks.index(network), now - fresh, last + settings.network_fdt_us
+        )
 
     def _networks(self) -> list[str]:
         """The networks that heartbeats are sent on."""
@@ -606,7 +653,7 @@ class Membership:
         assert settings is not None
         live = {node: peer for node, peer in self.peers.items() if node in self.alive}
         own, direct = settings.own, self._direct(now)
-        down = {(own, network) for network in settings.networks if network not in self.links}
+        down = {(own, network) for network in settings.networks if network not in self.links - self.silent}
         down |= {
             (node, network)
             for node, peer in live.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from daemons.caa import client, replacement, tunables
+from daemons.caa import client, replacement, sites, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk
 from daemons.caa.messages import Node
 from daemons.clcomd import client as clcomd
@@ -21,8 +21,11 @@ BOOT_PATIENCE = 10.0
 """Seconds for the clcomd of a node that is powered on to listen."""
 
 
-def make(root: NodeRoot, name: str, members: list[str], wanted: str, shared: Sequence[str] = ()) -> None:
-    """Create a cluster and have its nodes join it. ``shared``: disks that are clustered beside the repository.
+def make(
+    root: NodeRoot, name: str, members: list[str], wanted: str, shared: Sequence[str] = (), site: str = ""
+) -> None:
+    """Create a cluster and have its nodes join it. ``shared``: disks that are clustered beside the repository;
+    ``site``: the word for the site that they are all at, "" for none.
 
     Raises:
         CaaError: a node or disk is unknown or used, or a node cannot join; then none is a member.
@@ -42,7 +45,7 @@ def make(root: NodeRoot, name: str, members: list[str], wanted: str, shared: Seq
     known = [(number, member(identity, number, name_of_member)) for number, name_of_member in enumerate(members, 1)]
     definition = Definition(
         name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known),
-        shared_disks,
+        shared_disks, sites=(sites.created(site, members),) if site else (),
     )  # fmt: skip
     repository = RepositoryDisk(identity.lab, disk)
     repository.create(definition)
@@ -137,8 +140,8 @@ def own_last(root: NodeRoot, names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: name == root.identity.node)
 
 
-def add_node(root: NodeRoot, name: str) -> None:
-    """Add a node to this node's cluster; it gets a number that was never used.
+def add_node(root: NodeRoot, name: str, site: str = "") -> None:
+    """Add a node to this node's cluster, at a site if one is named; it gets a number that was never used.
 
     Raises:
         CaaError: CAA is not active, the node is unknown or cannot join.
@@ -149,7 +152,8 @@ def add_node(root: NodeRoot, name: str) -> None:
         raise CaaError(f"{name} is a node of the cluster already.")
     number = definition.highest_number + 1
     nodes = (*definition.nodes, member(root.identity, number, name))
-    definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number)
+    placed = sites.placed(definition.sites, name, site)
+    definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number, sites=placed)
     change = ChangeTime(definition)
     repository.write_definition(definition)
     join_node(root, name, disk, change)
@@ -159,18 +163,21 @@ def add_node(root: NodeRoot, name: str) -> None:
     tell_all(root, definition, change)
 
 
-def remove_node(root: NodeRoot, name: str) -> None:
-    """Remove a node from this node's cluster.
+def remove_node(root: NodeRoot, name: str, site: str = "") -> None:
+    """Remove a node from this node's cluster; ``site``: the one that it must be at.
 
     Raises:
-        CaaError: CAA is not active, or the node is no member.
+        CaaError: CAA is not active, or the node is no member, or at another site.
         OSError: the repository disk has failed.
     """
     repository, definition, _ = _definition(root)
     if definition.node(name) is None:
         raise CaaError(f"{name} is not a node of the cluster.")
+    own = definition.site_of(name)
+    if site and (own is None or own.name != site):
+        raise CaaError(f"{name} is not a node of the site {site}.")
     nodes = tuple(node for node in definition.nodes if node.name != name)
-    definition = msgspec.structs.replace(definition, nodes=nodes)
+    definition = msgspec.structs.replace(definition, nodes=nodes, sites=sites.placed(definition.sites, name, ""))
     change = ChangeTime(definition)
     repository.write_definition(definition)
     from daemons.caa.message_security import leave
@@ -259,6 +266,19 @@ def tell_all(root: NodeRoot, definition: Definition, change: ChangeTime | None =
     change = change or ChangeTime(definition)
     for node in definition.nodes:
         on_node(root, node.name, [*CLUSTERCONF], lambda: client.reread(root), change)
+
+
+def tell_live(root: NodeRoot, definition: Definition) -> list[str]:
+    """Have the nodes that are up read the definition again, the others do when they boot; returns what went wrong."""
+    membership = client.status(root).membership
+    change, errors = ChangeTime(definition), []
+    for node in definition.nodes:
+        if membership is not None and node.number in membership.alive:
+            try:
+                tell_all(root, msgspec.structs.replace(definition, nodes=(node,)), change)
+            except CaaError as error:
+                errors.append(str(error))
+    return errors
 
 
 def _definition(root: NodeRoot) -> tuple[RepositoryDisk, Definition, str]:

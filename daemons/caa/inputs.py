@@ -42,10 +42,20 @@ class Settings(Struct, frozen=True):
     remote: frozenset[int] = frozenset()
     """The nodes of another site, which are down only after a further ``link_timeout_us`` of silence."""
     link_timeout_us: int = 0
+    remote_factor: int = 1
+    """Nodes of another site are sent every so-manieth heartbeat only (remote_hb_factor)."""
+    traffic_monitor: bool = True
+    """An interface that hears nobody while others hear each other on its network is down (no_if_traffic_monitor)."""
 
     def down_delay_us(self, node: int) -> int:
         """How long a suspected node is not yet called down."""
         return self.node_down_delay_us + (self.link_timeout_us if node in self.remote else 0)
+
+    @property
+    def remote_beats(self) -> int:
+        """Every so-manieth beat goes to another site. A factor under which the sites would lose each other between two
+        heartbeats is obeyed as far as three of them fit into the shortest timeout (inferred)."""
+        return max(1, min(self.remote_factor, self.silence_us // (3 * self.heartbeat_us)))
 
     @property
     def silence_us(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -24,6 +24,25 @@ class Node(msgspec.Struct, frozen=True):
     uuid: str
     addresses: tuple[tuple[str, str], ...]
     """Pairs of network and address."""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A site of the cluster: its name, shorthand id, uuid, the names of its nodes, and its priority, 1 the highest, 0
+    for none (cle_prio of mkcluster and chcluster)."""
+
+    name: str
+    number: int
+    uuid: str
+    nodes: tuple[str, ...] = ()
+    priority: int = 0
+
+
+def multicast_group(nodes: Sequence[Node], network: str) -> str:
+    """The multicast group of a site on a network: 228 and the last three octets of the first node's address on it;
+    every network has its own, because all addresses of a lab are on one interface of the host. "" if nobody is on it.
+    """
+    address = next((address for node in nodes for name, address in node.addresses if name == network), "")
+    return "228." + address.partition(".")[2] if address else ""
 
 
 class PathState(msgspec.Struct, frozen=True):
@@ -113,6 +132,10 @@ class Move(msgspec.Struct, frozen=True, tag="move"):
     disk: str
 
 
+LOCAL_SITE = Site("LOCAL", 1, "51735173-5173-5173-5173-517351735173")
+"""The site of every node of a cluster without sites (the AIX manual's sample of lscluster -m)."""
+
+
 class Membership(msgspec.Struct, frozen=True, tag="membership"):
     """Who is alive. ``generation`` grows with every change; ``own`` is this node's number.
 
@@ -144,6 +167,13 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     link_timeout."""
     priorities: tuple[tuple[int, int], ...] = ()
     """Pairs of node and the recovery priority of its site, 1 the highest, of the nodes at sites that have one."""
+    site_merge: str = ""
+    """The merge policy between sites, in clmgr's words; "" if it is the cluster's."""
+    sites: tuple[Site, ...] = ()
+
+    def site_of(self, node: str) -> Site:
+        """The site of the node of that name; a node at none is at LOCAL."""
+        return next((site for site in self.sites if node in site.nodes), LOCAL_SITE)
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):

@@ -47,6 +47,8 @@ class Peer(Struct):
     rows: tuple[tuple[int, int], ...] = ()
     unheard: int = 0
     """The networks on which it does not hear this node although it does on another path, a bit for each."""
+    misses: tuple[tuple[int, int], ...] = ()
+    """The same of all its contacts: pairs of a contact and the networks on which it does not hear it."""
 
     def begin(self, incarnation: int) -> bool:
         """Note a newer life of the node: nothing from the former one counts; True if there was one."""
@@ -58,7 +60,7 @@ class Peer(Struct):
         self.contacts, self.contacts_at = (), 0
         self.proven = self.looked = False
         self.newest, self.first_heard, self.hears_us = -1, None, None
-        self.deaf, self.row, self.rows, self.unheard = frozenset(), frozenset(), (), 0
+        self.deaf, self.row, self.rows, self.unheard, self.misses = frozenset(), frozenset(), (), 0, ()
         self.last_stamp = self.last_stamp_at = 0
         return not first
 
@@ -99,6 +101,7 @@ class Peer(Struct):
             self.contacts, self.deaf = heartbeat.contacts, nodes_of(heartbeat.deaf)
             self.row = frozenset(node for node, _ in heartbeat.contacts if 0 < node <= NODES_MAX) - self.deaf
         self.contacts_at, self.rows = now, heartbeat.rows
+        self.misses = heartbeat.unheard
         self.unheard = next((mask for node, mask in heartbeat.unheard if node == own[0]), 0)
         if self.first_heard is None:
             self.first_heard = now
@@ -161,3 +164,26 @@ def left_out(rows: Mapping[int, frozenset[int]]) -> set[int]:
         if not lacking:
             return gone
         gone.add(min(lacking, key=lambda node: (len(contacts[node] & staying), -node)))
+
+
+def hear_each_other(peers: Mapping[int, Peer], place: int, since: int, until: int) -> bool:
+    """Whether a node hears another one on a network, as it says itself, and the interfaces of both are up there.
+
+    Args:
+        peers: all other nodes.
+        place: the network's, in the order of networks.
+        since: what a node has said before is too old.
+        until: a node that had fallen silent by then on all paths is no witness: whoever dies was last heard everywhere
+            when it was last heard on the network.
+    """
+    witnesses = {
+        node: peer
+        for node, peer in peers.items()
+        if peer.contacts_at > since and peer.contacts_at >= until and not peer.down >> place & 1
+    }
+    return any(
+        other in peer.row and not dict(peer.misses).get(other, 0) >> place & 1
+        for node, peer in witnesses.items()
+        for other in witnesses
+        if other != node
+    )

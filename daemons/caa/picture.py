@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 
 from daemons.caa import tunables
 from daemons.caa.inputs import Announce
-from daemons.caa.messages import DISK_PATH, Membership, Node, PathState, Statistics
+from daemons.caa.messages import DISK_PATH, Membership, PathState, Statistics
 from daemons.caa.repository import Definition
 from daemons.caa.tiebreaker import UNRANKED, Policies
 
@@ -47,27 +46,66 @@ def with_policies(membership: Membership, definition: Definition, node: str, pol
     waits = ["node_timeout", "node_down_delay"]
     if remote_nodes(definition, node, policies):
         waits.append("link_timeout")
-    ranks = ((member.number, policies.priority(member.name)) for member in definition.nodes)
+    ranks = ((member.number, _priority(definition, member.name, policies)) for member in definition.nodes)
+    values = dict(definition.tunables)
     return msgspec.structs.replace(
         membership,
-        merge=policies.merge,
+        merge=merge_policy(values.get("local_merge_policy", ""), policies),
+        site_merge=site_merge_policy(values.get("site_merge_policy", ""), policies),
+        sites=definition.sites,
         action=policies.action,
         detection=sum(tunables.seconds(definition.tunables, name) for name in waits),
         priorities=tuple((number, rank) for number, rank in ranks if rank != UNRANKED),
     )
 
 
+def _priority(definition: Definition, node: str, policies: Policies) -> int:
+    """The recovery priority of a node's site: the cluster configuration's, else the one that CAA was given."""
+    site = definition.site_of(node)
+    rank = policies.priority(node)
+    return site.priority if rank == UNRANKED and site is not None and site.priority else rank
+
+
+def merge_policy(tunable: str, policies: Policies) -> str:
+    """What decides when two parts of a cluster meet, in clmgr's words and ``heuristic``.
+
+    Args:
+        tunable: local_merge_policy as it was set, "" if it never was: the cluster's merge policy decides then.
+        policies: of the cluster configuration.
+
+    The product sets the tunable at a synchronization, so that both agree; one that is set by hand is obeyed until the
+    next one. Heuristic leaves the decision to whatever else there is (a tie breaker, an operator, priorities), and
+    where nothing is, the part on which cluster services run stays (inferred).
+    """
+    match tunable:
+        case "n":
+            return "none"
+        case "m":
+            return "majority"
+        case "h" if policies.merge in ("none", "majority"):
+            return "heuristic"
+    return policies.merge
+
+
+def site_merge_policy(tunable: str, policies: Policies) -> str:
+    """What decides when parts of different sites meet; "" if that is what decides between any parts.
+
+    Arguments as of ``merge_policy``, ``tunable`` is site_merge_policy.
+    """
+    match tunable:
+        case "p":
+            return "priority"
+        case "m":
+            return "manual"
+        case "h" if policies.merge in ("priority", "manual"):
+            return "heuristic"
+    return ""
+
+
 def remote_nodes(definition: Definition, node: str, policies: Policies) -> frozenset[int]:
     """The numbers of the nodes at another site than the node of that name."""
-    beyond = policies.beyond(node)
+    beyond = definition.beyond(node) if definition.sites else policies.beyond(node)
     return frozenset(member.number for member in definition.nodes if member.name in beyond)
-
-
-def multicast_group(nodes: Sequence[Node], network: str) -> str:
-    """The multicast group of a network: 228 and the last three octets of the first node's address on it; every network
-    has its own, because all addresses of a lab are on one interface of the host. "" if nobody is on it."""
-    address = next((address for node in nodes for name, address in node.addresses if name == network), "")
-    return "228." + address.partition(".")[2] if address else ""
 
 
 def statistics_of(counts: Counter[str], drops: Counter[str]) -> Statistics:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 
-from daemons.caa.messages import DISK_PATH, DiskState, Membership, Node, Status
+from daemons.caa.messages import DISK_PATH, LOCAL_SITE, DiskState, Membership, Node, Site, Status, multicast_group
 from srcctl.node.root import Identity
 
-SITE_UUID = "51735173-5173-5173-5173-517351735173"
 RULE = "-" * 76
 TABLE_RULE = "-" * 71
 CAPABILITIES = "CAA_NETMON, AUTO_REPOS_REPLACE, HNAME_CHG, UNICAST, IPV6, SITE"
@@ -22,6 +22,7 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
     """``lscluster -m``."""
     lines = ["Calling node query for all nodes...", f"Node query number of nodes examined: {len(membership.nodes)}", ""]
     trips = {node: (smoothed, deviation) for node, smoothed, deviation in status.round_trips}
+    own_site = next((membership.site_of(n.name) for n in membership.nodes if n.number == membership.own), None)
     for number, node in enumerate(membership.nodes):
         if number:
             lines += ["", RULE]
@@ -29,6 +30,7 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
         state = "UP" if node.number in membership.alive else "DOWN"
         smoothed, deviation = trips.get(node.number, (0, 0))
         paths = [path for path in membership.paths if path.node == node.number]
+        site = membership.site_of(node.name)
         lines += [
             "",
             f"\tNode name: {node.name}",
@@ -41,12 +43,13 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
             "\tCLUSTER NAME       SHID         UUID",
             f"\t{membership.cluster_name:<18} 0            {membership.cluster_id}",
             "\tSITE NAME          SHID         UUID",
-            f"\t{'LOCAL':<18} 1            {SITE_UUID}",
+            f"\t{site.name:<18} {site.number:<12} {site.uuid}",
             "",
             f"\tPoints of contact for node: {len(paths)}",
         ]
-        # Multicast has the interface in a row, unicast the connection with both its ends (published monitors).
-        multicast = dict(status.tunables).get("communication_mode") == "m"
+        # Multicast has the interface in a row, unicast the connection with both its ends (published monitors); another
+        # site is reached by unicast always.
+        multicast = dict(status.tunables).get("communication_mode") == "m" and site == own_site
         if paths:
             title = "\tInterface     State  Protocol    Status"
             lines += [f"\t{TABLE_RULE}", title if multicast else f"{title}     SRC_IP->DST_IP", f"\t{TABLE_RULE}"]
@@ -123,7 +126,7 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
                     for each in configured
                 ),
                 "\t\tNumber of cluster multicast addresses configured on interface = 1",
-                f"\t\tIPv4 MULTICAST ADDRESS: {multicast(membership)}",
+                f"\t\tIPv4 MULTICAST ADDRESS: {multicast_group(site_nodes(membership, node), network)}",
             ]
         up = node.number not in membership.repositories_down
         lines += [
@@ -160,7 +163,7 @@ def disks(status: Status, membership: Membership, identity: Identity) -> str:
                 f"\t\tState : {'UP' if disk.up else 'DOWN'}",
                 f"\t\t uDid : {hashlib.blake2b(disk.uuid.encode(), digest_size=10).hexdigest().upper()}03IBMfcp",
                 f"\t\t uUid : {disk.uuid}",
-                f"\t    Site uUid : {SITE_UUID}",
+                f"\t    Site uUid : {membership.site_of(node.name).uuid}",
                 f"\t\t Type : {disk.kind}",
             ]
     return "\n".join(lines) + "\n"
@@ -178,9 +181,7 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
             f"\tCluster ID for node {node.name}: {node.number}",
             f"\tPrimary IP address for node {node.name}: {primary_address(node)}",
         ]
-    group = multicast(membership)
     mode = "unicast" if dict(status.tunables).get("communication_mode", "u") == "u" else "multicast"
-    groups = ":".join(f"{int(a) << 8 | int(b):x}" for a, b in (group.split(".")[:2], group.split(".")[2:]))
     lines += [
         f"Number of disks in cluster = {1 + len(status.disks)}",
         f"\tDisk = {status.disk} UUID = {status.disk_uuid} cluster_major = 0 cluster_minor = 1",
@@ -188,7 +189,7 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
             f"\tDisk = {disk.name} UUID = {disk.uuid} cluster_major = 0 cluster_minor = {minor}"
             for minor, disk in enumerate(status.disks, 2)
         ),
-        f"Multicast for site LOCAL: IPv4 {group} IPv6 ff05::{groups}",
+        *(_groups(site, membership) for site in membership.sites or (LOCAL_SITE,)),
         f"Communication Mode: {mode}",
         f"Local node maximum capabilities: {CAPABILITIES}",
         f"Effective cluster-wide capabilities: {CAPABILITIES}",
@@ -196,6 +197,14 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
         "Effective cluster level: 40000",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _groups(site: Site, membership: Membership) -> str:
+    """The multicast groups of a site, a line for each (inferred for more than one)."""
+    group = multicast(tuple(node for node in membership.nodes if membership.site_of(node.name) == site))
+    parts = group.split(".")
+    words = ":".join(f"{int(a) << 8 | int(b):x}" for a, b in (parts[:2], parts[2:]))
+    return f"Multicast for site {site.name}: IPv4 {group} IPv6 ff05::{words}"
 
 
 COUNTERS = (
@@ -248,10 +257,16 @@ def primary_address(node: Node) -> str:
     return node.addresses[0][1] if node.addresses else ""
 
 
-def multicast(membership: Membership) -> str:
-    """The cluster's multicast address: 228 and the last three octets of the first node's address."""
-    address = primary_address(membership.nodes[0]) if membership.nodes else "0.0.0.0"
+def multicast(nodes: Sequence[Node]) -> str:
+    """The multicast address of a site: 228 and the last three octets of its first node's address."""
+    address = primary_address(nodes[0]) if nodes else "0.0.0.0"
     return "228." + address.partition(".")[2]
+
+
+def site_nodes(membership: Membership, node: Node) -> tuple[Node, ...]:
+    """The nodes at a node's site, itself among them."""
+    site = membership.site_of(node.name)
+    return tuple(other for other in membership.nodes if membership.site_of(other.name) == site)
 
 
 def mac(address: str) -> str:

@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from daemons.caa.messages import RELAY_MAX, Heartbeat, Letter, Node, heartbeat_codec
+from daemons.caa.messages import RELAY_MAX, Heartbeat, Letter, Node, Site, heartbeat_codec
 from srcctl.machine import RemoteFault
 from srcctl.node.root import NodeRoot
 from srcctl.storage.disk import SECTOR, Disk, disk_names, pvid, uuid_of
@@ -66,6 +66,21 @@ class Definition(msgspec.Struct, frozen=True):
     shared_disks: tuple[str, ...] = ()
     epoch: int = 0
     orders: tuple[tuple[str, bool], ...] = ()
+    sites: tuple[Site, ...] = ()
+
+    def site_of(self, name: str) -> Site | None:
+        """The site of the node of that name, None if it is at none."""
+        return next((site for site in self.sites if name in site.nodes), None)
+
+    def site_fellows(self, name: str) -> tuple[Node, ...]:
+        """The nodes at a node's site, itself among them; of a cluster without sites all nodes."""
+        own = self.site_of(name)
+        return tuple(node for node in self.nodes if self.site_of(node.name) == own)
+
+    def beyond(self, name: str) -> frozenset[str]:
+        """The nodes at another site than a node's own; none where it, or they, are at no site."""
+        own = self.site_of(name)
+        return frozenset(node for site in self.sites if own is not None and site is not own for node in site.nodes)
 
     def node(self, name: str) -> Node | None:
         """The member of that name."""

@@ -40,6 +40,7 @@ from daemons.caa.messages import (
     Subscribe,
     answer_codec,
     heartbeat_codec,
+    multicast_group,
     request_codec,
 )
 from daemons.caa.repository import Definition, RepositoryDisk, find_disk
@@ -233,6 +234,8 @@ class ClusterAwareAix(RepositoryKeeper):
             arbitrate=self.policy.current.arbitrates,
             remote=picture.remote_nodes(definition, self.identity.node, self.policy.current),
             link_timeout_us=schedule(tunables.seconds(values, "link_timeout")),
+            remote_factor=int(tunables.value_of(values, "remote_hb_factor")),
+            traffic_monitor=tunables.value_of(values, "no_if_traffic_monitor") == "0",
         )
 
     async def _join_groups(self) -> None:
@@ -241,10 +244,11 @@ class ClusterAwareAix(RepositoryKeeper):
         if definition is None or tunables.value_of(definition.tunables, "communication_mode") != "m":
             return
         for network, endpoint in self.endpoints.items():
-            group = picture.multicast_group(definition.nodes, network)
-            if endpoint.group or not group:
+            group = multicast_group(definition.site_fellows(self.identity.node), network)
+            if endpoint.group == group or not group:
                 continue
             try:
+                endpoint.leave()
                 await endpoint.join(group)
             except OSError as error:
                 self.log.error(f"{network}: no multicast ({error.strerror}), heartbeats go to each node")
@@ -441,8 +445,9 @@ class ClusterAwareAix(RepositoryKeeper):
             return
         own = node == membership.own
         if kind.startswith(("ADAPTER", "CONNECT")):
+            network = subject
             subject = next((i.name for i in self.identity.interfaces if i.network == subject), subject)
-            if kind == "ADAPTER_DOWN" and own:
+            if kind == "ADAPTER_DOWN" and own and network not in self.machine.links:
                 log_entry(self.root, "GOENT_LINK_DOWN", subject.replace("en", "ent", 1))
         elif kind.startswith("REP"):
             subject = self.disk.name

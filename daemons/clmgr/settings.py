@@ -42,15 +42,19 @@ SETTINGS = {
 """Attributes that are dynamic settings (HACMPdynresop, under their own names: inferred), and their defaults."""
 ORDERS = ("ACQUISITION_ORDER", "RELEASE_ORDER")
 """Attributes with the serial orders of resource groups; without one groups are handled in parallel."""
+WORD = -1
 TUNABLES = {
     "HEARTBEAT_FREQUENCY": ("node_timeout", 1000),
     "GRACE_PERIOD": ("node_down_delay", 1000),
     "NETWORK_FAILURE_DETECTION_TIME": ("network_fdt", 1000),
     "SITE_GRACE_PERIOD": ("link_timeout", 1000),
+    "SITE_HEARTBEAT_CYCLE": ("remote_hb_factor", 1),
     "CAA_CONFIG_TIMEOUT": ("config_timeout", 1),
     "CAA_REPOS_MODE": ("repos_mode", 0),
+    "CAA_PVM_WATCHDOG_TIMER": ("pvm_watchdog_timer", WORD),
 }
-"""Attributes that are CAA's: its tunable, and the factor to its unit (0: it takes the first letter of a word)."""
+"""Attributes that are CAA's: its tunable, and the factor to its unit (0: it takes the first letter of a word, WORD: the
+whole one)."""
 MONITOR_ATTRIBUTES = {
     "MODE": "INVOCATION",
     "MONITORMETHOD": "MONITOR_METHOD",
@@ -89,6 +93,8 @@ VG_DEFAULTS = {"FAILUREACTION": "", "NOTIFYMETHOD": ""}
 def tunable_value(attribute: str, value: str) -> str:
     """The value of CAA's tunable for an attribute's value."""
     _, factor = TUNABLES[attribute]
+    if factor == WORD:
+        return value
     if not factor:
         return value[:1]
     if attribute == "NETWORK_FAILURE_DETECTION_TIME" and value == "0":

@@ -159,7 +159,7 @@ class Core:
     def _merge_prompt(self) -> list[Effect]:
         """Two parts meet and neither gives way: the operator is asked once, and told when it is settled."""
         others = tuple(sorted(self._membership.conflict))
-        if others == self._prompted or self._membership.merge != "manual":
+        if others == self._prompted or (others and not self._membership.awaits_operator):
             return []
         self._prompted = others
         return [MergePrompt(others)]
@@ -291,8 +291,11 @@ class Core:
         return self._log.after(position)
 
     def has_critical(self) -> bool:
-        """Whether critical clients are in groups."""
-        return any(group.critical for group in self._table.groups.values())
+        """Whether critical clients are in groups; those of nodes that are out count no more, though their failure may
+        not have been voted on yet."""
+        view = self._membership.view
+        nodes = frozenset(view.nodes) if view is not None else frozenset((self.node,))
+        return any(provider.node in nodes for group in self._table.groups.values() for provider in group.critical)
 
     def snapshot(self, departed: dict[int, LeaveReason]) -> Snapshot:
         """The state with which the next view begins: the members that are out (``departed``) have failed."""

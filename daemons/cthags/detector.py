@@ -47,6 +47,8 @@ class Peer(Struct):
     promised: int
     unanswered: int = 0
     critical: bool = False
+    critical_in: ViewId | None = None
+    """Whether its view has critical clients, and the view of which it said so."""
 
 
 class Detector:

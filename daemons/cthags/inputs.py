@@ -31,6 +31,10 @@ class AliveNodes(Struct, frozen=True):
     """Within this time caa knows that a node has fallen silent."""
     priorities: Mapping[int, int] = field(default_factory=dict)
     """The recovery priority of the sites of nodes, 1 the highest, by node."""
+    site_merge: str = ""
+    """The merge policy between parts that are each at one site, and not at the same one; "" if it is ``merge``."""
+    sites: Mapping[int, int] = field(default_factory=dict)
+    """The site of each node that is at one."""
 
 
 class Received(Struct, frozen=True):

@@ -61,6 +61,10 @@ class Membership(Agreement):
         self._beat_at: int | None = None
         self.merge = "majority"
         self._priorities: Mapping[int, int] = {}
+        self._site_merge = ""
+        self._sites: Mapping[int, int] = {}
+        self.awaits_operator = False
+        """An operator decides about the parts in conflict; otherwise they stay as they are."""
         self.conflict: frozenset[int] = frozenset()
         """Nodes of another part of the domain that neither gives way to this one nor makes it give way."""
         self.beats = 0
@@ -93,6 +97,7 @@ class Membership(Agreement):
         """caa's word on who is alive, since which boot, and who does not hear whom; and the cluster's merge policy."""
         self.merge = word.merge
         self._priorities = word.priorities
+        self._site_merge, self._sites = word.site_merge, word.sites
         self.apart = word.apart
         self.detection_us = word.detection_us
         self.conflict &= word.alive
@@ -212,6 +217,7 @@ class Membership(Agreement):
             return
         self._note_peer(node, hello.incarnation, hello.view, hello.promised)
         self._peers[node].critical = hello.critical
+        self._peers[node].critical_in = hello.view.id if hello.view is not None else None
         if hello.wants_answer:
             self._send_packet(node, self._own_hello(False))
         self._meet(now, node)
@@ -237,20 +243,31 @@ class Membership(Agreement):
             return
         if other.id in self._accepted:
             return
-        if self.merge in ("manual", "none"):
+        merge = self._merge_policy(other, mine)
+        if merge == "heuristic" and self._peers[node].critical_in != other.id:
+            # What it said in a former view, perhaps a common one, must not make both give way.
+            self._send_packet(node, self._own_hello(True))
+            return
+        if merge in ("manual", "none", "heuristic"):
             ours, theirs = self._replica.has_critical(), self._peers[node].critical
-            if ours and theirs:
+            if ours and theirs and merge != "heuristic":
                 self.conflict |= {node}
+                self.awaits_operator = merge == "manual"
                 return
             self.conflict -= {node}
             gives_way = theirs if ours != theirs else outweighs(other, mine)
-        elif self.merge == "priority":
+        elif merge == "priority":
             gives_way = self._rank(other) < self._rank(mine)
         else:
             gives_way = outweighs(other, mine)
         if gives_way:
             self._log(f"domain merge: view {mine.id} gives way to view {other.id}")
             self.dissolve(now)
+
+    def _merge_policy(self, other: View, mine: View) -> str:
+        """What decides between two views: the policy between sites where each is at one, and not at the same."""
+        here, there = ({self._sites.get(node, 0) for node in view.nodes} for view in (mine, other))
+        return self._site_merge if self._site_merge and len(here) == len(there) == 1 and here != there else self.merge
 
     def _rank(self, view: View) -> tuple[int, int]:
         """The lower, the more a view is to go on under merge policy priority."""

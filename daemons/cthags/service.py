@@ -168,6 +168,10 @@ class GroupServicesDaemon(Daemon):
                 frozenset(membership.apart),
                 detection_us=self.scale.schedule(membership.detection),
                 priorities=dict(membership.priorities),
+                site_merge=membership.site_merge,
+                sites={
+                    n.number: site.number for site in membership.sites for n in membership.nodes if n.name in site.nodes
+                },
             )
         )
 
@@ -305,8 +309,8 @@ class GroupServicesDaemon(Daemon):
 
 
 def adapters_up(membership: caa.Membership) -> tuple[tuple[int, int], ...]:
-    """Node and place of every network interface that is up, as far as this node can see: one of its own is up if it
-    reaches anybody, or if nobody else lives who could be reached."""
+    """Node and place of every network interface that is up, as far as this node can see: of its own CAA says so (by
+    link and traffic), one of another node is up if it can be reached."""
     own = membership.own
     places = {
         network: place
@@ -315,8 +319,7 @@ def adapters_up(membership: caa.Membership) -> tuple[tuple[int, int], ...]:
         for place, (network, _) in enumerate(node.addresses)
     }
     up = {(path.node, places[path.network]) for path in membership.paths if path.up and path.network in places}
-    alone = set(membership.alive) <= {own}
-    up |= {(own, place) for place in places.values() if alone or any(place == other for _, other in up)}
+    up |= {(own, place) for network, place in places.items() if (own, network) not in membership.interfaces_down}
     return tuple(sorted(up))
 
 

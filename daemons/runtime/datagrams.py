@@ -48,6 +48,7 @@ class DatagramEndpoint:
         self._admit = admit
         self._socket: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._group_task: asyncio.Task[None] | None = None
         self.group = ""
         """The multicast group that this endpoint is in."""
         self.dropped: Counter[str] = Counter()
@@ -92,8 +93,15 @@ class DatagramEndpoint:
             sock.close()
             raise
         stream = await asyncio_dgram.from_socket(sock)
-        self._tasks.append(asyncio.create_task(self._receive(stream, group)))
+        self._group_task = asyncio.create_task(self._receive(stream, group))
         self.group = group
+
+    def leave(self) -> None:
+        """Be in no multicast group any more; nothing happens if this endpoint is in none."""
+        if self._group_task is not None:
+            self._group_task.cancel()
+        self._group_task = None
+        self.group = ""
 
     def send_to_group(self, payload: bytes) -> bool:
         """Send to all in the group; False if the packet was lost here. Receivers apply the lab's faults."""
@@ -128,10 +136,10 @@ class DatagramEndpoint:
 
     def close(self) -> None:
         """Stop and release the address."""
+        self.leave()
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
-        self.group = ""
         self._socket = None
 
     async def _receive(self, stream: DatagramStream, destination: str) -> None:

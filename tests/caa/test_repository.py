@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemons.caa import repository
-from daemons.caa.messages import Heartbeat, InterfaceState, Letter, Membership, Node, PathState, Statistics, Status
+from daemons.caa.messages import (
+    Heartbeat,
+    InterfaceState,
+    Letter,
+    Membership,
+    Node,
+    PathState,
+    Site,
+    Statistics,
+    Status,
+)
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
 from srcctl.node.root import Identity
@@ -106,6 +117,10 @@ def picture(
     )  # fmt: skip
 
 
+SITES = (
+    Site("left", 1, "0e2b1e64-0000-11e1-84be-00145e76c700", ("nodeA",), 2),
+    Site("right", 2, "0e2b1e65-0000-11e1-84be-00145e76c700", ("nodeB",), 1),
+)
 COUNTED = Statistics(sent=40, received=39, disk_writes=20, disk_reads=20, dropped=3, bad=2, duplicate=1)
 IDENTITY = Identity("lab", "", "", "", "", "", "nodeA", 1, 1.0, "view", "", (), ())
 
@@ -126,6 +141,11 @@ IDENTITY = Identity("lab", "", "", "", "", "", "nodeA", 1, 1.0, "view", "", (), 
         ("m_interface_down", nodes, picture((1, 2), up=True, interfaces_down=((2, "net_ether_01"),))),
         ("m_repository_lost", nodes, picture((1, 2), up=True, repository_lost=(1, 2))),
         ("s", statistics, picture((1, 2), up=True)),
+        ("m_sites", nodes, replace(picture((1, 2), up=True), sites=SITES)),
+        ("c_sites", configuration, replace(picture((1, 2), up=True), sites=SITES)),
+        ("d_sites", disks, replace(picture((1, 2), up=True), sites=SITES)),
+        ("i_sites", interfaces, replace(picture((1, 2), up=True), sites=SITES)),
+        ("d_node_down", disks, picture((1,), up=False)),
     ],
 )
 def test_views_of_lscluster(name: str, view, membership: Membership) -> None:  # type: ignore[no-untyped-def]

@@ -73,6 +73,8 @@ class Ring:
         self.logs: list[str] = []
         self.merge = "majority"
         self.priorities: dict[int, int] = {}
+        self.site_merge = ""
+        self.sites: dict[int, int] = {}
         self.apart: frozenset[tuple[int, int]] = frozenset()
         self.prompts: dict[int, list[tuple[int, ...]]] = {}
         self.boots = dict.fromkeys(self.numbers, 0)
@@ -106,7 +108,8 @@ class Ring:
         for node in sorted(self.cores):
             alive = frozenset(other for other in self.cores if (node, other) not in self.cut)
             word = AliveNodes(0, alive, self.numbers, self.boots, merge=self.merge, apart=self.apart)
-            self.step(node, replace(word, priorities=self.priorities))
+            word = replace(word, priorities=self.priorities, site_merge=self.site_merge, sites=self.sites)
+            self.step(node, word)
 
     def step(self, node: int, value: Input) -> None:
         """One step of one core and its effects."""

@@ -174,11 +174,17 @@ def critical(ring: Ring, *nodes: int) -> None:
     ring.run(5)
 
 
-def two_parts(merge: str, *with_critical: int, priorities: dict[int, int] | None = None) -> Ring:
+def two_parts(
+    merge: str,
+    *with_critical: int,
+    priorities: dict[int, int] | None = None,
+    site_merge: str = "",
+    sites: dict[int, int] | None = None,
+) -> Ring:
     """Nodes 1, 2 and nodes 3, 4, 5 were apart and meet again."""
     ring = Ring(5)
     ring.priorities = priorities or {}
-    ring.merge = merge
+    ring.merge, ring.site_merge, ring.sites = merge, site_merge, sites or {}
     ring.start(1, 2, 3, 4, 5)
     assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5))
     critical(ring, *with_critical)
@@ -221,6 +227,39 @@ def test_the_merge_policy_says_who_gives_way(merge: str, dissolved: set[int]) ->
 )
 def test_the_site_with_the_highest_priority_goes_on(priorities: dict[int, int], dissolved: set[int]) -> None:
     ring = two_parts("priority", 1, 2, 3, 4, 5, priorities=priorities)
+    assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
+    assert {node for node, count in ring.dissolved.items() if count} == dissolved
+
+
+@pytest.mark.parametrize(
+    ("merge", "site_merge", "sites", "dissolved"),
+    [
+        ("majority", "priority", {1: 1, 2: 1, 3: 2, 4: 2, 5: 2}, {3, 4, 5}),
+        ("majority", "priority", {1: 1, 2: 2, 3: 2, 4: 2, 5: 2}, {1, 2}),
+        ("majority", "priority", {}, {1, 2}),
+        ("majority", "", {1: 1, 2: 1, 3: 2, 4: 2, 5: 2}, {1, 2}),
+        ("majority", "manual", {1: 1, 2: 1, 3: 2, 4: 2, 5: 2}, set()),
+        ("none", "manual", {1: 1, 2: 1, 3: 1, 4: 1, 5: 1}, set()),
+        ("none", "priority", {1: 1, 2: 1, 3: 2, 4: 2, 5: 2}, {3, 4, 5}),
+    ],
+)
+def test_between_sites_their_own_merge_policy_decides(
+    merge: str, site_merge: str, sites: dict[int, int], dissolved: set[int]
+) -> None:
+    ring = two_parts(merge, 1, 2, 3, 4, 5, priorities={1: 1, 2: 1}, site_merge=site_merge, sites=sites)
+    ring.run(60)
+    assert {node for node, count in ring.dissolved.items() if count} == dissolved
+    asked = any(any(prompts) for prompts in ring.prompts.values())
+    assert asked == (site_merge == "manual" and len(set(sites.values())) == 2), "an operator is asked if he decides"
+
+
+@pytest.mark.parametrize(
+    ("critical_nodes", "dissolved"), [((1, 2), {3, 4, 5}), ((1, 4), {1, 2}), ((), {1, 2}), ((5,), {1, 2})]
+)
+def test_merge_policy_heuristic_keeps_the_part_with_cluster_services(
+    critical_nodes: tuple[int, ...], dissolved: set[int]
+) -> None:
+    ring = two_parts("heuristic", *critical_nodes)
     assert ring.run_until(lambda: ring.agreed(1, 2, 3, 4, 5), 120)
     assert {node for node, count in ring.dissolved.items() if count} == dissolved
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from daemons.caa import client as caa
+from daemons.caa import sites
 from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.queries.inquiry import configured_tunables
@@ -64,15 +65,23 @@ def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:
 
 
 def tune(root: NodeRoot, c: Configuration) -> None:
-    """Set the tunables that the configuration has otherwise than CAA: those that were given before it had a cluster.
+    """Tell CAA the sites, and set the tunables that the configuration has otherwise than CAA: those that were given
+    before it had a cluster, and those that follow from policies.
 
     Raises:
         ClmgrError: CAA refuses.
     """
     try:
-        present = dict(caa.status(root).tunables)
+        status = caa.status(root)
+        present = dict(status.tunables)
+        if status.membership is None:
+            return
     except caa.CaaError:
         return
+    try:
+        sites.assign(root, {site.name: site.nodes for site in c.sites})
+    except caa.CaaError as error:
+        raise ClmgrError(f"CAA does not know the sites: {error}") from None
     wanted = {name: value for name, value in configured_tunables(c).items() if present.get(name) != value}
     if not wanted:
         return
