@@ -257,30 +257,24 @@ class Session:
         answer = self.receive()
         if not isinstance(answer, File):
             raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
-        temporary = f"{target}.{os.getpid()}.new"
+        from daemons.clcomd.incoming import Incoming
+
+        file = Incoming(target)
         try:
-            with open(temporary, "wb") as file:
-                left = answer.size
-                while left > 0:
-                    if self._buffer:
-                        part = bytes(self._buffer[:left])
-                        del self._buffer[: len(part)]
-                    else:
-                        part = self._socket.recv(min(left, 1 << 20))
-                    if not part:
-                        raise ClcomdError("the connection was lost")
-                    file.write(part)
-                    left -= len(part)
-                os.fchmod(file.fileno(), answer.mode)
-            if preserve:
-                os.utime(temporary, ns=(answer.modified_ns, answer.modified_ns))
-            os.rename(temporary, target)
-        except BaseException:
-            try:
-                os.unlink(temporary)
-            except FileNotFoundError:
-                pass
-            raise
+            left = answer.size
+            while left > 0:
+                if self._buffer:
+                    part = bytes(self._buffer[:left])
+                    del self._buffer[: len(part)]
+                else:
+                    part = self._socket.recv(min(left, 1 << 20))
+                if not part:
+                    raise ClcomdError("the connection was lost")
+                file.write(part)
+                left -= len(part)
+            file.keep(answer.mode, answer.modified_ns if preserve else None)
+        finally:
+            file.close()
 
     def look(self, path: str, after: str = "") -> Entry:
         """What a path of the node is.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 
+from daemons.clcomd.incoming import Incoming
 from daemons.clcomd.messages import NAMES_MAX, Done, Entry, File, Look, MakeDirectory, Put, answer_codec
 from daemons.runtime.local import Closed
 from srcctl.node.root import NodeRoot
@@ -24,45 +26,33 @@ async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) ->
         Closed: the client went away; nothing was changed.
     """
     target = root.path(request.path)
-    temporary = f"{target}.clcomd.{os.getpid()}.{id(request)}"
-    error, left, descriptor = "", request.size, -1
-    try:
+    error, left, file = "", request.size, None
+    with contextlib.ExitStack() as stack:
         if not request.path.startswith("/"):
             error = f"{request.path} {NOT_ABSOLUTE}"
         elif os.path.isdir(target):
             error = f"{request.path} is a directory"
         else:
-            # Nobody else may read it before it has its mode.
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as fault:
-        error = f"{request.path}: {fault.strerror}"
-    try:
+            try:
+                file = Incoming(target)
+                stack.callback(file.close)
+            except OSError as fault:
+                error = f"{request.path}: {fault.strerror}"
         while left > 0:
             data = await reader.read(min(left, PIECE))
             if not data:
                 raise Closed
             left -= len(data)
-            if not error:
+            if file is not None and not error:
                 try:
-                    view = memoryview(data)
-                    while view:
-                        view = view[os.write(descriptor, view) :]
+                    file.write(data)
                 except OSError as fault:
                     error = f"{request.path}: {fault.strerror}"
-        if not error:
-            os.fchmod(descriptor, request.mode & 0o7777)
-            if request.preserve:
-                os.utime(descriptor, ns=(request.modified_ns, request.modified_ns))
-            os.rename(temporary, target)
-    except OSError as fault:
-        error = f"{request.path}: {fault.strerror}"
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        if file is not None and not error:
             try:
-                os.unlink(temporary)
-            except FileNotFoundError:
-                pass
+                file.keep(request.mode & 0o7777, request.modified_ns if request.preserve else None)
+            except OSError as fault:
+                error = f"{request.path}: {fault.strerror}"
     return error
 
 

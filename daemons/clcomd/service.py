@@ -32,6 +32,8 @@ SESSIONS_MAX = 256
 KNOCKING_MAX = 256
 """Connections that have not proven yet who they are."""
 STREAM_LIMIT = 4 << 20
+PATH_LOOK = 0.2
+"""Seconds between looks whether a network still leads to the other end of a session."""
 TRUSTED = ("/usr/es/sbin/cluster/", "/usr/sbin/cluster/", "/usr/sbin/clusterconf")
 """Commands that run as root; all others run without privileges."""
 QUERIES = frozenset((
@@ -67,7 +69,8 @@ class Clcomd(Daemon):
         self.log.stamp = "%a %b %d %H:%M:%S %Y: "
         self.diagnostics = DiagnosticLog(self.root.path(DIAGNOSTICS))
         self.faults = Faults(self.identity.lab)
-        self.sessions = self.served = self.refused = self.knocking = 0
+        self.sessions = self.served = self.refused = 0
+        self.knocking: list[asyncio.StreamWriter] = []
         self.context: ssl.SSLContext | None = None
         self.context_stamp: object = None
         self._read_access()
@@ -125,16 +128,16 @@ class Clcomd(Daemon):
         peer = str((writer.get_extra_info("peername") or ("?",))[0])
         own = str((writer.get_extra_info("sockname") or ("?",))[0])
         connection = Connection(reader, writer, answer_codec, request_codec)
-        if self.knocking >= KNOCKING_MAX:
-            # Nobody is heard before he is known, and not too many unknown at once; they would end by themselves.
-            connection.close()
-            return
-        self.knocking += 1
+        if len(self.knocking) >= KNOCKING_MAX:
+            # Not too many unknown at once. The one that says nothing for longest goes: who has the key needs a moment.
+            self.knocking.pop(0).transport.abort()
+        self.knocking.append(writer)
         try:
             try:
                 name = await self._admit(reader, writer, peer)
             finally:
-                self.knocking -= 1
+                if writer in self.knocking:
+                    self.knocking.remove(writer)
             self.log.write(f"CONNECTION: ACCEPTED: {name or peer}: {peer}->{own}")
             self.sessions += 1
             self.served += 1
@@ -169,8 +172,7 @@ class Clcomd(Daemon):
                 raise Refused("the address is in neither rhosts nor the configuration")
         name = await challenge_server(reader, writer, keys.accepted(self.root), context=self._encryption())
         node = next((n.name for n in self.identity.nodes if peer in n.addresses), None)
-        networks = [interface.network for interface in self.identity.interfaces]
-        core.check_claim(name, node, node is None or self.faults.any_path(node, self.identity.node, networks))
+        core.check_claim(name, node, node is None or self._is_connected(node))
         return name
 
     def _encryption(self) -> ssl.SSLContext | None:
@@ -210,12 +212,35 @@ class Clcomd(Daemon):
             Closed, RemoteFault: the client went away, or broke the rules; its command has ended.
         """
         session = Session(self, connection, reader, writer, name)
+        watch = asyncio.ensure_future(self._watch_path(name, writer)) if name != self.identity.node else None
         try:
             while True:
-                await session.take(core.Asked(await connection.receive()))
+                request = await connection.receive()
+                if not self._is_connected(name):
+                    raise Closed
+                await session.take(core.Asked(request))
                 await connection.drain()
         finally:
+            if watch is not None:
+                watch.cancel()
             await session.end()
+
+    def _is_connected(self, name: str) -> bool:
+        """Whether a network leads to the node at the other end, as far as it is one."""
+        if self.identity.node_by_name(name) is None:
+            return True
+        networks = [interface.network for interface in self.identity.interfaces]
+        return self.faults.any_path(name, self.identity.node, networks)
+
+    async def _watch_path(self, name: str, writer: asyncio.StreamWriter) -> None:
+        """End a connection whose nodes were cut off from each other.
+
+        TCP would go on if the cut is short and give up after minutes; this is in between (inferred).
+        """
+        while self._is_connected(name):  # noqa: ASYNC110 - a fault of the network makes no event
+            await asyncio.sleep(PATH_LOOK)
+        self.diagnostics.write(f"connection of {name} lost: no network leads there any more")
+        writer.transport.abort()
 
     def log_command(self, name: str, request: Run) -> None:
         """A line of clcomddiag.log."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.clcomd import client
+from daemons.clcomd import client, service
 from daemons.clcomd.access import parse_rhosts
 from daemons.clcomd.client import ClcomdError
 from daemons.clcomd.diagnostics import DiagnosticLog
@@ -119,6 +119,23 @@ async def test_what_arrives_before_trust_costs_a_bounded_read(pair, first_bytes:
 
     assert len(await asyncio.to_thread(knock)) in (0, 32), "a nonce at most"
     assert (await asyncio.to_thread(client.run, first.root, "node2", ["/bin/true"])).status == 0
+
+
+async def test_who_only_knocks_keeps_nobody_out(pair, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    first, second, daemon, port = pair
+    monkeypatch.setattr(service, "KNOCKING_MAX", 4)
+    idle = [
+        await asyncio.open_connection(second.address, port, local_addr=(first.address, 0))
+        for _ in range(2 * service.KNOCKING_MAX)
+    ]
+    try:
+        assert await asyncio.wait_for(idle[0][0].read(1), 2) == b"", "the first had to make room"
+        async with asyncio.timeout(service.KNOCKING_MAX):
+            assert (await asyncio.to_thread(client.run, first.root, "node2", ["/bin/true"])).status == 0
+        assert len(daemon.knocking) <= service.KNOCKING_MAX
+    finally:
+        for _, writer in idle:
+            writer.close()
 
 
 async def test_the_command_of_a_lost_connection_is_ended(pair) -> None:  # type: ignore[no-untyped-def]

@@ -16,7 +16,9 @@ import pytest
 
 from daemons.clcomd import client
 from daemons.clcomd.copying import Copier, CopyError, Place
-from daemons.clcomd.messages import INPUTS_MAX, Input, Run, Taken
+from daemons.clcomd.incoming import Incoming
+from daemons.clcomd.messages import INPUTS_MAX, Input, Put, Run, Taken
+from srcctl.network.faults import Faults
 
 MEGABYTES = os.urandom(1 << 20) * 24
 
@@ -145,6 +147,63 @@ async def test_trees_go_there_and_back_with_modes_and_times(pair) -> None:  # ty
     assert tree(second.directory / "tmp/tree") == tree(source) == tree(first.directory / "tmp/back")
     assert (second.directory / "tmp/twin/deep/er/run").stat().st_mtime == 1e9
     assert not [name for name in os.listdir(second.directory / "tmp") if "clcomd" in name]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["without a name", "with a name"])
+def test_of_a_file_that_did_not_come_whole_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    if named:  # a file system that has no files without names
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_WRONLY)
+    target = tmp_path / "target"
+    target.write_text("old")
+    file = Incoming(str(target))
+    file.write(b"half of it")
+    assert len(os.listdir(tmp_path)) == 1 + named
+    file.close()
+    assert (os.listdir(tmp_path), target.read_text()) == (["target"], "old")
+    file = Incoming(str(target))
+    file.write(b"all of it")
+    file.keep(0o640, 10**18)
+    file.close()
+    assert (os.listdir(tmp_path), target.read_text()) == (["target"], "all of it")
+    assert (stat.S_IMODE(target.stat().st_mode), target.stat().st_mtime) == (0o640, 1e9)
+
+
+async def test_a_command_ends_and_its_client_learns_it_when_the_nodes_are_cut_off(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second = pair[0], pair[1]
+    marker = second.directory / "tmp/pid"
+    process = command(
+        pair, "cl_rsh", "node2", f"echo $$ > {marker}; exec sleep 600", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    await eventually(lambda: marker.exists() and marker.read_text(), "the command runs")
+    Faults(first.root.identity.lab).partition(["node1"], ["node2"], keep_disk=False)
+    _, complaint = await asyncio.to_thread(process.communicate, None, 20)
+    assert (process.returncode, complaint) == (1, b"Communication error, see logfile\n")
+    pid = int(marker.read_text())
+    await eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the command is ended")
+
+
+async def test_a_copy_that_is_cut_off_leaves_the_old_file(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second = pair[0], pair[1]
+    target = second.directory / "tmp/target"
+    target.write_text("old")
+
+    def begin() -> str:
+        with client.Session(first.root, "node2") as session:
+            session.send(Put("/tmp/target", 100_000_000, 0o644, 0, False))
+            session._socket.sendall(b"x" * 1_000_000)
+            Faults(first.root.identity.lab).partition(["node1"], ["node2"], keep_disk=False)
+            try:
+                session.receive()
+            except client.ClcomdError as error:
+                return str(error)
+            return "served"
+
+    assert "the connection was lost" in await asyncio.wait_for(asyncio.to_thread(begin), 20)
+    await eventually(lambda: pair[2].sessions == 0, "the session ends")
+    assert target.read_text() == "old"
+    assert os.listdir(target.parent) == ["target"]
 
 
 async def test_what_cannot_be_copied_is_said(pair) -> None:  # type: ignore[no-untyped-def]
