@@ -60,13 +60,15 @@ def stage(root: NodeRoot, generation: int, disk: str) -> None:
         caa.RepositoryError: it is not whole, or the lock is gone.
         ArchiveError, OdmError, OSError: the disk or this node's own cannot be used.
     """
-    held = staging.read(root)
-    if held is None or held.generation != generation:
-        raise caa.RepositoryError("the lock was released meanwhile")
-    archive = caa.RepositoryDisk(root.identity.lab, disk).read_staged(generation)
-    if archive is None:
-        raise caa.RepositoryError(f"the archive of generation {generation} on {disk} is not whole")
-    staging.stage(root, archive)
+    # Who lost the connection meanwhile asks again, while the first one that was asked still does it.
+    with _installing(root):
+        held = staging.read(root)
+        if held is None or held.generation != generation:
+            raise caa.RepositoryError("the lock was released meanwhile")
+        archive = caa.RepositoryDisk(root.identity.lab, disk).read_staged(generation)
+        if archive is None:
+            raise caa.RepositoryError(f"the archive of generation {generation} on {disk} is not whole")
+        staging.stage(root, archive)
 
 
 def install_committed(root: NodeRoot) -> int:

@@ -299,13 +299,17 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     text: str = ""
 
 
+NOT_BEGUN = ("busy", "unprepared")
+"""Errors of a reconfiguration of which nothing was done."""
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The end of a request. ``error`` is empty on success, else a word; ``message`` says it in a sentence.
 
     Errors: busy (an event of another request must end first), not_configured, not_active (services are down), active
     (they are up already), unknown_group, unknown_application, unknown_node, node_down, not_eligible, already (nothing
-    to do), failed (event processing failed), cthags (Group Services cannot be reached), denied, lost (services ended
-    meanwhile).
+    to do), failed (event processing failed), unprepared (a member does not have the configuration), cthags (Group
+    Services cannot be reached), denied, lost (services ended meanwhile).
     """
 
     error: str = ""

@@ -241,7 +241,7 @@ class OperatorDesk(ScheduleDesk):
         cluster = self.cluster
         assert cluster is not None
         if isinstance(what, messages.Reconfigure) and self._cancelled:
-            return messages.Done("failed", self._cancelled)
+            return messages.Done("unprepared", self._cancelled)
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup):
             states = cluster.groups[what.group]
             online = [node for node in cluster.nodes if states.state(node) == "ONLINE"]

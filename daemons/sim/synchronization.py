@@ -145,7 +145,8 @@ class SynchronizationProcess(Process):
         self, node: str, status: int | None, complaint: str, nodes: tuple[str, ...], words: tuple[str, ...]
     ) -> None:
         if status is None:
-            answer = core.Answer.UNREACHABLE
+            on = any(other.name == node and other.on for other in self.node.cluster.nodes.values())
+            answer = core.Answer.SILENT if on else core.Answer.UNREACHABLE
         elif status == works.LOCKED:
             answer = core.Answer.LOCKED
             held = msgspec.json.decode(complaint, type=Lock)
@@ -255,7 +256,8 @@ class SynchronizationProcess(Process):
     def _await(self, manager: ManagerProcess, asked: list[int], until: int) -> None:
         done = manager.answers.get(asked[0]) if asked else None
         if isinstance(done, messages.Done):
-            self.feed(core.Finished(done.message if done.error not in ("", "restart") else ""))
+            error = done.message if done.error not in ("", "restart") else ""
+            self.feed(core.Finished(error, untouched=done.error in messages.NOT_BEGUN))
         elif not manager.running or self.node.world.now > until:
             self.feed(core.Finished("the cluster manager has gone"))
         else:

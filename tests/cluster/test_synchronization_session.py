@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -227,6 +228,26 @@ def test_a_node_that_is_off_is_passed_over_and_a_locked_one_ends_the_run() -> No
     assert not session.committed
     seen, _ = play({"lock": {"node1": s.Answer.UNREACHABLE}})
     assert isinstance(seen[-1], s.Fail)
+
+
+@pytest.mark.parametrize("phase", ["lock", "stage"])
+def test_a_member_that_runs_but_does_not_answer_ends_the_run_before_anything_is_committed(phase: str) -> None:
+    """The reconfiguration would fail for want of its vote, and leave locks for the administrator."""
+    answers: dict[str, object] = {phase: {"node2": s.Answer.SILENT}}
+    seen, session = play(answers, committed=4, active=frozenset(NODES))
+    assert isinstance(seen[-1], s.Fail)
+    assert 'node "node2" cannot be reached, but cluster services are active there' in seen[-1].text
+    assert not session.committed
+    assert s.Commit(5) not in seen
+    assert isinstance(seen[-2], s.Request)
+    assert seen[-2].what == "unlock"
+    # Without cluster services there its clconfd has time.
+    seen, session = play(answers, committed=4, active=frozenset({"node1", "node3"}))
+    assert s.Warn("node node2 cannot be reached; its clconfd installs the configuration later.") in seen
+    assert session.committed
+    # One that is off is no member any more when it comes to the vote.
+    seen, session = play({phase: {"node2": s.Answer.UNREACHABLE}}, committed=4, active=frozenset(NODES))
+    assert session.committed
 
 
 def test_the_lock_of_a_dead_synchronization_is_taken_over() -> None:

@@ -76,6 +76,49 @@ def test_a_lock_is_held_as_long_as_its_holder_runs(lab: LabUnderTest) -> None:
     assert not any(is_locked(lab, node) for node in lab.nodes())
 
 
+def stopped_with_locks(lab: LabUnderTest, source: str, other: str) -> tuple[subprocess.Popen[bytes], int]:
+    """A synchronization of one node that has the lock of another and is stopped then; its process over there."""
+    running = begin(lab, source)
+    (pid,) = eventually(lambda: synchronizers(lab), "clmgr runs")
+    eventually(lambda: is_locked(lab, other) and not os.kill(pid, signal.SIGSTOP), f"{other} is locked")
+    return running, pid
+
+
+def test_a_clcomd_that_is_killed_meanwhile_is_asked_again(lab: LabUnderTest) -> None:
+    """Its node is a member: without it the running cluster would refuse what is committed already."""
+    lab.make_whole()
+    lab.output("node2", "clmgr modify cluster VERIFICATION_HOUR=19")
+    running, pid = stopped_with_locks(lab, "node2", "node1")
+    try:
+        lab.srcctl("kill", "node1", "clcomd")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert running.wait(120) == 0
+    active = "$HAES_ROOT/usr/es/sbin/cluster/etc/objrepos/active"
+    assert {hour(lab, node, active) for node in lab.nodes()} == {"19"}
+    assert not any(is_locked(lab, node) for node in lab.nodes())
+
+
+def test_a_member_whose_clcomd_does_not_answer_ends_the_run_and_nothing_is_changed(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    before = hour(lab, "node1")
+    lab.output("node1", "stopsrc -c -s clcomd")
+    try:
+        lab.output("node3", "clmgr modify cluster VERIFICATION_HOUR=18")
+        answer = lab.run("node3", "clmgr sync cluster VERIFY=no", 120)
+        assert (answer.returncode, answer.stderr) == (
+            1,
+            '\nERROR: node "node1" cannot be reached, but cluster services are active there (clcomd does not listen on '
+            "node1): the running cluster could not take the configuration. Nothing was changed.\n\n",
+        )
+        assert {hour(lab, "node1"), hour(lab, "node2")} == {before}
+        assert not any(is_locked(lab, node) for node in lab.nodes())
+    finally:
+        lab.output("node1", "startsrc -s clcomd")
+    lab.output("node3", "clmgr sync cluster VERIFY=no", 120)
+    assert {hour(lab, node) for node in lab.nodes()} == {"18"}
+
+
 def test_a_lock_dies_with_its_node(lab: LabUnderTest) -> None:
     lab.make_whole()
     # As a synchronization of node2 leaves it that was killed together with its node.

@@ -20,11 +20,13 @@ from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.verification.verify import nodes_down
 from daemons.clstrmgr import client as manager
+from daemons.clstrmgr.messages import NOT_BEGUN
 from daemons.cluster import configuration as configurations
 from daemons.cluster import reconfiguration, synchronization
 from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization import staging
+from srcctl.network import liveness
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
@@ -264,9 +266,11 @@ class Dare:
 
     def _there(self, node: str, words: list[str]) -> tuple[core.Answer, str]:
         try:
-            result = self._agents.ask(node, words)
+            # A clcomd that was killed is respawned: no step does harm if it is done twice.
+            result = self._agents.ask(node, words, clcomd.BOOT_PATIENCE)
         except clcomd.ClcomdError as error:
-            return core.Answer.UNREACHABLE, str(error)
+            on = liveness.is_alive(self._root.identity.lab, node)
+            return core.Answer.SILENT if on else core.Answer.UNREACHABLE, str(error)
         if result.status == 0:
             return core.Answer.DONE, ""
         complaint = result.err.decode(errors="replace").strip()
@@ -372,7 +376,7 @@ class Dare:
                     # An event began meanwhile (a node has failed): nothing of this was begun.
                     time.sleep(EVENT_POLL)
                     continue
-                return core.Finished(str(refused), untouched=refused.done.error == "busy")
+                return core.Finished(str(refused), untouched=refused.done.error in NOT_BEGUN)
             except manager.ManagerUnreachable as error:
                 return core.Finished(str(error), untouched=True)
             except TimeoutError as error:

@@ -44,12 +44,14 @@ class Phase(Enum):
 
 
 class Answer(Enum):
-    """How a node answered a request: did it, refuses, is locked by another synchronization, cannot be reached."""
+    """How a node answered a request: did it, refuses, is locked by another synchronization, cannot be reached, or does
+    not answer although it is on (its clcomd is stopped or hangs, or the network is cut)."""
 
     DONE = "done"
     REFUSED = "refused"
     LOCKED = "locked"
     UNREACHABLE = "unreachable"
+    SILENT = "silent"
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -179,6 +181,10 @@ Effect: TypeAlias = (
 
 LOCKED = "cldare: A lock for a Dynamic Reconfiguration event has been detected."
 LATER = "node {node} cannot be reached; its clconfd installs the configuration later."
+SILENT = (
+    'node "{node}" cannot be reached, but cluster services are active there ({why}): the running cluster could not '
+    "take the configuration. Nothing was changed."
+)
 OVERTAKEN = "another node has synchronized the cluster meanwhile; nothing was changed."
 ELSEWHERE = (
     "cldare: Cluster services are active on other nodes of the cluster, but not on this one ({nodes}). "
@@ -306,23 +312,40 @@ class Session:
 
     def _all_asked(self, answers: tuple[tuple[str, Answer, str], ...]) -> list[Effect]:
         self.reached = tuple(node for node, answer, _ in answers if answer is Answer.DONE)
-        warnings: list[Effect] = [
-            Warn(LATER.format(node=node)) for node, answer, _ in answers if answer is Answer.UNREACHABLE
-        ]
         if any(answer is Answer.LOCKED for _, answer, _ in answers):
             return self._abandon(LOCKED)
         if refused := next(((node, why) for node, answer, why in answers if answer is Answer.REFUSED), None):
             return self._abandon(f'node "{refused[0]}" cannot take the configuration: {refused[1]}')
         if self._begin.local not in self.reached:
             return self._abandon(f'clcomd on this node ("{self._begin.local}") cannot be reached.')
-        return [*warnings, *self._enter(Phase.STORE)]
+        if silent := self._silent_member(answers):
+            return self._abandon(silent)
+        return [*self._passed_over(answers), *self._enter(Phase.STORE)]
+
+    def _silent_member(self, answers: tuple[tuple[str, Answer, str], ...]) -> str:
+        """Why a node that is not reached keeps the running cluster from taking the configuration, "" if none does.
+
+        One that is off will not be a member any more when it comes to that. One that runs on has to vote.
+        """
+        silent = (
+            SILENT.format(node=node, why=why)
+            for node, answer, why in answers
+            if answer is Answer.SILENT and node in self._begin.active
+        )
+        return next(silent, "")
+
+    @staticmethod
+    def _passed_over(answers: tuple[tuple[str, Answer, str], ...]) -> list[Effect]:
+        lost = [node for node, answer, _ in answers if answer in (Answer.UNREACHABLE, Answer.SILENT)]
+        return [Warn(LATER.format(node=node)) for node in lost]
 
     def _staged(self, answers: tuple[tuple[str, Answer, str], ...]) -> list[Effect]:
         if refused := next(((n, why) for n, a, why in answers if a in (Answer.REFUSED, Answer.LOCKED)), None):
             return self._abandon(f'node "{refused[0]}" cannot take the configuration: {refused[1]}')
+        if silent := self._silent_member(answers):
+            return self._abandon(silent)
         self.reached = tuple(node for node, answer, _ in answers if answer is Answer.DONE)
-        lost = [node for node, answer, _ in answers if answer is Answer.UNREACHABLE]
-        return [*(Warn(LATER.format(node=node)) for node in lost), *self._enter(Phase.MEMBERS)]
+        return [*self._passed_over(answers), *self._enter(Phase.MEMBERS)]
 
     def _installed(self, answers: tuple[tuple[str, Answer, str], ...]) -> list[Effect]:
         self.installed = tuple(node for node, answer, _ in answers if answer is Answer.DONE)
