@@ -10,17 +10,19 @@ the interval begins again with each duplicate is inferred). Sequence numbers go 
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
+from srcctl.commands import plain_json as json
 from srcctl.commands.record import Record
 from srcctl.errlog import settings
 from srcctl.errlog.templates import TEMPLATES, Template
 from srcctl.node.locks import locked
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LOG_FILE = "/var/adm/ras/errlog"
 
@@ -236,9 +238,7 @@ def _write_at(path: str, data: bytes, place: int) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _locked(root: NodeRoot) -> Iterator[None]:
+def _locked(root: NodeRoot) -> locked:
     path = root.path(LOG_FILE) + ".lock"
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with locked(path):
-        yield
+    return locked(path)

@@ -7,12 +7,14 @@ privilege is needed, and every program of a node obeys: the heartbeats, Group Se
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 from srcctl.commands.record import Record
 from srcctl.node.locks import locked
 from srcctl.node.root import replace_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 FAULTS_FILE = "faults.json"
 ROOT_DISK = "hdisk0"
@@ -146,9 +148,12 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-        with self._changing() as change:
-            links = change[0].links - {(node, network)}
-            change[0] = change[0]._replace(links=links if up else links | {(node, network)})
+
+        def change(faults: FaultSet) -> FaultSet:
+            links = faults.links - {(node, network)}
+            return faults._replace(links=links if up else links | {(node, network)})
+
+        self._change(change)
 
     def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool) -> None:
         """Cut everything between two sets of nodes.
@@ -156,10 +161,13 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-        with self._changing() as change:
+
+        def change(faults: FaultSet) -> FaultSet:
             added = Partition(frozenset(first), frozenset(second), keep_disk)
-            kept = tuple(p for p in change[0].partitions if {p.first, p.second} != {added.first, added.second})
-            change[0] = change[0]._replace(partitions=(*kept, added))
+            kept = tuple(p for p in faults.partitions if {p.first, p.second} != {added.first, added.second})
+            return faults._replace(partitions=(*kept, added))
+
+        self._change(change)
 
     def heal(self) -> None:
         """Mend every partition and every link.
@@ -167,8 +175,7 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-        with self._changing() as change:
-            change[0] = FaultSet(disks=change[0].disks)
+        self._change(lambda faults: FaultSet(disks=faults.disks))
 
     def set_disk(self, disk: str, failed: bool) -> None:
         """Let a shared disk fail, or repair it.
@@ -176,13 +183,13 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-        with self._changing() as change:
-            disks = change[0].disks - {disk}
-            change[0] = change[0]._replace(disks=disks | {disk} if failed else disks)
 
-    @contextmanager
-    def _changing(self) -> Iterator[list[FaultSet]]:
+        def change(faults: FaultSet) -> FaultSet:
+            disks = faults.disks - {disk}
+            return faults._replace(disks=disks | {disk} if failed else disks)
+
+        self._change(change)
+
+    def _change(self, change: Callable[[FaultSet], FaultSet]) -> None:
         with locked(self._path + ".lock"):
-            change = [self.current]
-            yield change
-            replace_file(self._path, change[0].text().encode())
+            replace_file(self._path, change(self.current).text().encode())

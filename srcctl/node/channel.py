@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import _socket
 import errno
 import os
 import select
-import socket
-from collections.abc import Iterator
 
-from srcctl.node import messages
+from srcctl.node import messages, sockets
 from srcctl.node.console import Console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Final
 
 BUFFER: Final = 1 << 20
@@ -32,19 +31,19 @@ class SrcmstrChannel:
     def __init__(self, poll: select.poll, console: Console) -> None:
         self._poll = poll
         self._console = console
-        self._socket: socket.socket | None = None
+        self._socket: _socket.socket | None = None
 
     @property
     def descriptor(self) -> int:
         """The open channel's descriptor, -1 when there is none."""
         return -1 if self._socket is None else self._socket.fileno()
 
-    def open(self) -> socket.socket:
+    def open(self) -> _socket.socket:
         """Close the old channel and open a new one; returns the end for the new srcmstr, which the caller closes."""
         self.close()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            end.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, BUFFER)
         ours.setblocking(False)
         self._socket = ours
         self._poll.register(ours, select.POLLIN)
@@ -74,7 +73,7 @@ class SrcmstrChannel:
         channel = self._socket
         while channel is not None and channel is self._socket:
             try:
-                data, descriptors, _, _ = socket.recv_fds(channel, messages.PACKET_MAX, DESCRIPTORS_MAX)
+                data, descriptors = sockets.receive_with_descriptors(channel, messages.PACKET_MAX, DESCRIPTORS_MAX)
             except BlockingIOError:
                 return
             except ConnectionResetError:
@@ -91,5 +90,7 @@ class SrcmstrChannel:
                 self._console.write(f"lpar: srcmstr sent something else: {error}")
             finally:
                 for descriptor in descriptors:
-                    with contextlib.suppress(OSError):
+                    try:
                         os.close(descriptor)
+                    except OSError:
+                        pass

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Mapping
 
 from srcctl.node.root import NodeRoot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
 PRODUCT_PATH: Final = (
@@ -84,6 +83,8 @@ def rooted(command: str, root: NodeRoot) -> str:
     Only words that begin a path after a blank or a redirection are looked at (folder mode). A file that is still to be
     made is the node's, too, where the node has its folder; a program that only the host has is the host's.
     """
+    import shlex
+
     result = []
     index = 0
     while index < len(command):

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import struct
 
 from srcctl.node.processes import Membership, kill_all
+from srcctl.node.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ Every command reads it: tuples with names load in a fifth of the time of data cl
 
 from __future__ import annotations
 
-import json
-
+from srcctl.commands import plain_json as json
 from srcctl.commands.record import Record
 
 IDENTITY_FILE = "/etc/lpar.json"
@@ -103,6 +102,8 @@ class Identity(Record):
             ],
             "nodes": [{"name": n.name, "number": n.number, "addresses": list(n.addresses)} for n in self.nodes],
         }
+        import json
+
         return json.dumps(value, indent=1) + "\n"
 
     def node_by_name(self, name: str) -> LabNode | None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
-@contextmanager
-def locked(path: str, mode: int = 0o600) -> Iterator[None]:
-    """Hold the lock of a file, which is made if need be and stays; waits for whoever has it.
+class locked:  # noqa: N801 - used like a function
+    """Holds the lock of a file, which is made if need be and stays; waits for whoever has it.
 
     Args:
         path: the file, a real path.
@@ -19,9 +16,21 @@ def locked(path: str, mode: int = 0o600) -> Iterator[None]:
     Raises:
         OSError: it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+
+    __slots__ = ("_descriptor", "_mode", "_path")
+
+    def __init__(self, path: str, mode: int = 0o600) -> None:
+        self._path = path
+        self._mode = mode
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __exit__(self, *raised: object) -> None:
+        os.close(self._descriptor)

@@ -6,11 +6,9 @@ It imports the node's daemons once and never runs any of them itself.
 
 from __future__ import annotations
 
-import contextlib
+import _socket
 import os
 import select
-import signal
-import socket
 import sys
 import time
 
@@ -32,11 +30,11 @@ from srcctl.node import (
 )
 from srcctl.node.channel import SrcmstrChannel
 from srcctl.node.console import CONSOLE, Console
+from srcctl.node.mounts import current_mount_points
 from srcctl.node.requests import ControlSocket
 from srcctl.node.root import NodeRoot, replace_file
+from srcctl.node.signals import signal
 from srcctl.node.subsystems import Subsystems
-from srcctl.node.view import current_mount_points
-from srcctl.storage import filesystems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +80,6 @@ class Lpar:
         self.console = Console(root.path(CONSOLE))
         self.membership = processes.Membership.of_this_process(self.mark, self.view)
         self.environment = self._environment()
-        self.programs: dict[str, programs.Program] = {}
         self.entries: dict[str, spawn.EntryPoint] = {}
         self.init = boot.Init(gates=frozenset({SRCMSTR}))
         self.previous_level, self.level_since = "", 0.0
@@ -91,7 +88,7 @@ class Lpar:
         self.caa_pid = 0
         self.srcmstr_pid = 0
         self.gate = ""
-        self.src_socket: socket.socket | None = None
+        self.src_socket: _socket.socket | None = None
         self.src_serves = False
         self.page = guard.Page.create()
         self.guard: guard.Guard | None = None
@@ -125,36 +122,50 @@ class Lpar:
         self._open_src_socket()
         self.poll.register(self.wake_read, select.POLLIN)
         self.control = ControlSocket(self.root.path(CONTROL), self.poll, self._answer, self._act)
-        with contextlib.suppress(OSError):
+        try:
             replace_file(self.root.path(PID_FILE), f"{os.getpid()}\n".encode())
+        except OSError:
+            pass
         if self.ready >= 0:
             os.write(self.ready, b"ready\n")
             os.close(self.ready)
             self.ready = -1
-        with contextlib.suppress(OSError):
-            filesystems.forget(self.root)
+        self._forget_mounts()
         self._import_programs()
         self._start_caa()
         self._log_boot()
         self._read_inittab(None)
 
+    def _forget_mounts(self) -> None:
+        if self.view:
+            return  # its mounts ended with the machine
+        from srcctl.storage import filesystems
+
+        try:
+            filesystems.forget(self.root)
+        except OSError:
+            pass
+
     def _open_src_socket(self) -> None:
         """/dev/SRC, handed to every srcmstr in turn: requests wait in it while one is killed and its successor starts,
         which needs no disk that can be written. Who asks comes with each request: anybody may ask for a status."""
         for name in (SRC_SOCKET, SRC_INCARNATION):
-            with contextlib.suppress(OSError):
+            try:
                 os.unlink(self.root.path(name))
-        self.src_socket = sockets.bind(self.root.path(SRC_SOCKET), socket.SOCK_DGRAM, 0o666)
-        self.src_socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            except OSError:
+                pass
+        self.src_socket = sockets.bind_plain(self.root.path(SRC_SOCKET), _socket.SOCK_DGRAM, 0o666)
+        self.src_socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
 
     def _import_programs(self) -> None:
+        known: dict[str, programs.Program] = {}
         try:
-            self.programs = programs.load(self.root.path(programs.DIRECTORY), self.identity.mode)
+            known = programs.load(self.root.path(programs.DIRECTORY), self.identity.mode)
         except (programs.ProgramMapError, OSError) as error:
             self.console.write(f"lpar: {error}")
         # A program that cannot be loaded keeps its launcher: whoever starts it sees the reason in full.
         self.entries = preload.entry_points(
-            self.programs.values(),
+            known.values(),
             lambda program, error: self.console.write(
                 f"lpar: {program.path} cannot be loaded: {type(error).__name__}: {error}"
             ),
@@ -232,7 +243,7 @@ class Lpar:
             return False
         keep: tuple[int, ...] = ()
         variables = self.environment
-        theirs: socket.socket | None = None
+        theirs: _socket.socket | None = None
         if words[0] == SRCMSTR and self.src_socket is not None:
             theirs, source = self.channel.open(), self.src_socket.fileno()
             keep = (theirs.fileno(), source)
@@ -265,17 +276,23 @@ class Lpar:
         for child in self.children.values():
             if child.record == identifier:
                 # Each record's process leads a session of its own.
-                with contextlib.suppress(OSError):
+                try:
                     os.killpg(child.pid, number)
-                with contextlib.suppress(OSError):
+                except OSError:
+                    pass
+                try:
                     os.kill(child.pid, number)
+                except OSError:
+                    pass
 
     # srcmstr.
 
     def _tell(self, message: messages.FromLpar) -> None:
         if not self.channel.send(message):
-            with contextlib.suppress(OSError):
+            try:
                 os.kill(self.srcmstr_pid, signal.SIGKILL)
+            except OSError:
+                pass
 
     def _srcmstr_readable(self) -> None:
         for message, descriptor in self.channel.receive():
@@ -295,9 +312,11 @@ class Lpar:
     # Ends.
 
     def _reap(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        try:
             while os.read(self.wake_read, 512):
                 pass
+        except BlockingIOError:
+            pass
         ended: list[tuple[int, int]] = []
         while True:
             try:

@@ -9,8 +9,7 @@ field. Not by msgspec as between the daemons: lpar and srcmstr alone would need 
 
 from __future__ import annotations
 
-import json
-
+from srcctl.commands import plain_json as json
 from srcctl.commands.record import Record
 
 TYPE_CHECKING = False

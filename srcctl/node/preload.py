@@ -18,17 +18,18 @@ from __future__ import annotations
 import codecs
 import ctypes
 import gc
-import importlib
 import mmap
 import sys
-from collections.abc import Callable, Iterable
 
 from srcctl.node.programs import Program
-from srcctl.node.spawn import EntryPoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import ModuleType
     from typing import Final
+
+    from srcctl.node.spawn import EntryPoint
 
 CODECS: Final = ("idna", "ascii")
 """Codecs that the socket module and the daemons look up; idna brings a megabyte of tables with it."""
@@ -56,13 +57,18 @@ def entry_points(
         if not program.daemon:
             continue
         try:
-            entries[program.path] = getattr(importlib.import_module(program.module), program.function)
+            entries[program.path] = getattr(_imported(program.module), program.function)
         except Exception as error:
             complain(program, error)
     if entries.keys() != {SUPERVISOR}:  # which alone asks for no names of hosts
         for name in CODECS:
             codecs.lookup(name)
     return entries
+
+
+def _imported(name: str) -> ModuleType:
+    __import__(name)
+    return sys.modules[name]
 
 
 def settle(crowd: bool) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
-from collections.abc import Iterable
 
 from srcctl.commands.record import Record
+from srcctl.node.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
 MARK_VARIABLE: Final = "HAES_MARK"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import _socket
 import select
-import socket
-from collections.abc import Callable
 
 from srcctl.node import messages, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
 CONNECTIONS_MAX: Final = 64
@@ -38,8 +37,8 @@ class ControlSocket:
         self._poll = poll
         self._answer = answer
         self._act = act
-        self._connections: dict[int, socket.socket] = {}
-        self._listener = sockets.bind(path, socket.SOCK_SEQPACKET)
+        self._connections: dict[int, _socket.socket] = {}
+        self._listener = sockets.bind_plain(path, _socket.SOCK_SEQPACKET)
         self._listener.listen(BACKLOG)
         self._listener.setblocking(False)
         poll.register(self._listener, select.POLLIN)
@@ -56,9 +55,10 @@ class ControlSocket:
 
     def _accept(self) -> None:
         try:
-            connection, _ = self._listener.accept()
+            descriptor, _ = self._listener._accept()  # type: ignore[attr-defined]  # what socket.accept calls
         except OSError:
             return
+        connection = _socket.socket(fileno=descriptor)
         connection.setblocking(False)
         if len(self._connections) >= CONNECTIONS_MAX:
             self._drop(next(iter(self._connections)))
@@ -89,6 +89,8 @@ class ControlSocket:
         self._reply(connection, self._answer(request))
         self._act(request)
 
-    def _reply(self, connection: socket.socket, reply: messages.ControlReply) -> None:
-        with contextlib.suppress(OSError):
+    def _reply(self, connection: _socket.socket, reply: messages.ControlReply) -> None:
+        try:
             connection.send(messages.encode(reply))
+        except OSError:
+            pass

@@ -6,12 +6,13 @@ A lab may lie deep in a home directory. Such a socket is bound and reached throu
 
 from __future__ import annotations
 
+import _socket
 import os
+from _struct import Struct
 from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     import socket
 
 _umask = allocate_lock()
@@ -66,7 +67,16 @@ def bind(path: str, kind: socket.SocketKind, mode: int = 0o600) -> socket.socket
     """
     import socket  # takes longer than most commands work
 
-    sock = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+    return socket.socket(fileno=bind_plain(path, kind, mode).detach())
+
+
+def bind_plain(path: str, kind: int, mode: int = 0o600) -> _socket.socket:
+    """``bind`` for init and SRC, which do without the module socket: half a megabyte in each.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    sock = _socket.socket(_socket.AF_UNIX, kind | _socket.SOCK_CLOEXEC)
     directory, name = os.path.split(path)
     # Bound beside and renamed: whoever looks for the socket finds the old one or the new one.
     beside = os.path.join(directory, f".{os.getpid()}{name[:40]}")
@@ -103,3 +113,32 @@ def connect(path: str, kind: socket.SocketKind, timeout: float | None = None) ->
         sock.close()
         raise
     return sock
+
+
+_DESCRIPTOR = Struct("i")
+
+
+def send_with_descriptor(sock: _socket.socket, packet: bytes, descriptor: int = -1) -> None:
+    """Send a packet, and along with it a descriptor if there is one (unix(7), SCM_RIGHTS).
+
+    Raises:
+        OSError: as of sendmsg(2).
+    """
+    rights = [] if descriptor < 0 else [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _DESCRIPTOR.pack(descriptor))]
+    sock.sendmsg([packet], rights)
+
+
+def receive_with_descriptors(sock: _socket.socket, size: int, descriptors_max: int) -> tuple[bytes, list[int]]:
+    """A packet of at most ``size`` bytes, and the descriptors that came along, which are the caller's to close.
+
+    Raises:
+        OSError: as of recvmsg(2).
+    """
+    space = _socket.CMSG_SPACE(descriptors_max * _DESCRIPTOR.size)
+    packet, ancillary, _, _ = sock.recvmsg(size, space)
+    descriptors = []
+    for level, kind, data in ancillary:
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+            whole = len(data) - len(data) % _DESCRIPTOR.size
+            descriptors += [descriptor for (descriptor,) in _DESCRIPTOR.iter_unpack(data[:whole])]
+    return packet, descriptors

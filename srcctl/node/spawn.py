@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
-from collections.abc import Callable, Mapping
 
 from srcctl.commands.record import Record
 from srcctl.node.processes import mark_instance
 from srcctl.node.root import NodeRoot
+from srcctl.node.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Final, NoReturn
 
-EntryPoint = Callable[[list[str]], int]
+    EntryPoint = Callable[[list[str]], int]
 
 _DEFAULTED: Final = (
     signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1,

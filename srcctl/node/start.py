@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from typing import Any, Final, NoReturn
 
-from srcctl.node import doors, powerlock, syscalls, view
+from srcctl.node import doors, mounts, powerlock, syscalls, view
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IDENTITY_FILE, NodeRoot, replace_file
 
@@ -55,7 +55,7 @@ def begin_again(root: NodeRoot, lock: int, keep_mounts: list[str]) -> NoReturn:
     """Reboot: this process, alone by now, takes away what was mounted since boot and becomes a fresh lpar."""
     identity = root.identity._replace(boot_id=str(uuid.uuid4()))
     if identity.mode == "view":
-        points = view.current_mount_points()
+        points = mounts.current_mount_points()
         # Counted, not looked up: one mount may lie on another (/aha), and the upper one has to go.
         since = Counter(points) - Counter(keep_mounts)
         for point in reversed(points):

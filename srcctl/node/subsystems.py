@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import signal
 import time
-from collections.abc import Callable, Mapping
 
 from srcctl.node import messages, processes, spawn
 from srcctl.node.root import NodeRoot
+from srcctl.node.signals import signal
 from srcctl.node.table import Instance, ProcessTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Final
 
 TREE_ROUNDS: Final = 100
@@ -82,8 +81,10 @@ class Subsystems:
             for pid in processes.tree(entry.pid) - {entry.pid}:
                 processes.send_exactly(pid, processes.start_time(pid), request.signal)
         # It was not reaped yet, so the pid is nobody else's.
-        with contextlib.suppress(OSError):
+        try:
             os.kill(entry.pid, request.signal)
+        except OSError:
+            pass
 
     def ended(self, pid: int, status: int, known: set[int]) -> bool:
         """A process was reaped; returns False if it was no subsystem.
@@ -125,6 +126,8 @@ def _reap(pids: list[int]) -> None:
     """Wait for killed orphans, so that the next look does not find them again."""
     deadline = time.monotonic() + KILL_PATIENCE
     for pid in pids:
-        with contextlib.suppress(ChildProcessError):
+        try:
             while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
                 time.sleep(0.0002)
+        except ChildProcessError:
+            pass

@@ -6,8 +6,7 @@ exit is lost, whoever was away. Pure.
 
 from __future__ import annotations
 
-import json
-
+from srcctl.commands import plain_json as json
 from srcctl.node.messages import Entry
 
 

@@ -15,6 +15,7 @@ import stat
 
 from srcctl.commands.record import Record
 from srcctl.node import syscalls
+from srcctl.node.mounts import current_mount_points
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,34 +64,6 @@ def lies_below(path: str, directories: tuple[str, ...]) -> str:
     """The first of the directories that contains ``path``, or ""."""
     real = os.path.realpath(path)
     return next((d for d in directories if real == d or real.startswith(d.rstrip("/") + "/")), "")
-
-
-def unescape_mount_point(text: str) -> str:
-    """A path as /proc/self/mountinfo writes it (octal escapes) as a path."""
-    if "\\" not in text:
-        return text
-    result = bytearray()
-    data = os.fsencode(text)
-    index = 0
-    while index < len(data):
-        if data[index] == 0x5C and data[index + 1 : index + 4].isdigit():
-            result.append(int(data[index + 1 : index + 4], 8))
-            index += 4
-        else:
-            result.append(data[index])
-            index += 1
-    return os.fsdecode(bytes(result))
-
-
-def mount_points(mountinfo: str) -> list[str]:
-    """The mount points listed in the text of /proc/self/mountinfo, in order."""
-    return [unescape_mount_point(line.split()[4]) for line in mountinfo.splitlines() if line]
-
-
-def current_mount_points() -> list[str]:
-    """The mount points of the calling process."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return mount_points(file.read())
 
 
 def is_initial_user_namespace() -> bool:

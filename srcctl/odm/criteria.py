@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from srcctl.odm.description import ObjectClass, integer
 from srcctl.odm.errors import OdmError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Predicate = Callable[[dict[str, int | str]], bool]
+
 LENGTH_MAX = 256
 """Bytes of a criteria string (MAX_ODMI_CRIT)."""
-
-Predicate = Callable[[dict[str, int | str]], bool]
 
 _OPERATORS = ("<=", ">=", "!=", "=", "<", ">")
 

@@ -8,17 +8,19 @@ the file, so that changes by many processes follow one another and none is lost.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import criteria as criteria_module
 from srcctl.odm import description, stanza
 from srcctl.odm.description import ObjectClass
 from srcctl.odm.errors import OdmError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULT_DIRECTORY = "/etc/objrepos"
 
@@ -180,7 +182,7 @@ class Repository:
                 raise OdmError("ODMI_CLASS_EXISTS", f"{object_class.name} exists")
         for object_class in classes:
             path = os.path.join(self._directories[0], object_class.name)
-            with self._locked(path):
+            with _locked(path):
                 self._write(path, object_class, [])
         return [object_class.name for object_class in classes]
 
@@ -191,7 +193,7 @@ class Repository:
             OdmError: ODMI_CLASS_DNE, ODMI_CLASS_PERMS.
         """
         path = self._path(class_name)
-        with self._locked(path):
+        with _locked(path):
             try:
                 os.unlink(path)
             except OSError as error:
@@ -203,7 +205,7 @@ class Repository:
         Raises:
             OdmError: ODMI_CLASS_DNE, ODMI_READ_ONLY, ODMI_CLASS_PERMS.
         """
-        with self._locked(self._path(class_name)):
+        with _locked(self._path(class_name)):
             pass
 
     # Files.
@@ -262,7 +264,7 @@ class Repository:
         self, class_name: str, change: Callable[[ObjectClass, list[OdmObject]], tuple[list[OdmObject], int]]
     ) -> int:
         path = self._path(class_name)
-        with self._locked(path):
+        with _locked(path):
             object_class, present = self._parse(path, class_name)
             changed, count = change(object_class, present)
             if changed != present:
@@ -276,17 +278,28 @@ class Repository:
         except OSError as error:
             raise OdmError(_code_of(error), f"{object_class.name}: {error.strerror}") from None
 
-    @contextmanager
-    def _locked(self, path: str) -> Iterator[None]:
+
+class _locked:  # noqa: N801 - used like a function
+    """The lock of a class file.
+
+    Raises:
+        OdmError: there can be none.
+    """
+
+    __slots__ = ("_lock", "_path")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = locked(path + ".lock", 0o644)
+
+    def __enter__(self) -> None:
         try:
-            descriptor = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock.__enter__()
         except OSError as error:
-            raise OdmError(_code_of(error), f"{os.path.basename(path)}: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+            raise OdmError(_code_of(error), f"{os.path.basename(self._path)}: {error.strerror}") from None
+
+    def __exit__(self, *raised: object) -> None:
+        self._lock.__exit__()
 
 
 def _described(head: str) -> ObjectClass:

@@ -7,10 +7,9 @@ that is connected to the receiver tells when there is room again (unix(7), epoll
 
 from __future__ import annotations
 
+import _socket
 import select
-import socket
 import time
-from collections import deque
 
 from srcctl.node import sockets
 
@@ -31,10 +30,10 @@ class _Queue:
 
     __slots__ = ("moved", "packets", "path", "size", "socket")
 
-    def __init__(self, path: str, connected: socket.socket) -> None:
+    def __init__(self, path: str, connected: _socket.socket) -> None:
         self.path = path
         self.socket = connected
-        self.packets: deque[bytes] = deque()
+        self.packets: list[bytes] = []
         self.size = 0
         self.moved = time.monotonic()
 
@@ -73,7 +72,7 @@ class Outbox:
         if queue is None:
             try:
                 with sockets.short_path(path) as short:
-                    self._socket.sendto(packet, socket.MSG_DONTWAIT, short)
+                    self._socket.sendto(packet, _socket.MSG_DONTWAIT, short)
                     return True
             except BlockingIOError:
                 queue = self._open(path)
@@ -96,12 +95,12 @@ class Outbox:
     def _flush(self, queue: _Queue) -> None:
         while queue.packets:
             try:
-                queue.socket.send(queue.packets[0], socket.MSG_DONTWAIT)
+                queue.socket.send(queue.packets[0], _socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
                 break
-            queue.size -= len(queue.packets.popleft())
+            queue.size -= len(queue.packets.pop(0))
             queue.moved = time.monotonic()
         self._drop(queue)
 
@@ -131,5 +130,5 @@ class Outbox:
         queue.socket.close()
 
 
-def _datagram_socket() -> socket.socket:
-    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+def _datagram_socket() -> _socket.socket:
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)

@@ -29,10 +29,8 @@ start of a subserver starts its subsystem first.
 
 from __future__ import annotations
 
-import signal
-from collections import deque
-
 from srcctl.machine import SECOND, Tick
+from srcctl.node.signals import signal
 from srcctl.src import packets
 from srcctl.src.packets import Reply, Request, StatusCode, StatusReply
 from srcctl.srcmstr.definitions import (
@@ -82,14 +80,14 @@ class SystemResourceController:
         self.catalogue = Catalogue()
         self.instances: dict[int, Instance] = {}
         self.results: tuple[Result, ...] = ()
-        self._passed_on: dict[int, deque[Request]] = {}
+        self._passed_on: dict[int, tuple[Request, ...]] = {}
         """The last requests that each instance was to answer itself."""
         self._next_number = 1
 
     def describe(self) -> dict[str, object]:
         return {
             "instances": [
-                {"number": i.number, "name": i.definition.subsysname, "state": i.state.value, "pid": i.pid}
+                {"number": i.number, "name": i.definition.subsysname, "state": i.state, "pid": i.pid}
                 for i in self.instances.values()
             ]
         }
@@ -121,7 +119,7 @@ class SystemResourceController:
         self.results = restored.results
         self._next_number = max(self._next_number, restored.next_number)
         for instance in restored.instances:
-            deadline = now + instance.definition.waittime * SECOND if instance.state is State.WARNED else None
+            deadline = now + instance.definition.waittime * SECOND if instance.state == State.WARNED else None
             self.instances[instance.number] = instance._replace(kill_at=deadline)
             self._next_number = max(self._next_number, instance.number + 1)
         effects: list[Effect] = [self._started_reply(i) for i in restored.instances if i.pid and i.asker]
@@ -159,7 +157,7 @@ class SystemResourceController:
         instance = self.instances.get(number)
         if instance is None:
             return []
-        state = State.ACTIVE if instance.state is State.STARTING else instance.state
+        state = State.ACTIVE if instance.state == State.STARTING else instance.state
         instance = instance._replace(pid=pid, state=state)
         self.instances[number] = instance
         # Nothing to remember: a successor finds the process in lpar's table, and takes it for active.
@@ -344,7 +342,8 @@ class SystemResourceController:
         """Let the subsystem answer; the asker knows its answers by the instance's number."""
         answers.add(packets.FORWARDED, instance.definition.subsysname, str(instance.number))
         if request.retaddr:
-            self._passed_on.setdefault(instance.number, deque(maxlen=PASSED_ON_MAX)).append(request)
+            earlier = self._passed_on.get(instance.number, ())
+            self._passed_on[instance.number] = (*earlier, request)[-PASSED_ON_MAX:]
         return Forward(instance.number, request._replace(tag=instance.number, cont=packets.END))
 
     def _subserver(self, request: Request, answers: Answers) -> list[Effect]:
@@ -381,7 +380,7 @@ class SystemResourceController:
             self.instances[instance.number] = instance._replace(state=State.WARNED, kill_at=deadline)
             answers.add(44, name)
             return [self._remember(), SignalProcess(instance.number, signal.SIGTERM)]
-        state = instance.state if instance.state is State.WARNED else State.STOPPING
+        state = instance.state if instance.state == State.WARNED else State.STOPPING
         self.instances[instance.number] = instance._replace(state=state)
         if definition.contact != SIGNALS:
             return [self._remember(), self._pass_on(instance, request._replace(objname=name), answers)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
-
 from srcctl.commands.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ONCE, RESPAWN = 1, 2
 """SRCsubsys.action."""
@@ -77,11 +78,42 @@ class Catalogue(Record):
 
 
 def split_arguments(text: str) -> list[str]:
-    """Split by shell-like rules; an unbalanced quote stands for itself (inferred)."""
-    try:
-        return shlex.split(text)
-    except ValueError:
+    """Split by shell-like rules; an unbalanced quote stands for itself (inferred).
+
+    Without a quote or a backslash blanks separate words. In single quotes everything is itself, in double quotes a
+    backslash takes its meaning from a double quote and a backslash only. The words are those of shlex.split, which
+    srcmstr cannot afford: shlex imports regular expressions.
+    """
+    if not any(character in text for character in "'\"\\"):
         return text.split()
+    words: list[str] = []
+    word: str | None = None
+    quote = ""
+    rest = iter(text)
+    for character in rest:
+        if character == "\\" and quote != "'":
+            escaped = next(rest, "")
+            if not escaped:
+                return text.split()
+            kept = "\\" if quote and escaped not in '"\\' else ""
+            word = (word or "") + kept + escaped
+        elif quote:
+            if character == quote:
+                quote = ""
+            else:
+                word = (word or "") + character
+        elif character in "'\"":
+            quote = character
+            word = word or ""
+        elif character in " \t\r\n":
+            if word is not None:
+                words.append(word)
+            word = None
+        else:
+            word = (word or "") + character
+    if quote:
+        return text.split()
+    return words if word is None else [*words, word]
 
 
 def split_environment(text: str) -> dict[str, str]:

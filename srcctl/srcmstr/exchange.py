@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from srcctl.commands.record import Record
 from srcctl.machine import Tick
 from srcctl.src import packets
@@ -12,19 +10,20 @@ from srcctl.srcmstr.definitions import Catalogue, Definition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Final, TypeAlias
 
 ANSWERS_MAX = 64
 """Results of requests that are remembered for askers that may ask again."""
 
 
-class State(Enum):
-    """Of an instance."""
+class State:
+    """Of an instance: words, of which ``KNOWN`` holds all."""
 
-    STARTING = "starting"
-    ACTIVE = "active"
-    STOPPING = "stopping"
-    WARNED = "warned to stop"
+    STARTING: Final = "starting"
+    ACTIVE: Final = "active"
+    STOPPING: Final = "stopping"
+    WARNED: Final = "warned to stop"
+    KNOWN: Final = {word: word for word in (STARTING, ACTIVE, STOPPING, WARNED)}
 
 
 class Instance(Record):
@@ -38,7 +37,7 @@ class Instance(Record):
     definition: Definition
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
-    state: State = State.STARTING
+    state: str = State.STARTING
     pid: int = 0
     asker: str = ""
     abnormal_ends: tuple[int, ...] = ()

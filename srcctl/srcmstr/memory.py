@@ -5,8 +5,7 @@ The formats are our own; on the product both files are documented as internal.
 
 from __future__ import annotations
 
-import json
-
+from srcctl.commands import plain_json as json
 from srcctl.node.messages import Entry
 from srcctl.node.slots import SlotFile
 from srcctl.srcmstr.definitions import Definition
@@ -18,7 +17,7 @@ def text(remember: Remember) -> str:
     return json.dumps(
         {
             "instances": [
-                {"number": i.number, "name": i.definition.subsysname, "pid": i.pid, "state": i.state.value}
+                {"number": i.number, "name": i.definition.subsysname, "pid": i.pid, "state": i.state}
                 for i in remember.instances
             ],
             "results": [[r.asker, r.number, r.name, r.pid, r.code] for r in remember.results],
@@ -27,11 +26,11 @@ def text(remember: Remember) -> str:
     ) + "\n"  # fmt: skip
 
 
-def read(path: str) -> tuple[dict[int, State], tuple[Result, ...], int]:
+def read(path: str) -> tuple[dict[int, str], tuple[Result, ...], int]:
     """States by number of instance, results, the next number; nothing if the file is missing or damaged."""
     try:
         found = json.loads(SlotFile(path).read())
-        states = {int(entry["number"]): State(entry["state"]) for entry in found["instances"]}
+        states = {int(entry["number"]): State.KNOWN[entry["state"]] for entry in found["instances"]}
         results = tuple(
             Result(str(asker), int(number), str(name), int(pid), int(code))
             for asker, number, name, pid, code in found["results"]
@@ -56,14 +55,14 @@ def kept(instance: Instance) -> str:
     )
 
 
-def instance(entry: Entry, state: State | None) -> Instance:
+def instance(entry: Entry, state: str | None) -> Instance:
     """An instance of lpar's table; ``state`` is what the memory file says of it.
 
     Raises:
         ValueError, KeyError, TypeError: lpar kept something else.
     """
     values = json.loads(entry.definition)
-    if state is None or state is State.STARTING:
+    if state is None or state == State.STARTING:
         state = State.ACTIVE
     return Instance(
         entry.instance,

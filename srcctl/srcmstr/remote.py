@@ -8,17 +8,17 @@ patience must be over.
 from __future__ import annotations
 
 import os
-import selectors
 import socket
 import time
-from collections.abc import Callable
 
 from srcctl.node import sockets
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets, remote
+from srcctl.srcmstr.readers import Readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
 RELAYS_MAX: Final = 64
@@ -68,7 +68,7 @@ class RemoteRequests:
 
     Args:
         root: the node's file tree.
-        selector: where its sockets are registered, each with a function to call when it is readable.
+        readers: where its sockets are registered.
         ask: takes a request whose return address is local.
         complain: takes a sentence for the console.
 
@@ -79,12 +79,12 @@ class RemoteRequests:
     def __init__(
         self,
         root: NodeRoot,
-        selector: selectors.BaseSelector,
+        readers: Readers,
         ask: Callable[[packets.Request], None],
         complain: Callable[[str], None],
     ) -> None:
         self._root = root
-        self._selector = selector
+        self._readers = readers
         self._ask = ask
         self._complain = complain
         self._key = remote.lab_key(root)
@@ -94,7 +94,10 @@ class RemoteRequests:
         for interface in root.identity.interfaces:
             port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
             port.bind((interface.address, remote.port(root)))
-            selector.register(port, selectors.EVENT_READ, lambda port=port: self._serve(port))
+            self._readers.register(port, self._server(port))
+
+    def _server(self, port: socket.socket) -> Callable[[], None]:
+        return lambda: self._serve(port)
 
     def _serve(self, port: socket.socket) -> None:
         try:
@@ -145,7 +148,7 @@ class RemoteRequests:
         return name
 
     def _listen(self, relay: Relay) -> None:
-        self._selector.register(relay.local, selectors.EVENT_READ, lambda: self._pass_back(relay))
+        self._readers.register(relay.local, lambda: self._pass_back(relay))
 
     def _pass_back(self, relay: Relay) -> None:
         try:
@@ -160,7 +163,7 @@ class RemoteRequests:
             pass
         if relay.sent - relay.acknowledged >= remote.WINDOW:
             # What comes now waits with its senders.
-            self._selector.unregister(relay.local)
+            self._readers.unregister(relay.local)
 
     def _acknowledge(self, acknowledgement: bytes, address: str) -> None:
         (number,) = remote.NUMBER.unpack_from(acknowledgement)
@@ -168,16 +171,14 @@ class RemoteRequests:
         for relay in self._relays.values():
             if relay.retaddr == retaddr and relay.asker[0] == address and relay.acknowledged < number <= relay.sent:
                 relay.acknowledged = number
-                if relay.local not in self._selector.get_map():
-                    self._listen(relay)
+                self._listen(relay)
 
     def _forget(self) -> None:
         now = time.monotonic()
         for name, relay in list(self._relays.items()):
             if now >= relay.closes:
                 del self._relays[name]
-                if relay.local in self._selector.get_map():
-                    self._selector.unregister(relay.local)
+                self._readers.unregister(relay.local)
                 relay.local.close()
                 try:
                     os.unlink(self._root.path(f"{packets.SRC_DIRECTORY}/{name}"))

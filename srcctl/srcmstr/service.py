@@ -3,13 +3,11 @@ respawned srcmstr must answer within milliseconds."""
 
 from __future__ import annotations
 
+import _socket
 import os
-import selectors
-import signal
-import socket
-import struct
 import sys
 import time
+from _struct import Struct
 
 from srcctl import audit
 from srcctl.commands.options import UsageError, parse, usage
@@ -17,6 +15,7 @@ from srcctl.errlog import log_entry
 from srcctl.machine import TICK
 from srcctl.node import messages, sockets
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
+from srcctl.node.signals import signal
 from srcctl.node.slots import SlotFile
 from srcctl.odm import OdmError, Repository
 from srcctl.src import packets
@@ -24,6 +23,7 @@ from srcctl.src.outbox import Outbox
 from srcctl.srcmstr import exchange, memory
 from srcctl.srcmstr.core import SystemResourceController
 from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
+from srcctl.srcmstr.readers import Readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
 LPAR_VARIABLE = "HAES_LPAR_FD"
 SRC_VARIABLE = "HAES_SRC_FD"
-CREDENTIALS = struct.Struct("iII")
+CREDENTIALS = Struct("iII")
 """Of who sent a datagram: process, user, group (unix(7), SCM_CREDENTIALS)."""
 RECENT_MAX = 256
 """Requests that are remembered as taken: their askers may have sent them again because srcmstr was restarted."""
@@ -61,8 +61,8 @@ class Shell:
     def __init__(
         self,
         root: NodeRoot,
-        lpar: socket.socket,
-        requests: socket.socket,
+        lpar: _socket.socket,
+        requests: _socket.socket,
         *,
         remote: bool = False,
         track: bool = True,
@@ -88,32 +88,27 @@ class Shell:
         self._read_catalogue()
         self._step(self._restored(table))
         self.lpar.setblocking(False)
-        selector = selectors.DefaultSelector()
-        selector.register(self.requests, selectors.EVENT_READ, self._serve_requests)
-        selector.register(self.lpar, selectors.EVENT_READ, self._serve_lpar)
-        selector.register(self._outbox, selectors.EVENT_READ, self._outbox.flush)
+        readers = Readers()
+        readers.register(self.requests, self._serve_requests)
+        readers.register(self.lpar, self._serve_lpar)
+        readers.register(self._outbox, self._outbox.flush)
         if self._remote:
             from srcctl.srcmstr.remote import RemoteRequests
 
             try:
-                RemoteRequests(self.root, selector, self._ask, self._console)
+                RemoteRequests(self.root, readers, self._ask, self._console)
             except (OSError, IdentityError) as error:
                 self._console(f"srcmstr: no requests from other hosts: {error}")
         self._announce()  # when requests from other hosts are heard, too
         try:
             while not self._ending:
                 deadline = self.machine.next_deadline()
-                wait = None if deadline is None else max(0, deadline - _now()) / 1_000_000
-                for key, _ in selector.select(wait):
-                    key.data()
+                readers.wait(None if deadline is None else max(0, deadline - _now()))
                 if deadline is not None and _now() >= deadline:
                     self._step(TICK)
         finally:
-            for key in list(selector.get_map().values()):
-                if key.fileobj is not self.lpar and isinstance(key.fileobj, socket.socket):
-                    key.fileobj.close()
-            selector.close()
-            self._outbox.close()
+            readers.unregister(self.lpar)
+            readers.close()
         return 0
 
     def _announce(self) -> None:
@@ -182,7 +177,7 @@ class Shell:
         for _ in range(BATCH):
             try:
                 packet, ancillary, _, _ = self.requests.recvmsg(
-                    packets.PACKET_MAX + 1, socket.CMSG_SPACE(CREDENTIALS.size), socket.MSG_DONTWAIT
+                    packets.PACKET_MAX + 1, _socket.CMSG_SPACE(CREDENTIALS.size), _socket.MSG_DONTWAIT
                 )
             except BlockingIOError:
                 return
@@ -213,7 +208,7 @@ class Shell:
     def _has_authority(self, ancillary: list[tuple[int, int, bytes]]) -> bool:
         """Root, who is the lab's owner, may ask for everything, anybody for a status."""
         for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS):
                 return CREDENTIALS.unpack(data)[1] in (0, self._owner)
         return False
 
@@ -323,7 +318,7 @@ class Shell:
             self._tell_lpar(start)
             return
         try:
-            source = sockets.bind(self._socket_path(instance.number), socket.SOCK_DGRAM)
+            source = sockets.bind_plain(self._socket_path(instance.number), _socket.SOCK_DGRAM)
         except OSError as error:
             self._step(exchange.ProcessStartFailed(instance.number, error.errno or 0))
             return
@@ -332,10 +327,10 @@ class Shell:
         finally:
             source.close()
 
-    def _tell_lpar(self, message: messages.ToLpar, *descriptors: int) -> None:
+    def _tell_lpar(self, message: messages.ToLpar, descriptor: int = -1) -> None:
         self.lpar.setblocking(True)
         try:
-            socket.send_fds(self.lpar, [messages.encode(message)], list(descriptors))
+            sockets.send_with_descriptor(self.lpar, messages.encode(message), descriptor)
         except OSError:
             self._ending = True
         finally:
@@ -379,13 +374,13 @@ def main(argv: list[str]) -> int:
     except UsageError:
         return usage("usage: srcmstr [-r] [-B]")
     try:
-        lpar, requests = (socket.socket(fileno=int(os.environ[name])) for name in (LPAR_VARIABLE, SRC_VARIABLE))
+        lpar, requests = (_socket.socket(fileno=int(os.environ[name])) for name in (LPAR_VARIABLE, SRC_VARIABLE))
     except (KeyError, ValueError, OSError):
         print("srcmstr: it runs under the node's machine only: see /etc/inittab.", file=sys.stderr)
         return 1
     for name, inherited in ((LPAR_VARIABLE, lpar), (SRC_VARIABLE, requests)):
         os.environ.pop(name, None)
-        inherited.set_inheritable(False)
+        os.set_inheritable(inherited.fileno(), False)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:

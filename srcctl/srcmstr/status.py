@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from srcctl.src import packets
 from srcctl.src.packets import StatusCode
 from srcctl.srcmstr.definitions import Definition
 from srcctl.srcmstr.exchange import Instance, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TITLE = StatusCode(objname="Subsystem", objtext=f"{'Group':<16} {'PID':<12}")
 """The title line, the first statcode of a short status."""

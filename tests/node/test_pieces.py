@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from srcctl.node import environment, launcher, programs, seed, syscalls, view
+from srcctl.node import environment, launcher, mounts, programs, seed, syscalls, view
 from srcctl.node.bytecode import bring_up_to_date
 from srcctl.node.commands import power as commands_power
 from srcctl.node.commands.processes import filter_rows
@@ -52,7 +52,7 @@ def test_a_lab_below_an_overlaid_folder_is_a_folder_lab() -> None:
 
 def test_mount_points_are_unescaped() -> None:
     line = r"36 35 98:0 /mnt1 /a\040b/c\134d rw,noatime master:1 - ext3 /dev/root rw"
-    assert view.mount_points(line + "\n") == [r"/a b/c\d"]
+    assert mounts.mount_points(line + "\n") == [r"/a b/c\d"]
 
 
 def test_program_map() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from srcctl.node import preload
@@ -107,3 +108,19 @@ def test_what_the_socket_module_imports_late_is_there_before_the_fork(daemons: l
         [sys.executable, "-c", LATE_IMPORT, *daemons], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert answer.stdout == wanted
+
+
+def test_init_and_src_import_nothing_that_they_can_do_without() -> None:
+    """Each of these modules would be in the memory of every node twice; see plain_json, signals, readers, Record."""
+    program = (
+        "import sys; sys.path += sys.argv[1:3]\n"
+        "import srcctl.node.lpar, srcctl.srcmstr.service\n"
+        "print(*sorted({'collections', 'contextlib', 'dataclasses', 'enum', 'functools', 'json', 'msgspec', 're', "
+        "'selectors', 'shlex', 'signal', 'socket', 'srcctl.node.view', 'srcctl.storage', 'traceback', 'typing'} "
+        "& sys.modules.keys()))\n"
+    )
+    site = Path(msgspec.__file__).parents[1]
+    answer = subprocess.run(
+        [sys.executable, "-IS", "-c", program, REPOSITORY, site], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "\n"

@@ -73,7 +73,7 @@ def test_a_request_with_which_srcmstr_ended_is_answered_by_its_successor(
             pass_back(self, relay)
             return
         lost.append(relay.local.recv(packets.PACKET_MAX))
-        self._selector.unregister(relay.local)
+        self._readers.unregister(relay.local)
         relay.local.close()
         self._relays.clear()
         self._seen.clear()
