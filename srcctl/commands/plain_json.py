@@ -11,7 +11,10 @@ __all__ = ["dumps", "loads"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from json import dumps, loads
+    from typing import Any
+
+    def loads(text: str | bytes) -> Any: ...
+    def dumps(value: object) -> str: ...
 else:
     try:
         from _json import encode_basestring_ascii, make_encoder, make_scanner

@@ -5,10 +5,10 @@ It is written twice, in alternating slots with checksums, so that an update that
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Collection
 
-from srcctl.commands import plain_json as json
 from srcctl.commands.record import Record
 from srcctl.storage import status_area
 from srcctl.storage.disk import SECTOR, Disk
