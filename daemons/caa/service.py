@@ -172,7 +172,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.incarnation = boot_microseconds()
         self.copy = replacement.RepositoryCopy()
         self.copy.definition = definition
-        self._set_ttl()
+        self._set_machine()
         await self._join_groups()
         try:
             self.producers.appear()
@@ -202,6 +202,8 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.disk is not None:
             self.disk.close()
         self.definition = self.disk = self.membership = None
+        if self.guard is not None:
+            self.guard.set_action(tunables.TUNABLES["pvm_watchdog_timer"].default)
         self.arbiter.acting = False
         self.machine = core.Membership()
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
@@ -259,8 +261,11 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.definition is not None and own is not None and self.machine.settings is not None:
             self.pump.feed(core.Configure(self._settings(self.definition, own.number)))
 
-    def _set_ttl(self) -> None:
+    def _set_machine(self) -> None:
+        """What a definition says outside of the core: the hops of packets, and the machine's watchdog timer."""
         if self.definition is not None:
+            if self.guard is not None:
+                self.guard.set_action(tunables.value_of(self.definition.tunables, "pvm_watchdog_timer"))
             for endpoint in self.endpoints.values():
                 endpoint.set_ttl(int(tunables.value_of(self.definition.tunables, "packet_ttl")))
 
@@ -564,7 +569,7 @@ class ClusterAwareAix(RepositoryKeeper):
     def _use(self, definition: Definition, own: Node) -> None:
         before, self.definition = self.definition, definition
         self.copy.definition = definition
-        self._set_ttl()
+        self._set_machine()
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
         self.spawn(self._join_groups())
         old = set(before.shared_disks) if before is not None else set()

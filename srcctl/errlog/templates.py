@@ -48,6 +48,8 @@ TEMPLATES: dict[str, Template] = {
         "192AC071", "O", "TEMP", "ERROR LOGGING TURNED OFF", ("ERRSTOP COMMAND",), ("ERRSTOP COMMAND",)
     ),
     "SYS_RESET": Template("1104AA28", "S", "TEMP", "SYSTEM RESET INTERRUPT RECEIVED", ("SYSTEM RESET INTERRUPT",)),
+    # inferred: label, identifier and texts as remembered of AIX's own listings
+    "DUMP_STATS": Template("67145A39", "S", "UNKN", "SYSTEM DUMP", ("UNEXPECTED SYSTEM HALT",)),
     "KERNEL_PANIC": Template(
         "225E3B63", "S", "TEMP", "SOFTWARE PROGRAM ABNORMALLY TERMINATED", ("SOFTWARE PROGRAM",), (), (), _DIAGNOSE
     ),

@@ -20,7 +20,7 @@ def log_boot(root: NodeRoot, kind: str, reason: str) -> None:
     """ERRLOG_ON, then REBOOT_ID after a halt or reboot, KERNEL_PANIC after a panic, nothing after a loss of power.
 
     Args:
-        kind: how the node ended: halt, reboot, panic, or "" if nobody left word.
+        kind: how the node ended: halt, reboot, panic, reset or dump (a watchdog), or "" if nobody left word.
         reason: the words that were left.
     """
     forget_temporary(root)
@@ -36,5 +36,12 @@ def log_boot(root: NodeRoot, kind: str, reason: str) -> None:
             ("TIME TO REBOOT (FOR TIMED REBOOT ONLY)", "0"),
         ]
         log_entry(root, "REBOOT_ID", "SYSPROC", details)
+    elif kind == "reset":
+        log_entry(root, "SYS_RESET", "SYSPROC", [("REASON", reason)])
+    elif kind == "dump":
+        reason, _, name = reason.partition("\n")
+        log_entry(root, "KERNEL_PANIC", "PANIC", [("PANIC STRING", reason)])
+        if name:
+            log_entry(root, "DUMP_STATS", "SYSDUMP", [("DUMP FILE", f"/var/adm/ras/{name}")])
     elif kind == "panic":
         log_entry(root, "KERNEL_PANIC", "PANIC", [("PANIC STRING", reason)])

@@ -12,6 +12,10 @@ For the service of caa::
     every guard.interval microseconds (one re-armed timer, no catching up): guard.turn()
 
 ``turn`` and ``peer_died`` do not return once they have found the peer dead: the node is killed and so is the caller.
+
+What becomes of the node then is for the machine's watchdog timer to say (``Guard.set_action``, CAA's tunable
+pvm_watchdog_timer): nothing more, which leaves it off; a dump and a restart; a reset; or power off, of which the next
+boot knows nothing. In a restart the survivor itself becomes the new lpar.
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import time
 
-from srcctl.node.processes import Membership, kill_all
+from srcctl.node.processes import Membership, kill_all, members
 from srcctl.node.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final, NoReturn
 
 ENVIRONMENT: Final = "HAES_GUARD"
@@ -34,6 +40,14 @@ INTERVAL: Final = 200_000
 SILENT_TURNS: Final = 8
 """Own turns without any turn of the peer after which the peer counts as hung, at ordinary speed."""
 SILENT_TURNS_MIN: Final = 3
+MOUNTS: Final = "HAES_BOOT_MOUNTS"
+"""What was mounted when the node booted, a line each, in caa's environment."""
+DISABLE, DUMP_RESTART, HARD_RESET, HARD_POWER_OFF = ACTIONS = (
+    "disable", "dump_restart", "hard_reset", "hard_power_off",
+)  # fmt: skip
+"""What the machine's watchdog does with a node whose kernel hangs or is gone, in the words of pvm_watchdog_timer."""
+KILL_PATIENCE: Final = 10.0
+"""Seconds for killed processes to be gone."""
 SILENCE: Final = 20_000_000
 """Product microseconds of silence that a fast lab may not exceed: the other nodes declare a node dead after CAA's
 node_timeout and grace (30 and 10 seconds by default), and by then a hung node must be gone."""
@@ -41,6 +55,7 @@ node_timeout and grace (30 and 10 seconds by default), and by then a hung node m
 _COUNTER: Final = struct.Struct("=Q")
 LPAR: Final = 0
 CAA: Final = 1
+_ACTION: Final = 2
 
 
 def silent_turns(speed: float) -> int:
@@ -71,6 +86,15 @@ class Page:
         """One more turn of that side."""
         offset = side * _COUNTER.size
         _COUNTER.pack_into(self._memory, offset, _COUNTER.unpack_from(self._memory, offset)[0] + 1)
+
+    @property
+    def action(self) -> str:
+        """What the watchdog does."""
+        return ACTIONS[_COUNTER.unpack_from(self._memory, _ACTION * _COUNTER.size)[0] % len(ACTIONS)]
+
+    @action.setter
+    def action(self, value: str) -> None:
+        _COUNTER.pack_into(self._memory, _ACTION * _COUNTER.size, ACTIONS.index(value))
 
 
 class Watchdog:
@@ -108,6 +132,7 @@ class Guard:
         limit: own turns of silence that are tolerated.
         lock: a descriptor of the node's power lock that is held as long as this process lives (the node is off only
             when both lpar and caa are), -1 for none.
+        restart: begins the node again in this process, which is alone by then; None if it cannot.
     """
 
     interval: Final = INTERVAL
@@ -121,7 +146,9 @@ class Guard:
         marker: str = "",
         limit: int = SILENT_TURNS,
         lock: int = -1,
+        restart: Callable[[], NoReturn] | None = None,
     ) -> None:
+        self._restart = restart
         self.peer_pid = peer_pid
         self.peer_descriptor = os.pidfd_open(peer_pid)
         """Readable (poll, select, add_reader) when the peer has ended."""
@@ -140,17 +167,67 @@ class Guard:
             return None
         page, lock, pid, turns, namespace, marker = value.split(" ", 5)
         membership = Membership("" if namespace == "-" else namespace, os.environ.get("HAES_MARK", ""))
-        return cls(int(pid), Page(int(page)), CAA, membership, marker, int(turns), int(lock))
+        mounts = os.environ.pop(MOUNTS, "").split("\n")
+
+        def restart() -> NoReturn:
+            from srcctl.node.root import NodeRoot
+            from srcctl.node.start import begin_again
+
+            os.set_inheritable(int(page), False)
+            try:
+                os.setsid()
+            except OSError:
+                pass
+            begin_again(NodeRoot.current(), int(lock), mounts)
+
+        return cls(int(pid), Page(int(page)), CAA, membership, marker, int(turns), int(lock), restart)
+
+    def set_action(self, action: str) -> None:
+        """What the watchdog does with the node from now on: one of ``ACTIONS``."""
+        self._page.action = action
 
     def turn(self) -> None:
         """Count one turn of our own loop and look whether the peer turns. Does not return if it hangs."""
         self._page.count(self._side)
         if self._watchdog.turn(self._page.read(1 - self._side)):
-            self.kill_node(f"{self._peer_name} stopped turning")
+            self._fire(f"{self._peer_name} stopped turning")
 
     def peer_died(self) -> NoReturn:
         """The peer's descriptor became readable: it is dead, so is the node."""
-        self.kill_node(f"{self._peer_name} ended")
+        self._fire(f"{self._peer_name} ended")
+
+    def _fire(self, reason: str) -> NoReturn:
+        """The machine's watchdog has found the kernel hung or gone."""
+        match self._page.action:
+            case "dump_restart":
+                from srcctl.node.dump import write_dump
+
+                pids = members(self._membership, (self.peer_pid,))
+                self._begin_again("dump", f"{reason}\n{write_dump(os.path.dirname(self._marker), reason, pids)}")
+            case "hard_reset":
+                self._begin_again("reset", reason)
+            case "hard_power_off":
+                self._end()
+        self.kill_node(reason)
+
+    def _begin_again(self, kind: str, reason: str) -> None:
+        if self._restart is None:
+            return
+        if self._marker:
+            write_end_marker(self._marker, kind, reason)
+        self._kill_others()
+        try:
+            deadline = time.monotonic() + KILL_PATIENCE
+            while set(members(self._membership, (os.getpid(),))) - {os.getpid()} and time.monotonic() < deadline:
+                try:
+                    while os.waitpid(-1, os.WNOHANG)[0]:
+                        pass
+                except ChildProcessError:
+                    pass
+                time.sleep(0.001)
+            self._restart()
+        finally:
+            self._end()  # it could not be restarted
 
     @property
     def _peer_name(self) -> str:
@@ -160,17 +237,24 @@ class Guard:
         """Kill every process of the node, the peer and finally this one, without clean-up."""
         if self._marker:
             write_end_marker(self._marker, "panic", reason)
+        self._end()
+
+    def _kill_others(self) -> None:
         kill_all(self._membership, spare={os.getpid()}, ancestors=(self.peer_pid,))
         try:
             os.kill(self.peer_pid, signal.SIGKILL)
         except OSError:
             pass
+
+    def _end(self) -> NoReturn:
+        self._kill_others()
         os.kill(os.getpid(), signal.SIGKILL)
         os._exit(1)
 
 
 def write_end_marker(path: str, kind: str, reason: str) -> None:
-    """Leave word for the next boot: ``kind`` is halt, reboot, shutdown or panic. Never fails: the node ends anyway."""
+    """Leave word for the next boot: ``kind`` is halt, reboot, shutdown, panic, or
+    reset or dump of a watchdog. Never fails: the node ends anyway."""
     try:
         temporary = f"{path}.new"
         with open(temporary, "w", encoding="utf-8") as file:

@@ -38,7 +38,7 @@ from srcctl.node.subsystems import Subsystems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, NoReturn
 
 SRCMSTR: Final = "/usr/sbin/srcmstr"
 CAA_NAME: Final = "caa"
@@ -183,13 +183,15 @@ class Lpar:
         value = " ".join(map(str, words))
         request = spawn.Request(
             path,
-            environment={**self.environment, guard.ENVIRONMENT: value},
+            environment={**self.environment, guard.ENVIRONMENT: value, guard.MOUNTS: "\n".join(self.boot_mounts)},
             keep=(self.page.descriptor, self.lock),
             dies_with_parent=False,
         )
         self.caa_pid = spawn.fork_entry(self.root, request, self.entries[path])
         self.children[self.caa_pid] = Child(self.caa_pid, CAA_NAME)
-        self.guard = guard.Guard(self.caa_pid, self.page, guard.LPAR, self.membership, marker, turns, self.lock)
+        self.guard = guard.Guard(
+            self.caa_pid, self.page, guard.LPAR, self.membership, marker, turns, self.lock, self._restart
+        )
         self.poll.register(self.guard.peer_descriptor, select.POLLIN)
 
     def _log_boot(self) -> None:
@@ -335,7 +337,7 @@ class Lpar:
         child = self.children.pop(pid, None)
         if pid == self.caa_pid and self.guard is not None:
             self.console.write(f"lpar: caa ended ({spawn.describe_status(status)}), so does the node")
-            self.guard.kill_node("caa ended")
+            self.guard.peer_died()
         if pid == self.srcmstr_pid:
             self.srcmstr_pid = 0
             # What it asked for with its last breath still takes effect, before a successor gets the table.
@@ -412,7 +414,12 @@ class Lpar:
                 processes.kill_all(self.membership, spare={own}, ancestors=(own,))
                 time.sleep(0.0005)
 
-    def _begin_again(self) -> None:
+    def _restart(self) -> NoReturn:
+        """The machine's watchdog restarts the node, whose processes are dead."""
+        self._kill_everything()
+        self._begin_again()
+
+    def _begin_again(self) -> NoReturn:
         from srcctl.node.start import begin_again
 
         begin_again(self.root, self.lock, self.boot_mounts)

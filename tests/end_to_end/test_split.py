@@ -180,3 +180,38 @@ def test_a_quarantined_node_is_shut_out_of_its_disks(lab: LabUnderTest) -> None:
     lab.output("node1", f"clmgr move resource_group app_rg NODE={owner}", timeout=120)
     assert lab.wait_for_answer(owner)["node"] == owner
     configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=disable CRITICAL_RG=")
+
+
+def test_a_quarantined_node_is_halted_and_shut_out_of_its_disks(lab: LabUnderTest) -> None:
+    configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=halt_with_fencing CRITICAL_RG=app_rg")
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    said = [lab.file(other, HACMP_OUT).count(text) for text in halted_and_fenced(owner)]
+    lab.srcctl("partition", "node1", "node2")
+    lab.wait_for_power(owner, "off")
+    for text, count in zip(halted_and_fenced(owner), said, strict=True):
+        wait_for_log(lab, other, HACMP_OUT, text, count + 1)
+    lab.wait_for_owner(other)
+    assert lab.wait_for_answer(other)["node"] == other
+    assert lab.power(other) == "on"
+    lab.srcctl("boot", owner)
+    lab.wait_for_state(owner, "ST_INIT")
+    refused = lab.run(owner, "varyonvg datavg")
+    assert refused.returncode == 1, "switched on again it is still shut out, beyond the cut"
+    assert f"reserved by {other}" in refused.stderr
+    lab.srcctl("heal")
+    lab.make_whole()
+    assert lab.owner() == other
+    lab.output("node1", f"clmgr move resource_group app_rg NODE={owner}", timeout=120)
+    assert lab.wait_for_answer(owner)["node"] == owner, "it has been let in again"
+    assert caa_tunable(lab, "local_merge_policy") == "h", "whoever was quarantined has no say"
+    configure(lab, f"{POLICIES['none']} QUARANTINE_POLICY=disable CRITICAL_RG=")
+    assert caa_tunable(lab, "local_merge_policy") == "m"
+
+
+def caa_tunable(lab: LabUnderTest, name: str) -> str:
+    return lab.output("node1", f"clctrl -tune -o {name}").split(" = ")[1].strip()
+
+
+def halted_and_fenced(node: str) -> tuple[str, str]:
+    return f"node {node} was powered off before app_rg is taken over", f"node {node} is shut out of hdisk2"

@@ -14,9 +14,14 @@ from srcctl.node.root import NodeRoot
 
 
 def caa(argv: list[str]) -> int:
-    """Guards lpar and does nothing else."""
+    """Guards lpar and does nothing else; /etc/watchdog has what the machine's watchdog does."""
     guard = Guard.from_environment()
     assert guard is not None
+    try:
+        with open(NodeRoot.current().path("/etc/watchdog"), encoding="utf-8") as file:
+            guard.set_action(file.read().strip())
+    except FileNotFoundError:
+        pass
     poll = select.poll()
     poll.register(guard.peer_descriptor, select.POLLIN)
     while True:

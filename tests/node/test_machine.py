@@ -248,6 +248,59 @@ def test_the_death_or_hang_of_either_guard_is_the_death_of_the_node(
     assert _text(machine, "/var/adm/ras/.lastend").startswith("panic\n")
 
 
+def logged(machine: Machine) -> list[str]:
+    """The labels in the node's error log, from the first."""
+    return [entry.label for entry in read(machine.root)]
+
+
+@pytest.mark.parametrize("victim", ["lpar", "caa"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("action", ["hard_reset", "dump_restart", "hard_power_off"])
+def test_the_watchdog_timer_says_what_becomes_of_a_node_that_hangs(
+    new_machine: Callable[..., Machine], victim: str, number: signal.Signals, action: str
+) -> None:
+    machine = new_machine()
+    Path(machine.root.path("/etc/watchdog")).write_text(action)
+    machine.boot()
+    before = logged(machine)
+    pids = power.status(machine.lab, machine.name)
+    daemon = machine.start(1, "/usr/sbin/standd")
+    assert machine.run("sh", "-c", f"({ENDLESS}) >/dev/null 2>&1 & exit 0").returncode == 0
+    time.sleep(0.5)  # both sides have turned at least once: a peer that never turned counts as starting
+    os.kill(pids[victim], number)
+    if action == "hard_power_off":
+        wait_for(machine.is_off, "the node is off")
+        wait_for(lambda: not machine.left(), "nothing is left")
+        machine.boot()
+        assert logged(machine)[len(before) :] == ["ERRLOG_ON"], "the next boot knows of nothing"
+        return
+
+    def again() -> bool:
+        try:
+            found = power.status(machine.lab, machine.name)
+        except power.PowerError:
+            return False
+        return len(found) == 3 and found["caa"] != pids["caa"] and found["srcmstr"] != pids["srcmstr"]
+
+    wait_for(again, "the node is on again")
+    survivor = "caa" if victim == "lpar" else "lpar"
+    assert power.status(machine.lab, machine.name)["lpar"] == pids[survivor]
+    assert not alive(daemon)
+    assert not any("while" in line for line in machine.left() if str(pids[survivor]) not in line)
+    label = {"hard_reset": ["SYS_RESET"], "dump_restart": ["KERNEL_PANIC", "DUMP_STATS"]}[action]
+    wait_for(lambda: logged(machine)[len(before) :] == ["ERRLOG_ON", *label], "the boot tells of it")
+    if action == "dump_restart":
+        dump = _text(machine, "/var/adm/ras/vmcore.0")
+        assert dump.startswith(f"Dump of the node: {victim} ")
+        assert f"PID {pids[survivor]}: " in dump
+        if number == signal.SIGSTOP:  # what descends from an lpar that is killed goes with it
+            assert f"PID {pids['srcmstr']}: " in dump
+            assert f"PID {daemon}: /usr/sbin/standd" in dump
+    assert machine.run("sh", "-c", "exit 7").returncode == 7, "commands run on it"
+    os.kill(power.status(machine.lab, machine.name)["caa"], signal.SIGKILL)
+    wait_for(lambda: len(logged(machine)) > len(before) + 1 + len(label), "and it would do so again")
+
+
 def test_a_paused_machine_does_not_look_like_a_hang(machine: Machine) -> None:
     pids = power.status(machine.lab, machine.name)
     time.sleep(0.5)
