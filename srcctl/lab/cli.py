@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -25,11 +25,11 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 TRY_NEXT = """\
 Try next ('srcctl' is {srcctl}):
   curl {url}
-  srcctl exec node2 -- clRGinfo -v
-  srcctl exec node1 -- clmgr -a state query cluster
-  srcctl kill node1 clstrmgrES           # the cluster manager dies, so the node halts, and node2 takes over
-  srcctl exec node2 -- tail -f /var/hacmp/log/hacmp.out
-  srcctl boot node1 && srcctl exec node1 -- clmgr online node node1"""
+  srcctl exec {second} -- clRGinfo -v
+  srcctl exec {first} -- clmgr -a state query cluster
+  srcctl kill {first} clstrmgrES           # the cluster manager dies, so the node halts{consequence}
+  srcctl boot {first} && srcctl exec {first} -- clmgr online node {first}"""
+TAKEOVER = ", and {second} takes over\n  srcctl exec {second} -- tail -f /var/hacmp/log/hacmp.out"
 
 
 INTERRUPTED = 130
@@ -201,7 +201,16 @@ def up(
         progress.step("asking for the cluster's state")
         answer = power.capture(lab, first, ["/bin/sh", "-c", "clshowsrv -v; echo; clRGinfo"])
     click.echo(f"\n{first}# clshowsrv -v; clRGinfo\n{answer.stdout}{answer.stderr}")
-    click.echo(TRY_NEXT.format(srcctl=os.path.abspath(sys.argv[0]), url=sample_cluster.url(lab)))
+    click.echo(_try_next(lab.node_names, sample_cluster.url(lab)))
+
+
+def _try_next(names: Sequence[str], url: str) -> str:
+    """What to try in a lab of these nodes."""
+    first, second = names[0], names[1] if len(names) > 1 else names[0]
+    consequence = TAKEOVER.format(second=second) if second != first else ""
+    return TRY_NEXT.format(
+        srcctl=os.path.abspath(sys.argv[0]), url=url, first=first, second=second, consequence=consequence
+    )
 
 
 @cli.command(

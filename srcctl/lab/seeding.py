@@ -5,6 +5,7 @@ from __future__ import annotations
 from srcctl.lab.errors import LabError
 from srcctl.lab.model import NETMASK, Lab, Node, boot_address, service_address
 from srcctl.node import seed
+from srcctl.node.inventory import OwnersError
 from srcctl.node.programs import ProgramMapError
 from srcctl.node.root import Interface, NodeRoot
 from srcctl.odm.errors import OdmError
@@ -39,7 +40,7 @@ def seed_node(lab: Lab, node: Node) -> None:
     )
     try:
         seed.seed_node(lab.directory, specification)
-    except (OdmError, ProgramMapError) as error:
+    except (OdmError, OwnersError, ProgramMapError) as error:
         raise LabError(f"{node.name} cannot be seeded: {error}") from None
 
 

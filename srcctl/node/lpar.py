@@ -83,7 +83,7 @@ class Lpar:
         self.entries: dict[str, spawn.EntryPoint] = {}
         self.init = boot.Init(gates=frozenset({SRCMSTR}))
         self.previous_level, self.level_since = "", 0.0
-        self.subsystems = Subsystems(root, self.environment, self._tell)
+        self.subsystems = Subsystems(root, self.environment, self._tell, self.console.write)
         self.children: dict[int, Child] = {}
         self.caa_pid = 0
         self.srcmstr_pid = 0

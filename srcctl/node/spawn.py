@@ -29,6 +29,10 @@ EVERY_SIGNAL: Final = signal.valid_signals()
 NICE_NEUTRAL: Final = 20
 """The SRC priority that stands for nice 0 (mkssys -E)."""
 TITLE_MAX: Final = 4096
+READ: Final = os.O_RDONLY
+WRITE: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+"""How standard input is opened, and how output and error are."""
+_DISK_TAKES_NOTHING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class Request(Record):
@@ -52,22 +56,40 @@ class Request(Record):
     instance: int = 0
 
 
+def open_file(root: NodeRoot, path: str, flags: int) -> int:
+    """Open a file for a program's standard input or output; no path is /dev/null.
+
+    The machine never waits in it: a pipe that nobody reads is an error (ENXIO).
+
+    Raises:
+        OSError: it cannot be opened, for another reason than that its disk takes nothing more.
+    """
+    real = root.path(os.path.join("/", path or "dev/null"))
+    try:
+        descriptor = os.open(real, flags | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in _DISK_TAKES_NOTHING:
+            raise
+        # What ran before the disk became full or read-only has to be restarted all the same.
+        return os.open("/dev/null", flags & os.O_ACCMODE | os.O_CLOEXEC)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def _open_standard(root: NodeRoot, where: str | int, flags: int) -> int:
     if isinstance(where, int):
         return where
-    for path in (root.path(where or "/dev/null"), "/dev/null"):
-        try:
-            return os.open(path, flags | os.O_NOCTTY, 0o644)
-        except OSError:
-            continue
-    return os.open("/dev/null", os.O_RDWR)
+    try:
+        return open_file(root, where, flags)
+    except OSError:
+        return os.open("/dev/null", os.O_RDWR)
 
 
 def _arrange_descriptors(root: NodeRoot, request: Request) -> None:
     sources = [
-        _open_standard(root, request.stdin, os.O_RDONLY),
-        _open_standard(root, request.stdout, os.O_WRONLY | os.O_APPEND | os.O_CREAT),
-        _open_standard(root, request.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+        _open_standard(root, request.stdin, READ),
+        _open_standard(root, request.stdout, WRITE),
+        _open_standard(root, request.stderr, WRITE),
     ]
     # Out of the way of 0..2 first, so that no source is overwritten before it is used.
     high = [os.dup(source) if source < 3 else source for source in sources]

@@ -29,10 +29,15 @@ class Subsystems:
         root: the node's file tree.
         environment: what every process of the node starts with.
         tell: takes what srcmstr has to know.
+        complain: takes a sentence for the console.
     """
 
     def __init__(
-        self, root: NodeRoot, environment: Mapping[str, str], tell: Callable[[messages.FromLpar], None]
+        self,
+        root: NodeRoot,
+        environment: Mapping[str, str],
+        tell: Callable[[messages.FromLpar], None],
+        complain: Callable[[str], None],
     ) -> None:
         self.root = root
         self.environment = environment
@@ -40,27 +45,28 @@ class Subsystems:
         """Programs that are forked, not executed, by product path."""
         self.table = ProcessTable()
         self._tell = tell
+        self._complain = complain
 
     def start(self, start: messages.Start, descriptor: int) -> None:
         """Make the process that srcmstr asks for; it learns what came of it."""
         if self.table.known(start.instance):
             self._tell(messages.StartFailed(start.instance, errno.EEXIST))
             return
-        stdin: str | int = start.standin
-        if start.socket:
-            stdin = descriptor if descriptor >= 0 else "/dev/null"
-        request = spawn.Request(
-            start.path,
-            tuple(start.arguments),
-            {**self.environment, **start.environment},
-            stdin,
-            start.standout,
-            start.standerr,
-            uid=start.uid,
-            nice=start.nice,
-            instance=start.instance,
-        )
+        files: list[int] = []
         try:
+            # Here and not in the child: a file that cannot be had fails the start, whatever way the program is made.
+            stdin = descriptor if start.socket and descriptor >= 0 else self._open(start.standin, spawn.READ, files)
+            request = spawn.Request(
+                start.path,
+                tuple(start.arguments),
+                {**self.environment, **start.environment},
+                stdin,
+                self._open(start.standout, spawn.WRITE, files),
+                self._open(start.standerr, spawn.WRITE, files),
+                uid=start.uid,
+                nice=start.nice,
+                instance=start.instance,
+            )
             entry = self.entries.get(start.path)
             if entry is not None:
                 pid = spawn.fork_entry(self.root, request, entry)
@@ -69,8 +75,20 @@ class Subsystems:
         except OSError as error:
             self._tell(messages.StartFailed(start.instance, error.errno or errno.ENOEXEC))
             return
+        finally:
+            for opened in files:
+                os.close(opened)
         self.table.started(start.instance, pid, start.definition)
         self._tell(messages.Started(start.instance, pid))
+
+    def _open(self, path: str, flags: int, files: list[int]) -> int:
+        try:
+            descriptor = spawn.open_file(self.root, path, flags)
+        except OSError as error:
+            self._complain(f"lpar: {path}: {error.strerror}")
+            raise
+        files.append(descriptor)
+        return descriptor
 
     def signal(self, request: messages.Signal) -> None:
         """Signal an instance; one that has ended is none, whoever has its pid now."""

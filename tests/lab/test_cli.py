@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from srcctl.lab import lifecycle
-from srcctl.lab.cli import cli
+from srcctl.lab.cli import _try_next, cli
+from srcctl.node import inventory
 
 
 def srcctl(*words: str, **environment: str) -> Result:
@@ -123,3 +124,22 @@ def test_an_interrupt_later_keeps_the_lab_for_the_next_up(tmp_path: Path, monkey
     assert lifecycle.exists(lab)
     assert srcctl("destroy", "--lab", lab).exit_code == 0
     assert not (tmp_path / "lab").exists()
+
+
+def test_what_to_try_next_names_no_node_that_is_not_there() -> None:
+    assert "node2" not in _try_next(["node1"], "http://127.1.2.33:8080/")
+    assert "and node2 takes over\n  srcctl exec node2 -- tail" in _try_next(["node1", "node2", "node3"], "http://x/")
+
+
+def test_a_damaged_data_file_of_the_seed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*words: object) -> None:
+        raise inventory.OwnersError("objrepos/inventory.owners, line 3: expected PATTERN FILESET")
+
+    monkeypatch.setattr(inventory, "record", damaged)
+    lab = tmp_path / "lab"
+    answer = srcctl("--lab", str(lab), "up", "--base", "--nodes", "1", "--mode", "folder")
+    assert answer.exit_code == 1
+    assert answer.stderr.endswith(
+        "srcctl: node1 cannot be seeded: objrepos/inventory.owners, line 3: expected PATTERN FILESET\n"
+    )
+    assert not lab.exists()

@@ -520,6 +520,25 @@ def test_shutdown_stops_in_order(machine: Machine) -> None:
     wait_for(machine.is_off, "the node is off")
 
 
+def test_a_subsystem_whose_files_cannot_be_had_is_not_started(machine: Machine) -> None:
+    """Nor does the machine wait for the reader of a pipe: a machine that waits is killed by caa."""
+    os.mkfifo(machine.root.path("/tmp/pipe"))
+    for number, (path, options, wanted) in enumerate(
+        (
+            ("/usr/sbin/standd", {"standout": "/no/such/folder/out"}, errno.ENOENT),
+            ("/bin/sleep", {"standerr": "/no/such/folder/out"}, errno.ENOENT),
+            ("/bin/sleep", {"standin": "/no/such/input"}, errno.ENOENT),
+            ("/bin/sleep", {"standout": "/tmp"}, errno.EISDIR),
+            ("/bin/sleep", {"standout": "/tmp/pipe"}, errno.ENXIO),
+        )
+    ):
+        assert machine.start(number, path, "100", **options) == -wanted
+    assert "lpar: /no/such/folder/out: No such file or directory" in machine.console()
+    pid = machine.start(9, "/bin/sh", "-c", "echo told; exec sleep 100", standout="tmp/out", standin="/tmp/pipe")
+    assert alive(pid)
+    wait_for(lambda: Path(machine.root.path("/tmp/out")).read_text() == "told\n", "the output is in the node's root")
+
+
 def test_console_is_bounded(machine: Machine) -> None:
     with open(machine.root.path("/dev/console"), "ab") as console:
         console.write(b"x" * (3 << 20))
