@@ -77,7 +77,9 @@ def services_state(root: NodeRoot) -> tuple[bool, frozenset[str]]:
         return False, frozenset()
     own = picture.local_node
     held = (
-        g.name for g in picture.groups if any(n.node == own and n.state not in ("OFFLINE", "UNKNOWN") for n in g.nodes)
+        g.name
+        for g in picture.groups
+        if any(n.node == own and n.state not in ("OFFLINE", "OFFLINE SECONDARY", "UNKNOWN") for n in g.nodes)
     )
     return bool(picture.members), frozenset(held)
 

@@ -24,6 +24,7 @@ PAUSE = 0.5
 STARTUP = {number: words.STARTUP[word] for word, number in mib.STARTUP_POLICY.items()}
 FALLOVER = {number: words.FALLOVER[word] for word, number in mib.FALLOVER_POLICY.items()}
 FALLBACK = {number: words.FALLBACK[word] for word, number in mib.FALLBACK_POLICY.items()}
+SITE = {number: words.SITE[word] for word, number in mib.SITE_POLICY.items()}
 GROUP_WORDS = {
     2: "ONLINE",
     4: "OFFLINE",
@@ -34,6 +35,11 @@ GROUP_WORDS = {
     131072: "OFFLINE",
     262144: "OFFLINE",
     524288: "UNMANAGED",
+    256: "ONLINE SECONDARY",
+    1024: "ACQUIRING SECONDARY",
+    4096: "RELEASING SECONDARY",
+    16384: "ERROR SECONDARY",
+    1048576: "UNMANAGED SECONDARY",
 }
 
 
@@ -64,7 +70,7 @@ def render(cluster: ClusterInfo, agent: str) -> str:
             f"Startup Policy: {STARTUP.get(group.startup, 'unknown')}",
             f"Fallover Policy: {FALLOVER.get(group.fallover, 'unknown')}",
             f"Fallback Policy: {FALLBACK.get(group.fallback, 'unknown')}",
-            "Site Policy: ignore",
+            f"Site Policy: {SITE.get(group.site_policy, 'ignore')}",
             "Node                         Group State",
             "---------------------------- ---------------",
         ]

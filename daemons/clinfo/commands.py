@@ -31,6 +31,11 @@ GROUP_WORDS = {
     131072: "Off line due to parent off line",
     262144: "Off line due to lack of available node",
     524288: "Unmanaged",
+    256: "On line secondary",
+    1024: "Acquiring secondary",
+    4096: "Releasing secondary",
+    16384: "Error secondary",
+    1048576: "Unmanaged secondary",
 }
 
 FOOTER = "***************** f/forward, b/back, r/refresh, q/quit *****************"

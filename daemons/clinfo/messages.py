@@ -52,6 +52,7 @@ class GroupInfo(msgspec.Struct, frozen=True):
     startup: int
     fallover: int
     fallback: int
+    site_policy: int = 1
 
 
 class ClusterInfo(msgspec.Struct, frozen=True):

@@ -68,7 +68,7 @@ def picture(instances: Iterable[tuple[Oid, Value]]) -> ClusterInfo | None:
             if {2, 4} <= row.keys()
         ),
         groups=tuple(
-            GroupInfo(_text(row[2]), *(_number(row[column]) for column in (7, 8, 9)))
+            GroupInfo(_text(row[2]), *(_number(row[column]) for column in (7, 8, 9, 10) if column in row))
             for _, row in sorted(tables[11, 1].items())
             if {2, 7, 8, 9} <= row.keys()
         ),

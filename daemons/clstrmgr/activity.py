@@ -47,6 +47,7 @@ class Script(Struct):
     statement: Statement | None = None
     jobs: JobList | None = None
     groups: tuple[str, ...] = ()
+    secondaries: tuple[str, ...] = ()
     failed: set[str] = field(default_factory=set)
     started: bool = False
 
@@ -66,6 +67,7 @@ class Run(Struct):
     approving: bool = False
     report: Report | None = None
     results: dict[str, str] = field(default_factory=dict)
+    secondary_results: dict[str, str] = field(default_factory=dict)
     failed_script: str = ""
     failed_status: int = 0
     admin_done: bool = False

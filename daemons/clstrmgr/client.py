@@ -95,13 +95,14 @@ def move_group(
     time_limit: float | None = None,
     progress: ProgressListener | None = None,
     root: NodeRoot | None = None,
+    secondary: bool = False,
 ) -> Done:
     """Move a group to a node (its id; 0: let the policy choose).
 
     Raises:
         ManagerUnreachable, Refused, TimeoutError.
     """
-    return _request(messages.MoveGroup(group, node), time_limit, progress, root)
+    return _request(messages.MoveGroup(group, node, secondary), time_limit, progress, root)
 
 
 def online_group(
@@ -110,13 +111,14 @@ def online_group(
     time_limit: float | None = None,
     progress: ProgressListener | None = None,
     root: NodeRoot | None = None,
+    secondary: bool = False,
 ) -> Done:
     """Bring a group online on a node (0: where its policy says).
 
     Raises:
         ManagerUnreachable, Refused, TimeoutError.
     """
-    return _request(messages.OnlineGroup(group, node), time_limit, progress, root)
+    return _request(messages.OnlineGroup(group, node, secondary), time_limit, progress, root)
 
 
 def offline_group(
@@ -125,13 +127,14 @@ def offline_group(
     time_limit: float | None = None,
     progress: ProgressListener | None = None,
     root: NodeRoot | None = None,
+    secondary: bool = False,
 ) -> Done:
     """Bring a group offline on a node (0: everywhere).
 
     Raises:
         ManagerUnreachable, Refused, TimeoutError.
     """
-    return _request(messages.OfflineGroup(group, node), time_limit, progress, root)
+    return _request(messages.OfflineGroup(group, node, secondary), time_limit, progress, root)
 
 
 def recover(root: NodeRoot | None = None) -> Done:

@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 
-from daemons.clstrmgr import events
+from daemons.clstrmgr import events, secondary_instances
 from daemons.clstrmgr.events import Event
-from daemons.clstrmgr.replicated import ClusterState, PlanItem
+from daemons.clstrmgr.replicated import FALLOVER, LACK_OF_NODE, ClusterState, PlanItem
 from daemons.cluster.arrangement import aim
 from daemons.cluster.placement import (
     HELD,
@@ -30,6 +30,7 @@ from daemons.cluster.placement import (
     ResourcesBack,
     Settled,
     Trigger,
+    is_kept_at_site,
 )
 from daemons.cluster.succession import next_moves
 
@@ -86,15 +87,25 @@ def ends_services(cluster: ClusterState, event: Event) -> bool:
 
 def make(cluster: ClusterState, event: Event, gone: bool) -> tuple[PlanItem, ...]:
     """Set the goals anew, and the plan of the event: what the groups may do now, if it moves any."""
-    trigger = _trigger(cluster, event, gone)
-    if trigger is not None:
-        _aim(cluster, event, trigger)
+    if event.secondary and event.mode == events.OPERATOR:
+        secondary_instances.ask(cluster, event)
+    else:
+        trigger = _trigger(cluster, event, gone)
+        if trigger is not None:
+            _aim(cluster, event, trigger)
     if event.name == events.FAIL_NODE and event.mode == events.CRASH and not gone:
         # The node is back already, booted anew: it gives back what it may still have, and only this event runs on it.
+        there = event.node
         return tuple(
-            PlanItem(name, (event.node,), (), False)
+            PlanItem(
+                name,
+                (there,) if entry.state(there) in (*HELD, "ERROR") else (),
+                (),
+                False,
+                release_secondary=(there,) if there in entry.secondary else (),
+            )
             for name, entry in cluster.groups.items()
-            if entry.state(event.node) in (*HELD, "ERROR")
+            if entry.state(there) in (*HELD, "ERROR") or there in entry.secondary
         )
     if event.name != events.RG_MOVE or event.mode not in MOVES:
         return ()
@@ -118,11 +129,21 @@ def moves(cluster: ClusterState, changed: str = "") -> tuple[PlanItem, ...]:
             release |= group.unreleased() & set(cluster.up_nodes())
         if acquire and not policy.concurrent:
             release |= group.unreleased() - set(acquire)
-        if not release and not acquire:
+        release_secondary, acquire_secondary = secondary_instances.moves(cluster, policy, release)
+        if not release and not acquire and not release_secondary and not acquire_secondary:
             continue
         # It has failed everywhere: that is an error, and not the place where it is to be.
         lost = group.wanted and not group.goals and not group.operator_offline and bool(release & group.tried)
-        items.append(PlanItem(policy.name, tuple(sorted(release - set(acquire))), acquire, lost))
+        items.append(
+            PlanItem(
+                policy.name,
+                tuple(sorted(release - set(acquire))),
+                acquire,
+                lost,
+                release_secondary=release_secondary,
+                acquire_secondary=acquire_secondary,
+            )
+        )
     return tuple(items)
 
 
@@ -134,6 +155,7 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
         # There may not have been any dependencies, and so no goals, before.
         for group in cluster.groups.values():
             group.goals = tuple(node for node, state in sorted(group.states.items()) if state in HELD)
+        secondary_instances.aim(cluster)
     change = is_change(event)
     result: list[Event] = []
     queued = [entry for entry in (*cluster.queue, *others) if entry.name == events.RG_MOVE and entry.mode in MOVES]
@@ -143,11 +165,18 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
         if items:
             first = next((item for item in items if item.group == changed), items[0])
             mode = events.CHANGED if first.group == changed else events.DEPENDENCY
-            result.append(Event(events.RG_MOVE, (*first.release, *first.acquire)[0], mode=mode, group=first.group))
+            nodes = (*first.release, *first.acquire, *first.release_secondary, *first.acquire_secondary)
+            result.append(Event(events.RG_MOVE, nodes[0], mode=mode, group=first.group))
     if event.name == events.JOIN_NODE:
         result.append(Event(events.JOIN_NODE_DEP_COMPLETE, event.node))
     elif event.name == events.FAIL_NODE:
         result.append(Event(events.FAIL_NODE_DEP_COMPLETE, event.node, mode=event.mode, left=event.left))
+        result.extend(
+            Event(events.INTERSITE_FALLOVER_PREVENTED, event.node, group=name)
+            for name, group in cluster.groups.items()
+            if (group.state(event.node) in HELD or group.reasons.get(event.node) in (FALLOVER, LACK_OF_NODE))
+            and _kept_at_site(cluster, name)
+        )
     elif change:
         if event.mode == events.FAILED and _kept_at_site(cluster, event.group):
             result.append(Event(events.INTERSITE_FALLOVER_PREVENTED, event.node, group=event.group))
@@ -158,15 +187,20 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
 
 
 def _kept_at_site(cluster: ClusterState, name: str) -> bool:
-    """Has the group no place left, but would have one at another site than the groups that it belongs with?"""
+    """Has the group no place left, but would have one at another site, where the groups that it belongs with are not,
+    or where the cluster's policy for site failures does not let it go?"""
     group = cluster.groups.get(name)
     policy = next((policy for policy in cluster.policies if policy.name == name), None)
     if group is None or policy is None or group.goals or not group.wanted or group.operator_offline:
         return False
+    situation = cluster.situations()[name]
     return any(
         cluster.node_available(node, name)
         and node not in group.tried
-        and any(cluster.dependencies.at_other_site(name, node, other, goal) for other, goal in cluster.goals.items())
+        and (
+            is_kept_at_site(policy, situation, node)
+            or any(cluster.dependencies.at_other_site(name, node, other, goal) for other, goal in cluster.goals.items())
+        )
         for node in policy.nodes
     )
 
@@ -178,6 +212,8 @@ def _manage_again(cluster: ClusterState, node: int) -> None:
             group.set(node, "OFFLINE")
             group.goals = (node,)
             group.wanted = True
+        if group.secondary.get(node) == "UNMANAGED":
+            group.set_secondary(node, "ONLINE")
 
 
 def _trigger(cluster: ClusterState, event: Event, gone: bool) -> Trigger | None:
@@ -253,6 +289,7 @@ def _aim(cluster: ClusterState, event: Event, trigger: Trigger) -> None:
             group.wanted = True
         elif isinstance(trigger, NodeLeft) and trigger.mode == "offline" and held:
             group.wanted = any(state in HELD for node, state in group.states.items() if node != event.node)
+    secondary_instances.aim(cluster, joiner, event.node if leaving else 0)
 
 
 def reason(cluster: ClusterState, name: str) -> str:

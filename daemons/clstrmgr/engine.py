@@ -119,7 +119,8 @@ class EventEngine(Foundation):
         plan.apply_report(cluster, report)
         for outcome in report.groups:
             name = cluster.node_names.get(report.node, str(report.node))
-            self._log(f"resource group {outcome.group} is {outcome.state} on node {name}")
+            word = f"{outcome.state} SECONDARY" if outcome.secondary else outcome.state
+            self._log(f"resource group {outcome.group} is {word} on node {name}")
         if report.failed_script:
             self.error_seen = True
             name = cluster.node_names.get(report.node, str(report.node))
@@ -145,7 +146,7 @@ class EventEngine(Foundation):
             plan.begin(cluster, event, self.members)
             self._preamble(event)
         run.kind = "step"
-        run.results = {}
+        run.results, run.secondary_results = {}, {}
         if run.last:
             return
         run.step += 1
@@ -158,7 +159,7 @@ class EventEngine(Foundation):
             for node in self.members
             if any(statement.applies(node, event.node) for statement in step) and self._node_participates(node, event)
         )
-        plan.begin_stage(cluster, events.stage_of_step(step), running)
+        plan.begin_stage(cluster, events.stage_of_step(step), running, events.instances_of_step(step))
         if not self._participates(event) or plan.void(cluster, event):
             return
         name = cluster.node_names.get(event.node, "")
@@ -226,6 +227,9 @@ class EventEngine(Foundation):
             GroupOutcome(group, "ERROR" if state == "ERROR" else "OFFLINE")
             for group, state in sorted(run.results.items())
             if state != "ONLINE"
+        ) + tuple(
+            GroupOutcome(group, "ERROR" if state == "ERROR" else "OFFLINE", secondary=True)
+            for group, state in sorted(run.secondary_results.items())
         )
         if outcomes or run.failed_script:
             run.report = Report(
@@ -249,6 +253,8 @@ class EventEngine(Foundation):
         self._end_run()
         self._mark(event, "complete")
         self._server_event_over(event)
+        if event.name == events.INTERSITE_FALLOVER_PREVENTED:
+            self._notify_site_policy(event)
         if event.name == events.FAIL_NETWORK and event.node == self.node_id:
             for group in cluster.configuration.groups:
                 if cluster.groups[group.name].state(self.node_id) == "ONLINE":
@@ -277,6 +283,14 @@ class EventEngine(Foundation):
         if method:
             self._effects.append(RunMethod(method, (kind, value, group.name, self.node_name), value, group.name))
         return True
+
+    def _notify_site_policy(self, event: Event) -> None:
+        """The oldest member runs the method of the cluster's policy for site failures (its arguments are inferred)."""
+        assert self.cluster is not None
+        method = self.cluster.configuration.setting("SITE_POLICY_NOTIFY_METHOD")
+        if method and self.members[:1] == (self.node_id,):
+            name = self.cluster.node_names.get(event.node, "")
+            self._effects.append(RunMethod(method, (event.group, name), event.group, event.group))
 
     def _interfaces_changed(self) -> None:
         """Another configuration counts: whoever keeps the states of interfaces looks which ones are in it."""
@@ -320,6 +334,7 @@ class EventEngine(Foundation):
         if script.statement is not None and self.cluster is not None and self.configuration is not None:
             stage = events.stage_of(script.statement)
             script.groups = plan.groups_of(self.cluster, stage, self.node_id) if stage is not Stage.NONE else ()
+            script.secondaries = plan.secondaries_of(self.cluster, stage, self.node_id)
             configuration, partial = self.configuration, frozenset[str]()
             if self.run is not None and self.run.event.name in events.RECONFIGURATIONS:
                 configuration = reconfiguration.job_configuration(self.cluster, stage)
@@ -421,7 +436,10 @@ class EventEngine(Foundation):
                 run.results[group] = "OFFLINE"
             else:
                 run.results.setdefault(group, "ONLINE")
-        if statement.expected is not None and status != statement.expected:
+        failed = statement.expected is not None and status != statement.expected
+        if failed or stage is Stage.RELEASE:
+            run.secondary_results.update(dict.fromkeys(script.secondaries, "ERROR" if failed else "OFFLINE"))
+        if failed:
             self._log(f"{script.command} ended with status {status}, expected {statement.expected}")
             run.failed_script, run.failed_status = statement.name, status
             self.rp_failed = True

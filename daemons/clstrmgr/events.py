@@ -7,7 +7,7 @@ members hold the same queue; the serial number is given there.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,8 @@ DARE_CONFIGURATION: Final = "TE_DARE_CONFIGURATION"
 RECONFIGURATIONS: Final = (DARE_TOPOLOGY, DARE_RESOURCE, DARE_CONFIGURATION)
 JOIN_SITE: Final = "TE_JOIN_SITE"
 FAIL_SITE: Final = "TE_FAIL_SITE"
+SITE_ISOLATION: Final = "TE_SITE_ISOLATION"
+SITE_MERGE: Final = "TE_SITE_MERGE"
 RESOURCE_STATE_CHANGE: Final = "TE_RESOURCE_STATE_CHANGE"
 RESOURCE_STATE_CHANGE_COMPLETE: Final = "TE_RESOURCE_STATE_CHANGE_COMPLETE"
 EXTERNAL_STATE_CHANGE: Final = "TE_EXTERNAL_RESOURCE_STATE_CHANGE"
@@ -81,6 +83,8 @@ _PRIORITY: Final = {
     JOIN_INTERFACE: 40,
     JOIN_STANDBY: 40,
     JOIN_NETWORK: 40,
+    SITE_ISOLATION: 21,
+    SITE_MERGE: 41,
     JOIN_SITE: 59,
     JOIN_NODE_DEP_COMPLETE: 58,
     FAIL_NODE_DEP_COMPLETE: 58,
@@ -123,6 +127,11 @@ _ONE_SCRIPT: Final = (
 """Events without a script of completion."""
 
 
+Instances: TypeAlias = tuple[str, ...]
+BOTH_INSTANCES: Final[Instances] = ("primary", "secondary")
+"""The instances of a resource group that a step is about."""
+
+
 class Stage(Enum):
     """What a step of a recovery program does with the plan's resource groups."""
 
@@ -150,6 +159,7 @@ class Event(msgspec.Struct, frozen=True):
         service: SWAP_ADAPTER: the service label that moves to another interface.
         site: JOIN_SITE, FAIL_SITE.
         digest: DARE_*: of the configuration that is to count.
+        secondary: RG_* events that an operator wants: they are about the group's secondary instance.
         left: FAIL_NODE after a crash: the node itself has left the view, not only its cluster manager.
     """
 
@@ -169,6 +179,7 @@ class Event(msgspec.Struct, frozen=True):
     service: str = ""
     site: str = ""
     digest: int = 0
+    secondary: bool = False
 
     @property
     def priority(self) -> tuple[int, int]:
@@ -216,6 +227,8 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (event.group,)
         case "TE_JOIN_SITE" | "TE_FAIL_SITE":
             return (event.site,)
+        case "TE_SITE_ISOLATION" | "TE_SITE_MERGE":
+            return ()
         case "TE_CLUSTER_NOTIFY" | "TE_DARE_TOPOLOGY" | "TE_DARE_RESOURCE" | "TE_DARE_CONFIGURATION":
             return ()
         case "TE_REP_DISK_NOTIFY":
@@ -224,20 +237,31 @@ def script_arguments(event: Event, node_name: str, group_id: int) -> tuple[str, 
             return (node_name,)
 
 
+_RECONFIGURATION_RELEASES: Final = ("reconfig_resource_release_primary", "reconfig_resource_release_secondary")
+
+
 def stage_of(statement: Statement) -> Stage:
     """What a command does with the plan, by its script's name and node set (the classic processing model)."""
     name = statement.name
     if name in ("node_up_complete", "node_down_complete", "rg_move_complete", "reconfig_resource_complete"):
         return Stage.COMPLETE
-    if name in ("rg_move_release", "reconfig_resource_release"):
+    if name in ("rg_move_release", "reconfig_resource_release", *_RECONFIGURATION_RELEASES):
         return Stage.RELEASE
-    if name in ("rg_move_acquire", "reconfig_resource_acquire"):
+    if name in ("rg_move_acquire", "reconfig_resource_acquire", "reconfig_resource_acquire_secondary"):
         return Stage.ACQUIRE
     if name == "node_up":
         return Stage.ACQUIRE if statement.node_set == "event" else Stage.RELEASE
     if name == "node_down":
         return Stage.RELEASE if statement.node_set == "event" else Stage.ACQUIRE
     return Stage.NONE
+
+
+def instances_of_step(step: tuple[Statement, ...]) -> Instances:
+    """The instances of groups that a step is about. Dynamic reconfigurations have steps for each."""
+    names = {statement.name for statement in step}
+    if any(name.startswith("reconfig_resource_") and name.endswith("_secondary") for name in names):
+        return ("secondary",)
+    return ("primary",) if "reconfig_resource_release_primary" in names else BOTH_INSTANCES
 
 
 def stage_of_step(step: tuple[Statement, ...]) -> Stage:

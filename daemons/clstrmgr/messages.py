@@ -30,8 +30,22 @@ ManagerState: TypeAlias = Literal[
 ]
 NodeWord: TypeAlias = Literal["up", "down", "joining", "leaving", "unmanaged", "unknown"]
 GroupWord: TypeAlias = Literal[
-    "ONLINE", "OFFLINE", "ACQUIRING", "RELEASING", "ERROR", "TEMPORARY ERROR", "UNMANAGED", "UNKNOWN"
+    "ONLINE",
+    "OFFLINE",
+    "ACQUIRING",
+    "RELEASING",
+    "ERROR",
+    "TEMPORARY ERROR",
+    "UNMANAGED",
+    "UNKNOWN",
+    "ONLINE SECONDARY",
+    "OFFLINE SECONDARY",
+    "ACQUIRING SECONDARY",
+    "RELEASING SECONDARY",
+    "ERROR SECONDARY",
+    "UNMANAGED SECONDARY",
 ]
+"""The last six are about a group's secondary instance, on nodes of the site where its primary one is not."""
 ClusterWord: TypeAlias = Literal["up", "down", "unknown", "notconfigured"]
 SubstateWord: TypeAlias = Literal["unstable", "stable", "error", "unknown", "reconfig", "notconfigured", "notsynced"]
 
@@ -82,18 +96,23 @@ class ResourceView(msgspec.Struct, frozen=True):
 
 
 class GroupNodeView(msgspec.Struct, frozen=True):
-    """A group's state on one node; ``reason`` is the substate in the words of ``clRGinfo -v``, mostly empty."""
+    """A group's state on one node; ``reason`` is the substate in the words of ``clRGinfo -v``, mostly empty.
+
+    ``site`` is the node's.
+    """
 
     node: int
     state: GroupWord
     reason: str = ""
+    site: str = ""
 
 
 class GroupView(msgspec.Struct, frozen=True):
     """A resource group. ``nodes`` come in priority order; ``override`` is the priority override location, 0 if none.
 
     ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it. ``unmanaged_on`` is
-    the node that has an unmanaged group, which reads UNMANAGED on all its nodes.
+    the node that has an unmanaged group, which reads UNMANAGED on all its nodes. ``site_policy`` is ignore, primary,
+    either or both.
     """
 
     group_id: int
@@ -107,6 +126,7 @@ class GroupView(msgspec.Struct, frozen=True):
     override_time: int = 0
     timer: str = ""
     unmanaged_on: int = 0
+    site_policy: str = "ignore"
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
@@ -184,24 +204,30 @@ class ManageGroups(msgspec.Struct, frozen=True, tag="manage_groups"):
 
 
 class MoveGroup(msgspec.Struct, frozen=True, tag="move_group"):
-    """Move a group to ``node``; 0 clears the override and lets the policy choose (``clRGmove -r``)."""
+    """Move a group to ``node``; 0 clears the override and lets the policy choose (``clRGmove -r``).
+
+    ``secondary``: its secondary instance.
+    """
 
     group: str
     node: int
+    secondary: bool = False
 
 
 class OnlineGroup(msgspec.Struct, frozen=True, tag="online_group"):
-    """Bring a group online on ``node``; 0: where its policy says."""
+    """Bring a group online on ``node``; 0: where its policy says. ``secondary``: its secondary instance."""
 
     group: str
     node: int
+    secondary: bool = False
 
 
 class OfflineGroup(msgspec.Struct, frozen=True, tag="offline_group"):
-    """Bring a group offline on ``node``; 0: on every node."""
+    """Bring a group offline on ``node``; 0: on every node. ``secondary``: its secondary instance."""
 
     group: str
     node: int
+    secondary: bool = False
 
 
 class SuspendMonitoring(msgspec.Struct, frozen=True, tag="suspend_monitoring"):

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from daemons.clstrmgr import events, messages, reconfiguration
+from daemons.clstrmgr import events, messages, reconfiguration, secondary_instances
 from daemons.clstrmgr.activity import Pending
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
@@ -14,6 +14,7 @@ from daemons.clstrmgr.inputs import (
 )
 from daemons.clstrmgr.replicated import ClusterState, configuration_digest
 from daemons.clstrmgr.schedules import ScheduleDesk
+from daemons.clstrmgr.secondary_instances import GroupRequest
 from daemons.cluster.configuration import Label
 from daemons.cluster.dependencies import objection
 from daemons.cluster.placement import HELD, OperatorMove, OperatorOffline
@@ -41,12 +42,12 @@ class OperatorDesk(ScheduleDesk):
                 self._pend(request, what, Event(events.FAIL_NODE, self.node_id, mode=mode))
             case messages.ManageGroups():
                 self._pend(request, what, Event(events.RG_ONLINE, self.node_id, mode=events.MANAGE))
-            case messages.MoveGroup(group, node):
-                self._pend(request, what, self._group_event(events.RG_MOVE, group, node))
-            case messages.OnlineGroup(group, node):
-                self._pend(request, what, self._group_event(events.RG_ONLINE, group, node))
-            case messages.OfflineGroup(group, node):
-                self._pend(request, what, self._group_event(events.RG_OFFLINE, group, node))
+            case messages.MoveGroup():
+                self._pend(request, what, self._group_event(events.RG_MOVE, what))
+            case messages.OnlineGroup():
+                self._pend(request, what, self._group_event(events.RG_ONLINE, what))
+            case messages.OfflineGroup():
+                self._pend(request, what, self._group_event(events.RG_OFFLINE, what))
             case messages.SuspendMonitoring() | messages.ResumeMonitoring():
                 self._change_monitoring(request, what)
             case messages.Reconfigure():
@@ -61,10 +62,13 @@ class OperatorDesk(ScheduleDesk):
             case _:
                 raise LocalFault(f"no operator's request: {what!r}")
 
-    def _group_event(self, name: str, group: str, node: int) -> Event:
+    def _group_event(self, name: str, what: GroupRequest) -> Event:
         assert self.cluster is not None
-        about = self.cluster.holder(group) or node or self.node_id
-        return Event(name, about, mode=events.OPERATOR, group=group, target=node)
+        holder = self.cluster.holder(what.group)
+        if what.secondary:
+            holder = next(iter(self.cluster.groups[what.group].secondary_holders()), 0)
+        about = holder or what.node or self.node_id
+        return Event(name, about, mode=events.OPERATOR, group=what.group, target=what.node, secondary=what.secondary)
 
     def _pend(self, request: int, what: object, event: Event) -> None:
         entry = Pending(request, what, self._want(event))
@@ -92,8 +96,8 @@ class OperatorDesk(ScheduleDesk):
             return self._reconfiguration_refusal(cluster)
         if cluster is None or cluster.nodes.get(self.node_id) != "up":
             return messages.Done("not_active", NOT_ACTIVE)
-        if isinstance(what, messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup):
-            return self._group_refusal(cluster, what)
+        if isinstance(what, GroupRequest):
+            return secondary_instances.refusal(cluster, what) if what.secondary else self._group_refusal(cluster, what)
         if isinstance(what, messages.SuspendMonitoring | messages.ResumeMonitoring):
             return self._monitoring_refusal(cluster, what)
         return None
@@ -108,9 +112,7 @@ class OperatorDesk(ScheduleDesk):
         objection = reconfiguration.objection(cluster, cluster.staged)
         return messages.Done("denied", objection) if objection else None
 
-    def _group_refusal(
-        self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
-    ) -> messages.Done | None:
+    def _group_refusal(self, cluster: ClusterState, what: GroupRequest) -> messages.Done | None:
         policy = next((policy for policy in cluster.policies if policy.name == what.group), None)
         if policy is None:
             return messages.Done("unknown_group", f"There is no resource group {what.group}.")
@@ -152,9 +154,7 @@ class OperatorDesk(ScheduleDesk):
             return messages.Done("denied", f"Resource group {what.group} is online nowhere: bring it online instead.")
         return None
 
-    def _may_be_managed(
-        self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
-    ) -> bool:
+    def _may_be_managed(self, cluster: ClusterState, what: GroupRequest) -> bool:
         """May the request make an unmanaged group managed again?
 
         It does if it takes it from nodes that can give it back, or if those have gone, and so all that they had. Where
@@ -168,9 +168,7 @@ class OperatorDesk(ScheduleDesk):
             return False
         return all(node in self.members for node in there - gone)
 
-    def _objection(
-        self, cluster: ClusterState, what: messages.MoveGroup | messages.OnlineGroup | messages.OfflineGroup
-    ) -> str:
+    def _objection(self, cluster: ClusterState, what: GroupRequest) -> str:
         """Why the dependencies between groups forbid the request, "" if they do not."""
         if not cluster.dependencies:
             return ""
@@ -242,6 +240,8 @@ class OperatorDesk(ScheduleDesk):
         assert cluster is not None
         if isinstance(what, messages.Reconfigure) and self._cancelled:
             return messages.Done("unprepared", self._cancelled)
+        if isinstance(what, GroupRequest) and what.secondary:
+            return secondary_instances.result(cluster, what)
         if isinstance(what, messages.MoveGroup | messages.OnlineGroup):
             states = cluster.groups[what.group]
             online = [node for node in cluster.nodes if states.state(node) == "ONLINE"]

@@ -8,14 +8,12 @@ events. A group is acquired only where every release before it was reported done
 from __future__ import annotations
 
 from daemons.clstrmgr import dependent, events, reconfiguration
-from daemons.clstrmgr.events import Event, Stage
+from daemons.clstrmgr.events import Event, Instances, Stage
 from daemons.clstrmgr.messages import NodeWord
-from daemons.clstrmgr.replicated import LACK_OF_NODE, ClusterState, PlanItem
+from daemons.clstrmgr.replicated import FALLOVER, LACK_OF_NODE, ClusterState, GroupState, PlanItem
 from daemons.clstrmgr.wire import Report
 from daemons.cluster import placement
 from daemons.cluster.placement import HELD, Decision, GroupFailed, NodeJoined, NodeLeft, OperatorMove, OperatorOffline
-
-FALLOVER = "fallover"
 
 
 def begin(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None:
@@ -35,6 +33,7 @@ def begin(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None
                 # The node has left the view: whatever it held is free.
                 if group.state(event.node) != "UNMANAGED":
                     group.set(event.node, "OFFLINE", FALLOVER if group.state(event.node) in HELD else "")
+                group.set_secondary(event.node, "OFFLINE")
 
 
 def abandon(cluster: ClusterState) -> list[Event]:
@@ -48,14 +47,25 @@ def abandon(cluster: ClusterState) -> list[Event]:
         for node, state in sorted(cluster.groups[item.group].states.items())
         if state in ("ACQUIRING", "RELEASING") and cluster.nodes.get(node) != "down"
     ]
+    for group in cluster.groups.values():
+        for node, state in list(group.secondary.items()):
+            if state in ("ACQUIRING", "RELEASING"):
+                # It holds nothing: there is nothing to clean up.
+                group.set_secondary(node, "OFFLINE")
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     return follow
 
 
-def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) -> None:
-    """A step begins: note what the nodes that run it do with their groups."""
+def begin_stage(
+    cluster: ClusterState, stage: Stage, running: frozenset[int], instances: Instances = events.BOTH_INSTANCES
+) -> None:
+    """A step begins: note what the nodes that run it do with the instances of their groups that it is about."""
     for item in cluster.plan_items():
         group = cluster.groups[item.group]
+        if "secondary" in instances:
+            _begin_secondary(group, item, stage, running)
+        if "primary" not in instances:
+            continue
         if stage is Stage.RELEASE:
             for node in item.release:
                 if node in running and group.state(node) in (*HELD, "ERROR", "UNMANAGED"):
@@ -67,9 +77,22 @@ def begin_stage(cluster: ClusterState, stage: Stage, running: frozenset[int]) ->
                     group.wanted = True
 
 
+def _begin_secondary(group: GroupState, item: PlanItem, stage: Stage, running: frozenset[int]) -> None:
+    if stage is Stage.RELEASE:
+        for node in running.intersection(item.release_secondary):
+            if node in group.secondary:
+                group.set_secondary(node, "RELEASING")
+    elif stage is Stage.ACQUIRE and not group.secondary_holders():
+        for node in running.intersection(item.acquire_secondary):
+            if group.state(node) not in HELD:
+                group.set_secondary(node, "ACQUIRING")
+
+
 def blocked(cluster: ClusterState, item: PlanItem) -> bool:
     """Is a release that the acquisition waits for not done?"""
     group = cluster.groups[item.group]
+    if any(node in group.secondary_holders() for node in item.acquire):
+        return True
     kept = (*HELD, "UNMANAGED")
     if any(group.state(node) in kept or node in group.unreleased() for node in item.release):
         return True
@@ -93,6 +116,17 @@ def groups_of(cluster: ClusterState, stage: Stage, node: int) -> tuple[str, ...]
     )
 
 
+def secondaries_of(cluster: ClusterState, stage: Stage, node: int) -> tuple[str, ...]:
+    """The groups whose secondary instance a node handles in a stage that has begun."""
+    word = {Stage.RELEASE: "RELEASING", Stage.ACQUIRE: "ACQUIRING"}.get(stage)
+    return tuple(
+        item.group
+        for item in cluster.plan_items()
+        if node in (item.release_secondary if stage is Stage.RELEASE else item.acquire_secondary)
+        and cluster.groups[item.group].secondary.get(node, "") == word
+    )
+
+
 def changed_on(cluster: ClusterState, node: int) -> frozenset[str]:
     """The groups that stay online on a node while they lose and gain resources."""
     return frozenset(item.group for item in cluster.plan if node in item.change)
@@ -105,7 +139,9 @@ def apply_report(cluster: ClusterState, report: Report) -> None:
         group = cluster.groups.get(outcome.group)
         if group is None:
             continue
-        if outcome.state == "ERROR":
+        if outcome.secondary:
+            group.set_secondary(report.node, outcome.state)
+        elif outcome.state == "ERROR":
             if group.state(report.node) == "ACQUIRING":
                 group.tried.add(report.node)
             group.set(report.node, "ERROR")
@@ -120,9 +156,13 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     follow: list[Event] = []
     for item in cluster.plan_items():
         group = cluster.groups[item.group]
+        for node in item.acquire_secondary:
+            if group.secondary.get(node) == "ACQUIRING":
+                group.set_secondary(node, "ONLINE")
         for node in item.acquire:
             if group.state(node) == "ACQUIRING":
                 group.set(node, "ONLINE")
+                group.site = cluster.configuration.site_of(cluster.node_names.get(node, ""))
                 cluster.forget_applications(node, item.group)
             elif group.state(node) == "ERROR":
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
@@ -137,6 +177,7 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
         cluster.networks_unstable.discard(event.network)
     _settle_nodes(cluster, event, members)
     follow.extend(_network_events(cluster, event, members))
+    follow.extend(_site_events(cluster, event))
     if event.name == events.FAIL_NODE:
         follow.extend(_unreleased_elsewhere(cluster, follow))
         site = cluster.configuration.site_of(cluster.node_names.get(event.node, ""))
@@ -148,6 +189,17 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
     cluster.last_event, cluster.last_event_node = dependent.shown(cluster, event).short_name, event.node
     return follow
+
+
+def _site_events(cluster: ClusterState, event: Event) -> list[Event]:
+    """The sites lost the last network between them, or have one again."""
+    isolated = cluster.sites_are_cut_off()
+    if isolated == cluster.sites_isolated:
+        return []
+    cluster.sites_isolated = isolated
+    if event.name not in (*events.OF_INTERFACES, events.FAIL_NETWORK, events.JOIN_NETWORK):
+        return []  # a site came or went with its nodes
+    return [Event(events.SITE_ISOLATION if isolated else events.SITE_MERGE, event.node)]
 
 
 def needs(cluster: ClusterState, group: str, network: str) -> bool:
@@ -288,6 +340,8 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
             if event.mode == "unmanage":
                 if group.state(event.node) in HELD:
                     group.set(event.node, "UNMANAGED")
+                if event.node in group.secondary_holders():
+                    group.set_secondary(event.node, "UNMANAGED")
             elif event.mode == events.CRASH:
                 if group.wanted and not group.goals and not any(state in HELD for state in group.states.values()):
                     group.set(event.node, "OFFLINE", LACK_OF_NODE)

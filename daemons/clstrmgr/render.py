@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from daemons.clstrmgr.messages import ClusterSnapshot, GroupView
+from daemons.clstrmgr.messages import ClusterSnapshot, GroupNodeView, GroupView
 
 RULE = "-" * 77
 POLICIES = {
@@ -23,6 +23,15 @@ POLICIES = {
     "NFB": "Never Fallback",
 }
 
+
+SITE_POLICIES = {
+    "ignore": ("ignore", "ignore"),
+    "primary": ("PPS", "Prefer Primary Site"),
+    "either": ("OES", "Online On Either Site"),
+    "both": ("OBS", "Online On Both Sites"),
+}
+"""Inter-site management policies: the code of ``clRGinfo -c``, and the words."""
+SECONDARY = " SECONDARY"
 
 POSSESSED = ("ONLINE", "ACQUIRING", "RELEASING", "ERROR", "UNMANAGED")
 """States of a group of which a node has something, or may have."""
@@ -62,6 +71,12 @@ def _names(picture: ClusterSnapshot) -> dict[int, str]:
     return {node.number: node.name for node in picture.nodes}
 
 
+def _place(names: dict[int, str], group: GroupView, entry: GroupNodeView) -> str:
+    """A node as the tables name it: with its site, if that means something to the group."""
+    name = names.get(entry.node, "")
+    return f"{name}@{entry.site}" if entry.site and group.site_policy != "ignore" else name
+
+
 def plain(picture: ClusterSnapshot, groups: list[GroupView], timers: bool = False) -> list[str]:
     """``clRGinfo``; with ``timers`` as ``clRGinfo -t``."""
     names = _names(picture)
@@ -70,7 +85,7 @@ def plain(picture: ClusterSnapshot, groups: list[GroupView], timers: bool = Fals
     for group in groups:
         label = group.name
         for entry in group.nodes:
-            row = f"{label:<28} {_shown(entry.state):<16} {names.get(entry.node, '')}"
+            row = f"{label:<28} {_shown(entry.state):<16} {_place(names, group, entry)}"
             if timers and label and group.timer:
                 row = f"{row:<62} {group.timer}"
             lines.append(row)
@@ -92,8 +107,8 @@ def colon(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
                 group.startup,
                 group.fallover,
                 group.fallback,
-                "ignore",
-                "",
+                SITE_POLICIES.get(group.site_policy, SITE_POLICIES["ignore"])[0],
+                entry.site,
                 "",
                 " ",
                 " ",
@@ -114,7 +129,7 @@ def _table(picture: ClusterSnapshot, group: GroupView, heading: str = "Group Sta
         state = (
             f"{entry.state} due to {entry.reason}" if entry.reason and entry.state == "OFFLINE" else _shown(entry.state)
         )
-        lines.append(f"{names.get(entry.node, ''):<28} {state}")
+        lines.append(f"{_place(names, group, entry):<28} {state}")
     return lines
 
 
@@ -127,7 +142,7 @@ def verbose(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
             f"Startup Policy: {POLICIES.get(group.startup, group.startup)}",
             f"Fallover Policy: {POLICIES.get(group.fallover, group.fallover)}",
             f"Fallback Policy: {POLICIES.get(group.fallback, group.fallback)}",
-            "Site Policy: ignore",
+            f"Site Policy: {SITE_POLICIES.get(group.site_policy, SITE_POLICIES['ignore'])[1]}",
             *_table(picture, group),
             "",
         ]
@@ -158,7 +173,10 @@ def override(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
                 "",
             ]
         lines += [f"{'Node':<28} {'Primary State':<16} Secondary State", f"{'-' * 28} {'-' * 16} {'-' * 16}"]
-        lines += [f"{names.get(entry.node, ''):<28} {_shown(entry.state)}" for entry in group.nodes]
+        for entry in group.nodes:
+            secondary = entry.state if entry.state.endswith(SECONDARY) else ""
+            primary = "OFFLINE" if secondary else _shown(entry.state)
+            lines.append(f"{_place(names, group, entry):<28} {primary:<16} {secondary}".rstrip())
         lines.append("")
     return lines[:-1]
 
@@ -171,6 +189,14 @@ def movement(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
         before = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "RELEASING")), 0)
         after = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "ACQUIRING")), 0)
         lines.append(f'{group.name:<14} PRIMARY="{names.get(before, "")}:{names.get(after, "")}"')
+        if group.site_policy in ("primary", "either"):
+            # The row of the other instance is inferred from the first one.
+            words = [
+                (entry.node, entry.state.removesuffix(SECONDARY)) for entry in group.nodes if SECONDARY in entry.state
+            ]
+            before = next((node for node, word in words if word in ("ONLINE", "RELEASING")), 0)
+            after = next((node for node, word in words if word in ("ONLINE", "ACQUIRING")), 0)
+            lines.append(f'{"":<14} SECONDARY="{names.get(before, "")}:{names.get(after, "")}"')
     return lines
 
 
@@ -181,11 +207,12 @@ def monitoring(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     lines = [rule, f"{'Group Name':<14} {'Group State':<28} {'Application state':<28} Node", rule]
     for group in groups:
         there = [entry for entry in group.nodes if entry.node == group.unmanaged_on]
-        holders = there or [entry for entry in group.nodes if entry.state != "OFFLINE"] or list(group.nodes[:1])
+        primary = [entry for entry in group.nodes if entry.state != "OFFLINE" and SECONDARY not in entry.state]
+        holders = there or primary or list(group.nodes[:1])
         shown = holders if group.startup == "OAAN" else holders[:1]
         label = group.name
         for entry in shown:
-            lines.append(f"{label:<14} {_shown(entry.state):<28} {'':<28} {names.get(entry.node, '')}")
+            lines.append(f"{label:<14} {_shown(entry.state):<28} {'':<28} {_place(names, group, entry)}")
             label = ""
         lines += [
             f" {resource.name:<13} {'':<28} {resource.state}"

@@ -36,12 +36,18 @@ class GroupRecord(msgspec.Struct, frozen=True):
     operator_offline: bool
     wanted: bool
     goals: tuple[int, ...] = ()
+    site: str = ""
+    secondary: dict[int, str] = {}
+    secondary_goal: int = 0
+    secondary_asked: int = 0
+    secondary_offline: bool = False
 
 
 class PlanItem(msgspec.Struct, frozen=True):
     """What the running event does to one group; ``stranded``: no node is left for it.
 
-    ``change``: nodes on which the group stays online and loses or gains resources (dynamic reconfiguration).
+    ``change``: nodes on which the group stays online and loses or gains resources (dynamic reconfiguration). The last
+    two are about its secondary instance.
     """
 
     group: str
@@ -49,6 +55,8 @@ class PlanItem(msgspec.Struct, frozen=True):
     acquire: tuple[int, ...]
     stranded: bool
     change: tuple[int, ...] = ()
+    release_secondary: tuple[int, ...] = ()
+    acquire_secondary: tuple[int, ...] = ()
 
 
 class StateRecord(msgspec.Struct, frozen=True, tag="state"):
@@ -72,8 +80,11 @@ class StateRecord(msgspec.Struct, frozen=True, tag="state"):
     applications: tuple[tuple[int, str, str], ...] = ()
     priorities: dict[int, dict[str, float]] = {}
     networks_unstable: tuple[str, ...] = ()
+    sites_isolated: bool = False
 
 
+FALLOVER = "fallover"
+"""The reason of an OFFLINE on a node that failed with the group."""
 LACK_OF_NODE = "lack of node"
 """The reason of an ERROR after which nothing of the group is left on the node, and of an OFFLINE without a place."""
 
@@ -90,7 +101,27 @@ class GroupState(Struct):
     operator_offline: bool = False
     wanted: bool = False
     goals: tuple[int, ...] = ()
-    """Where the group is to be, while there are dependencies between groups."""
+    """Where the group is to be, while there are dependencies between groups, or sites."""
+    site: str = ""
+    """Where it was online last."""
+    secondary: dict[int, str] = field(default_factory=dict)
+    """States of its secondary instance; nodes not mentioned have none."""
+    secondary_goal: int = 0
+    secondary_asked: int = 0
+    """The node on which an operator wants the secondary instance."""
+    secondary_offline: bool = False
+    """An operator brought the secondary instance offline."""
+
+    def set_secondary(self, node: int, state: str) -> None:
+        """Note the secondary instance's state on a node; OFFLINE forgets it."""
+        if state == "OFFLINE":
+            self.secondary.pop(node, None)
+        else:
+            self.secondary[node] = state
+
+    def secondary_holders(self) -> tuple[int, ...]:
+        """Nodes that have, or may have, the secondary instance."""
+        return tuple(node for node, state in sorted(self.secondary.items()) if state in HELD)
 
     def set(self, node: int, state: str, reason: str = "") -> None:
         """Note the group's state on a node."""
@@ -131,6 +162,8 @@ class ClusterState:
         self.addresses_down: set[tuple[int, str]] = set()
         self.networks_unstable: set[str] = set()
         """Networks that are lost and come back again and again."""
+        self.sites_isolated = False
+        """All networks between the sites are lost."""
         self.queue: list[Event] = []
         self.requests: dict[int, int] = {}
         self.last_event = ""
@@ -163,6 +196,8 @@ class ClusterState:
         self.group_ids = {group.name: number for number, group in enumerate(configuration.groups, start=1)}
         self.nodes = {node: self.nodes.get(node, "down") for node in self.node_names}
         self.groups = {group.name: self.groups.get(group.name, GroupState()) for group in configuration.groups}
+        sites = {node.id: configuration.site_of(node.name) for node in configuration.nodes}
+        kept = configuration.setting("SITE_POLICY_FAILURE_ACTION") == "notify"
         self.policies = tuple(
             GroupPolicy(
                 group.name,
@@ -172,6 +207,9 @@ class ClusterState:
                 group.fallback,
                 dynamic=policy_word(next(iter(group.resource("NODE_PRIORITY_POLICY")), "")),
                 delayed=bool(group.fallback_timer and configuration.timer(group.fallback_timer)),
+                site_policy=group.site_policy,
+                sites=sites if configuration.sites else {},
+                kept_at_site=kept,
             )
             for group in configuration.groups
         )
@@ -239,12 +277,18 @@ class ClusterState:
                     group.operator_offline,
                     group.wanted,
                     group.goals,
+                    group.site,
+                    dict(sorted(group.secondary.items())),
+                    group.secondary_goal,
+                    group.secondary_asked,
+                    group.secondary_offline,
                 )
                 for name, group in self.groups.items()
             ),
             networks_down=tuple(sorted(self.networks_down)),
             addresses_down=tuple(sorted(self.addresses_down)),
             networks_unstable=tuple(sorted(self.networks_unstable)),
+            sites_isolated=self.sites_isolated,
             queue=tuple(self.queue),
             requests=dict(sorted(self.requests.items())),
             last_event=self.last_event,
@@ -272,10 +316,16 @@ class ClusterState:
                     entry.operator_offline,
                     entry.wanted,
                     entry.goals,
+                    entry.site,
+                    dict(entry.secondary),
+                    entry.secondary_goal,
+                    entry.secondary_asked,
+                    entry.secondary_offline,
                 )
         self.networks_down = set(record.networks_down)
         self.addresses_down = set(record.addresses_down)
         self.networks_unstable = set(record.networks_unstable)
+        self.sites_isolated = record.sites_isolated
         self.queue = list(record.queue)
         self.requests = dict(record.requests)
         self.last_event = record.last_event
@@ -347,6 +397,7 @@ class ClusterState:
         """Something came back: whoever found no place may try again everywhere."""
         for group in self.groups.values():
             group.tried.clear()
+            group.secondary = {node: state for node, state in group.secondary.items() if state != "ERROR"}
 
     def forget_failures_before(self, node: int) -> None:
         """A node goes: its groups look for a place anew, and one where they failed is better than none (inferred)."""
@@ -416,6 +467,7 @@ class ClusterState:
                     wanted=group.wanted,
                     unreleased=group.unreleased(),
                     priorities=self._priorities(name),
+                    site=group.site,
                 )
                 for name, group in self.groups.items()
             }
@@ -455,6 +507,20 @@ class ClusterState:
         """Does no node of the site take part in the cluster?"""
         nodes = next((entry.nodes for entry in self.configuration.sites if entry.name == site), ())
         return all(self.nodes.get(self.node_ids.get(name, 0)) not in ("up", "leaving") for name in nodes)
+
+    def sites_are_cut_off(self) -> bool:
+        """Do nodes of two sites take part, and have no network in common any more?"""
+        sites = {node: self.configuration.site_of(self.node_names[node]) for node in self.up_nodes()}
+        if len(set(sites.values())) < 2:
+            return False
+        shared = False
+        for network in {name for _, name in self.boot_addresses.values()}:
+            there = {node for node, name in self.boot_addresses.values() if name == network and node in sites}
+            if len({sites[node] for node in there}) > 1:
+                shared = True
+                if len({sites[node] for node in there if (node, network) not in self.networks_down}) > 1:
+                    return False
+        return shared
 
     def up_nodes(self) -> tuple[int, ...]:
         """Nodes with active cluster services."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from daemons.clstrmgr import dependent, events
+from daemons.clstrmgr import dependent, events, secondary_instances
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.messages import (
     AddressView,
@@ -183,7 +183,7 @@ def _groups(
             fallover=group.fallover,
             fallback=group.fallback,
             nodes=tuple(
-                GroupNodeView(ids[name], *_group_state(cluster, group.name, ids[name]))
+                GroupNodeView(ids[name], *_group_state(cluster, group.name, ids[name]), configuration.site_of(name))
                 for name in group.nodes
                 if name in ids
             ),
@@ -192,6 +192,7 @@ def _groups(
             override_time=override_times.get(group.name, 0),
             timer=timers.get(group.name, ""),
             unmanaged_on=_unmanaged_on(cluster, group.name),
+            site_policy=group.site_policy if configuration.sites else "ignore",
         )
         for number, group in enumerate(configuration.groups, start=1)
     )
@@ -230,6 +231,9 @@ def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[Gr
     if cluster is None:
         return "UNKNOWN", ""
     group = cluster.groups[name]
+    secondary = secondary_instances.word(cluster, name, node)
+    if secondary is not None:
+        return secondary, ""
     if "UNMANAGED" in group.states.values() and group.state(node) == "OFFLINE":
         # A group that is unmanaged somewhere reads UNMANAGED on all its nodes.
         return "UNMANAGED", ""

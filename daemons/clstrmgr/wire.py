@@ -61,10 +61,11 @@ class RunEvent(msgspec.Struct, frozen=True, tag="run"):
 
 
 class GroupOutcome(msgspec.Struct, frozen=True, tag="outcome"):
-    """Part of a report: a group's state on the reporting node after a step."""
+    """Part of a report: a group's state on the reporting node after a step, or that of its secondary instance."""
 
     group: str
     state: Literal["OFFLINE", "ERROR"]
+    secondary: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):

@@ -22,6 +22,7 @@ from daemons.cluster.placement import (
     NodeLeft,
     OperatorMove,
     Trigger,
+    nodes_by_site,
     place,
 )
 
@@ -136,7 +137,12 @@ def _candidates(
     anew = [node for name in names for node in wishes[name] if node not in goals.get(name, ())]
     stay = [node for name in names for node in wishes[name]]
     free = unit if dependencies.located(*names) else ()
-    may = [node for member in free if _may_go_anywhere(member, situations, goals) for node in member.nodes]
+    may = [
+        node
+        for member in free
+        if _may_go_anywhere(member, situations, goals)
+        for node in nodes_by_site(member, situations.get(member.name, GroupSituation()))
+    ]
     return [node for node in dict.fromkeys((*asked, *anew, *stay, *may)) if node != gone]
 
 

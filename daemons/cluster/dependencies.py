@@ -40,7 +40,7 @@ class Dependencies(Struct, frozen=True):
         same_node: sets of groups that are online on one node.
         apart: sets of groups, with their ranks (0 is the highest priority), no two of which are online on one node.
         same_site: sets of groups that are online at one site.
-        sites: the site of each node.
+        sites: the site of each node. In a cluster with sites groups move as those do that depend on each other.
     """
 
     parents: tuple[tuple[str, str], ...] = ()
@@ -53,7 +53,7 @@ class Dependencies(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         located = self.same_node or self.apart or self.same_site
-        return bool(self.parents or self.start_after or self.stop_after or located)
+        return bool(self.parents or self.start_after or self.stop_after or located or self.sites)
 
     @classmethod
     def of(cls, configuration: Configuration) -> Dependencies:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 HELD = ("ONLINE", "ACQUIRING", "RELEASING")
 """States in which a node has, or may have, a group's resources."""
@@ -29,11 +30,32 @@ class GroupPolicy(Struct, frozen=True):
     """The dynamic node priority policy: mem, cpu, disk, most, least; "" for none."""
     delayed: bool = False
     """It falls back when its timer is due, not when a node joins."""
+    site_policy: str = "ignore"
+    """The inter-site management policy: ignore, primary (Prefer Primary Site), either (Online On Either Site), both
+    (Online On Both Sites, which is for groups that are online on all available nodes)."""
+    sites: Mapping[int, str] = field(default_factory=dict)
+    """The site of each node; empty in a cluster without sites."""
+    kept_at_site: bool = False
+    """It does not fall over to another site (the cluster's SITE_POLICY_FAILURE_ACTION is notify)."""
 
     @property
     def concurrent(self) -> bool:
         """Online on all available nodes at once."""
         return self.startup == "OAAN"
+
+    @property
+    def heeds_sites(self) -> bool:
+        """Has it an instance at one site, and a secondary instance at the other one?"""
+        return self.site_policy in ("primary", "either") and bool(self.sites) and not self.concurrent
+
+    def site(self, node: int) -> str:
+        """The site of a node, "" without one."""
+        return self.sites.get(node, "")
+
+    @property
+    def primary_site(self) -> str:
+        """The site that the group prefers, that of its first node; "" if it prefers none."""
+        return self.site(self.nodes[0]) if self.heeds_sites and self.site_policy == "primary" and self.nodes else ""
 
 
 class GroupSituation(Struct, frozen=True):
@@ -60,6 +82,8 @@ class GroupSituation(Struct, frozen=True):
     unreleased: frozenset[int] = frozenset()
     priorities: Mapping[int, float] = field(default_factory=dict)
     """The last values of its dynamic node priority policy, by node."""
+    site: str = ""
+    """Where it was online last, "" if it was not yet."""
 
     def state(self, node: int) -> str:
         """The group's state on a node."""
@@ -185,10 +209,41 @@ def next_place(policy: GroupPolicy, situation: GroupSituation, leaving: int) -> 
 
 
 def _places(policy: GroupPolicy, situation: GroupSituation, leaving: int = 0) -> list[int]:
-    """Nodes where the group could be, in list order."""
+    """Nodes where the group could be, in list order; with a site policy those at the site that it is at come first."""
     return [
-        node for node in policy.nodes if node != leaving and node in situation.available and node not in situation.tried
+        node
+        for node in nodes_by_site(policy, situation)
+        if node != leaving and node in situation.available and node not in situation.tried
     ]
+
+
+def nodes_by_site(policy: GroupPolicy, situation: GroupSituation) -> list[int]:
+    """A group's nodes in the order of a fallover: inside its site first, and not to another one if it is kept there."""
+    if not policy.heeds_sites or not situation.site:
+        return list(policy.nodes)
+    near = [node for node in policy.nodes if policy.site(node) == situation.site]
+    return near if policy.kept_at_site else [*near, *(node for node in policy.nodes if node not in near)]
+
+
+def is_kept_at_site(policy: GroupPolicy, situation: GroupSituation, node: int) -> bool:
+    """Does only the cluster's policy for site failures forbid the group to be on the node?"""
+    return node in policy.nodes and node not in nodes_by_site(policy, situation)
+
+
+def _starts_at(policy: GroupPolicy, situation: GroupSituation, node: int) -> bool:
+    """May the node acquire the group, as far as sites are concerned? A group that has not been online yet starts at the
+    site that it prefers."""
+    if not situation.wanted and policy.primary_site:
+        return policy.site(node) == policy.primary_site
+    return not is_kept_at_site(policy, situation, node)
+
+
+def _preferred(policy: GroupPolicy, situation: GroupSituation) -> list[int]:
+    """Nodes where the group could be, the best first: at the site that it prefers, else at the one where it is."""
+    if not policy.primary_site:
+        return _places(policy, situation)
+    free = _places(policy, replace(situation, site=""))
+    return sorted(free, key=lambda node: policy.site(node) != policy.primary_site)
 
 
 def _dislike(policy: str, value: float) -> tuple[bool, float]:
@@ -249,6 +304,8 @@ def _join(
         return None
     if holders:
         return _fall_back(policy, situation, node, holders)
+    if not _starts_at(policy, situation, node):
+        return None
     if situation.wanted:
         return Decision(policy.name, acquire=(node,))
     if policy.startup == "OHN":
@@ -261,10 +318,18 @@ def _join(
 
 
 def _fall_back(policy: GroupPolicy, situation: GroupSituation, node: int, holders: tuple[int, ...]) -> Decision | None:
-    if policy.fallback != "FBHPN" or policy.delayed or holders == (node,) or situation.override in holders:
+    if policy.delayed or holders == (node,) or situation.override in holders:
         return None
-    better = all(policy.nodes.index(node) < _rank(policy, holder) for holder in holders)
-    return Decision(policy.name, release=holders, acquire=(node,)) if better else None
+    return Decision(policy.name, release=holders, acquire=(node,)) if _is_better(policy, node, holders) else None
+
+
+def _is_better(policy: GroupPolicy, node: int, holders: tuple[int, ...]) -> bool:
+    """Does the group fall back to the node? To the site that it prefers always, else inside a site only, by its
+    fallback policy, which has no say between sites."""
+    if policy.heeds_sites and any(policy.site(holder) != policy.site(node) for holder in holders):
+        home = policy.primary_site
+        return policy.site(node) == home != "" and all(policy.site(holder) != home for holder in holders)
+    return policy.fallback == "FBHPN" and all(_rank(policy, node) < _rank(policy, holder) for holder in holders)
 
 
 def _fall_back_now(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
@@ -272,8 +337,8 @@ def _fall_back_now(policy: GroupPolicy, situation: GroupSituation) -> Decision |
     holders = situation.holders()
     if policy.fallback != "FBHPN" or policy.concurrent or not holders or "UNMANAGED" in situation.states.values():
         return None
-    best = next(iter(_places(policy, situation)), 0)
-    if not best or any(_rank(policy, best) >= _rank(policy, holder) for holder in holders):
+    best = next(iter(_preferred(policy, situation)), 0)
+    if not best or not _is_better(policy, best, holders):
         return None
     return Decision(policy.name, release=holders, acquire=(best,))
 
@@ -319,7 +384,7 @@ def _retry(policy: GroupPolicy, situation: GroupSituation, node: int) -> Decisio
         return None
     if policy.concurrent:
         return Decision(policy.name, acquire=(node,)) if situation.state(node) == "ERROR" else None
-    if situation.holders() or not situation.wanted:
+    if situation.holders() or not situation.wanted or not _starts_at(policy, situation, node):
         return None
     return Decision(policy.name, acquire=(node,))
 
@@ -329,7 +394,7 @@ def _settle(policy: GroupPolicy, situation: GroupSituation) -> Decision | None:
         return None
     if "UNMANAGED" in situation.states.values():
         return None
-    places = _places(policy, situation)
+    places = [node for node in _preferred(policy, situation) if _starts_at(policy, situation, node)]
     return Decision(policy.name, acquire=(places[0],)) if places else None
 
 
@@ -337,12 +402,13 @@ def _manage(policy: GroupPolicy, situation: GroupSituation, distributed: set[int
     """What the nodes would have acquired by joining, decided once with all of them there."""
     if situation.operator_offline or "UNMANAGED" in situation.states.values():
         return None
-    places, holders = _places(policy, situation), situation.holders()
+    places, holders = _preferred(policy, situation), situation.holders()
     if policy.concurrent:
         new = tuple(sorted(node for node in places if node not in holders))
         return Decision(policy.name, acquire=new) if new else None
     if holders:
         return _fall_back(policy, situation, places[0], holders) if places else None
+    places = [node for node in places if _starts_at(policy, situation, node)]
     if not situation.wanted and policy.startup == "OHN":
         places = [node for node in places if node == policy.nodes[0]]
     elif not situation.wanted and policy.startup == "OUDP":
@@ -361,6 +427,10 @@ def _move(policy: GroupPolicy, situation: GroupSituation, node: int, distributed
         # A node that has another such group is for the last choice.
         taken = distributed - set(situation.holders())
         node = next((place for place in _places(policy, fresh) if place not in taken), 0)
+    if not node and policy.heeds_sites:
+        # What keeps it at its site is about failures.
+        free = replace(policy, kept_at_site=False)
+        node = next(iter(_preferred(free, replace(fresh, site=situation.site))), 0)
     target = node or next_place(policy, fresh, 0)
     if target not in situation.available or target not in policy.nodes:
         return None

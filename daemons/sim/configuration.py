@@ -22,6 +22,7 @@ from daemons.cluster.configuration import (
     Network,
     Node,
     ResourceGroup,
+    Site,
 )
 from daemons.cluster.configuration.policies import (
     DIFFERENT_NODES,
@@ -130,9 +131,28 @@ def sample(nodes: int) -> Configuration:
     )
 
 
+def _stretched(seed: int, base: Configuration, groups: tuple[ResourceGroup, ...], **parts: object) -> Configuration:
+    """Every other cluster has two sites, and groups with site policies; dice of its own leave the rest as it is."""
+    made: Configuration = msgspec.structs.replace(base, groups=groups, **parts)
+    chance = Random(f"{seed}/sites")
+    names = [node.name for node in base.nodes]
+    if len(names) < 2 or chance.random() < 0.5:
+        return made
+    chance.shuffle(names)
+    middle = chance.randint(1, len(names) - 1)
+    sites = (Site(name="east", nodes=tuple(names[:middle])), Site(name="west", nodes=tuple(names[middle:])))
+    placed = []
+    for group in groups:
+        policy = chance.choice(("ignore", "both") if group.concurrent else ("ignore", "primary", "either"))
+        placed.append(msgspec.structs.replace(group, resources=(*group.resources, ("SITE_POLICY", policy))))
+    action = chance.choice(("fallover", "fallover", "notify"))
+    made = msgspec.structs.replace(made, sites=sites, groups=tuple(placed))
+    return made.with_setting("SITE_POLICY_FAILURE_ACTION", action)
+
+
 @cache
 def varied(seed: int, nodes: int, groups: int) -> Configuration:
-    """A cluster whose groups, policies, dependencies and monitors are drawn from a seed.
+    """A cluster whose groups, policies, dependencies, monitors and sites are drawn from a seed.
 
     What verification refuses is not drawn: circles, groups that belong on one node and on different ones, concurrent
     groups in a location dependency.
@@ -171,7 +191,8 @@ def varied(seed: int, nodes: int, groups: int) -> Configuration:
         chosen = chance.sample(single, 2)
         levels = [chance.choice((HIGH, INTERMEDIATE, LOW)) if where == DIFFERENT_NODES else "" for _ in chosen]
         located.append(LocationDependency(id=1, kind=where, members=tuple(zip(chosen, levels, strict=True))))
-    return msgspec.structs.replace(
+    return _stretched(
+        seed,
         base,
         groups=tuple(made),
         controllers=tuple(

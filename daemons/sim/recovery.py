@@ -62,4 +62,28 @@ def _unplaced(cluster: Cluster) -> str:
         believed = sorted(node for node, state in first.items() if state == "ONLINE")
         if online != believed and not any(state == "ERROR" for state in first.values()):
             return f"{group.name} is online on {online}, the cluster managers say {believed}"
+    return _secondaries(cluster)
+
+
+def _secondaries(cluster: Cluster) -> str:
+    """A group with a site policy that is online has its secondary instance on one node of the other site."""
+    managers = [
+        manager.core.cluster
+        for node in cluster.nodes.values()
+        if isinstance(manager := node.process("clstrmgrES"), ManagerProcess) and manager.core.cluster is not None
+    ]
+    for policy in managers[0].policies:
+        group = managers[0].groups[policy.name]
+        if any(other.groups[policy.name].secondary != group.secondary for other in managers):
+            return f"the cluster managers disagree about the secondary instance of {policy.name}"
+        there = [node for node, state in group.secondary.items() if state == "ONLINE"]
+        primary = [node for node, state in group.states.items() if state == "ONLINE"]
+        if not policy.heeds_sites or not primary:
+            continue
+        sites = {policy.site(node) for node in primary}
+        if any(policy.site(node) in sites for node in there):
+            return f"{policy.name} is online on {primary}, and its secondary instance at the same site on {there}"
+        free = [node for node in policy.nodes if policy.site(node) not in sites and node not in group.secondary]
+        if len(there) > 1 or (free and not there):
+            return f"{policy.name} is online on {primary}, and its secondary instance on {there}"
     return ""

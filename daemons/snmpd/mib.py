@@ -41,6 +41,12 @@ GROUP_STATE = {
     "ERROR": 64,
     "TEMPORARY ERROR": 64,
     "UNMANAGED": 524288,
+    "ONLINE SECONDARY": 256,
+    "OFFLINE SECONDARY": 4,
+    "ACQUIRING SECONDARY": 1024,
+    "RELEASING SECONDARY": 4096,
+    "ERROR SECONDARY": 16384,
+    "UNMANAGED SECONDARY": 1048576,
 }
 GROUP_OFFLINE_REASON = {
     "OFFLINE DUE TO FALLOVER": 65536,
@@ -61,7 +67,7 @@ NETWORK_FAMILY_IPV4 = 1
 STARTUP_POLICY = {"OHN": 1, "OFAN": 2, "OAAN": 3, "OUDP": 4}
 FALLOVER_POLICY = {"FNPN": 1, "FUDNP": 2, "BO": 3}
 FALLBACK_POLICY = {"FBHPN": 1, "NFB": 2}
-SITE_POLICY_IGNORE = 1
+SITE_POLICY = {"ignore": 1, "primary": 2, "either": 3, "both": 4}
 """Numbers of the group policies: inferred, no published dump has them."""
 NEW_PRIMARY, CLUSTER_UNSTABLE, CLUSTER_STABLE = 12, 13, 14
 EVENT_IDS = {
@@ -274,7 +280,7 @@ def _groups(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
                     integer(STARTUP_POLICY.get(g.startup, 0)),
                     integer(FALLOVER_POLICY.get(g.fallover, 0)),
                     integer(FALLBACK_POLICY.get(g.fallback, 0)),
-                    integer(SITE_POLICY_IGNORE),
+                    integer(SITE_POLICY.get(g.site_policy, 0)),
                 ),
             )
             for number, g in numbered

@@ -38,6 +38,9 @@ policies = st.builds(
     fallback=st.sampled_from(["FBHPN", "NFB"]),
     dynamic=st.sampled_from(["", "mem", "disk", "least"]),
     delayed=st.booleans(),
+    site_policy=st.sampled_from(["ignore", "primary", "either", "both"]),
+    sites=st.sampled_from([{}, {1: "A", 2: "A", 3: "B"}, {1: "A", 2: "B", 3: "A"}, {1: "A", 2: "B", 3: "B"}]),
+    kept_at_site=st.booleans(),
 )
 situations = st.builds(
     GroupSituation,
@@ -48,6 +51,7 @@ situations = st.builds(
     operator_offline=st.booleans(),
     wanted=st.booleans(),
     priorities=st.dictionaries(st.sampled_from(NODES), st.sampled_from([0.0, 1.0, 2.0]), max_size=3),
+    site=st.sampled_from(["", "A", "B"]),
 ).flatmap(
     lambda situation: st.frozensets(st.sampled_from(NODES)).map(
         lambda some: replace(situation, unreleased=frozenset(node for node in some if situation.state(node) == "ERROR"))
@@ -114,14 +118,56 @@ def unmanaged(situation: GroupSituation) -> bool:
     return any(situation.state(node) == "UNMANAGED" for node in NODES)
 
 
+def two_instances(policy: GroupPolicy) -> bool:
+    """Does a site mean anything to the group?"""
+    return policy.site_policy in ("primary", "either") and policy.sites != {} and policy.startup != "OAAN"
+
+
+def home(policy: GroupPolicy) -> str:
+    """The site that it prefers."""
+    return policy.sites[policy.nodes[0]] if two_instances(policy) and policy.site_policy == "primary" else ""
+
+
+def forbidden(policy: GroupPolicy, situation: GroupSituation, node: int) -> bool:
+    """Would a failure take it across a border that it may not cross?"""
+    known = two_instances(policy) and situation.site != ""
+    return known and policy.kept_at_site and policy.sites[node] != situation.site
+
+
+def distance(policy: GroupPolicy, situation: GroupSituation, node: int) -> tuple[bool, int]:
+    """How far a fallover to the node would be."""
+    known = two_instances(policy) and situation.site != ""
+    return known and policy.sites[node] != situation.site, policy.nodes.index(node)
+
+
+def may_start(policy: GroupPolicy, situation: GroupSituation, node: int) -> bool:
+    """May it be acquired there when nobody has it?"""
+    if not situation.wanted and home(policy):
+        return policy.sites[node] == home(policy)
+    return not forbidden(policy, situation, node)
+
+
+def liking(policy: GroupPolicy, situation: GroupSituation, node: int) -> tuple[bool, int]:
+    """The smaller the better, if it can be chosen freely."""
+    if home(policy):
+        return policy.sites[node] != home(policy), policy.nodes.index(node)
+    return distance(policy, situation, node)
+
+
 def best_fallover(policy: GroupPolicy, situation: GroupSituation, without: int) -> set[int]:
     """The best by the dynamic policy: nobody is better, and nobody who is as good comes earlier in the list."""
     places = [
-        node for node in policy.nodes if node in situation.available and node != without and node not in situation.tried
+        node
+        for node in policy.nodes
+        if node in situation.available
+        and node != without
+        and node not in situation.tried
+        and not forbidden(policy, situation, node)
     ]
+    places.sort(key=lambda node: distance(policy, situation, node))
     values = situation.priorities
     if policy.fallover != "FUDNP" or not policy.dynamic or not set(places) <= values.keys():
-        return best(policy, situation, without)
+        return set(places[:1])
 
     def better(one: int, other: int) -> bool:
         if policy.dynamic == "least":
@@ -136,11 +182,21 @@ def best_fallover(policy: GroupPolicy, situation: GroupSituation, without: int) 
     }
 
 
-def best(policy: GroupPolicy, situation: GroupSituation, without: int, tried: bool = True) -> set[int]:
-    places = [node for node in policy.nodes if node in situation.available and node != without]
+def best(policy: GroupPolicy, situation: GroupSituation, tried: bool = True) -> set[int]:
+    places = [node for node in policy.nodes if node in situation.available]
     if tried:
         places = [node for node in places if node not in situation.tried]
-    return {min(places, key=policy.nodes.index)} if places else set()
+    return {min(places, key=lambda node: liking(policy, situation, node))} if places else set()
+
+
+def is_better(policy: GroupPolicy, node: int, holders: tuple[int, ...]) -> bool:
+    """Is the node a place to fall back to, from all of the holders?"""
+    if two_instances(policy) and {policy.sites[holder] for holder in holders} != {policy.sites[node]}:
+        there = {policy.sites[holder] for holder in holders}
+        return home(policy) == policy.sites[node] and home(policy) not in there
+    return policy.fallback == "FBHPN" and all(
+        holder not in policy.nodes or policy.nodes.index(holder) > policy.nodes.index(node) for holder in holders
+    )
 
 
 def is_concerned(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> bool:
@@ -218,15 +274,11 @@ def falls_back(trigger: NodeJoined, policy: GroupPolicy, situation: GroupSituati
         or policy.concurrent
         or unmanaged(situation)
         or not held_anywhere(situation)
-        or policy.fallback == "NFB"
         or policy.delayed
         or holds(situation, situation.override)
     ):
         return False
-    return all(
-        other != node and (other not in policy.nodes or policy.nodes.index(other) > policy.nodes.index(node))
-        for other in situation.holders()
-    )
+    return is_better(policy, node, situation.holders())
 
 
 def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> set[int]:
@@ -242,8 +294,10 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
                 return set()
             if held_anywhere(situation):
                 return {node} if falls_back(trigger, policy, situation) else set()
-            home = node == policy.nodes[0]
-            starts = {"OHN": home, "OFAN": settled or home, "OUDP": True}[policy.startup]
+            if not may_start(policy, situation, node):
+                return set()
+            first = node == policy.nodes[0]
+            starts = {"OHN": first, "OFAN": settled or first, "OUDP": True}[policy.startup]
             return {node} if starts or situation.wanted else set()
         case NodeLeft(node, _):
             return best_fallover(policy, situation, node) if looks_for_a_place(trigger, policy, situation) else set()
@@ -258,10 +312,12 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
                 return set()
             if policy.concurrent:
                 return {node} if situation.state(node) == "ERROR" else set()
-            return {node} if situation.wanted and not held_anywhere(situation) else set()
+            lost = situation.wanted and not held_anywhere(situation)
+            return {node} if lost and may_start(policy, situation, node) else set()
         case Settled():
             idle = not (held_anywhere(situation) or unmanaged(situation) or situation.operator_offline)
-            return best(policy, situation, 0) if policy.startup == "OFAN" and idle else set()
+            there = situation.available & {node for node in policy.nodes if may_start(policy, situation, node)}
+            return best(policy, replace(situation, available=there)) if policy.startup == "OFAN" and idle else set()
         case Managed() if policy.concurrent:
             untried = [node for node in NODES if node not in situation.tried]
             return (
@@ -272,6 +328,7 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
         case Managed():
             # Of all the nodes that would acquire it by joining, the one that the policy likes best.
             untried = [node for node in policy.nodes if node not in situation.tried]
+            untried.sort(key=lambda node: liking(policy, situation, node))
             would = [
                 node
                 for node in untried
@@ -281,18 +338,14 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
         case FallbackDue():
             if policy.fallback == "NFB" or policy.concurrent or unmanaged(situation):
                 return set()
-            worse = [
-                node
-                for node in best(policy, situation, 0)
-                for holder in situation.holders()
-                if holder in policy.nodes and policy.nodes.index(holder) <= policy.nodes.index(node)
-            ]
-            return best(policy, situation, 0) if held_anywhere(situation) and not worse else set()
+            held = situation.holders()
+            return {node for node in best(policy, situation) if held and is_better(policy, node, held)}
         case OperatorMove(_, node):
             if policy.concurrent:
                 asked = {node} if node else set(NODES)
                 return asked & set(policy.nodes) & situation.available - set(situation.holders())
-            targets = {node} if node else best(policy, situation, 0, tried=False)
+            # What an operator wants is no failure: nothing keeps the group at its site.
+            targets = {node} if node else best(policy, situation, tried=False)
             return {
                 target
                 for target in targets

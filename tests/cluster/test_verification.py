@@ -106,6 +106,9 @@ def group(**changes: object) -> c.Configuration:
     return replace(SOUND, groups=(replace(SOUND.groups[0], **changes), *SOUND.groups[1:]))
 
 
+TWO_SITES = (c.Site(name="siteA", nodes=("node1",)), c.Site(name="siteB", nodes=("node2",)))
+
+
 def resources(*more: tuple[str, str]) -> c.Configuration:
     return group(resources=(*SOUND.groups[0].resources, *more))
 
@@ -212,12 +215,32 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
     "priority with sites": (
         replace(
             group(fallover="FUDNP"),
-            sites=(c.Site(name="siteA", nodes=("node1",)), c.Site(name="siteB", nodes=("node2",))),
+            sites=TWO_SITES,
         ),
         "ERROR: The resource group 'app_rg' falls over by dynamic node priority, which is not supported in a cluster",
     ),
-    "site policy": (resources(("SITE_POLICY", "primary")), "policy 'primary' of the resource group 'app_rg' is not"),
-    "secondary nodes": (resources(("SECONDARYNODES", "node2")), "the node(s) node2 take no part in it"),
+    "site policy without sites": (
+        resources(("SITE_POLICY", "primary")),
+        "ERROR: The inter-site management policy 'primary' of the resource group 'app_rg' needs sites, but none are",
+    ),
+    "site policy that does not exist": (resources(("SITE_POLICY", "sometimes")), "'app_rg' does not exist"),
+    "site policy for all nodes": (
+        replace(resources(("SITE_POLICY", "both")), sites=TWO_SITES), "'app_rg' is for groups that are online on all",
+    ),
+    "secondary nodes": (
+        replace(
+            resources(("SITE_POLICY", "primary"), ("SECONDARYNODES", "node2")),
+            sites=(c.Site(name="siteA", nodes=("node1", "node2")), c.Site(name="siteB", nodes=("node3",))),
+        ),
+        "ERROR: The node 'node2' of the secondary site of the resource group 'app_rg' is at the site of its primary",
+    ),
+    "nodes at one site": (
+        replace(
+            resources(("SITE_POLICY", "either")),
+            sites=(c.Site(name="siteA", nodes=("node1", "node2")), c.Site(name="siteB", nodes=("node3",))),
+        ),
+        "WARNING: The resource group 'app_rg' has nodes at one site only: it has no secondary instance.",
+    ),
     "two owners": (
         replace(SOUND, groups=(SOUND.groups[0], replace(SOUND.groups[1], resources=(("VOLUME_GROUP", "datavg"),)))),
         "ERROR: The resource 'datavg' belongs to 'app_rg' and to 'web_rg'.",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemons.caa.core import Membership
+from daemons.clstrmgr import secondary_instances
 from daemons.cluster.configuration.policies import GroupDependency
 from daemons.cluster.dependencies import Dependencies
 from daemons.sim import cli
@@ -156,6 +157,29 @@ def test_seeds_with_drawn_groups_and_dependencies_pass() -> None:
     for seed in (1, 2, 8):
         result = play(Scenario.of_seed(seed, 3, groups=4))
         assert not result.broken, f"seed {seed}: {result.text}"
+
+
+def _with_secondaries(seeds: range) -> list[int]:
+    """Seeds whose clusters have sites, and groups that heed them."""
+    return [
+        seed
+        for seed in seeds
+        if (drawn := varied(seed, 3, 4)).sites
+        and any(group.site_policy in ("primary", "either") for group in drawn.groups)
+        and drawn.setting("SITE_POLICY_FAILURE_ACTION") == "fallover"
+    ]
+
+
+def test_seeds_with_sites_pass_and_a_secondary_instance_that_nobody_places_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seeds = _with_secondaries(range(1, 60))[:4]
+    for seed in seeds:
+        result = play(Scenario.of_seed(seed, 3, groups=4))
+        assert not result.broken, f"seed {seed}: {result.text}"
+    monkeypatch.setattr(secondary_instances, "place_secondary", lambda *_: 0)
+    broken = [play(Scenario.of_seed(seed, 3, groups=4)).text for seed in seeds]
+    assert any("and its secondary instance on []" in text for text in broken)
 
 
 def test_the_checker_sees_a_group_that_comes_before_its_parent() -> None:

@@ -74,7 +74,7 @@ def _renamed(c: Configuration, old: str, new: str) -> Configuration:
 
 def _group(request: Request, c: Configuration, here: Surroundings, base: ResourceGroup) -> ResourceGroup:
     given = request.attributes
-    nodes = nodes_of(request.words("NODES"), c) or base.nodes
+    nodes = _nodes(request, c, base)
     startup = given.get("STARTUP") or base.startup
     fallover = given.get("FALLOVER") or base.fallover
     fallback = given.get("FALLBACK") or base.fallback
@@ -103,6 +103,25 @@ def _group(request: Request, c: Configuration, here: Surroundings, base: Resourc
     )
     _references(c, here, group)
     return replace(group, notified=_notified(request, group))
+
+
+def _nodes(request: Request, c: Configuration, base: ResourceGroup) -> tuple[str, ...]:
+    """All nodes of the group, in order of priority: those of the primary site, then those of the secondary one.
+
+    Raises:
+        ClmgrError: a node is unknown or named twice, or none is left for the primary site.
+    """
+    secondary = base.secondary_nodes
+    if "SECONDARYNODES" in request.attributes:
+        secondary = nodes_of(request.words("SECONDARYNODES"), c)
+    given = request.words("NODES")
+    if given:
+        nodes_of((*given, *secondary) if "SECONDARYNODES" in request.attributes else given, c)
+    kept = base.secondary_nodes if "SECONDARYNODES" in request.attributes else ()
+    primary = tuple(node for node in given or base.nodes if node not in secondary and (given or node not in kept))
+    if not primary and base.nodes:
+        raise invalid("SECONDARYNODES", " ".join(secondary))
+    return (*primary, *secondary)
 
 
 def _notified(request: Request, group: ResourceGroup) -> tuple[tuple[str, str, str], ...]:

@@ -20,11 +20,20 @@ _MOVEMENT: Final = {"move": "movement", "online": "online", "offline": "offline"
 
 
 class Step(NamedTuple):
-    """One request to the cluster manager; ``node`` is a node's id, 0 lets the policy choose (offline: everywhere)."""
+    """One request to the cluster manager; ``node`` is a node's id, 0 lets the policy choose (offline: everywhere).
+
+    ``secondary``: about the group's secondary instance.
+    """
 
     action: Action
     group: str
     node: int
+    secondary: bool = False
+
+    @property
+    def online_word(self) -> str:
+        """The state of the instance where it is online."""
+        return "ONLINE SECONDARY" if self.secondary else "ONLINE"
 
 
 def group(root: NodeRoot, c: Configuration, request: Request) -> None:
@@ -49,8 +58,7 @@ def group(root: NodeRoot, c: Configuration, request: Request) -> None:
             raise does_not_exist(node)
     if site and c.site(site) is None:
         raise does_not_exist(site)
-    if request.truth("SECONDARY", False):
-        raise ClmgrError("resource groups have no secondary instance in this cluster.")
+    secondary = request.truth("SECONDARY", False)
     try:
         picture = manager.query_state(root)
     except manager.ManagerUnreachable as error:
@@ -61,10 +69,10 @@ def group(root: NodeRoot, c: Configuration, request: Request) -> None:
             chosen, complaint = node_at_site(c, picture, name, site)
             if complaint:
                 raise ClmgrError(complaint)
-            _carry_out(root, steps(wanted, [name], [chosen], picture, everything=False))
+            _carry_out(root, steps(wanted, [name], [chosen], picture, everything=False, secondary=secondary))
             picture = manager.query_state(root)
         return
-    _carry_out(root, steps(wanted, names, nodes, picture, everything))
+    _carry_out(root, steps(wanted, names, nodes, picture, everything, secondary))
 
 
 def _wanted(request: Request) -> Action:
@@ -74,7 +82,14 @@ def _wanted(request: Request) -> Action:
     return "online" if request.action == "online" else "offline"
 
 
-def steps(action: Action, names: list[str], nodes: list[str], picture: ClusterSnapshot, everything: bool) -> list[Step]:
+def steps(
+    action: Action,
+    names: list[str],
+    nodes: list[str],
+    picture: ClusterSnapshot,
+    everything: bool,
+    secondary: bool = False,
+) -> list[Step]:
     """The requests for the cluster manager, one after the other.
 
     Args:
@@ -83,6 +98,7 @@ def steps(action: Action, names: list[str], nodes: list[str], picture: ClusterSn
         nodes: where; none lets the policy choose, and takes a group offline everywhere.
         picture: the state of the cluster.
         everything: the groups are not named one by one (ALL): those that are so already are left out.
+        secondary: the request is about their secondary instances.
 
     Raises:
         ClmgrError: several nodes for a group that is online on one at a time.
@@ -92,14 +108,18 @@ def steps(action: Action, names: list[str], nodes: list[str], picture: ClusterSn
         view = manager.group_named(picture, name)
         if view is None:
             # Not synchronized yet, or services are down: the cluster manager says it in its words.
-            found.append(Step(action, name, 0))
+            found.append(Step(action, name, 0, secondary))
+            continue
+        if secondary:
+            chosen = [number for node in nodes if (number := _number(picture, node))]
+            found += [Step(action, name, number, secondary) for number in chosen or [0]]
             continue
         online = [entry.node for entry in view.nodes if entry.state == "ONLINE"]
         held = [entry.node for entry in view.nodes if entry.state in POSSESSED]
         done = online and view.startup != "OAAN" if action == "online" else not held
         if everything and done:
             continue
-        numbers = [found_node.number for node in nodes if (found_node := manager.node_named(picture, node)) is not None]
+        numbers = [number for node in nodes if (number := _number(picture, node))]
         if action == "offline":
             there = [number for number in numbers if number in held] if len(numbers) > 1 else numbers
             found += [Step(action, name, number) for number in there or numbers[:1] or [0]]
@@ -109,6 +129,11 @@ def steps(action: Action, names: list[str], nodes: list[str], picture: ClusterSn
         else:
             found += [Step(action, name, number) for number in numbers or [0]]
     return found
+
+
+def _number(picture: ClusterSnapshot, name: str) -> int:
+    node = manager.node_named(picture, name)
+    return node.number if node is not None else 0
 
 
 def _carry_out(root: NodeRoot, wanted: list[Step]) -> None:
@@ -149,7 +174,7 @@ def _one(root: NodeRoot, step: Step, may_wait: bool) -> ClmgrError | None:
 
     call = {"move": manager.move_group, "online": manager.online_group, "offline": manager.offline_group}[step.action]
     try:
-        done = call(name, step.node, None, progress, root)
+        done = call(name, step.node, None, progress, root, step.secondary)
     except manager.Refused as refused:
         print()
         complaint = ClmgrError(str(refused))
@@ -168,7 +193,7 @@ def _attempt(picture: ClusterSnapshot, step: Step) -> str:
     where = manager.node_name(picture, step.node) if step.node else ""
     if step.action == "move":
         return f"move resource group {step.group} to node {where}"
-    if step.action == "offline" and not where:
+    if step.action == "offline" and not where and not step.secondary:
         where = " ".join(manager.node_name(picture, node) for node in _held(manager.group_named(picture, step.group)))
     return f"bring group {step.group} {step.action}" + (f" on node {where}" if where else "")
 
@@ -183,7 +208,7 @@ def _show(picture: ClusterSnapshot, step: Step) -> None:
     found = manager.group_named(picture, step.group)
     if found is None:
         return
-    online = [manager.node_name(picture, entry.node) for entry in found.nodes if entry.state == "ONLINE"]
+    online = [manager.node_name(picture, entry.node) for entry in found.nodes if entry.state == step.online_word]
     where = manager.node_name(picture, step.node) if step.node else ""
     if step.action == "offline":
         print(f"Resource group {step.group} is offline" + (f" on node {where}." if where else "."))

@@ -43,7 +43,7 @@ def groups(c: Configuration, facts: Facts) -> list[Block]:
             [
                 ("NAME", g.name),
                 ("CURRENT_NODE", owner),
-                ("NODES", " ".join(g.nodes)),
+                ("NODES", " ".join(node for node in g.nodes if node not in g.secondary_nodes)),
                 ("STATE", state),
                 ("TYPE", "CONCURRENT" if g.concurrent else "NON-CONCURRENT"),
                 value("APPLICATIONS"),
@@ -78,7 +78,7 @@ def groups(c: Configuration, facts: Facts) -> list[Block]:
                 ("WLM_SECONDARY", ""),
                 ("FALLBACK_AT", g.fallback_timer),
                 ("RELATIONSHIP", ""),
-                ("SRELATIONSHIP", value("SITE_POLICY", "ignore")[1]),
+                ("SRELATIONSHIP", g.site_policy),
                 ("GMD_REP_RESOURCE", ""),
                 ("PPRC_REP_RESOURCE", ""),
                 ("ERCMF_REP_RESOURCE", ""),

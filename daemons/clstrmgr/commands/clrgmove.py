@@ -36,10 +36,7 @@ def main(argv: list[str]) -> int:
         return usage(USAGE)
     if "x" in options and ("n" not in options or wanted == ["d"]):
         return usage(USAGE)
-    if options.value("s").lower() == "true":
-        sys.stderr.write("clRGmove: resource groups have no secondary instance in this cluster.\n")
-        return 1
-    if "s" in options and options.value("s").lower() != "false":
+    if "s" in options and options.value("s").lower() not in ("true", "false"):
         return usage(USAGE)
     try:
         picture = client.query_state()
@@ -128,18 +125,20 @@ def _one(
         word = "online" if what == "u" else "offline"
         sys.stdout.write(f"Attempting to bring group {name} {word} on{where}.\n")
     sys.stdout.flush()
+    secondary = options.value("s").lower() == "true"
     try:
-        done = _request(what, name, target)
+        done = _request(what, name, target, secondary)
     except client.Refused as refused:
         if not alone and refused.done.error == "already":
             # It went along with one of the others, on whose node it must be.
             return _succeeded(what, picture, group, "i" in options, node_name)
         return _failed(what, refused)
     after = done.snapshot or picture
-    return _succeeded(what, after, client.group_named(after, name) or group, "i" in options, node_name)
+    group = client.group_named(after, name) or group
+    return _succeeded(what, after, group, "i" in options, node_name, "ONLINE SECONDARY" if secondary else "ONLINE")
 
 
-def _request(what: str, name: str, target: int) -> Done:
+def _request(what: str, name: str, target: int, secondary: bool) -> Done:
     shown = {"m": "movement", "u": "online", "d": "offline"}[what]
 
     def progress(stage: Progress) -> None:
@@ -150,10 +149,10 @@ def _request(what: str, name: str, target: int) -> Done:
         sys.stdout.flush()
 
     if what == "m":
-        return client.move_group(name, target, progress=progress)
+        return client.move_group(name, target, progress=progress, secondary=secondary)
     if what == "u":
-        return client.online_group(name, target, progress=progress)
-    return client.offline_group(name, target, progress=progress)
+        return client.online_group(name, target, progress=progress, secondary=secondary)
+    return client.offline_group(name, target, progress=progress, secondary=secondary)
 
 
 def _failed(what: str, refused: client.Refused) -> int:
@@ -164,13 +163,15 @@ def _failed(what: str, refused: client.Refused) -> int:
     return 1
 
 
-def _succeeded(what: str, picture: ClusterSnapshot, group: GroupView, table: bool, node_name: str) -> int:
+def _succeeded(
+    what: str, picture: ClusterSnapshot, group: GroupView, table: bool, node_name: str, word: str = "ONLINE"
+) -> int:
     shown = {"m": "movement", "u": "online", "d": "offline"}[what]
     sys.stdout.write(f"\nResource group {shown} successful.\n")
     if what == "d":
         sys.stdout.write(f"Resource group {group.name} is offline{f' on node {node_name}' if node_name else ''}.\n")
     else:
-        online = [client.node_name(picture, entry.node) for entry in group.nodes if entry.state == "ONLINE"]
+        online = [client.node_name(picture, entry.node) for entry in group.nodes if entry.state == word]
         for name in [node_name] if node_name in online else online:
             sys.stdout.write(f"Resource group {group.name} is online on node {name}.\n")
     if table:

@@ -52,6 +52,16 @@ class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
         """Online on all available nodes at once."""
         return self.startup == "OAAN"
 
+    @property
+    def site_policy(self) -> str:
+        """The inter-site management policy: ignore, primary, either or both."""
+        return next(iter(self.resource("SITE_POLICY")), "") or "ignore"
+
+    @property
+    def secondary_nodes(self) -> tuple[str, ...]:
+        """Those of its nodes that were named as nodes of the secondary site."""
+        return tuple(node for value in self.resource("SECONDARYNODES") for node in value.split())
+
 
 class ApplicationController(msgspec.Struct, frozen=True, kw_only=True):
     """HACMPserver: how an application is started and stopped."""

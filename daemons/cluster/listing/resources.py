@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.listing.topology import parameter_lines
-from daemons.cluster.listing.words import FALLBACK, FALLOVER, STARTUP
+from daemons.cluster.listing.words import FALLBACK, FALLOVER, SITE, STARTUP
 
 COLUMN = 52
 RESOURCES: tuple[tuple[str, str, str], ...] = (
@@ -73,7 +73,7 @@ def group_block(group: ResourceGroup) -> list[str]:
         _line("Startup Policy", STARTUP.get(group.startup, group.startup)),
         _line("Fallover Policy", FALLOVER.get(group.fallover, group.fallover)),
         _line("Fallback Policy", FALLBACK.get(group.fallback, group.fallback)),
-        _line("Site Relationship", _value(group, "SITE_POLICY", "ignore")),
+        _line("Site Relationship", SITE.get(group.site_policy, group.site_policy)),
         _line("Node Priority", _value(group, "NODE_PRIORITY_POLICY", "").replace("default", "")),
     ]
     for label, kind, default in RESOURCES:

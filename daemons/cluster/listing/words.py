@@ -17,4 +17,10 @@ FALLBACK = {
     "FBHPN": "Fallback To Higher Priority Node In The List",
     "NFB": "Never Fallback",
 }
+SITE = {
+    "ignore": "ignore",
+    "primary": "Prefer Primary Site",
+    "either": "Online On Either Site",
+    "both": "Online On Both Sites",
+}
 CLUSTER_TYPES = {"NSC": "Standard", "SC": "Stretched", "LC": "Linked"}

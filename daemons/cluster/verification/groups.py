@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from daemons.cluster.configuration import Configuration, ResourceGroup
 from daemons.cluster.configuration.resources import owner_of
 from daemons.cluster.verification.findings import Case, Finding, error, warning
 
@@ -46,25 +47,40 @@ def have_nodes_and_policies(case: Case) -> Iterator[Finding]:
 
 
 def site_policies_fit(case: Case) -> Iterator[Finding]:
-    """What sites mean to a group. Dynamic node priority is not supported with sites (the product's rule); that groups
-    have no secondary instances here is said instead of being passed over."""
-    for group in case.configuration.groups:
-        if case.configuration.sites and group.fallover == "FUDNP":
+    """What sites mean to a group. Dynamic node priority is not supported with sites (the product's rule); Online On
+    Both Sites is for groups that are online on all nodes (the product's rule, too), the others are not, here."""
+    c = case.configuration
+    for group in c.groups:
+        if c.sites and group.fallover == "FUDNP":
             yield error(
                 f"The resource group '{group.name}' falls over by dynamic node priority, which is not supported in a "
                 "cluster with sites."
             )
-        policy = next(iter(group.resource("SITE_POLICY")), "ignore")
-        if policy not in ("", "ignore"):
-            yield warning(
-                f"The inter-site management policy '{policy}' of the resource group '{group.name}' is not supported: "
-                "its nodes are chosen without regard to sites."
+        policy = group.site_policy
+        if policy == "ignore":
+            continue
+        named = f"The inter-site management policy '{policy}' of the resource group '{group.name}'"
+        if policy not in ("primary", "either", "both"):
+            yield error(f"{named} does not exist.")
+        elif not c.sites:
+            yield error(f"{named} needs sites, but none are defined.")
+        elif (policy == "both") != group.concurrent:
+            needs = "is for groups that are" if policy == "both" else "is not supported for a group that is"
+            yield error(f"{named} {needs} online on all available nodes.")
+        else:
+            yield from _nodes_at_sites(c, group)
+
+
+def _nodes_at_sites(c: Configuration, group: ResourceGroup) -> Iterator[Finding]:
+    primary = {c.site_of(node) for node in group.nodes if node not in group.secondary_nodes}
+    for node in group.secondary_nodes:
+        if c.site_of(node) in primary:
+            yield error(
+                f"The node '{node}' of the secondary site of the resource group '{group.name}' is at the site of its "
+                "primary nodes."
             )
-        if secondary := [node for value in group.resource("SECONDARYNODES") for node in value.split()]:
-            yield warning(
-                f"The resource group '{group.name}' has no secondary instance, which is not supported: the node(s) "
-                f"{' '.join(secondary)} take no part in it."
-            )
+    if group.site_policy != "both" and len({c.site_of(node) for node in group.nodes}) == 1:
+        yield warning(f"The resource group '{group.name}' has nodes at one site only: it has no secondary instance.")
 
 
 def own_their_resources_alone(case: Case) -> Iterator[Finding]:
