@@ -180,6 +180,8 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     follow.extend(_site_events(cluster, event))
     if event.name == events.FAIL_NODE:
         follow.extend(_unreleased_elsewhere(cluster, follow))
+    elif event.name == events.FAIL_NODE_DEP_COMPLETE:
+        # In a cluster with sites that is the last event of a node that goes.
         site = cluster.configuration.site_of(cluster.node_names.get(event.node, ""))
         if site and cluster.site_is_empty(site):
             follow.append(Event(events.FAIL_SITE, event.node, site=site))
