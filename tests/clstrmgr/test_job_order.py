@@ -31,10 +31,9 @@ def test_file_systems_come_before_addresses_where_a_group_wants_it(node: Node) -
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     assert node.calls.read_text().splitlines() == [
         "varyonvg -n -c -A rg1vg",
-        "varyonvg rg1vg",
         "lsvg rg1vg",
-        "varyonvg -O rg1vg",
-        "varyonvg -f rg1vg",
+        "varyonvg -O -n -c -A rg1vg",
+        "varyonvg -f -n -c -A rg1vg",
         "mount /rg1",
         "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
     ]
