@@ -163,7 +163,7 @@ def test_member_without_the_configuration_calls_it_off() -> None:
     ring = started()
     stage(ring, with_resources(base(), ("FILESYSTEM", "/more")), 1, 3)
     done = ring.request(1, messages.Reconfigure(2))
-    assert done.error == "failed"
+    assert done.error == "unprepared"
     assert "node2" in done.message
     assert ring.trace == []
     assert {machine.configuration for machine in ring.nodes.values()} == {base()}
