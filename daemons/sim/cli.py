@@ -10,8 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+from daemons.clstrmgr.messages import ManagerState
+from daemons.cthags.messages import ProtocolKind
 from daemons.sim.faults import KINDS
+from daemons.sim.invariants import FAILED_OVER
 from daemons.sim.plants import PLANTS, parts, scenario_of
 from daemons.sim.run import Result, play
 from daemons.sim.scenario import (
@@ -30,6 +34,8 @@ from daemons.sim.shrink import shrink, witnessed
 from daemons.sim.traffic import report as traffic_report
 from srcctl.machine import SECOND
 
+PROTOCOLS: tuple[str, ...] = get_args(ProtocolKind)
+MANAGER_STATES = tuple(state for state in get_args(ManagerState) if state != "NOT_CONFIGURED")
 PASSED = 0
 NOTHING_TESTED = 2
 """Also the code of a wrong command line: nothing was tested either."""
@@ -42,6 +48,18 @@ INVARIANT_BROKEN = 130
 
 SCENARIOS = Path(__file__).parents[2] / "tests" / "sim" / "scenarios"
 CHECKED = (1, 2, 3, 4, 5, 7, 8)
+SITUATIONS = (
+    FAILED_OVER,
+    *(f"{kind}: {outcome}" for kind in PROTOCOLS for outcome in ("approved", "rejected")),
+    *(
+        f"{kind}: a {whom} is lost in the {number} phase"
+        for kind in PROTOCOLS
+        for whom in ("leader", "member")
+        for number in ("first", "later")
+    ),
+    *(f"node lost while its cluster manager is in {state}" for state in MANAGER_STATES),
+)
+"""That a campaign should come to."""
 
 EPILOG = """exit codes:
   0         all seeds passed; the scenario ended as its file says
@@ -58,6 +76,7 @@ examples:
   scripts/sim --seeds 100 --nodes 3
   scripts/sim --replay 17 --nodes 3
   scripts/sim --seeds 100 --groups 4
+  scripts/sim --seeds 100 --sites
   scripts/sim --shrink 17 --nodes 3         writes tests/sim/scenarios/seed-17.txt
   scripts/sim --scenario FILE               --rewrite puts outcome and trace of now into it
   scripts/sim --plant list
@@ -100,6 +119,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, default=3, help="nodes of the cluster, 2 to 16 (3)")
     parser.add_argument("--groups", type=int, default=0, help="groups that are drawn from the seed (0: two plain ones)")
     parser.add_argument("--split", choices=SPLITS, default="", help="the split policy (that of the seed)")
+    parser.add_argument("--sites", action="store_true", help="two sites, cut off from each other again and again")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play one seed and print its trace")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="find a shorter run that fails as the seed does")
     parser.add_argument("--scenario", metavar="FILE", help="play a scenario file and compare")
@@ -111,7 +131,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _of_seed(seed: int, arguments: argparse.Namespace) -> Scenario:
-    return scenario_of(seed, arguments.nodes, arguments.plant or "", arguments.groups, arguments.split)
+    return scenario_of(seed, arguments.nodes, arguments.plant or "", arguments.groups, arguments.split, arguments.sites)
 
 
 def _complaint(arguments: argparse.Namespace) -> str | None:
@@ -146,6 +166,7 @@ def _campaign(arguments: argparse.Namespace) -> int:
     began, played, steps = time.monotonic(), 0, 0
     drawn: Counter[str] = Counter()
     struck: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
     checks: list[int] = []
     progress = sys.stderr.isatty()
     results = _results(arguments)
@@ -158,6 +179,7 @@ def _campaign(arguments: argparse.Namespace) -> int:
             steps += result.steps
             drawn += result.drawn
             struck += result.struck
+            reached += result.reached
             checks = [sum(pair) for pair in zip(checks or [0] * len(result.checks), result.checks, strict=True)]
             if progress:
                 print(f"\r{played} of {arguments.seeds} seeds", end="", file=sys.stderr, flush=True)
@@ -169,11 +191,16 @@ def _campaign(arguments: argparse.Namespace) -> int:
         print(f"planted bug {arguments.plant} was not found in {played} seeds", file=sys.stderr)
         return PLANT_NOT_FOUND
     faults = drawn.total()
-    if not faults or not all(checks[number] for number in CHECKED):
-        print(f"nothing was tested: {faults} faults, checks of the invariants {checks[1:]}", file=sys.stderr)
+    if not faults or not all(checks[number] for number in CHECKED) or not reached[FAILED_OVER]:
+        print(
+            f"nothing was tested: {faults} faults, checks of the invariants {checks[1:]}, "
+            f"{reached[FAILED_OVER]} leaders failed over",
+            file=sys.stderr,
+        )
         return NOTHING_TESTED
     seconds = time.monotonic() - began
     print(table(drawn, struck))
+    print(situations(reached))
     looked = ", ".join(f"{number}: {count}" for number, count in enumerate(checks) if number)
     print(
         f"{played} seeds, {arguments.nodes} nodes, {played * LENGTH_US // SECOND // 60} minutes of virtual time, "
@@ -187,6 +214,13 @@ def table(drawn: Counter[str], struck: Counter[str]) -> str:
     known = {kind for kind in KINDS if not any(name.split()[0] == kind for name in drawn)}
     lines = [f"{name:<32} {drawn[name]:>7} {struck[name]:>7}" for name in sorted({*drawn, *known})]
     return "\n".join([f"{'fault':<32} {'drawn':>7} {'struck':>7}", *lines])
+
+
+def situations(reached: Counter[str]) -> str:
+    """How often the runs came to each situation of a protocol, told by every node that was in it; what was never
+    reached says so."""
+    names = sorted({*reached, *SITUATIONS})
+    return "\n".join([f"{'situation':<64} {'reached':>7}", *(f"{name:<64} {reached[name]:>7}" for name in names)])
 
 
 def _replay(scenario: Scenario) -> int:
@@ -243,6 +277,7 @@ def _report(result: Result, arguments: argparse.Namespace) -> None:
         print(line)
     plant = f" --groups {arguments.groups}" if arguments.groups else ""
     plant += f" --split {arguments.split}" if arguments.split else ""
+    plant += " --sites" if arguments.sites else ""
     plant += f" --plant {arguments.plant}" if arguments.plant else ""
     print(f"seed {result.seed}: {result.text}", file=sys.stderr)
     print(f"replay with: scripts/sim --replay {result.seed} --nodes {arguments.nodes}{plant}", file=sys.stderr)

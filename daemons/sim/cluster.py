@@ -12,9 +12,12 @@ from daemons.sim.disks import AttachedDisk, SharedDisk
 from daemons.sim.invariants import Checker
 from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import Parts
+from daemons.sim.policies import DISABLE
+from daemons.sim.quarantine import SimulatedFences
 from daemons.sim.resources import Holdings
-from daemons.sim.scenario import CONFIGURATION, NONE, network_names
+from daemons.sim.scenario import CONFIGURATION, MAJORITY, MANUAL, NONE, Scenario, network_names, site_numbers
 from daemons.sim.store import pack, unpack
+from daemons.sim.timing import LINK_TIMEOUT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.topology import Topology
 from daemons.sim.world import InvariantBroken, World
 
@@ -52,6 +55,10 @@ class Cluster:
         self.members = members
         self.checked = False
         """The program of the members has its responsiveness checked."""
+        self.sites = False
+        """The nodes are at two sites: the first half of them at one, the others at another."""
+        self.merge = "manual" if split == MANUAL else MAJORITY
+        self.quarantine = DISABLE
         self.numbers = tuple(range(1, count + 1))
         self.configuration = configuration or (varied(world.seed, count, groups) if groups else sample(count))
         self.generation = 1
@@ -65,6 +72,7 @@ class Cluster:
         self.has_disk_path = count <= NODES_MAX
         """The repository disk has room for the nodes of a real cluster; larger ones are for the measure of traffic."""
         self.split = split
+        self.fences = SimulatedFences(self)
         self.reservation: frozenset[str] = frozenset()
         """The names of the nodes that hold the tie breaker."""
         self.local_faults: list[str] = []
@@ -72,6 +80,38 @@ class Cluster:
         self._make_repository()
         self.checker = Checker(self)
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}
+
+    def apply(self, scenario: Scenario) -> None:
+        """Take over what a scenario says of sites, policies and members."""
+        self.checked, self.sites = scenario.checked, scenario.sites
+        self.quarantine = scenario.quarantine
+        if scenario.merge:
+            self.merge = scenario.merge
+
+    def remote(self, number: int) -> frozenset[int]:
+        """The nodes at another site than a node."""
+        if not self.sites:
+            return frozenset()
+        first = site_numbers(self.numbers)
+        return first[1] if number in first[0] else first[0]
+
+    @property
+    def priorities(self) -> dict[int, int]:
+        """The recovery priority of each node's site: the second one is the first."""
+        if not self.sites:
+            return {}
+        return {number: rank for rank, site in zip((2, 1), site_numbers(self.numbers), strict=True) for number in site}
+
+    @property
+    def detection_us(self) -> int:
+        """After so long all know that a node has fallen silent."""
+        return NODE_TIMEOUT_US + NODE_DOWN_DELAY_US + (LINK_TIMEOUT_US if self.sites else 0)
+
+    @property
+    def critical_group(self) -> str:
+        """The group whose owner the quarantine policy is about; "" if there is none."""
+        groups = self.configuration.groups if self.quarantine != DISABLE else ()
+        return next((group.name for group in groups if not group.concurrent), "")
 
     def _make_repository(self) -> None:
         repository = RepositoryDisk("", "hdisk1", AttachedDisk(self.disk, 0))

@@ -94,6 +94,23 @@ def draw(
     return faults
 
 
+def cuts_between(halves: tuple[frozenset[int], frozenset[int]], chance: Random, begin: int, until: int) -> list[Fault]:
+    """Cuts between two sites, of which some leave the repository disk, and some are too short for anybody to be down.
+
+    Args:
+        halves: the nodes of each site.
+        chance: what they are drawn from.
+        begin, until: when the first one may come and the last one must have begun (microseconds).
+    """
+    words = "/".join(",".join(map(str, sorted(half))) for half in halves)
+    faults = []
+    for _ in range(chance.randint(1, 4)):
+        kept = " disk=kept" if chance.random() < 0.15 else ""
+        at, duration = begin + (until - begin) * chance.random(), 5 + 110 * chance.random()
+        faults.append(Fault.parse(f"at {at / SECOND:.3f} partition halves={words} for={duration:.3f}{kept}"))
+    return faults
+
+
 CONFIGURATION = ("clcomd", "clconfd")
 PHASES = ("lock", "store", "stage", "members", "commit", "install", "activate", "unlock")
 """Of a synchronization (``daemons.cluster.synchronization.session``)."""

@@ -28,8 +28,6 @@ from daemons.cthags.inputs import (
 from daemons.cthags.messages import Decide, Died, Notification, Request, notification_codec, request_codec
 from daemons.cthags.wire import Data, packet_codec
 from daemons.sim.process import Process
-from daemons.sim.scenario import MANUAL
-from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from srcctl.machine import MILLISECOND
 
 if TYPE_CHECKING:
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 
 EXIT_FAULT = 1
 """The exit status of a daemon that gives up."""
-
-DETECTION_US = NODE_TIMEOUT_US + NODE_DOWN_DELAY_US
 
 SCRIPT_US = 30 * MILLISECOND
 """Time of a deactivate script."""
@@ -58,7 +54,6 @@ class GroupServicesProcess(Process):
     def __init__(self, node: SimulatedNode, make: Callable[[int, dict[str, int]], Core]) -> None:
         self._disk = node.disk.setdefault("cthags", {})
         super().__init__(node, make(node.number, dict(self._disk)))
-        self._merge = "manual" if node.cluster.split == MANUAL else "majority"
         self.asked: tuple[int, ...] = ()
         """The nodes of another part of the domain, if an operator must say which one gives way."""
         self._clients: dict[int, Process] = {}
@@ -79,8 +74,9 @@ class GroupServicesProcess(Process):
         if self.node.states is not None:
             generation, alive, boots, apart = self.node.states.picture()
             numbers = self.node.cluster.numbers
-            merge = self._merge
-            self.feed(AliveNodes(generation, alive, numbers, boots, (), merge, apart, DETECTION_US))
+            cluster = self.node.cluster
+            policies = (cluster.merge, apart, cluster.detection_us, cluster.priorities)
+            self.feed(AliveNodes(generation, alive, numbers, boots, (), *policies))
 
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""

@@ -6,8 +6,8 @@ what clients answered.
 1. A group that is not concurrent is online on at most one live node inside a partition. Two nodes that a cut has
    separated are excused from each other (with split policy "none" both halves act), and so are those that are in one
    view with them, until some time later they share a view again without holding the same group. With a tie breaker
-   nobody is excused. A paused node does not count as live, a resumed one counts once its operating system side has
-   looked at the dead man's switch.
+   nobody is excused, nor for the critical group under a quarantine policy. A paused node does not count as live, a
+   resumed one counts once its operating system side has looked at the dead man's switch.
 2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
    every provider that could vote in the last one has voted, and none twice in a row that another one does not respond.
@@ -42,7 +42,6 @@ from daemons.cthags.messages import (
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.member import PREFIX
 from daemons.sim.scenario import CONFIGURATION, NONE, SUPERVISION
-from daemons.sim.timing import NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from daemons.sim.world import InvariantBroken
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ if TYPE_CHECKING:
     from daemons.sim.process import Process
     from daemons.sim.scripts import Script
 
-LOSS_US = 2 * (NODE_TIMEOUT_US + NODE_DOWN_DELAY_US)
-"""For so long after a node went off nobody is blamed for counting on what it had."""
+FAILED_OVER = "view: the leader fails over"
+"""In the table of what a campaign has come to."""
 
 Told = tuple[str, str, int, int, tuple[Provider, ...], tuple[Provider, ...]]
 """Kind of notification, protocol, token, phase, who changes, providers."""
@@ -93,7 +92,7 @@ class Checker:
         self._nodes = {number: _Knowledge() for number in cluster.numbers}
         self.dependencies = Dependencies.of(cluster.configuration)
         self.concurrent = frozenset(group.name for group in cluster.configuration.groups if group.concurrent)
-        self._lost_at = -LOSS_US
+        self._lost_at: int | None = None
         self._numbers: dict[int, int] = {}
         self._members: dict[ViewId, tuple[Member, ...]] = {}
         self._histories: dict[tuple[ViewId, ViewId], dict[str, tuple[bool, list[Told]]]] = {}
@@ -116,6 +115,7 @@ class Checker:
             raise InvariantBroken(2, f"{node.name} installed view {view.id} after one with number {newest}")
         self._numbers[node.number] = view.id.number
         self.views_changed[node.number] = self.cluster.world.now
+        self._note_view(known, installed)
         members = self._members.setdefault(view.id, view.members)
         if members != view.members:
             raise InvariantBroken(2, f"{node.name} lists {view.members} in view {view.id}, others {members}")
@@ -125,6 +125,23 @@ class Checker:
         known.told = {}
         known.joined = {}
         self.forgive()
+
+    def _note_view(self, known: _Knowledge, installed: ViewInstalled) -> None:
+        """For the table of what a campaign has come to: what the view changed, and what it interrupted."""
+        reached, before, view = self.cluster.world.reached, known.view, installed.view
+        if before is None:
+            reached["view: a node is taken in"] += 1
+            return
+        gone, come = set(before.nodes) - set(view.nodes), set(view.nodes) - set(before.nodes)
+        reached["view: members are taken in"] += bool(come)
+        reached["view: members are out"] += bool(gone)
+        reached["view: members come and go at once"] += bool(come and gone)
+        failed_over = before.id.leader != view.id.leader
+        reached[FAILED_OVER] += failed_over
+        for phase in known.phase.values():
+            whom = "leader" if failed_over else "member"
+            number = "first" if phase.phase == 1 else "later"
+            reached[f"{phase.protocol}: a {whom} is lost in the {number} phase"] += 1
 
     def _compare_histories(self, node: SimulatedNode, base: ViewId, view: View, known: _Knowledge) -> None:
         self.checks[3] += 1
@@ -147,6 +164,7 @@ class Checker:
 
     def dissolved(self, node: SimulatedNode) -> None:
         """A node gave up its view in a merge."""
+        self.cluster.world.reached["merge: a node gives its view up"] += 1
         known = self._nodes[node.number]
         known.dissolved = True
         known.view = None
@@ -176,6 +194,9 @@ class Checker:
             self._announced(node, notification)
         if not isinstance(notification, NPhase | Approved | Rejected):
             return
+        if not isinstance(notification, NPhase):
+            outcome = type(notification).__name__.lower()
+            self.cluster.world.reached[f"{notification.protocol}: {outcome}"] += 1
         known, group = self._nodes[node.number], notification.group
         self._check_barrier(node, notification)
         told = known.told.setdefault(group, [])
@@ -270,7 +291,9 @@ class Checker:
     def _check_dependencies(self, node: SimulatedNode, group: str) -> None:
         """A group is acquired only while its parents and targets are online, and apart from whom it must be apart."""
         dependencies = self.dependencies
-        if not dependencies or self._excused or self.cluster.world.now < self._lost_at + LOSS_US:
+        # For a while after a node went off nobody is blamed for counting on what it had.
+        lost = self._lost_at is not None and self.cluster.world.now < self._lost_at + 2 * self.cluster.detection_us
+        if not dependencies or self._excused or lost:
             return
         self.checks[4] += 1
         holdings = self.cluster.holdings
@@ -301,7 +324,7 @@ class Checker:
         ]
         for position, number in enumerate(online):
             for other in online[position + 1 :]:
-                if not self._is_excused(number, other):
+                if group == self.cluster.critical_group or not self._is_excused(number, other):
                     raise InvariantBroken(1, f"{group} is online on node{number} and on node{other}")
 
     def _is_excused(self, one: int, other: int) -> bool:
@@ -326,7 +349,7 @@ class Checker:
         now = self.cluster.world.now
         for (one, other), since in sorted(self._excused.items()):
             # A cut still works for a while: what was not heard during it may be held against a node after it.
-            if now - since < NODE_TIMEOUT_US + NODE_DOWN_DELAY_US:
+            if now - since < self.cluster.detection_us:
                 continue
             first, second = self._nodes[one].view, self._nodes[other].view
             if first is None or first != second or (one, other) in self._separated:

@@ -204,6 +204,9 @@ class SimulatedNode:
         self.trace(f"power off: {why}")
         self.on = False
         self.boot_number += 1
+        manager = self.process("clstrmgrES")
+        if manager is not None:
+            self.world.reached[f"node lost while its cluster manager is in {manager.core.state}"] += 1
         subsystems = self.supervisor.processes.values() if self.supervisor is not None else ()
         self.supervisor = None
         for process in (self.states, self.member, *self.commands, *subsystems):

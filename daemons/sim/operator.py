@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from daemons.clstrmgr import messages
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
+from daemons.sim.policies import DISABLE
 from daemons.sim.scenario import MANUAL
 from daemons.sim.synchronization import SynchronizationProcess
 from srcctl.machine import MILLISECOND, SECOND
@@ -74,8 +75,10 @@ class Operator:
         return bool(own) and min(daemon.asked) < min(own)
 
     def _may_start(self, node: SimulatedNode) -> bool:
-        """Nothing but the operator keeps a node that boots during a split from acting, under policy manual."""
-        if self.cluster.split != MANUAL or node.states is None:
+        """Nothing but the operator keeps a node that boots during a split from acting, under policy manual and where
+        only a quarantine policy protects a group."""
+        protected = self.cluster.split == MANUAL or self.cluster.quarantine != DISABLE
+        if not protected or node.states is None:
             return True
         return all(other.number in node.states.core.alive for other in self.cluster.nodes.values() if other.on)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from daemons.caa import core as caa
 from daemons.caa.tiebreaker import TieBreaker
 from daemons.clstrmgr.core import ClusterManager
+from daemons.clstrmgr.quarantine import shut_out
 from daemons.cluster.synchronization.repair import Copy, Repair, decide
 from daemons.cluster.synchronization.session import Session
 from daemons.cthags.core import Core
@@ -65,6 +67,10 @@ class Parts:
     def decide(self, copy: Copy, committed: int, services: bool) -> Repair:
         """What a node does about its copy of the configuration."""
         return decide(copy, committed, services)
+
+    def shut_out(self, states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
+        """Whom the quarantine policy shuts out."""
+        return shut_out(states, members, missed)
 
     def breaker(self, node: SimulatedNode) -> TieBreaker:
         """The tie breaker as a node sees it."""

@@ -6,6 +6,7 @@ A checker that cannot fail is a defect. Each of these must break the invariant t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -24,6 +25,7 @@ from daemons.cthags.messages import Provider
 from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
 from daemons.sim.parts import SETTINGS, Parts
+from daemons.sim.policies import FENCING, NODE_HALT
 from daemons.sim.scenario import NONE, TIE_BREAKER, Scenario
 from srcctl.srcmstr import exchange
 from srcctl.srcmstr.core import SystemResourceController
@@ -40,6 +42,8 @@ class Plant:
     """The kinds of faults that bring it to light; all of the seed's if none is named."""
     split: str = ""
     """The split policy that it needs; "" for that of the seed."""
+    quarantine: str = ""
+    """The quarantine policy that it needs, between two sites; "" for that of the seed."""
 
 
 # Invariant 1 ----------------------------------------------------------------------------------------------------------
@@ -94,6 +98,21 @@ class _UndecidedIsBack(Parts):
 
     def membership(self) -> caa.Membership:
         return _CredulousMembership()
+
+
+class _AloneParts(Parts):
+    """The node that had the critical group is shut out alone, and not those that left with it."""
+
+    def shut_out(self, states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
+        numbers = super().shut_out(states, members, missed)
+        return frozenset(number for number in numbers if states.get(number) == "ONLINE")
+
+
+class _QuarantineForgotten(Parts):
+    """Nobody is shut out."""
+
+    def shut_out(self, states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
+        return frozenset()
 
 
 # Invariant 2 ----------------------------------------------------------------------------------------------------------
@@ -304,6 +323,8 @@ PLANTS = {
         Plant("loser-goes-on", (1, 4), _LoserGoesOn, ("partition",), TIE_BREAKER),
         Plant("winner-does-not-wait", (1, 4), _WinnerDoesNotWait, ("partition",), TIE_BREAKER),
         Plant("undecided-is-back", (1, 4), _UndecidedIsBack, ("partition", "disk-lost"), TIE_BREAKER),
+        Plant("quarantine-forgotten", (1,), _QuarantineForgotten, ("clock-step",), NONE, NODE_HALT),
+        Plant("quarantine-of-one", (1,), _AloneParts, ("clock-step",), NONE, FENCING),
         Plant("view-number-forgotten", (2,), _ViewNumberForgotten),
         Plant("members-of-first-proposal", (2,), _MembersOfFirstProposal, ("pause", "kill")),
         Plant("flush-forgotten", (3,), _FlushForgotten, ("crash-in-broadcast",)),
@@ -322,12 +343,15 @@ PLANTS = {
 """All planted bugs, by name."""
 
 
-def scenario_of(seed: int, nodes: int = 3, plant: str = "", groups: int = 0, split: str = "") -> Scenario:
+def scenario_of(
+    seed: int, nodes: int = 3, plant: str = "", groups: int = 0, split: str = "", sites: bool = False
+) -> Scenario:
     """What a seed stands for, with the faults and the split policy that bring a planted bug to light."""
     planted = PLANTS.get(plant)
     if planted is None:
-        return Scenario.of_seed(seed, nodes, plant, groups, split=split)
-    return Scenario.of_seed(seed, nodes, plant, groups, planted.provokes, split or planted.split)
+        return Scenario.of_seed(seed, nodes, plant, groups, split=split, sites=sites)
+    sites, quarantine = sites or bool(planted.quarantine), planted.quarantine
+    return Scenario.of_seed(seed, nodes, plant, groups, planted.provokes, split or planted.split, sites, quarantine)
 
 
 def parts(plant: str) -> Parts:

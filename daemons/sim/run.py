@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from daemons.sim.cluster import Cluster
 from daemons.sim.operator import Operator
@@ -32,6 +32,8 @@ class Result:
     checks: tuple[int, ...]
     drawn: Counter[str]
     struck: Counter[str]
+    reached: Counter[str] = field(default_factory=Counter)
+    """Situations of protocols, and how often the run came to each."""
 
     @property
     def faults(self) -> int:
@@ -73,7 +75,7 @@ def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
     cluster = Cluster(
         world, scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members, scenario.split
     )
-    cluster.checked = scenario.checked
+    cluster.apply(scenario)
     strikes = Strikes(cluster)
     strikes.schedule(scenario.faults)
     Operator(cluster).begin()
@@ -93,4 +95,5 @@ def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
         world.trace("-", text)
     lines = tuple(world.lines or world.last_lines[-40:])
     checks = tuple(cluster.checker.checks)
-    return Result(scenario.seed, broken, text, world.digest, lines, world.steps, checks, strikes.drawn, strikes.struck)
+    told = (strikes.drawn, strikes.struck, world.reached)
+    return Result(scenario.seed, broken, text, world.digest, lines, world.steps, checks, *told)

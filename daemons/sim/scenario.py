@@ -6,8 +6,11 @@ A scenario file is text: comments after ``#``, one setting or fault a line, then
     networks 2
     groups 4                     drawn from the seed with policies, dependencies, monitors; without it two plain ones
     seed 4711                    of the weather, the scripts, and all other chance that is no fault
-    members                      a program on every node uses all of Group Services
+    members checked              a program on every node uses all of Group Services; its responsiveness is checked
     split tiebreaker             the split policy; without it none
+    sites                        the first half of the nodes is at one site, the rest at another, which has priority
+    merge priority               the merge policy; without it that which follows the split policy
+    quarantine fencing           the quarantine policy, for the first group that is not concurrent; without it disable
     plant flush-forgotten        only if a planted bug is to be found
     at 35.250 crash node=2 for=12.500
     expect invariant 3           or: expect pass, expect assertion, expect no recovery
@@ -19,7 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from daemons.sim.faults import Fault, FaultSyntax, draw
+from daemons.sim.faults import Fault, FaultSyntax, cuts_between, draw
+from daemons.sim.policies import DISABLE, QUARANTINES
 from srcctl.machine import SECOND
 
 NODES_MIN, NODES_MAX = 2, 16
@@ -36,6 +40,8 @@ NONE, TIE_BREAKER, NFS, MANUAL = "none", "tiebreaker", "nfs", "manual"
 SPLITS = (NONE, TIE_BREAKER, NFS, MANUAL)
 """Split policies. Merges follow them: with none the majority stays, with manual an operator decides.
 Under nfs the tie breaker is no disk of the cluster and never lost."""
+MAJORITY, PRIORITY = "majority", "priority"
+MERGES = (MAJORITY, PRIORITY)
 SPLIT_SHARE = 0.3
 """Of the seeds, that have a tie breaker."""
 
@@ -81,6 +87,9 @@ class Scenario:
         members: a program on every node uses all of Group Services.
         split: the split policy.
         checked: that program has its responsiveness checked, and is not always well.
+        sites: the nodes are at two sites.
+        merge: the merge policy; "": that which follows the split policy.
+        quarantine: the quarantine policy.
     """
 
     seed: int
@@ -94,6 +103,9 @@ class Scenario:
     members: bool = False
     split: str = NONE
     checked: bool = False
+    sites: bool = False
+    merge: str = ""
+    quarantine: str = DISABLE
 
     @classmethod
     def of_seed(
@@ -104,19 +116,53 @@ class Scenario:
         groups: int = 0,
         only: tuple[str, ...] = (),
         split: str = "",
+        sites: bool = False,
+        quarantine: str = "",
     ) -> Scenario:
-        """What a seed stands for; ``only`` names the kinds of faults to draw from, ``split`` the split policy, with ""
-        that of the seed."""
+        """What a seed stands for.
+
+        Args:
+            seed: names it.
+            nodes, plant, groups: as of the scenario.
+            only: the kinds of faults to draw from.
+            split: the split policy; "": that of the seed.
+            sites: two sites, which are cut off from each other again and again, with policies drawn from the seed.
+            quarantine: with sites, the quarantine policy; "": that of the seed.
+        """
         chance = Random(f"{seed}/networks")
         networks = chance.choice((1, 2, 2))
         members = chance.random() < MEMBERS_SHARE
         names = network_names(networks)
         faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US, only)
+        if sites:
+            return cls._with_sites(seed, nodes, networks, faults, plant, groups, members, split, quarantine)
         if not split:
             split = TIE_BREAKER if Random(f"{seed}/split").random() < SPLIT_SHARE else NONE
         return cls(
             seed, nodes, networks, tuple(faults), plant, groups=groups, members=members, split=split, checked=members
         )
+
+    @classmethod
+    def _with_sites(
+        cls,
+        seed: int,
+        nodes: int,
+        networks: int,
+        faults: list[Fault],
+        plant: str,
+        groups: int,
+        members: bool,
+        split: str,
+        quarantine: str,
+    ) -> Scenario:
+        chance = Random(f"{seed}/sites")
+        split = split or chance.choice((NONE, NONE, NONE, TIE_BREAKER, NFS, MANUAL))
+        merge = chance.choice(MERGES) if split == NONE else ""
+        drawn = chance.choice(QUARANTINES) if split == NONE else DISABLE
+        cuts = cuts_between(site_numbers(tuple(range(1, nodes + 1))), chance, BOOTED_US, SAFETY_US)
+        everything = tuple(sorted((*faults, *cuts), key=lambda fault: fault.at))
+        size = (seed, nodes, networks, everything, plant, PASS, (), groups, members, split, members)
+        return cls(*size, True, merge, quarantine or drawn)
 
     @classmethod
     def parse(cls, text: str) -> Scenario:
@@ -127,6 +173,7 @@ class Scenario:
         """
         numbers = {"seed": 1, "nodes": 3, "networks": 1, "groups": 0}
         plant, expect, members, checked, split = "", PASS, False, False, NONE
+        sites, merge, quarantine = False, "", DISABLE
         faults: list[Fault] = []
         trace: list[str] = []
         for count, raw in enumerate(text.splitlines(), 1):
@@ -142,6 +189,12 @@ class Scenario:
                         members, checked = True, bool(rest)
                     case "split" if rest in SPLITS:
                         split = rest
+                    case "sites" if not rest:
+                        sites = True
+                    case "merge" if rest in MERGES:
+                        merge = rest
+                    case "quarantine" if rest in QUARANTINES:
+                        quarantine = rest
                     case "plant":
                         plant = rest
                     case "at":
@@ -159,13 +212,29 @@ class Scenario:
         if not 0 <= numbers["groups"] <= GROUPS_MAX:
             raise ScenarioSyntax("groups out of range")
         size = (numbers["seed"], numbers["nodes"], numbers["networks"])
-        return cls(*size, tuple(faults), plant, expect, tuple(trace), numbers["groups"], members, split, checked)
+        return cls(
+            *size,
+            tuple(faults),
+            plant,
+            expect,
+            tuple(trace),
+            numbers["groups"],
+            members,
+            split,
+            checked,
+            sites,
+            merge,
+            quarantine,
+        )
 
     def __str__(self) -> str:
         lines = [f"nodes {self.nodes}", f"networks {self.networks}", f"seed {self.seed}"]
         lines += [f"groups {self.groups}"] if self.groups else []
         lines += ["members checked" if self.checked else "members"] if self.members else []
         lines += [f"split {self.split}"] if self.split != NONE else []
+        lines += ["sites"] if self.sites else []
+        lines += [f"merge {self.merge}"] if self.merge else []
+        lines += [f"quarantine {self.quarantine}"] if self.quarantine != DISABLE else []
         lines += [f"plant {self.plant}"] if self.plant else []
         lines += [str(fault) for fault in self.faults]
         lines += [f"expect {self.expect}"]
@@ -176,6 +245,12 @@ class Scenario:
 def network_names(count: int) -> tuple[str, ...]:
     """The networks of a cluster with so many."""
     return tuple(f"net_ether_{number:02}" for number in range(1, count + 1))
+
+
+def site_numbers(numbers: tuple[int, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """The nodes of the two sites."""
+    middle = (len(numbers) + 1) // 2
+    return frozenset(numbers[:middle]), frozenset(numbers[middle:])
 
 
 def without_time(line: str) -> str:

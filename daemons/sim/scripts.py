@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemons.clstrmgr.inputs import JobWanted, ResourceUpdated, RunScript, ScriptEnded
 from daemons.clstrmgr.jobs import NONE
+from daemons.sim.quarantine import Quarantine
 from daemons.sim.resources import KINDS
 from srcctl.machine import MILLISECOND, SECOND
 
@@ -38,6 +39,9 @@ class Script:
         self.run = effect.run
         self.name = effect.command.split()[0].rsplit("/", 1)[-1]
         self.serial = effect.serial
+        self._arguments = effect.arguments
+        self._quarantined = False
+        self._quarantine = Quarantine(self.node, lambda delay, action: self.node.after(delay, self._go_on, action))
         self._chance = manager.node.script_chance
         self.node.cluster.checker.script_began(self)
         self._wait(SCRIPT_US, self._ask)
@@ -60,7 +64,28 @@ class Script:
         if self.name in ("admin_op", "event_error", "config_too_long"):
             self._end(0)
             return
+        if self.node.cluster.critical_group and not self._quarantined:
+            self._quarantined = True
+            if self.name == "node_up":
+                self._quarantine.let_in(self.manager.core.members)
+            elif self.name == "node_down" and len(self._arguments) == 1 and self._arguments[0] != self.node.name:
+                self._shut_out()
+                return
         self._tell(JobWanted(self.run))
+
+    def _shut_out(self) -> None:
+        """Whoever may still have the critical group beyond a cut does nothing more, before anything is taken over."""
+        core, cluster = self.manager.core, self.node.cluster
+        picture = core.cluster
+        if picture is None:
+            self._end(1)
+            return
+        states = picture.groups[cluster.critical_group].states if cluster.critical_group in picture.groups else {}
+        failed = {number for number, node in cluster.nodes.items() if node.name == self._arguments[0]}
+        alive = self.node.states.core.alive if self.node.states is not None else frozenset()
+        missed = failed | {number for number, word in picture.nodes.items() if word == "leaving" or number not in alive}
+        numbers = cluster.parts.shut_out(states, core.members, missed)
+        self._quarantine.shut_out(numbers, lambda status: self._end(1) if status else self._tell(JobWanted(self.run)))
 
     def answer(self, assignments: str) -> None:
         """The next job."""
@@ -72,6 +97,13 @@ class Script:
         acquire = job.get("ACTION") == "ACQUIRE"
         groups = job.get("RESOURCE_GROUPS", "").split()
         kind = job["JOB_TYPE"]
+        if kind == "VGS" and acquire and self.node.name in self.node.cluster.fences.all():
+            names = " ".join(groups)
+            self.node.trace(f"{self.name}: the disks of {names} refuse this node")
+            self.node.world.reached["quarantine: the disks refuse a node"] += 1
+            self._tell(ResourceUpdated(self.run, "rg_error", kind, names, self.name))
+            self._wait(SCRIPT_US, self._ask)
+            return
         if kind in KINDS and acquire:
             for group in groups:
                 self.node.take(group, kind)

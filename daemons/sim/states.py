@@ -8,9 +8,10 @@ from daemons.caa import core as caa
 from daemons.caa.arbiter import Arbiter
 from daemons.caa.messages import DISK_PATH, heartbeat_codec
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess, receive
+from daemons.sim.policies import BOTH, FENCING
 from daemons.sim.process import Process
 from daemons.sim.scenario import MANUAL, NFS, TIE_BREAKER
-from daemons.sim.timing import HEARTBEAT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
+from daemons.sim.timing import HEARTBEAT_US, LINK_TIMEOUT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
 from srcctl.machine import MILLISECOND, TICK
 
 if TYPE_CHECKING:
@@ -56,10 +57,24 @@ class StatesProcess(Process):
             network_fdt_us=NODE_TIMEOUT_US,
             disk=self.node.cluster.has_disk_path,
             arbitrate=self._breaker is not None or self.node.cluster.split == MANUAL,
+            remote=self.node.cluster.remote(self.node.number),
+            link_timeout_us=LINK_TIMEOUT_US,
         )
+        for name in self.node.cluster.fences.switched_on(self.node.name, str(self.node.boot_number)):
+            self.node.trace(f"{name} is let in, nobody that kept it out has stayed on")
         self.feed(caa.Configure(settings))
         self.links_changed()
         self._watch_policy()
+        if self.node.cluster.quarantine in (FENCING, BOTH):
+            self._watch_fence()
+
+    def _watch_fence(self) -> None:
+        """Once a heartbeat: the disks refuse this node."""
+        fence = self.node.cluster.fences.of(self.node.name)
+        if fence is not None and fence.life == str(self.node.boot_number):
+            self.node.crash(f"quarantine policy: shut out of the disks by {fence.by}")
+        else:
+            self.later(HEARTBEAT_US, self._watch_fence)
 
     def _watch_policy(self) -> None:
         """Once a heartbeat, as a real node does."""

@@ -64,6 +64,8 @@ class World:
         self.sent: Counter[str] = Counter()
         """Datagrams, by daemon."""
         self.octets: Counter[str] = Counter()
+        self.reached: Counter[str] = Counter()
+        """Situations of protocols that this run came to."""
         self._keep_trace = keep_trace
         self._digest = hashlib.blake2b(digest_size=TRACE_DIGEST_BYTES)
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []

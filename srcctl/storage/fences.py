@@ -91,10 +91,10 @@ class FenceRegistry:
             if against is not None and against.disks & wanted:
                 raise ShutOut(f"node {by} is shut out of {' '.join(sorted(against.disks & wanted))} by {against.by}")
             before = self.of(node)
-            life = life_of(self._lab, node)
+            life = self._life(node)
             disks_out = wanted | (before.disks if before else frozenset())
             shut_out = {node, *self.all()}
-            keepers = {(name, alive) for name in self._nodes() - shut_out if (alive := life_of(self._lab, name))}
+            keepers = {(name, alive) for name in self._nodes() - shut_out if (alive := self._life(name))}
             self._write(node, Fence(disks_out, by, life, frozenset(keepers)))
             return life
 
@@ -117,12 +117,12 @@ class FenceRegistry:
         with self._locked():
             fences = self.all()
             for name, fence in fences.items():
-                keepers = {keeper for keeper in fence.keepers if is_alive(self._lab, *keeper)}
-                if keepers or (fence.life and is_alive(self._lab, name, fence.life)):
+                keepers = {keeper for keeper in fence.keepers if self._goes_on(*keeper)}
+                if keepers or (fence.life and self._goes_on(name, fence.life)):
                     if node not in fences:
                         self._write(name, fence._replace(keepers=frozenset(keepers | {(node, life)})))
                 else:
-                    os.unlink(os.path.join(self._directory, name))
+                    self._erase(name)
                     lifted.append(name)
         return lifted
 
@@ -145,10 +145,21 @@ class FenceRegistry:
         """
         with self._locked():
             try:
-                os.unlink(os.path.join(self._directory, node))
+                self._erase(node)
             except FileNotFoundError:
                 return False
             return True
+
+    # What a simulation has in memory instead.
+
+    def _life(self, node: str) -> str:
+        return life_of(self._lab, node)
+
+    def _goes_on(self, node: str, life: str) -> bool:
+        return is_alive(self._lab, node, life)
+
+    def _erase(self, node: str) -> None:
+        os.unlink(os.path.join(self._directory, node))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

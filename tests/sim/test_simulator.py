@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from daemons.sim import cli
 from daemons.sim.cluster import Cluster
 from daemons.sim.configuration import varied
 from daemons.sim.faults import KINDS
+from daemons.sim.invariants import FAILED_OVER
 from daemons.sim.parts import Parts
 from daemons.sim.plants import PLANTS, Plant
+from daemons.sim.policies import QUARANTINES
 from daemons.sim.run import Result, play, run
 from daemons.sim.scenario import OUTCOMES, Scenario
 from daemons.sim.world import InvariantBroken, World
@@ -28,6 +31,8 @@ TOP = Path(__file__).parents[2]
 
 FOUND_BY = {
     "dead-man-asleep": (1, 100),
+    "quarantine-forgotten": (1, 10),
+    "quarantine-of-one": (1, 10),
     "view-number-forgotten": (1, 20),
     "members-of-first-proposal": (3, 20),
     "flush-forgotten": (1, 100),
@@ -146,11 +151,62 @@ def test_what_caa_does_not_look_at_again_has_not_changed(seed: int, nodes: int) 
 def test_a_campaign_tells_what_was_drawn_and_what_was_struck(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--seeds", "6", "--jobs", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = {" ".join(line.split()[:-2]): tuple(map(int, line.split()[-2:])) for line in lines[1:-1]}
+    second = next(number for number, line in enumerate(lines) if line.startswith("situation"))
+    rows = {" ".join(line.split()[:-2]): tuple(map(int, line.split()[-2:])) for line in lines[1:second]}
     assert {name.split()[0] for name in rows} == set(KINDS), "a kind that was never drawn is listed with 0"
     assert all(struck <= drawn for drawn, struck in rows.values())
     total = sum(drawn for drawn, _ in rows.values())
     assert f" {total} faults" in lines[-1]
+    reached = {" ".join(line.split()[:-1]): int(line.split()[-1]) for line in lines[second + 1 : -1]}
+    assert set(cli.SITUATIONS) <= set(reached), "a situation that was never reached is listed with 0"
+    assert reached[FAILED_OVER]
+    assert reached["join: approved"]
+
+
+def test_a_campaign_in_which_no_leader_failed_over_has_tested_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_play", lambda scenario: replace(play(scenario), reached=Counter()))
+    assert cli.main(["--seeds", "2", "--jobs", "1"]) == cli.NOTHING_TESTED
+    assert "0 leaders failed over" in capsys.readouterr().err
+
+
+def test_seeds_with_two_sites_pass_and_come_to_every_policy() -> None:
+    reached: Counter[str] = Counter()
+    policies = set()
+    for seed in (1, 2, 4, 7, 9, 12, 19):
+        scenario = Scenario.of_seed(seed, 3, sites=True)
+        assert Scenario.parse(str(scenario)) == scenario
+        result = play(scenario)
+        assert not result.broken, f"seed {seed}: {result.text}"
+        reached += result.reached
+        policies.add((scenario.split, scenario.merge, scenario.quarantine))
+    assert {split for split, _, _ in policies} == {"none", "tiebreaker", "nfs", "manual"}
+    assert {quarantine for _, _, quarantine in policies} == set(QUARANTINES)
+    assert reached["merge: a node gives its view up"]
+    assert reached["quarantine: a node that is on is powered off"]
+    assert reached["quarantine: a node is shut out of the disks"]
+    assert reached["quarantine: a node is let in again"]
+
+
+@pytest.mark.parametrize(("merge", "gives_way"), [("majority", 3), ("priority", 1)])
+def test_the_merge_policy_says_which_site_gives_way(merge: str, gives_way: int) -> None:
+    text = f"nodes 4\nsites\nmerge {merge}\nat 30.000 partition halves=1,2/3,4 for=90.000\n"
+    result = play(Scenario.parse(text), keep_trace=True)
+    assert not result.broken, result.text
+    losers = {line.split()[1] for line in result.lines if line.endswith("view given up: dissolved")}
+    assert losers == {f"node{gives_way}", f"node{gives_way + 1}"}
+
+
+def test_another_site_is_down_only_after_the_link_timeout_as_well() -> None:
+    down = {}
+    for sites in ("", "sites\n"):
+        text = f"nodes 2\n{sites}at 30.000 partition halves=1/2 for=100.000\n"
+        result = play(Scenario.parse(text), keep_trace=True)
+        assert not result.broken, result.text
+        line = next(line for line in result.lines if line.endswith("node1    alive 1") and float(line[:11]) > 30)
+        down[sites] = float(line[:11])
+    assert 14 <= down["sites\n"] - down[""] <= 16
 
 
 def test_seeds_with_drawn_groups_and_dependencies_pass() -> None:

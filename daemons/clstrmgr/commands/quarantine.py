@@ -1,10 +1,10 @@
 """``cl_quarantine NODE``: the quarantine policy, before this side of the cluster takes over from a node.
 
-The side that does not have the critical resource group (CRITICAL_RG) makes sure that the node that had it, and may be
-alive beyond a cut, does nothing more. With QUARANTINE_POLICY node_halt its management console powers it off. With
-fencing it is shut out of the disks of all volume groups of all resource groups (the reference's section on split, merge
-and quarantine: SCSI-3 reservations; not of groups that are online on all nodes, which share theirs); it gives way as
-soon as it finds that. With halt_with_fencing both.
+The side that does not have the critical resource group (CRITICAL_RG) makes sure that the node that had it, and all
+others that it does not see, which may be alive beyond a cut, do nothing more. With QUARANTINE_POLICY node_halt the
+management console powers them off. With fencing they are shut out of the disks of all volume groups of all resource
+groups (the reference's section on split, merge and quarantine: SCSI-3 reservations; not of groups that are online on
+all nodes, which share theirs); they give way as soon as they find that. With halt_with_fencing both.
 
 ``cl_quarantine -r [NODE]`` lets a node in again: without a name all members, which node_up does when a node is back.
 The name of this command is ours.
@@ -16,7 +16,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from daemons.caa import client as caa
 from daemons.clstrmgr import client
+from daemons.clstrmgr.quarantine import shut_out
 from daemons.cluster.configuration import ACD
 from daemons.runtime.dynamic_settings import dynamic_settings
 from srcctl.errlog import log_entry
@@ -57,17 +59,25 @@ def main(argv: list[str]) -> int:
         print(f"cl_quarantine: {error}.", file=sys.stderr)
         return 1
     group = client.group_named(picture, critical)
-    failed = client.node_named(picture, node)
-    if group is None or failed is None:
+    if group is None or client.node_named(picture, node) is None:
         return 0
-    if any(state.state == "ONLINE" and state.node != failed.number for state in group.nodes):
-        print(f"cl_quarantine: the critical resource group {critical} is on this side: node {node} is left alone")
+    alive = _alive(root)
+    missed = [
+        view.number
+        for view in picture.nodes
+        if view.state == "leaving" or view.name == node or (alive is not None and view.name not in alive)
+    ]
+    numbers = shut_out({view.node: view.state for view in group.nodes}, picture.members, missed)
+    if not numbers:
+        print(f"cl_quarantine: the critical resource group {critical} is not beyond a cut: node {node} is left alone")
         return 0
+    names = sorted(client.node_name(picture, number) for number in numbers)
     try:
-        if policy in HALTS:
-            _halt(root, node, critical)
+        for name in names:
+            if policy in HALTS:
+                _halt(root, name, critical)
         if policy in FENCES:
-            _fence(root, node)
+            _fence(root, names)
     except (ConsoleError, ShutOut, OdmError, TimeoutError) as error:
         print(f"cl_quarantine: {error}", file=sys.stderr)
         return 1
@@ -75,6 +85,17 @@ def main(argv: list[str]) -> int:
         print(f"cl_quarantine: {error.strerror}", file=sys.stderr)
         return 1
     return 0
+
+
+def _alive(root: NodeRoot) -> frozenset[str] | None:
+    """The names of the nodes that CAA calls alive; None if it does not say."""
+    try:
+        membership = caa.status(root).membership
+    except caa.CaaError:
+        return None
+    if membership is None:
+        return None
+    return frozenset(node.name for node in membership.nodes if node.number in membership.alive)
 
 
 def _halt(root: NodeRoot, node: str, critical: str) -> None:
@@ -85,27 +106,30 @@ def _halt(root: NodeRoot, node: str, critical: str) -> None:
         log_entry(root, "OPMSG", "clstrmgr", (("MESSAGE FROM ERRLOGGER COMMAND", text),))
 
 
-def _fence(root: NodeRoot, node: str) -> None:
-    """Shut a node out of the disks, and wait until the life that had them is over.
+def _fence(root: NodeRoot, nodes: list[str]) -> None:
+    """Shut nodes out of the disks, and wait until the lives that had them are over.
 
     Raises:
         ShutOut: this node is shut out itself.
-        TimeoutError: the node goes on.
+        TimeoutError: one of them goes on.
         OdmError, OSError: the disks cannot be told, or the lab cannot be written.
     """
     disks = _disks(root)
     if not disks:
         return
     lab = root.identity.lab
-    life = FenceRegistry(lab).fence(node, disks, root.identity.node)
-    text = f"cl_quarantine: node {node} is shut out of {' '.join(sorted(disks))}"
-    print(text)
-    log_entry(root, "OPMSG", "clstrmgr", (("MESSAGE FROM ERRLOGGER COMMAND", text),))
+    lives = {}
+    for node in nodes:
+        lives[node] = FenceRegistry(lab).fence(node, disks, root.identity.node)
+        text = f"cl_quarantine: node {node} is shut out of {' '.join(sorted(disks))}"
+        print(text)
+        log_entry(root, "OPMSG", "clstrmgr", (("MESSAGE FROM ERRLOGGER COMMAND", text),))
     deadline = time.monotonic() + PATIENCE
-    while life and is_alive(lab, node, life):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"node {node} goes on although it is shut out of its disks")
-        time.sleep(POLL)  # the end of another machine makes no event here
+    for node, life in lives.items():
+        while life and is_alive(lab, node, life):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"node {node} goes on although it is shut out of its disks")
+            time.sleep(POLL)  # the end of another machine makes no event here
 
 
 def _disks(root: NodeRoot) -> frozenset[str]:
