@@ -32,7 +32,7 @@ class CspocError(Exception):
     """The request cannot be carried out; ``str()`` says why."""
 
 
-def _defined(root: NodeRoot) -> Configuration:
+def defined(root: NodeRoot) -> Configuration:
     try:
         c = configurations.load(Repository(root, DCD))
     except (OdmError, ConfigurationFault) as error:
@@ -136,7 +136,7 @@ def lister(argv: list[str]) -> int:
     root, name, syntax = _complaining(argv, '[-cspoc "[-f] [-g ResourceGroup | -n NodeList]"] [argument ...]')
     try:
         options, words = _without_cspoc(argv[1:])
-        nodes, lenient = _targets(_defined(root), options)
+        nodes, lenient = _targets(defined(root), options)
     except (UsageError, ValueError):
         return usage(syntax)
     except CspocError as error:
@@ -173,7 +173,7 @@ def nodecmd(argv: list[str]) -> int:
         options, words = _without_cspoc(argv[1:])
         if not words:
             raise UsageError("command")
-        nodes, lenient = _targets(_defined(root), options)
+        nodes, lenient = _targets(defined(root), options)
     except (UsageError, ValueError):
         return usage(syntax)
     except CspocError as error:
@@ -200,7 +200,7 @@ def on_cluster(argv: list[str]) -> int:
     if not words or words[0].startswith("-"):
         return usage(syntax)
     try:
-        nodes, _ = _targets(_defined(root), "")
+        nodes, _ = _targets(defined(root), "")
     except CspocError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
@@ -214,7 +214,7 @@ def on_node(argv: list[str]) -> int:
         options = parse(argv, "V:R:N:S")
         if sum(flag in options for flag in "VRN") != 1 or not options.operands:
             raise UsageError("one of -V, -R, -N")
-        c = _defined(root)
+        c = defined(root)
         node = _holder(root, c, options.value("V"), options.value("R")) if "N" not in options else options.value("N")
         if c.node(node) is None:
             raise CspocError(f"the node {node} is not defined.")

@@ -18,7 +18,7 @@ from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
-from srcctl.storage.filesystems import read_stanzas, write_stanzas
+from srcctl.storage.filesystems import read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 KINDS = {"": "jfs2", "enhanced": "jfs2", "standard": "jfs", "compressed": "jfs", "large": "jfs"}
@@ -109,18 +109,16 @@ def delete_file_system(root: NodeRoot, request: Request, c: Configuration | None
     for point in required_names(request):
         _file_system(root, point)
     for point in request.names:
-        groups, group, volume = _file_system(root, point)
+        groups, group, _ = _file_system(root, point)
         users = [g.name for g in (c.groups if c else ()) if point in g.resource("FILESYSTEM")]
         if users:
             raise ClmgrError(f'"{point}" is still in use by "{users[0]}".', MISSING_DEPENDENCY)
         if groups.holders(group):
             raise ClmgrError(f'the volume group "{group.name}" is varied on by "{groups.holders(group)[0]}".')
         with varied_on(groups, group):
-            changed = groups.store(group._replace(volumes=tuple(v for v in group.volumes if v.name != volume.name)))
-            groups.make_known(changed)
-        write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
+            run_here(["rmfs", point])
         on_others(root, members(c), ["forget", point])
-        tell_others(root, c, changed)
+        tell_others(root, c, group)
 
 
 CHANGES: dict[tuple[str, str], Change] = {

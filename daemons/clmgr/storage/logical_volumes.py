@@ -136,20 +136,6 @@ def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None
     tell_others(root, c, group)
 
 
-def store_volumes(
-    root: NodeRoot,
-    c: Configuration | None,
-    groups: VolumeGroups,
-    group: VolumeGroup,
-    volumes: tuple[LogicalVolume, ...],
-) -> None:
-    """Exchange the logical volumes of a group, here and in what the other nodes know."""
-    with varied_on(groups, group):
-        changed = groups.store(group._replace(volumes=volumes))
-        groups.make_known(changed)
-    tell_others(root, c, changed)
-
-
 def modify_logical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     """More LOGICAL_PARTITIONS, more or fewer LPART_COPIES, a new NAME, other characteristics: by the nodes' commands.
 
@@ -195,7 +181,9 @@ def delete_logical_volume(root: NodeRoot, request: Request, c: Configuration | N
         groups, group, volume = volume_named(root, name)
         if volume.mount_point:
             raise ClmgrError(f'"{name}" is still in use by "{volume.mount_point}".', MISSING_DEPENDENCY)
-        store_volumes(root, c, groups, group, tuple(v for v in group.volumes if v.name != name))
+        with varied_on(groups, group):
+            run_here(["rmlv", "-f", name])
+        tell_others(root, c, group)
 
 
 CHANGES: dict[tuple[str, str], Change] = {

@@ -346,8 +346,8 @@ CHANGES: dict[tuple[str, str], Change] = {
 
 
 def cl_lvm(argv: list[str]) -> int:
-    """``cl_lvm {importvg | exportvg | learn | unlearn | forget | chdev} ...``: what clmgr has other nodes do to their
-    knowledge of storage."""
+    """``cl_lvm {importvg | exportvg | learn | unlearn | forget | chdev | mklv ...} ...``: what clmgr and C-SPOC have
+    other nodes do to their knowledge of storage, or to a volume group that they have varied on."""
     match argv[1:]:
         case ["forget", point]:
             root = NodeRoot.current()
@@ -361,4 +361,8 @@ def cl_lvm(argv: list[str]) -> int:
             return subprocess.run(["importvg", "-n", "-L" if known else "-y", name, disk], check=False).returncode
         case ["importvg" | "exportvg" | "chdev", *_]:
             return subprocess.run(argv[1:], check=False).returncode
+        case [name, *_]:
+            from daemons.clmgr.cspoc.storage import RUN_HERE
+
+            return subprocess.run(argv[1:], check=False).returncode if name in RUN_HERE else 1
     return 1

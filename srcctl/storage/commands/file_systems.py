@@ -86,6 +86,8 @@ def crfs(argv: list[str]) -> int:
     """``crfs -v vfs {-g VG -a size=SIZE | -d LV} -m mount_point [-A yes|no] [-p ro|rw] [-a attribute=value]``: a file
     system, in a new volume or on one."""
 
+    import shutil
+
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         name, device, point = options.value("g"), options.value("d"), options.value("m")
         attributes = _attributes(options, MADE)
@@ -110,6 +112,8 @@ def crfs(argv: list[str]) -> int:
             group = groups.store(group._replace(volumes=changed))
             groups.make_known(group)
         volume = next(v for v in group.volumes if v.name == volume.name)
+        # A new file system is empty, whatever was on the volume before.
+        shutil.rmtree(filesystems.contents(root.identity.lab, group, volume), ignore_errors=True)
         os.makedirs(filesystems.contents(root.identity.lab, group, volume), exist_ok=True)
         stanza = stanza_of(volume)
         stanza.attributes["mount"] = "true" if options.value("A") in ("yes", "y") else "false"
