@@ -48,9 +48,9 @@ def discovered(root: NodeRoot, shared: str) -> list[Device]:
     identity = root.identity
     devices = [
         Device("sys0", "sys/node/chrp", attributes=(("modelname", MODEL), ("systemid", system_id(identity)),
-                                                    ("realmem", str(_memory() // 1024)), ("maxuproc", "2048"))),
+                                                    ("realmem", str(memory_bytes() // 1024)), ("maxuproc", "2048"))),
         Device("mem0", "memory/sys/totmem", "sysplanar0",
-               attributes=(("goodsize", str(_memory() // MEGABYTE)), ("size", str(_memory() // MEGABYTE)))),
+               attributes=(("goodsize", str(memory_bytes() // MEGABYTE)), ("size", str(memory_bytes() // MEGABYTE)))),
     ]  # fmt: skip
     devices += [Device(f"proc{n}", "processor/sys/proc_rspc", "sysplanar0", f"{n}",
                        (("frequency", "2750000000"),)) for n in range(os.cpu_count() or 1)]  # fmt: skip
@@ -66,7 +66,8 @@ def discovered(root: NodeRoot, shared: str) -> list[Device]:
     return devices
 
 
-def _memory() -> int:
+def memory_bytes() -> int:
+    """The host's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -73,13 +73,14 @@ def _row(devices: Devices, types: dict[str, OdmObject], o: OdmObject) -> dict[st
     type_of = types.get(key, {"class": key.partition("/")[0], "subclass": "", "type": key.rpartition("/")[2]})
     return {
         "name": o["name"], "status": STATES.get(int(o["status"]), "Unknown"), "location": o["location"],
-        "physloc": _physical_location(o), "parent": o["parent"],
+        "physloc": physical_location(o), "parent": o["parent"],
         "class": type_of["class"], "subclass": type_of["subclass"], "type": type_of["type"],
         "description": devices.catalogue.device(key), "connwhere": o["connwhere"], "uniquetype": key,
     }  # fmt: skip
 
 
-def _physical_location(o: OdmObject) -> str:
+def physical_location(o: OdmObject) -> str:
+    """Where a device is; "" of what has no place."""
     where, unit = str(o["connwhere"]), "U9009.42A.0000000"
     if str(o["PdDvLn"]).startswith("disk/"):
         return f"{unit}-V1-C2-T1-L{where.ljust(16, '0')}"

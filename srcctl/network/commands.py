@@ -27,7 +27,7 @@ lo0: flags=e08084b,c0<UP,BROADCAST,LOOPBACK,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64
 \tinet 127.0.0.1 netmask 0xff000000 broadcast 127.255.255.255
 \t tcp_sendspace 131072 tcp_recvspace 131072 rfc1323 1
 """
-IFCONFIG_FLAGS, NETSTAT_FLAGS = "aldu", "inI:rf:"
+IFCONFIG_FLAGS, NETSTAT_FLAGS = "aldu", "inI:rf:v"
 _WORDS = ("inet", "up", "firstalias", "alias", "delete", "-alias", "netmask", "broadcast", "down", "detach")
 
 
@@ -138,7 +138,7 @@ def _shown(identity: Identity, interface: Interface) -> str:
 
 MTU = 1500
 HEADING = "Name   Mtu   Network     Address                 Ipkts     Ierrs        Opkts     Oerrs  Coll"
-NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]\n       netstat -r [-n] [-f inet]"
+NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]\n       netstat -r [-n] [-f inet]\n       netstat -v"
 
 
 def netstat(argv: list[str]) -> int:
@@ -149,13 +149,17 @@ def netstat(argv: list[str]) -> int:
     flags = "".join(word.lstrip("-") for word in argv[1:] if word.startswith("-"))
     if "r" in flags:
         return _routes(flags, [word for word in argv[1:] if not word.startswith("-")])
+    if flags == "v":
+        from srcctl.network.statistics import netstat_v
+
+        return netstat_v(NodeRoot.current().identity)
     if "i" not in flags and "I" not in flags:
         for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
             if os.access(path, os.X_OK):
                 import subprocess
 
                 return subprocess.run([path, *argv[1:]], check=False).returncode
-        sys.stderr.write("netstat: only -i and -r are supported on this node.\n")
+        sys.stderr.write("netstat: only -i, -r and -v are supported on this node.\n")
         return 1
     if set(flags) - set("inI"):
         sys.stderr.write(NETSTAT_USAGE + "\n")

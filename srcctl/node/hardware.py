@@ -7,6 +7,8 @@ import zlib
 from srcctl.node.root import Identity
 
 MODEL = "IBM,9009-42A"
+FIRMWARE = "VL950_124"
+"""The level of the server's firmware (inferred: one that this model had)."""
 
 
 def machine_id(identity: Identity) -> str:
@@ -17,3 +19,8 @@ def machine_id(identity: Identity) -> str:
 def system_id(identity: Identity) -> str:
     """The server's identifier (``uname -u``), one for all nodes of a lab: they are partitions of one machine."""
     return f"IBM,02{zlib.crc32(identity.lab_id.encode()):08X}"[:13]
+
+
+def serial_number(identity: Identity) -> str:
+    """The server's serial number, the last seven characters of its identifier."""
+    return system_id(identity)[-7:]

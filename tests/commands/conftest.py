@@ -13,6 +13,7 @@ import pytest
 from srcctl.errlog import log_entry
 from srcctl.node import control
 from srcctl.node.commands import power as power_commands
+from srcctl.storage.commands import paging
 from tests.commands.sessions import GOLDEN, Run
 from tests.storage.conftest import nodes, run, template
 from tests.storage.machine import ETC, Node
@@ -32,6 +33,7 @@ class KilledByLpar(BaseException):
 @pytest.fixture
 def machine(nodes: tuple[Node, Node], run: NodeRun, monkeypatch: pytest.MonkeyPatch) -> Node:
     """node1 with volume groups on two of its disks, and an error log with entries of every class."""
+    monkeypatch.setattr(paging, "percent_used", lambda: 1)
     node = prepare(nodes[0], run, monkeypatch)
     shutil.copytree(ETC / "security", node.root.path("/etc/security"))
     for path, text in (("/var/run/lpar.pid", "1\n"), ("/etc/inittab", INITTAB)):

@@ -39,6 +39,7 @@ IDLE = {
     "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hk",
     "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuIMRS", "varyoffvg": "s", "mkvg": "diItX",
     "chvg": "u", "extendvg": "M", "replacepv": "fR", "importvg": "cfFrRSVxO", "lslv": "L",
+    "lscfg": "s", "lsmcode": "cr", "lsps": "l", "entstat": "rt", "getconf": "v",
     "mirrorvg": "mS", "rmlvcopy": "p", "unmirrorvg": "p", "syncvg": "fHP",
     "mklv": "iGOPRUY", "chlv": "tGMPU", "rmlv": "Bp", "crfs": "lnt", "chfs": "dmntv", "rmfs": "i", "lsfs": "al",
     "df": "isv", "mount": "fnpsvV", "umount": "fnsv", "halt": "fhlnpy", "reboot": "fhlnpy",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from srcctl.commands.launch import call
+from srcctl.devices import configuration
 from tests.storage.machine import Node, Run, entries, make_template
 
 ENTRIES = entries("src", "storage", "devices", "network", "odm", "node", "errlog", "audit")
@@ -20,6 +21,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def nodes(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Node, Node]:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(configuration, "memory_bytes", lambda: 8 << 30)
     return Node(tmp_path, "node1", template), Node(tmp_path, "node2", template)
 
 

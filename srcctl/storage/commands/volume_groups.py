@@ -67,7 +67,7 @@ def _print(options: Options, groups: VolumeGroups, root: NodeRoot, name: str) ->
     if "l" in options:
         _print_volumes(group, root)
     elif "p" in options:
-        _print_disks(groups, group)
+        print_disks(groups, group)
     elif "M" in options:
         _print_map(groups, group)
     elif "P" in options:
@@ -102,7 +102,8 @@ def _print_volumes(group: VolumeGroup, root: NodeRoot) -> None:
         )
 
 
-def _print_disks(groups: VolumeGroups, group: VolumeGroup) -> None:
+def print_disks(groups: VolumeGroups, group: VolumeGroup) -> None:
+    """``lsvg -p``."""
     print(f"{group.name}:")
     print("PV_NAME           PV STATE          TOTAL PPs   FREE PPs    FREE DISTRIBUTION")
     for disk in group.disks:
