@@ -234,7 +234,7 @@ def _encode(group: VolumeGroup) -> bytes:
     ]
     pools = [pool._asdict() for pool in group.pools]
     fields = {name: value for name, value in group._asdict().items() if name != "status"}
-    body = json.dumps({**fields, "volumes": volumes, "pools": pools}, separators=(",", ":")).encode()
+    body = json.dumps({**fields, "volumes": volumes, "pools": pools}).encode()
     if len(body) + 12 > SLOT_BYTES:
         raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.")
     return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")

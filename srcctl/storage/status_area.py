@@ -10,10 +10,10 @@ lab does not have: contents are kept once.
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 
+from srcctl.commands import plain_json as json
 from srcctl.commands.record import Record
 from srcctl.storage.disk import DIRECTORY, SECTOR, Disk
 
@@ -98,7 +98,7 @@ def _encode(area: StatusArea, identifier: str) -> bytes:
         "missing": sorted(area.missing),
         "stale": {disk: _runs(numbers) for disk, numbers in area.stale.items() if numbers},
     }
-    body = json.dumps(value, separators=(",", ":")).encode()
+    body = json.dumps(value).encode()
     return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
 
 
