@@ -393,7 +393,7 @@ class ClusterManagerDaemon(Daemon):
             self.publication.unwatch(connection)
 
     def _remote_fault(self, fault: RemoteFault) -> None:
-        self.log.write(f"a client sent rubbish: {fault}")
+        self.log.write(f"a client sent rubbish ({self._server.faults} so far): {fault}")
 
     async def _one_request(self, connection: Connection, request: messages.Request) -> None:
         match request:

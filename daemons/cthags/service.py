@@ -96,6 +96,7 @@ class GroupServicesDaemon(Daemon):
         settings = Settings(beat_us=schedule(BEAT), hello_us=schedule(HELLO), formation_us=schedule(FORMATION))
         self.core = Core(self._paths.node, dict(self._durable), settings)
         self.pump = Pump[Input, Effect](self.core, self._execute, self.fail)
+        self._dropped = 0
         self._server = LocalServer(
             self.root.path(SOCKET_PATH), notification_codec, request_codec, self._serve, self._client_fault
         )
@@ -148,7 +149,9 @@ class GroupServicesDaemon(Daemon):
         try:
             packet = packet_codec.decode(data)
         except RemoteFault as fault:
-            self.log.write(f"packet from node {node} dropped: {fault}")
+            self._dropped += 1
+            if self._dropped & (self._dropped - 1) == 0:  # each costs a line, and whoever sends one may send many
+                self.log.write(f"packet from node {node} dropped ({self._dropped} so far): {fault}")
             return
         self.pump.feed(Received(node, packet))
 
@@ -209,7 +212,7 @@ class GroupServicesDaemon(Daemon):
             self.log.write(f"responsiveness counter of process {pid}: {error}")  # one that never moves
 
     def _client_fault(self, fault: RemoteFault) -> None:
-        self.log.write(f"a client sent rubbish: {fault}")
+        self.log.write(f"a client sent rubbish ({self._server.faults} so far): {fault}")
 
     # Effects.
 

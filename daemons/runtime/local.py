@@ -147,7 +147,8 @@ class LocalServer(Generic[SentT, ReceivedT]):
         sends: the codec of what we send.
         receives: the codec of what clients send.
         handler: serves one connection; when it returns, or the client sent rubbish, the connection is closed.
-        fault: told about every RemoteFault (for the log).
+        fault: told about RemoteFaults (for the log): the first, the second, the fourth ..., so that a client that sends
+            nothing else does not fill a disk.
     """
 
     def __init__(
@@ -163,6 +164,8 @@ class LocalServer(Generic[SentT, ReceivedT]):
         self._receives = receives
         self._handler = handler
         self._fault = fault
+        self.faults = 0
+        """How often clients sent rubbish."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -195,7 +198,8 @@ class LocalServer(Generic[SentT, ReceivedT]):
         except Closed:
             pass
         except RemoteFault as fault:
-            if self._fault is not None:
+            self.faults += 1
+            if self._fault is not None and self.faults & (self.faults - 1) == 0:
                 self._fault(fault)
         except asyncio.CancelledError:
             pass  # the daemon ends; asyncio's stream callback would log the cancellation as a fault

@@ -89,3 +89,23 @@ async def test_a_peer_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
         sock.connect(path)
         await asyncio.wait_for(cut.wait(), 10)
     await server.close()
+
+
+async def test_rubbish_without_end_makes_few_lines(tmp_path: Path) -> None:
+    """The log of Group Services grew by a line for each."""
+    told: list[int] = []
+
+    async def echo(connection: LocalConnection[Word, Word]) -> None:
+        while True:
+            connection.send(await connection.receive())
+
+    path = str(tmp_path / "daemon.sock")
+    server = LocalServer(path, CODEC, CODEC, echo, lambda _: told.append(server.faults))
+    await server.start()
+    for _ in range(100):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"\xff" * 64)
+        assert await reader.read() == b""
+        writer.close()
+    await server.close()
+    assert told == [1, 2, 4, 8, 16, 32, 64]
