@@ -21,7 +21,7 @@ OPTIONS = ("--networks", "2", "--speed", "8")
 SECONDS, WARM = 15.0, 3.0
 FUZZER = Path(__file__).with_name("fuzzer.py").read_text()
 DAEMONS = ("caa", "cthags")
-GROWTH_MAX = 6 << 10
+GROWTH_MAX = 1 << 10
 """Kilobytes of memory by which a daemon may grow: buffers of what waits at that moment. A byte kept of every packet, or
 of every connection its state, is more."""
 LOGS = ("/var/adm/ras/syslog.caa", "/var/ct/IW/log/cthags/cthags.default", "/dev/console")
