@@ -40,6 +40,12 @@ def test_a_cluster_without_a_name_is_called_after_its_node() -> None:
     assert c.events == BASE.events
 
 
+def test_a_cluster_has_the_node_on_which_it_is_made() -> None:
+    with pytest.raises(ClmgrError, match=r'^the local node \("node1"\) must be one of NODES\.$') as caught:
+        done(BASE, "add", "cluster", "c1", "NODES=node2")
+    assert caught.value.code == 4
+
+
 def test_everything_that_clmgr_can_add_survives_the_object_classes() -> None:
     memory, c = Memory(), rich()
     memory.classes["HACMPlogs"] = [

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from daemons.cluster.configuration import Configuration
-from daemons.cluster.listing import applications, resources, topology
+from daemons.cluster.listing import applications, pinging, resources, topology
+from daemons.cluster.synchronization import assign_ids
 from tests.clmgr.sample import DISKS, golden, rich, sample
 
 NAMES = {pvid: name for name, pvid in DISKS.items()}
@@ -50,6 +51,13 @@ def printed(name: str, c: Configuration) -> str:
         "cllsres": lambda: resources.resource_lines(c, "app_rg", False, True),
         "cllsres_c": lambda: resources.resource_lines(c, "", True, True),
         "clshowres": lambda: resources.show(c),
+        "clhandle": lambda: topology.handle_lines(assign_ids(c), "", False),
+        "clhandle_c": lambda: topology.handle_lines(assign_ids(c), "", True),
+        "cl_ping": lambda: [
+            *pinging.report("node1", "127.9.9.1", 2, True),
+            "",
+            *pinging.report("app_svc", "127.9.9.33", 2, False),
+        ],
         "cldisp": lambda: applications.display(
             c, True, {"node1": "up", "node2": "down"}, {"app_rg": {"node1": "ONLINE", "node2": "OFFLINE"}}
         ),
@@ -62,7 +70,7 @@ COMMANDS = (
     "cllsappmon_c", "clshowres_g", "clshowres_n", "cltopinfo_i",
     "cltopinfo_w", "cllscf", "cllsif", "cllsif_c", "cllsnode", "cllsnode_c", "cllsnw",
     "cllsnw_c", "cllsclstr", "cllsclstr_c", "cllssite", "cllssite_c", "cllsparam", "cllsgrp", "cllsgrp_c", "cllsserv",
-    "cllsserv_c", "cllsappmon", "cllsres", "cllsres_c", "clshowres", "cldisp",
+    "cllsserv_c", "cllsappmon", "cllsres", "cllsres_c", "clshowres", "cldisp", "clhandle", "clhandle_c", "cl_ping",
 )  # fmt: skip
 
 
@@ -74,6 +82,13 @@ def test_layout(command: str) -> None:
 def test_every_golden_is_used() -> None:
     folder = Path(__file__).parent.parent / "golden" / "listing"
     assert sorted(path.stem for path in folder.glob("*.txt")) == sorted(COMMANDS)
+
+
+def test_what_a_word_means_to_cl_ping() -> None:
+    c = sample()
+    assert pinging.addresses_of(c, "node2") == ["127.9.9.2"]
+    assert pinging.addresses_of(c, "app_svc") == pinging.addresses_of(c, "127.9.9.33") == ["127.9.9.33"]
+    assert pinging.addresses_of(c, "nosuch") == []
 
 
 def column(text: str, place: int) -> list[str]:

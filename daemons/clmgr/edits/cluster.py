@@ -42,6 +42,9 @@ def add_cluster(request: Request, base: Configuration, here: Surroundings) -> Co
         split_merge=(("action", "Reboot"), ("split", "None"), ("merge", "Majority")),
     )
     nodes = request.words("NODES") or [here.identity.node]
+    if here.identity.node not in nodes:
+        # It could never be synchronized from here, nor be known elsewhere (inferred).
+        raise ClmgrError(f'the local node ("{here.identity.node}") must be one of NODES.', INCORRECT_INPUT)
     for node in nodes:
         c = with_node(c, here.identity, node, node)
     return _attributes(request, c, here)

@@ -372,6 +372,21 @@ def clgetaddr(argv: list[str]) -> int:
     return _command(argv, "", "[-o odmdir] nodename", work, operands=1)
 
 
+def clhandle(argv: list[str]) -> int:
+    """``clhandle [-a] [-c] [node]``: number and name of a node, of this one without a name, of all with ``-a``.
+
+    The number is the product's node id, as in the messages of daemons; ``-c`` with a colon in between (form inferred).
+    """
+
+    def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        if "a" in options and options.operands:
+            raise UsageError("a name and -a")
+        wanted = "" if "a" in options else _node(c, (options.operands or [root.identity.node])[0])
+        return topology.handle_lines(c, wanted, "c" in options)
+
+    return _command(argv, "ac", "[-c] [-a | node]", work, operands=1)
+
+
 def clodmget(argv: list[str]) -> int:
     """``clodmget [-n] [-q criteria] [-f field,...] [-d delimiter] class``: values without stanzas.
 

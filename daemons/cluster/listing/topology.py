@@ -326,3 +326,9 @@ def kind_lines(colon: bool, header: bool) -> list[str]:
         return first + [":".join(row) for row in rows]
     table: list[tuple[str, ...]] = [("Name", "Description", "Type", "Generic Type", "Generic Name")] if header else []
     return _table([*table, *rows], (10, 26, 14, 14, 0))
+
+
+def handle_lines(c: Configuration, node: str, colons: bool) -> list[str]:
+    """clhandle: number and name of a node, or of all by number ("")."""
+    found = sorted((entry.id, entry.name) for entry in c.nodes if node in ("", entry.name))
+    return [f"{number}{':' if colons else ' '}{name}" for number, name in found]
