@@ -94,8 +94,19 @@ def install_committed(root: NodeRoot) -> int:
             # The archive may be older than an automatic repository update: it names a disk that is lost.
             caa.follow_repository(root, repository.name)
             start_on_boot(root)
+            _prepare_for_the_cluster(root)
             persistent_labels.configure(root)
         return commit.generation
+
+
+def _prepare_for_the_cluster(root: NodeRoot) -> None:
+    """Add the cluster's entry to /etc/inittab where somebody has removed it; it is no reason not to install."""
+    from daemons.clconfd import corrections
+
+    try:
+        corrections.add_init_entry(root)
+    except (corrections.CorrectionFailed, OSError):
+        pass
 
 
 def start_on_boot(root: NodeRoot) -> None:

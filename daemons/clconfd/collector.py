@@ -9,7 +9,7 @@ from daemons.clcomd import access
 from daemons.clconfd import persistent_labels
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
-from daemons.cluster.configuration import DCD, OdmObject
+from daemons.cluster.configuration import CLASSES, DCD, OdmObject
 from daemons.cluster.verification import FileSystemFacts, InterfaceFacts, NodeFacts, VolumeGroupFacts, levels
 from daemons.cluster.verification.agreement import differences
 from srcctl.network import options
@@ -22,6 +22,7 @@ from srcctl.storage.filesystems import read_stanzas, usage
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
+INIT_ID = "hacmp"
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
 
 
@@ -63,6 +64,8 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         persistent=frozenset(persistent_labels.configured(root)),
         var_free=_free(root),
         drift=_drift(root),
+        damaged=tuple(unreadable(root).values()),
+        boots_cluster=init_entry(root) is not None,
     )
 
 
@@ -176,6 +179,29 @@ def _free(root: NodeRoot) -> int:
     except OSError:
         return -1
     return max(0, min(size - used, host.f_bavail * host.f_frsize))
+
+
+def unreadable(root: NodeRoot) -> dict[str, str]:
+    """The object classes of the configuration that this node cannot read, with the reason."""
+    repository, found = Repository(root, DCD), {}
+    for name in CLASSES:
+        try:
+            repository.describe(name)
+        except OdmError as error:
+            found[name] = str(error)
+    return found
+
+
+def init_entry(root: NodeRoot) -> str | None:
+    """The cluster's entry in /etc/inittab, None if it is missing; "" if the file cannot be read."""
+    from srcctl.node.inittab import Inittab, InittabError
+
+    try:
+        with open(root.path("/etc/inittab"), encoding="utf-8") as file:
+            record = Inittab.parse(file.read()).find(INIT_ID)
+    except (OSError, UnicodeDecodeError, InittabError):
+        return ""
+    return record.text() if record is not None else None
 
 
 def _drift(root: NodeRoot) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ import subprocess
 import time
 
 from daemons.clconfd import persistent_labels
-from daemons.clconfd.collector import CLIENT_HOSTS
+from daemons.clconfd.collector import CLIENT_HOSTS, init_entry, unreadable
 from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
+INIT_RECORD = "hacmp:2:once:/usr/es/sbin/cluster/etc/rc.init >>/dev/console 2>&1"
 SMUX_ENTRY = "smux            1.3.6.1.4.1.2.3.1.2.1.5         clsmuxpd_password # PowerHA SystemMirror clsmuxpd"
 
 
@@ -54,6 +55,10 @@ def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
         case "option", [name, value] if name in options.OPTIONS and value.isdigit():
             with options.changing(root) as values:
                 values.now[name] = values.at_boot[name] = int(value)
+        case "classes", []:
+            _restore_classes(root)
+        case "inittab", []:
+            add_init_entry(root)
         case "clhosts", labels:
             _write_client_hosts(root, labels)
         case "alias", [address]:
@@ -82,6 +87,41 @@ def _add_host(root: NodeRoot, address: str, label: str) -> None:
     else:
         lines.append(f"{address}\t{label}")
     replace_file(path, ("\n".join(lines) + "\n").encode(errors="surrogateescape"), 0o644)
+
+
+def add_init_entry(root: NodeRoot) -> None:
+    """Add the cluster's entry to /etc/inittab if it is missing there.
+
+    Raises:
+        CorrectionFailed: inittab refuses.
+    """
+    if init_entry(root) is None:
+        _run(root.path("/usr/sbin/mkitab"), INIT_RECORD)
+
+
+def _restore_classes(root: NodeRoot) -> None:
+    """Make object classes that cannot be read anew, with what was synchronized last.
+
+    Raises:
+        CorrectionFailed: they cannot be made, or CAA cannot tell what was synchronized.
+    """
+    from daemons.caa import client as caa
+    from daemons.clconfd import agent
+    from daemons.cluster.configuration import DCD
+    from daemons.cluster.synchronization import ArchiveError, installed_generation, mark_incomplete
+    from srcctl.odm import OdmError, seed
+
+    try:
+        if installed_generation(root):
+            mark_incomplete(root)
+        for name in unreadable(root):
+            path = os.path.join(root.path(DCD), name)
+            if os.path.lexists(path):
+                os.rename(path, f"{path}.damaged")  # no class is looked for under such a name
+        seed.load(root, os.path.join(os.environ["HAES_CODE"], "etc", "objrepos"), lambda name: name.startswith("hacmp"))
+        agent.install_committed(root)
+    except (KeyError, OdmError, caa.CaaError, caa.RepositoryError, ArchiveError) as error:
+        raise CorrectionFailed(str(error)) from None
 
 
 def _write_client_hosts(root: NodeRoot, labels: list[str]) -> None:

@@ -358,6 +358,10 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         replace(SOUND, events=(c.EventCustomization(name="node_up", recovery="/nosuch -x"),)),
         "The recovery command of the event 'node_up', '/nosuch -x', is not executable on node 'node2'.",
     ),
+    "script of an event": (
+        replace(SOUND, events=(c.EventCustomization(name="node_up", command="/nosuch"),)),
+        "The script of the event 'node_up', '/nosuch', is not executable on node 'node1'.",
+    ),
     "second custom event": (
         replace(
             SOUND,
@@ -460,6 +464,14 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
     "fileset": (
         replace(NODE2, filesets={**NODE2.filesets, "cluster.es.nfs.rte": "7.2.7.0"}),
         "WARNING: The fileset 'cluster.es.nfs.rte' is not installed on the following nodes:\nnode1", "",
+    ),
+    "damaged class": (
+        replace(NODE2, damaged=("HACMPgroup does not exist",)),
+        "ERROR: The configuration on node 'node2' cannot be read: HACMPgroup does not exist.", "classes ",
+    ),
+    "inittab": (
+        replace(NODE2, boots_cluster=False), "WARNING: The entry 'hacmp' is missing from /etc/inittab on node 'node2'.",
+        "inittab ",
     ),
     "no hosts": (replace(NODE2, hosts=()), "ERROR: /etc/hosts is missing or empty on node 'node2'.", ""),
     "hosts": (

@@ -162,6 +162,42 @@ def test_a_persistent_label_and_a_community_that_were_lost_come_back(lab: LabUnd
     lab.output("node1", "clmgr online cluster", timeout=120)
 
 
+def test_object_classes_and_entries_that_were_lost_are_named_and_come_back(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    lab.output("node1", "clmgr offline cluster", timeout=120)
+    said = lab.output("node1", "clmgr verify cluster")
+    assert "cannot be read" not in said
+    assert "/etc/inittab" not in said
+    before = {name: lab.output("node2", f"odmget {name}") for name in ("HACMPgroup", "HACMPnode", "HACMPevent")}
+    lab.output(
+        "node2",
+        "cd $HAES_ROOT/etc/es/objrepos; rm HACMPgroup; echo nothing >HACMPnode; rmitab hacmp;"
+        "chmod a-x $HAES_ROOT/usr/es/sbin/cluster/events/network_up",
+    )
+    answer = lab.run("node1", "clmgr verify cluster")
+    assert answer.returncode == 1
+    for sentence in (
+        "ERROR: The configuration on node 'node2' cannot be read: HACMPgroup does not exist.",
+        "ERROR: The configuration on node 'node2' cannot be read: HACMPnode is not an object class.",
+        "WARNING: The entry 'hacmp' is missing from /etc/inittab on node 'node2'.",
+        "ERROR: The script of the event 'network_up', '/usr/es/sbin/cluster/events/network_up', is not executable on "
+        "node 'node2'.",
+    ):
+        assert sentence in answer.stdout
+    lab.output("node2", "chmod a+x $HAES_ROOT/usr/es/sbin/cluster/events/network_up")
+    said = lab.output("node1", "clmgr verify cluster FIX=yes", timeout=120)
+    assert "Restoring the object classes of PowerHA SystemMirror on node node2: PASS" in said
+    assert "Adding the entry hacmp to /etc/inittab on node node2: PASS" in said
+    assert {name: lab.output("node2", f"odmget {name}") for name in before} == before
+    assert lab.output("node2", "lsitab hacmp").startswith("hacmp:2:once:")
+    assert "cannot be read" not in lab.output("node1", "clmgr verify cluster")
+    # A synchronization adds the entry, too.
+    lab.output("node2", "rmitab hacmp")
+    lab.output("node1", "clmgr sync cluster", timeout=120)
+    assert lab.output("node2", "lsitab hacmp").startswith("hacmp:2:once:")
+    lab.output("node1", "clmgr online cluster", timeout=120)
+
+
 def test_verification_methods_have_their_say(lab: LabUnderTest) -> None:
     """A custom method, and that of a user-defined resource type for each of its resources."""
     lab.make_whole()

@@ -159,6 +159,7 @@ def files_of(c: Configuration) -> list[str]:
     commands += [method for kind in c.resource_types for method in (*kind.methods, kind.verification)]
     commands += [command for event in c.events for _, command in event.commands(c.methods)]
     commands += [method.program for method in c.methods]
+    commands += [event.command for event in c.events]
     collected = [path for collection in c.collections for path in collection.files]
     return sorted({program(command) for command in commands if program(command)} | set(collected))
 

@@ -12,6 +12,7 @@ from daemons.cluster.synchronization.archive import (
     install,
     installed_generation,
     localize,
+    mark_incomplete,
     pack,
     unpack,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "install",
     "installed_generation",
     "localize",
+    "mark_incomplete",
     "pack",
     "unpack",
 ]

@@ -77,9 +77,18 @@ def install(root: NodeRoot, archive: bytes, generation: int) -> None:
         if repository.get(name) != list(map(repository.describe(name).complete, objects)):
             if not half_installed(root):
                 # From here on until the end they are half of one generation and half of another.
-                replace_file(root.path(GENERATION_FILE), b"0\n")
+                mark_incomplete(root)
             repository.replace_all(name, objects)
     replace_file(root.path(GENERATION_FILE), f"{generation}\n".encode())
+
+
+def mark_incomplete(root: NodeRoot) -> None:
+    """Nothing may act on this node's object classes before a configuration has been installed again.
+
+    Raises:
+        OSError: it cannot be noted.
+    """
+    replace_file(root.path(GENERATION_FILE), b"0\n")
 
 
 def installed_generation(root: NodeRoot) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from daemons.cluster.configuration import OdmObject
-from daemons.cluster.verification.findings import Case, Finding, warning
+from daemons.cluster.verification.findings import Case, Correction, Finding, error, warning
 
 DRIFT_MAX = 20
 """Sentences that one node reports; a node that is off entirely is not listed object by object."""
@@ -18,6 +18,22 @@ def nodes_are_in_step(case: Case) -> Iterator[Finding]:
     for node, known in case.answering():
         for sentence in known.drift:
             yield warning(f"The configuration on node '{node}' is not the one that was synchronized: {sentence}.")
+
+
+def object_classes_can_be_read(case: Case) -> Iterator[Finding]:
+    """Object classes that were removed, or are no object classes any more: the node can take no configuration.
+
+    They are made anew, with what was synchronized last (inferred).
+    """
+    for node, known in case.answering():
+        for sentence in known.damaged:
+            yield error(
+                f"The configuration on node '{node}' cannot be read: {sentence}.",
+                Correction(
+                    node, "classes", (), "cl_restore_object_classes",
+                    f"Restoring the object classes of PowerHA SystemMirror on node {node}",
+                ),
+            )  # fmt: skip
 
 
 def differences(committed: dict[str, list[OdmObject]], here: dict[str, list[OdmObject]]) -> list[str]:

@@ -113,6 +113,8 @@ def customizations_can_run(case: Case) -> Iterator[Finding]:
         for what, command in event.commands(c.methods)
     ]
     commands += [(f"method '{method.name}'", method.program) for method in c.methods]
+    # A script that an administrator replaced is run in the product's place.
+    commands += [(f"script of the event '{event.name}'", event.command) for event in c.events if event.command]
     for what, command in dict.fromkeys(commands):
         for node, known in case.answering():
             if program(command) not in known.executable:

@@ -63,6 +63,18 @@ def services_are_defined(case: Case) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def nodes_prepare_for_the_cluster(case: Case) -> Iterator[Finding]:
+    """The cluster's entry in /etc/inittab; a synchronization adds it, too (the function's name is inferred)."""
+    for node, known in case.answering():
+        if not known.boots_cluster:
+            yield warning(
+                f"The entry 'hacmp' is missing from /etc/inittab on node '{node}'.",
+                Correction(
+                    node, "inittab", (), "cl_update_inittab", f"Adding the entry hacmp to /etc/inittab on node {node}"
+                ),
+            )
+
+
 def snmp_is_configured(case: Case) -> Iterator[Finding]:
     """snmpd lets the cluster manager register, and answers clinfoES under one community on all nodes."""
     communities: dict[str, str] = {}

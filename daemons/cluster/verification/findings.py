@@ -67,6 +67,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
         persistent: the persistent addresses that it has been given once.
         var_free: bytes that are free in /var, -1 if that cannot be measured.
         drift: how its object classes differ from what was synchronized last, a sentence each.
+        damaged: the object classes of the cluster that cannot be read, a sentence each.
+        boots_cluster: /etc/inittab has the entry that prepares the node for the cluster.
     """
 
     reachable: bool = True
@@ -92,6 +94,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     persistent: frozenset[str] = frozenset()
     var_free: int = -1
     drift: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    boots_cluster: bool = True
 
     def address_of(self, label: str) -> str:
         """The address of an IP label in the node's /etc/hosts, "" if it is not there."""
@@ -101,9 +105,9 @@ class NodeFacts(msgspec.Struct, frozen=True):
 class Correction(msgspec.Struct, frozen=True):
     """What would mend a finding on a node.
 
-    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, community, alias, persistent, option or
-    clhosts; ``arguments`` are for ``cl_config correct`` on that node; ``function`` and ``text`` are what the
-    administrator reads.
+    ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, community, alias, persistent, option,
+    classes, inittab or clhosts; ``arguments`` are for ``cl_config correct`` on that node; ``function`` and ``text`` are
+    what the administrator reads.
     """
 
     node: str
