@@ -139,7 +139,7 @@ def parse(text: str) -> list[ObjectClass]:
     """The classes of a description file, comments removed.
 
     Raises:
-        OdmError: ODMI_INVALID_CLASS with the line at fault.
+        OdmError: ODMI_INVALID_CLASS with the line at fault, ODMI_CLASS_EXISTS (two of one name).
     """
     tokens = _tokens(text)
     classes: list[ObjectClass] = []
@@ -192,14 +192,17 @@ def parse(text: str) -> list[ObjectClass]:
             place += 1
         if not descriptors:
             raise OdmError("ODMI_INVALID_CLASS", f"{name} has no descriptors")
+        if any(known.name == name for known in classes):
+            raise OdmError("ODMI_CLASS_EXISTS", f"{name} is described twice")
         classes.append(ObjectClass(name, tuple(descriptors)))
     return classes
 
 
 def _tokens(text: str) -> list[tuple[str, int]]:
     while (start := text.find("/*")) >= 0:
-        end = text.find("*/", start + 2)
-        end = len(text) if end < 0 else end + 2
+        end = text.find("*/", start + 2) + 2
+        if end < 2:
+            raise OdmError("ODMI_INVALID_CLASS", f"the comment of line {text.count(chr(10), 0, start) + 1} has no end")
         text = text[:start] + "\n" * text.count("\n", start, end) + " " + text[end:]
     tokens = []
     for number, line in enumerate(text.splitlines(), 1):

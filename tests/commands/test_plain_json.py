@@ -38,11 +38,11 @@ def test_what_is_no_json_where_json_was_never_imported() -> None:
     code = (
         "from srcctl.commands.plain_json import loads\n"
         "import sys\n"
+        "if 'json' in sys.modules or 're' in sys.modules: sys.exit('imported')\n"
         "for text in ('{', '[1 2]', 'nul', '\"', '', '{\"a\":}'):\n"
         "    try: loads(text)\n"
         "    except ValueError: continue\n"
         "    sys.exit(text)\n"
-        "sys.exit('json' in sys.modules or 're' in sys.modules)\n"
     )
     assert (
         subprocess.run([sys.executable, "-IS", "-c", f"import sys; sys.path += {sys.path!r}\n{code}"]).returncode == 0

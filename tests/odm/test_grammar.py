@@ -37,12 +37,19 @@ def test_a_description_reads_back_as_it_was_written() -> None:
         "class X { char y[0]; };",
         "class 1X { short y; };",
         "class X { short y;",
+        "class X { short y; }; /* class Y",
     ],
 )
 def test_bad_descriptions(text: str) -> None:
     with pytest.raises(OdmError) as caught:
         description.parse(text)
     assert caught.value.code == "ODMI_INVALID_CLASS"
+
+
+def test_a_class_is_described_once_in_a_file() -> None:
+    with pytest.raises(OdmError) as caught:
+        description.parse("class X { short y; }; class Y { short z; }; class X { char y[9]; };")
+    assert caught.value.code == "ODMI_CLASS_EXISTS"
 
 
 @given(texts.filter(lambda t: len(t.encode()) < 20), texts, st.integers(-32768, 32767), st.integers(0, 2**64 - 1))
