@@ -24,6 +24,7 @@ import msgspec
 from daemons.caa.messages import RELAY_MAX, Heartbeat, Letter, Node, Site, heartbeat_codec
 from srcctl.machine import RemoteFault
 from srcctl.node.root import NodeRoot
+from srcctl.storage.device_names import lab_disk
 from srcctl.storage.disk import SECTOR, Disk, disk_names, pvid, uuid_of
 from srcctl.storage.volume_groups import REPOSITORY_MAGIC
 
@@ -329,9 +330,9 @@ def _letter(sender: int, receiver: int, serial: int) -> int:
 
 
 def find_disk(root: NodeRoot, wanted: str) -> str | None:
-    """A disk by name, PVID or UUID."""
+    """The lab's name of a disk, by that, the node's own name, PVID or UUID."""
     identity = root.identity
     for name in disk_names(identity.lab):
         if wanted in (name, pvid(identity.lab_id, name), uuid_of(identity.lab_id, name)):
             return name
-    return None
+    return lab_disk(root, wanted)

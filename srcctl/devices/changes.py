@@ -9,6 +9,8 @@ from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmObject
 from srcctl.storage import rootvg
+from srcctl.storage.device_names import lab_disk, own_names
+from srcctl.storage.disk import disk_names
 from srcctl.storage.volume_groups import VolumeGroups
 
 CHDEV_USAGE = "Usage: chdev -l Name [-p Parent] [-w Location] [-P | -T | -U] -a Attribute=Value ..."
@@ -30,7 +32,7 @@ def chdev(argv: list[str]) -> int:
         found = devices.find("chdev", name)
         known = {a.name: a for a in devices.attributes(str(found["PdDvLn"]), name)}
         changes = {key: value for key, _, value in given}
-        if "pv" in changes and name.startswith("hdisk"):
+        if "pv" in changes and _is_disk(devices, name):
             return _change_pv(devices, name, changes.pop("pv"))
         unknown = [key for key in changes if key not in known]
         if unknown:
@@ -45,7 +47,7 @@ def chdev(argv: list[str]) -> int:
                 f"{_method(name)}\n        0514-018 The values specified for the following attributes \n"
                 f"                are not valid:\n{lines}"
             )
-        if "P" not in options and name.startswith("hdisk") and _is_busy(devices.root, name):
+        if "P" not in options and _is_disk(devices, name) and _is_busy(devices.root, name):
             immediate = "U" in options and all(known[key].settable == "True+" for key in changes)
             if changes and not immediate:
                 raise DeviceError(
@@ -82,8 +84,13 @@ def _allowed(known: Attribute, value: str) -> bool:
     return value in known.values.split(",")
 
 
-def _is_busy(root: NodeRoot, disk: str) -> bool:
-    groups = VolumeGroups(root)
+def _is_disk(devices: Devices, name: str) -> bool:
+    found = [o for o in devices.repository.get("CuDv") if o["name"] == name]
+    return bool(found) and str(found[0]["PdDvLn"]).startswith("disk/")
+
+
+def _is_busy(root: NodeRoot, name: str) -> bool:
+    groups, disk = VolumeGroups(root), name if name == rootvg.DISK else lab_disk(root, name) or name
     return disk == rootvg.DISK or groups.is_repository(disk) or groups.is_reserved_here(disk)
 
 
@@ -108,7 +115,7 @@ def mkdev(argv: list[str]) -> int:
         if not name or options.operands:
             raise UsageError("-l")
         found = devices.find("mkdev", name)
-        if name.startswith("hdisk") and VolumeGroups(devices.root).has_failed(name):
+        if (disk := lab_disk(devices.root, name)) and VolumeGroups(devices.root).has_failed(disk):
             raise DeviceError(
                 "Method error (/usr/lib/methods/cfgscsidisk -l " + name + " ):\n"
                 "        0514-082 The requested function could only be performed for some\n"
@@ -129,8 +136,9 @@ def rmdev(argv: list[str]) -> int:
         if not name or options.operands:
             raise UsageError("-l")
         devices.find("rmdev", name)
-        removable = name.startswith(("hdisk", "en", "ent"))
-        if not removable or (name.startswith("hdisk") and _is_busy(devices.root, name)) or _carries(devices, name):
+        disk = _is_disk(devices, name)
+        removable = disk or name.startswith(("en", "ent"))
+        if not removable or (disk and _is_busy(devices.root, name)) or _carries(devices, name):
             raise DeviceError(
                 "Method error (/usr/lib/methods/ucfgdevice):\n        0514-062 Cannot perform the requested function "
                 "because the\n                 specified device is busy."
@@ -153,6 +161,48 @@ def _carries(devices: Devices, name: str) -> bool:
     return any(name in (i.name, f"ent{i.name.removeprefix('en')}") for i in identity.interfaces)
 
 
+NAME_MAX = 15
+
+
+def rendev(argv: list[str]) -> int:
+    """``rendev -l Name [-n NewName] [-u]``: a disk gets another name on this node; its PVID tells which one it is.
+
+    Disks can be renamed that no varied-on volume group and no cluster uses; -u leaves it defined. (What is said of
+    other devices and of names in use is inferred.)
+    """
+
+    def work(options: Options, devices: Devices) -> int:
+        name, new = options.value("l"), options.value("n")
+        if not name or options.operands:
+            raise UsageError("-l")
+        devices.find("rendev", name)
+        taken = {str(o["name"]) for o in devices.repository.get("CuDv")}
+        new = new or next(f"hdisk{n}" for n in range(1000) if f"hdisk{n}" not in taken)
+        if len(new) > NAME_MAX or not new[:1].isalpha() or not new.replace("_", "a").isalnum():
+            raise DeviceError(f"rendev: 0514-013 {new} is not a valid name for a device.")
+        disk = lab_disk(devices.root, name)
+        # A name by which the lab knows another disk stays free for that one.
+        if new in taken or (new in disk_names(devices.root.identity.lab) and new != disk):
+            raise DeviceError(f"rendev: 0514-520 The name {new} is already in use.")
+        if disk is None or _is_busy(devices.root, name):
+            raise DeviceError(
+                "Method error (/usr/lib/methods/ucfgdevice):\n        0514-062 Cannot perform the requested function "
+                "because the\n                 specified device is busy."
+            )
+        state = {"status": DEFINED} if "u" in options else {}
+
+        def devices_after(old: list[OdmObject]) -> list[OdmObject]:
+            return [{**o, "name": new, **state} if o["name"] == name else o for o in old]
+
+        # The attributes first: they tell which disk a name means, also if nothing more is done.
+        devices.repository.rewrite("CuAt", lambda old: [{**o, "name": new} if o["name"] == name else o for o in old])
+        devices.repository.rewrite("CuDv", devices_after)
+        print(new)
+        return 0
+
+    return run(argv, "l:n:u", "Usage: rendev -l Name [-n NewName] [-u]", work)
+
+
 def cfgmgr(argv: list[str]) -> int:
     """``cfgmgr [-v] [-l Name]``: every device that is there becomes available; silent, unless -v."""
 
@@ -162,7 +212,8 @@ def cfgmgr(argv: list[str]) -> int:
         name = options.value("l")
         faults = Faults(devices.root.identity.lab)
         there = [d.name for d in discovered(devices.root, devices.root.identity.lab)]
-        there = [device for device in there if not faults.disk_failed(device)]
+        failed = {own for disk, own in own_names(devices.root).items() if faults.disk_failed(disk)}
+        there = [device for device in there if device not in failed]
         if name:
             devices.find("cfgmgr", name)
             there = [device for device in there if device == name]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from srcctl.node.hardware import MODEL, system_id
 from srcctl.node.root import Identity, Interface, NodeRoot
-from srcctl.odm import OdmObject, Repository
+from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.storage import rootvg
 from srcctl.storage.disk import disk_bytes, disk_names, pvid, unique_identifier
 
@@ -55,7 +55,10 @@ def discovered(root: NodeRoot, shared: str) -> list[Device]:
     devices += [Device(f"proc{n}", "processor/sys/proc_rspc", "sysplanar0", f"{n}",
                        (("frequency", "2750000000"),)) for n in range(os.cpu_count() or 1)]  # fmt: skip
     devices.append(Device("vscsi0", "adapter/vdevice/IBM,v-scsi", "vio0", "V1-C2-T1"))
-    devices += [_disk(identity, shared, disk) for disk in (rootvg.DISK, *disk_names(shared))]
+    renamed = _renamed(root)
+    for disk in (rootvg.DISK, *disk_names(shared)):
+        found = _disk(identity, shared, disk)
+        devices.append(found._replace(name=renamed.get(dict(found.attributes)["unique_id"], disk)))
     for number, interface in enumerate(identity.interfaces):
         devices += _network(interface, number)
     devices += [
@@ -64,6 +67,15 @@ def discovered(root: NodeRoot, shared: str) -> list[Device]:
         Device("lvdd", "lvm/lvm/lvdd"),
     ]
     return devices
+
+
+def _renamed(root: NodeRoot) -> dict[str, str]:
+    """The names of disks that the node knows, by unique identifier: what rendev has renamed is not found anew."""
+    try:
+        found = Repository(root, DIRECTORY).get("CuAt", "attribute=unique_id")
+    except OdmError:  # a node that is just installed has no devices yet
+        return {}
+    return {str(o["value"]): str(o["name"]) for o in found}
 
 
 def memory_bytes() -> int:

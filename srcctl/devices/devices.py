@@ -17,6 +17,7 @@ from srcctl.network.faults import Faults
 from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.storage import rootvg
+from srcctl.storage.device_names import lab_disk
 from srcctl.storage.volume_groups import VolumeGroups
 
 
@@ -81,7 +82,8 @@ class Devices:
             if interface.name == device:
                 up = Faults(identity.lab).link_up(identity.node, interface.network)
                 return {"state": "up" if up else "down"}
-        if device.startswith("hdisk") and device != rootvg.DISK and VolumeGroups(self.root).is_repository(device):
+        disk = lab_disk(self.root, device) if device != rootvg.DISK else None
+        if disk is not None and VolumeGroups(self.root).is_repository(disk):
             return {"reserve_policy": "no_reserve"}  # as CAA sets it
         return {}
 

@@ -207,7 +207,7 @@ def lscfg(argv: list[str]) -> int:
 
 def _disk_megabytes(machine: Machine, word: str) -> str:
     name = word.removeprefix("/dev/").removeprefix("r")
-    return machine.of(name, "size_in_mb") if name.startswith("hdisk") else ""
+    return machine.of(name, "size_in_mb")
 
 
 def bootinfo(argv: list[str]) -> int:

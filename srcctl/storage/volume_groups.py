@@ -24,6 +24,15 @@ class VolumeGroups:
         self._identity: Identity = root.identity
         self._lab = self._identity.lab
         self._reservations = ReservationRegistry(self._lab)
+        self._names: dict[str, str] | None = None
+
+    def name_of(self, disk: str) -> str:
+        """What this node calls a disk."""
+        if self._names is None:
+            from srcctl.storage.device_names import own_names
+
+            self._names = own_names(self._root)
+        return self._names.get(disk, disk)
 
     # Descriptor areas.
 

@@ -168,7 +168,7 @@ def _tell(root: NodeRoot, c: Configuration, group: VolumeGroup, point: str, name
         CspocError: one cannot; the others know.
     """
     now = VolumeGroups(root).find(group.name)
-    words = [["learn", group.name, now.disks[0]] if now else ["unlearn", group.name]]
+    words = [["learn", group.name, pvid(root.identity.lab_id, now.disks[0])] if now else ["unlearn", group.name]]
     words += [["forget", point]] if point else []
     failed = []
     for node in c.nodes:

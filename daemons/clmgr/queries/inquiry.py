@@ -13,7 +13,8 @@ from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import Cluster, Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage.disk import disk_names, pvid, uuid_of
+from srcctl.storage.device_names import by_pvid, own_names
+from srcctl.storage.disk import uuid_of
 
 if TYPE_CHECKING:
     from daemons.clstrmgr.messages import ClusterSnapshot
@@ -116,8 +117,8 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
     """The running cluster and the disks, as far as the request needs them."""
     identity = root.identity
     views, picture = _running(root, request, c)
-    names = disk_names(identity.lab)
-    disks = {pvid(identity.lab_id, name): name for name in names}
+    names = own_names(root)
+    disks = by_pvid(root)
     unsynchronized, synchronized, tunables, up = False, True, dict[str, str](), True
     if request.class_name in ("cluster", "repository"):
         from daemons.caa import client as caa
@@ -142,7 +143,9 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
         views=views,
         picture=picture,
         disks=disks,
-        uuids={name: uuid_of(identity.lab_id, name) for name in names} if request.class_name == "repository" else None,
+        uuids={own: uuid_of(identity.lab_id, disk) for disk, own in names.items()}
+        if request.class_name == "repository"
+        else None,
         repository_up=up,
         unsynchronized=unsynchronized,
         ever_synchronized=synchronized,

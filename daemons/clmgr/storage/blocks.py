@@ -64,7 +64,7 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
                 ("NODES", " ".join(node.name for node in c.nodes)),
                 ("STATE", "ACTIVE" if groups.holders(found) else "INACTIVE"),
                 ("LOGICAL_VOLUMES", " ".join(v.name for v in found.volumes)),
-                ("PHYSICAL_VOLUMES", " ".join(found.disks)),
+                ("PHYSICAL_VOLUMES", " ".join(map(groups.name_of, found.disks))),
                 ("MIRROR_POOLS", " ".join(pool.name for pool in found.pools)),
                 ("STRICT_MIRROR_POOLS", {"on": "yes", "off": "no"}.get(of("strict_pools"), of("strict_pools"))),
                 ("RESOURCE_GROUP", owner),
@@ -107,7 +107,7 @@ def _logical_volumes(root: NodeRoot) -> list[Block]:
             ("LABEL", volume.mount_point or of_volume(volume.characteristics, "label") or "None"),
             ("LOGICAL_PARTITIONS", str(volume.partitions)),
             ("LPART_COPIES", str(len(volume.copies))),
-            ("PHYSICAL_VOLUMES", " ".join(volume.disks)),
+            ("PHYSICAL_VOLUMES", " ".join(map(groups.name_of, volume.disks))),
             *((attribute, shown(volume, found)) for attribute, shown in VOLUME_ATTRIBUTES.items()),
         ]
         for found in _known(root)
@@ -213,7 +213,7 @@ def physical_volumes(root: NodeRoot, request: Request, c: Configuration) -> list
             continue
         result.append(
             [
-                ("NAME", disk),
+                ("NAME", groups.name_of(disk)),
                 ("PVID", identifier),
                 ("UUID", uuid_of(identity.lab_id, disk)),
                 ("SIZE", str(size >> 20)),

@@ -21,6 +21,7 @@ from daemons.clmgr.storage.volume_groups import (
     disks_named,
     flags,
     group_named,
+    identifiers,
     run_here,
     shared_name,
     tell_others,
@@ -125,7 +126,7 @@ def add_logical_volume(root: NodeRoot, request: Request, c: Configuration | None
         other = groups.find(known)
         if other is not None and any(volume.name == name for volume in other.volumes):
             raise exists_already(name)
-    disks = disks_named(root, request.words("PHYSICAL_VOLUMES"))
+    disks = identifiers(root, disks_named(root, request.words("PHYSICAL_VOLUMES")))
     words = [*_volume_words(request, "-p"), *flags(request, {"LPART_COPIES": ("-c", {}), "STRIPE_SIZE": ("-S", {})})]
     if not request.attribute("TYPE"):
         words += ["-t", "jfs2"]

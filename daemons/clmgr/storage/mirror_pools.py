@@ -36,7 +36,7 @@ def blocks(root: NodeRoot) -> list[Block]:
             ("NAME", pool.name),
             ("VOLUME_GROUP", group.name),
             ("MODE", pool.mode.upper()),
-            ("PHYSICAL_VOLUMES", " ".join(pool.disks)),
+            ("PHYSICAL_VOLUMES", " ".join(map(VolumeGroups(root).name_of, pool.disks))),
             ("ASYNC_CACHE_LV", pool.cache),
             ("ASYNC_CACHE_HW_MARK", pool.high_water),
         ]

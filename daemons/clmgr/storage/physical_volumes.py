@@ -8,9 +8,11 @@ from __future__ import annotations
 from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError, does_not_exist, missing
 from daemons.clmgr.storage.volume_groups import (
+    ON_NODE,
     Change,
     disks_named,
     group_named,
+    identifiers,
     members,
     on_others,
     run_here,
@@ -20,6 +22,7 @@ from daemons.clmgr.storage.volume_groups import (
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
+from srcctl.storage.device_names import own_name
 from srcctl.storage.volume_groups import VolumeGroups
 
 DEVICE_ATTRIBUTES = {"RESERVE_POLICY": "reserve_policy", "QUEUE_DEPTH": "queue_depth"}
@@ -27,14 +30,17 @@ DEVICE_ATTRIBUTES = {"RESERVE_POLICY": "reserve_policy", "QUEUE_DEPTH": "queue_d
 
 
 def modify_physical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
-    """Attributes of disks, on the nodes that are named or on all of them.
+    """NAME, and attributes of disks, on the nodes that are named or on all of them.
+
+    A node that is to call the disk otherwise, and has it in use, does not keep the others from it.
 
     Raises:
         ClmgrError: there is no such disk or node, or the disk is in use there.
     """
     disks = disks_named(root, required_names(request))
-    if request.attribute("NAME") not in ("", *disks):
-        raise ClmgrError("a shared disk has one name on all nodes here, which cannot be changed.", INCORRECT_INPUT)
+    name = request.attribute("NAME")
+    if name and len(disks) > 1:
+        raise ClmgrError("one disk at a time gets another name.", INCORRECT_INPUT)
     every = members(c) or [node.name for node in root.identity.nodes]
     nodes = request.words("NODES") or every
     for node in nodes:
@@ -42,13 +48,33 @@ def modify_physical_volume(root: NodeRoot, request: Request, c: Configuration | 
             raise does_not_exist(node)
     changes = [f"{name}={value}" for attribute, name in DEVICE_ATTRIBUTES.items()
                if (value := request.attribute(attribute))]  # fmt: skip
-    if not changes:
-        raise missing("RESERVE_POLICY")
+    if not changes and not name:
+        raise missing("NAME")
     words = [word for change in changes for word in ("-a", change)]
-    for disk in disks:
-        on_others(root, nodes, ["chdev", "-l", disk, *words])
-        if root.identity.node in nodes:
-            run_here(["chdev", "-l", disk, *words])
+    for identifier in identifiers(root, disks):
+        if changes:
+            _on_nodes(root, nodes, ["chdev", identifier, *words])
+        if name:
+            _on_nodes(root, nodes, ["rendev", identifier, "-n", name])
+
+
+def _on_nodes(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
+    """Run cl_lvm on nodes, which know the disk by its PVID; all are tried.
+
+    Raises:
+        ClmgrError: one could not; what it said.
+    """
+    failed: list[str] = []
+    for node in nodes:
+        try:
+            if node == root.identity.node:
+                run_here([root.path(ON_NODE), *command])
+            else:
+                on_others(root, [node], command)
+        except ClmgrError as error:
+            failed.append(f"{node}: {error}" if node == root.identity.node else str(error))
+    if failed:
+        raise ClmgrError("\n".join(failed))
 
 
 def replace_physical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -69,10 +95,10 @@ def replace_physical_volume(root: NodeRoot, request: Request, c: Configuration |
         raise ClmgrError(f'the disk "{new}" is a part of a cluster.', INCORRECT_INPUT)
     groups, group = group_named(root, name)
     with varied_on(groups, group):
-        run_here(["replacepv", old, new])
+        run_here(["replacepv", *identifiers(root, [old, new])])
     groups, group = group_named(root, name)
     tell_others(root, c, group)
-    print(f"{old} of the volume group {name} has been replaced by {new}.")
+    print(f"{own_name(root, old)} of the volume group {name} has been replaced by {own_name(root, new)}.")
 
 
 def disks_of(root: NodeRoot, c: Configuration) -> list[str]:

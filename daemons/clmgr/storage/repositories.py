@@ -19,6 +19,7 @@ from daemons.clmgr.transactions.changes import MUST_SYNC, surroundings
 from daemons.clmgr.transactions.transaction import change as begin
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
+from srcctl.storage.device_names import by_pvid
 from srcctl.storage.volume_groups import VolumeGroups
 
 BACKUPS_MAX = 6
@@ -121,5 +122,5 @@ def _report(root: NodeRoot, action: str, disks: list[str]) -> None:
         print('"clmgr query repository" or "clmgr view report repository"')
     elif action in ("replace", "modify"):
         print("chrepos: Successfully modified repository disk or disks.")
-        print(f'\nNew repository "{caa.find_disk(root, disks[0])}" ({disks[0]}) is now active.')
+        print(f'\nNew repository "{by_pvid(root).get(disks[0], disks[0])}" ({disks[0]}) is now active.')
         print(MUST_SYNC)

@@ -7,7 +7,7 @@ nowhere, and the other nodes then learn the new descriptor area (``importvg -L``
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from daemons.clcomd import client as clcomd
@@ -25,8 +25,9 @@ from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage import partitions
+from srcctl.storage import device_names, partitions
 from srcctl.storage.descriptor_area import VolumeGroup, erase
+from srcctl.storage.disk import pvid
 from srcctl.storage.filesystems import read_stanzas, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -111,6 +112,11 @@ def disks_named(root: NodeRoot, names: list[str]) -> list[str]:
     return found
 
 
+def identifiers(root: NodeRoot, disks: Sequence[str]) -> list[str]:
+    """The PVIDs of disks: what a command of any node takes, whatever the node calls them."""
+    return [pvid(root.identity.lab_id, disk) for disk in disks]
+
+
 @contextmanager
 def varied_on(groups: VolumeGroups, group: VolumeGroup) -> Iterator[None]:
     """The volume group varied on here for the time of a change.
@@ -148,7 +154,9 @@ def tell_others(root: NodeRoot, c: Configuration | None, group: VolumeGroup) -> 
         ClmgrError: one does not.
     """
     on_others(
-        root, [node.name for node in (c.nodes if c else ())], ["importvg", "-n", "-L", group.name, group.disks[0]]
+        root,
+        [node.name for node in (c.nodes if c else ())],
+        ["importvg", "-n", "-L", group.name, *identifiers(root, group.disks[:1])],
     )
 
 
@@ -178,11 +186,11 @@ def add_volume_group(root: NodeRoot, request: Request, c: Configuration | None) 
         raise does_not_exist(group)
     # Enhanced concurrent, as C-SPOC makes what is to have fast disk takeover; that is neither varied on at boot (who
     # varies it on is the cluster manager's to say) nor left varied on now.
-    run_here(["mkvg", "-n", "-C", *_made_by_mkvg(request), "-y", name, *disks])
+    run_here(["mkvg", "-n", "-C", *_made_by_mkvg(request), "-y", name, *identifiers(root, disks)])
     if wanted := flags(request, CHANGE_FLAGS):
         with varied_on(groups, group_named(root, name)[1]):
             run_here(["chvg", *wanted, name])
-    on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, disks[0]])
+    on_others(root, _nodes(request, c), ["importvg", "-n", "-y", name, *identifiers(root, disks[:1])])
     _settings(root, request, name, c)
     print(f"Volume group {name} has been created.")
 
@@ -283,9 +291,9 @@ def modify_volume_group(root: NodeRoot, request: Request, c: Configuration | Non
     if added or removed:
         with varied_on(groups, group):
             if added:
-                run_here(["extendvg", name, *added])
+                run_here(["extendvg", name, *identifiers(root, added)])
             if removed:
-                run_here(["reducevg", name, *removed])
+                run_here(["reducevg", name, *identifiers(root, removed)])
         groups, group = group_named(root, name)
         tell_others(root, c, group)
     if wanted := flags(request, {**GROUP_FLAGS, **CHANGE_FLAGS}):
@@ -313,7 +321,7 @@ def _spread(root: NodeRoot, request: Request, c: Configuration | None, group: Vo
         if node in holders:
             raise ClmgrError(f'the volume group "{group.name}" is varied on by "{node}".')
         on_others(root, [node], ["unlearn", group.name])
-    on_others(root, wanted, ["learn", group.name, group.disks[0]])
+    on_others(root, wanted, ["learn", group.name, *identifiers(root, group.disks[:1])])
 
 
 def delete_volume_group(root: NodeRoot, request: Request, c: Configuration | None) -> None:
@@ -359,7 +367,10 @@ def cl_lvm(argv: list[str]) -> int:
         case ["learn", name, disk]:
             known = name in VolumeGroups(NodeRoot.current()).known()
             return subprocess.run(["importvg", "-n", "-L" if known else "-y", name, disk], check=False).returncode
-        case ["importvg" | "exportvg" | "chdev", *_]:
+        case ["chdev" | "rendev" as command, identifier, *rest]:
+            own = device_names.by_pvid(NodeRoot.current()).get(identifier, identifier)
+            return subprocess.run([command, "-l", own, *rest], check=False).returncode
+        case ["importvg" | "exportvg", *_]:
             return subprocess.run(argv[1:], check=False).returncode
         case [name, *_]:
             from daemons.clmgr.cspoc.storage import RUN_HERE

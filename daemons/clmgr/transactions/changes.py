@@ -14,7 +14,7 @@ from daemons.clmgr.transactions.transaction import change as begin
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import CLASSES, SEEDED_CLASSES, Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage.disk import disk_names, pvid
+from srcctl.storage.device_names import by_pvid
 
 MUST_SYNC = "The configuration must be synchronized to make this change known across the cluster."
 STORAGE = ("volume_group", "logical_volume", "file_system", "mirror_pool", "physical_volume")
@@ -60,7 +60,7 @@ def of_nodes(request: Request, c: Configuration) -> Request:
 def surroundings(root: NodeRoot) -> Surroundings:
     """What edits may know: who this node is, /etc/hosts, the disks."""
     identity = root.identity
-    disks = {name: pvid(identity.lab_id, name) for name in disk_names(identity.lab)}
+    disks = {name: identifier for identifier, name in by_pvid(root).items()}
     return Surroundings(identity, host_addresses(root), disks)
 
 
@@ -179,7 +179,7 @@ def _add_cluster(root: NodeRoot, request: Request) -> None:
     from daemons.clmgr.storage import discovery
     from daemons.cluster.listing import topology
 
-    disks = {pvid(root.identity.lab_id, name): name for name in disk_names(root.identity.lab)}
+    disks = by_pvid(root)
     print("\n".join(topology.summary(added, disks)))
     discovery.discover(root, added)
 

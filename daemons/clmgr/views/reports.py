@@ -12,7 +12,7 @@ from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot, replace_file
-from srcctl.storage.disk import disk_names, pvid
+from srcctl.storage.device_names import by_pvid
 
 REPORTS = ("cluster", "status", "topology", "applications", "availability", "events", "nodeinfo", "rginfo", "lvinfo",
            "fsinfo", "vginfo", "dependencies", "repository", "roha")  # fmt: skip
@@ -96,8 +96,7 @@ def _status(root: NodeRoot, c: Configuration) -> list[str]:
 def _topology(root: NodeRoot, c: Configuration) -> list[str]:
     from daemons.cluster.listing import topology
 
-    identity = root.identity
-    return topology.summary(c, {pvid(identity.lab_id, name): name for name in disk_names(identity.lab)})
+    return topology.summary(c, by_pvid(root))
 
 
 def _applications(root: NodeRoot, c: Configuration) -> list[str]:

@@ -58,10 +58,9 @@ def _command(argv: list[str], flags: str, syntax: str, work: Work, operands: int
 
 
 def _disks(root: NodeRoot) -> dict[str, str]:
-    from srcctl.storage.disk import disk_names, pvid
+    from srcctl.storage.device_names import by_pvid
 
-    identity = root.identity
-    return {pvid(identity.lab_id, name): name for name in disk_names(identity.lab)}
+    return by_pvid(root)
 
 
 def _node(c: Configuration, name: str) -> str:

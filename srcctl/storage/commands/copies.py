@@ -139,7 +139,7 @@ def _without_copies(
 
     unable = f"0516-922 rmlvcopy: Unable to remove logical partition copies for logical\n\tvolume {volume.name}"
     if on and not any(named):
-        raise StorageError(f"{unable}: none is on {' '.join(on)}.")
+        raise StorageError(f"{unable}: none is on {' '.join(map(groups.name_of, on))}.")
     was_readable = mirrors.is_readable(group, volume, failed)
     for keep in sorted(combinations(range(len(places)), copies), key=left):
         first, *more = (volume.copies[n] for n in keep)
@@ -237,7 +237,9 @@ def syncvg(argv: list[str]) -> int:
                 disk = disk_of(root, "syncvg", name)
                 owner = groups.known_on(disk)
                 if owner is None:
-                    raise StorageError(f"0516-320 syncvg: Physical volume {disk} is not assigned to\n\ta volume group.")
+                    raise StorageError(
+                        f"0516-320 syncvg: Physical volume {groups.name_of(disk)} is not assigned to\n\ta volume group."
+                    )
                 group = changeable_group(groups, "syncvg", owner)
                 failed = _synchronize(groups, group, [v.name for v in group.volumes if disk in v.disks])
             status = failed or status

@@ -11,7 +11,7 @@ from srcctl.storage import descriptor_area, mirrors, partitions, rootvg
 from srcctl.storage.characteristics import GROUP, MAKING_A_GROUP, given
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
 from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, Extent, StorageError, VolumeGroup
-from srcctl.storage.disk import disk_names, pvid
+from srcctl.storage.device_names import lab_disk
 from srcctl.storage.filesystems import forget_contents, read_stanzas, stanza_of, write_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -96,12 +96,12 @@ def _check_free(groups: VolumeGroups, disk: str, command: str, force: bool) -> N
         try:
             group = groups.on_disk(disk)
         except OSError:
-            raise StorageError(f"0516-1182 {command}: Open Failure on {disk}.") from None
+            raise StorageError(f"0516-1182 {command}: Open Failure on {groups.name_of(disk)}.") from None
         found = group is not None and (not force or bool(groups.holders(group)))
     if found:
         unable = "862 mkvg: Unable to create" if command == "mkvg" else f"792 {command}: Unable to extend"
         raise StorageError(
-            f"0516-1398 {command}: The physical volume {disk}, appears to belong to\nanother volume group. Use the force "
+            f"0516-1398 {command}: The physical volume {groups.name_of(disk)}, appears to belong to\nanother volume group. Use the force "
             f"option to add this physical volume\nto a volume group.\n0516-{unable} volume group."
         )
 
@@ -172,7 +172,7 @@ def reducevg(argv: list[str]) -> int:
             disk = disk_of(root, "reducevg", name)
             if disk not in group.disks:
                 raise StorageError(
-                    f"0516-320 reducevg: Physical volume {disk} is not assigned to\n\tvolume group {group.name}."
+                    f"0516-320 reducevg: Physical volume {groups.name_of(disk)} is not assigned to\n\tvolume group {group.name}."
                 )
             if "d" in options:
                 group = _without_volumes(groups, root, group, disk, force="f" in options)
@@ -180,7 +180,7 @@ def reducevg(argv: list[str]) -> int:
                 raise StorageError(
                     "0516-016 ldeletepv: Cannot delete physical volume with allocated\n\tpartitions. Use either migratepv "
                     "to move the partitions or\n\treducevg with the -d option to delete the partitions.\n"
-                    f"0516-884 reducevg: Unable to remove physical volume {disk}."
+                    f"0516-884 reducevg: Unable to remove physical volume {groups.name_of(disk)}."
                 )
             groups.check_writable()
             last = len(group.disks) == 1
@@ -212,7 +212,9 @@ def replacepv(argv: list[str]) -> int:
         old, new = (disk_of(root, "replacepv", disk) for disk in options.operands)
         name = rootvg.NAME if old == rootvg.DISK else groups.known_on(old)
         if name is None:
-            raise StorageError(f"0516-320 replacepv: Physical volume {old} is not assigned to\n\ta volume group.")
+            raise StorageError(
+                f"0516-320 replacepv: Physical volume {groups.name_of(old)} is not assigned to\n\ta volume group."
+            )
         group = changeable_group(groups, "replacepv", name)
         _check_free(groups, new, "replacepv", force="f" in options)
         taken = partitions.used(group, old)
@@ -222,7 +224,9 @@ def replacepv(argv: list[str]) -> int:
             if not mirrors.is_readable(group, volume, gone):
                 raise StorageError(f"0516-1099 replacepv: {volume.name} has partitions without a good copy.")
         if max(taken, default=0) > groups.partitions_of(group, new):
-            raise StorageError(f"0516-404 replacepv: {new} has not enough partitions for what lies on {old}.")
+            raise StorageError(
+                f"0516-404 replacepv: {groups.name_of(new)} has not enough partitions for what lies on {groups.name_of(old)}."
+            )
         groups.check_writable()
         descriptor_area.erase(root.identity.lab, new)
 
@@ -262,7 +266,7 @@ def _without_volumes(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, d
     for volume in {owner.name: owner for owner, _, _ in partitions.used(group, disk).values()}.values():
         if is_open(root, group, volume):
             raise StorageError(
-                f"{must_be_closed(volume.name)}\n0516-884 reducevg: Unable to remove physical volume {disk}."
+                f"{must_be_closed(volume.name)}\n0516-884 reducevg: Unable to remove physical volume {groups.name_of(disk)}."
             )
         if force or confirmed(volume.name):
             remove_volume(groups, root, group, volume)
@@ -278,10 +282,10 @@ def importvg(argv: list[str]) -> int:
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         if len(options.operands) != 1:
             raise UsageError("one disk")
-        disk, identity = options.operands[0], root.identity
-        disk = next((d for d in disk_names(identity.lab) if disk in (d, pvid(identity.lab_id, d))), disk)
+        disk = options.operands[0]
+        found = lab_disk(root, disk)
         try:
-            group = groups.on_disk(disk) if disk in disk_names(identity.lab) else None
+            group = groups.on_disk(found) if found is not None else None
         except OSError:
             group = None
         if group is None:

@@ -14,7 +14,8 @@ from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.odm import OdmError
 from srcctl.storage import rootvg
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
-from srcctl.storage.disk import disk_names, pvid
+from srcctl.storage.device_names import lab_disk
+from srcctl.storage.disk import pvid
 from srcctl.storage.volume_groups import VolumeGroups
 
 Work = Callable[[Options, VolumeGroups, NodeRoot], int]
@@ -107,9 +108,8 @@ def disk_of(root: NodeRoot, command: str, name: str) -> str:
     identity = root.identity
     if name in (rootvg.DISK, pvid(f"{identity.lab_id}/{identity.node}", rootvg.DISK)):
         return rootvg.DISK
-    for disk in disk_names(identity.lab):
-        if name in (disk, pvid(identity.lab_id, disk)):
-            return disk
+    if (found := lab_disk(root, name)) is not None:
+        return found
     prefix = f"{command}: " if command else ": "
     raise StorageError(
         f"0516-306 {prefix}Unable to find physical volume {name} in the Device\n\tConfiguration Database."

@@ -49,7 +49,9 @@ def lslv(argv: list[str]) -> int:
             print(f"{volume.name}:{volume.mount_point or 'N/A'}")
             print("LP    PP1  PV1               PP2  PV2               PP3  PV3")
             for logical, copies in enumerate(partitions.logical_partitions(volume), 1):
-                print(f"{logical:04d}  " + "".join(f"{number:04d} {disk:<17} " for disk, number in copies))
+                print(
+                    f"{logical:04d}  " + "".join(f"{number:04d} {groups.name_of(disk):<17} " for disk, number in copies)
+                )
         else:
             _print_figures(groups, root, group, volume)
         return 0
@@ -120,7 +122,7 @@ def _print_disks(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume
         band = partitions.in_band(extents, total, of_volume(volume.characteristics, "intra_policy"))
         here = [sum(on == disk for on, _ in copies) for copies in partitions.logical_partitions(volume)]
         counts = ":".join(f"{here.count(copies):03d}" for copies in (1, 2, 3))
-        print(f"{disk:<17} {counts}   {f'{band}%':<13} {spread} ")
+        print(f"{groups.name_of(disk):<17} {counts}   {f'{band}%':<13} {spread} ")
 
 
 def _print_allocation(groups: VolumeGroups, root: NodeRoot, options: Options) -> int:
@@ -128,10 +130,10 @@ def _print_allocation(groups: VolumeGroups, root: NodeRoot, options: Options) ->
     disk = disk_of(root, "lslv", options.value("p"))
     name = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
     if name is None:
-        raise StorageError(f"0516-320 : Physical volume {disk} is not assigned to\n\ta volume group.")
+        raise StorageError(f"0516-320 : Physical volume {groups.name_of(disk)} is not assigned to\n\ta volume group.")
     group = active_group(groups, "lslv", name)
     wanted = options.operands[0] if options.operands else ""
-    print(f"{disk}:{wanted or ''}:{'N/A' if wanted else ''}")
+    print(f"{groups.name_of(disk)}:{wanted or ''}:{'N/A' if wanted else ''}")
     taken = partitions.used(group, disk)
     for span in partitions.regions(groups.partitions_of(group, disk)):
         words = []

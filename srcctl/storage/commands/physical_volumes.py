@@ -26,7 +26,7 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
     rows = [(rootvg.DISK, pvid_of(root, rootvg.DISK), rootvg.NAME, "active", _identifiers(local, rootvg.DISK))]
     known = set(groups.known())
     for disk in disk_names(identity.lab):
-        if disk not in available:
+        if groups.name_of(disk) not in available:
             continue
         name, state = "None", ""
         if groups.is_repository(disk):
@@ -43,7 +43,7 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
                     name, state = REPOSITORY_VG, "active"
             if found is not None and found.name in known and disk in found.disks:
                 name, state = found.name, groups.mode(found)
-        rows.append((disk, pvid_of(root, disk), name, state, _identifiers(identity.lab_id, disk)))
+        rows.append((groups.name_of(disk), pvid_of(root, disk), name, state, _identifiers(identity.lab_id, disk)))
     return rows
 
 
@@ -92,7 +92,7 @@ def _group_on(groups: VolumeGroups, disk: str) -> VolumeGroup:
         return active_group(groups, "", rootvg.NAME)
     name = groups.known_on(disk)
     if name is None:
-        raise StorageError(f"0516-320 : Physical volume {disk} is not assigned to\n\ta volume group.")
+        raise StorageError(f"0516-320 : Physical volume {groups.name_of(disk)} is not assigned to\n\ta volume group.")
     return active_group(groups, "", name)
 
 
@@ -111,7 +111,7 @@ def _print_figures(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, dis
     taken = partitions.used(group, disk)
     used = len(taken)
     names = {volume.name for volume, _, _ in taken.values()}
-    print(f"PHYSICAL VOLUME:    {disk:<24} VOLUME GROUP:     {group.name}")
+    print(f"PHYSICAL VOLUME:    {groups.name_of(disk):<24} VOLUME GROUP:     {group.name}")
     print(f"PV IDENTIFIER:      {pvid_of(root, disk)} VG IDENTIFIER     {group.identifier}")
     print(f"PV STATE:           {'missing' if groups.is_missing(group, disk) else 'active':<43}")
     for left, value, right, other in (
@@ -139,7 +139,7 @@ def descriptors(group: VolumeGroup, disk: str) -> int:
 
 def _print_volumes(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
     total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
-    print(f"{disk}:\nLV NAME               LPs     PPs     DISTRIBUTION          MOUNT POINT")
+    print(f"{groups.name_of(disk)}:\nLV NAME               LPs     PPs     DISTRIBUTION          MOUNT POINT")
     for volume in group.volumes:
         numbers = {n: logical for n, (of, logical, _) in taken.items() if of.name == volume.name}
         if numbers:
@@ -149,7 +149,7 @@ def _print_volumes(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
 
 def _print_ranges(groups: VolumeGroups, group: VolumeGroup, disk: str) -> None:
     total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
-    print(f"{disk}:\nPP RANGE  STATE   REGION        LV NAME             TYPE       MOUNT POINT")
+    print(f"{groups.name_of(disk)}:\nPP RANGE  STATE   REGION        LV NAME             TYPE       MOUNT POINT")
     first = 1
     while first <= total:
         region = partitions.region_of(first, total)
@@ -177,18 +177,20 @@ def print_partition_map(groups: VolumeGroups, group: VolumeGroup, disk: str, cop
 
     Behind the logical partition stands the number of the copy, if there are several or with ``copies``, and "stale".
     """
-    total, taken = groups.partitions_of(group, disk), partitions.used(group, disk)
+    total, taken, shown = groups.partitions_of(group, disk), partitions.used(group, disk), groups.name_of(disk)
     first = 1
     while first <= total:
         last = first
         if first in taken:
             volume, logical, copy = taken[first]
             number = f":{copy}" if copies or volume.mirrors else ""
-            print(f"{disk}:{first}\t{volume.name}:{logical}{number}" + ("\tstale" * group.status.is_stale(disk, first)))
+            print(
+                f"{shown}:{first}\t{volume.name}:{logical}{number}" + ("\tstale" * group.status.is_stale(disk, first))
+            )
         else:
             while last < total and last + 1 not in taken:
                 last += 1
-            print(f"{disk}:{first}-{last}" if last > first else f"{disk}:{first}")
+            print(f"{shown}:{first}-{last}" if last > first else f"{shown}:{first}")
         first = last + 1
 
 
@@ -212,13 +214,13 @@ def chpv(argv: list[str]) -> int:
             group_name = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
             if group_name is None:
                 raise StorageError(
-                    f"0516-320 getlvodm: Physical volume {disk} is not assigned to\n\ta volume group.\n"
-                    f"0516-722 chpv: Unable to change physical volume {disk}."
+                    f"0516-320 getlvodm: Physical volume {groups.name_of(disk)} is not assigned to\n\ta volume group.\n"
+                    f"0516-722 chpv: Unable to change physical volume {groups.name_of(disk)}."
                 )
             group = changeable_group(groups, "chpv", group_name)
             if available == "r":
                 raise StorageError(
-                    f"0516-1010 chpv: {disk} is needed by the volume group {group.name}; use reducevg to take it out."
+                    f"0516-1010 chpv: {groups.name_of(disk)} is needed by the volume group {group.name}; use reducevg to take it out."
                 )
             if allocate is not None:
                 closed = tuple(d for d in group.closed_disks if d != disk)
@@ -265,10 +267,14 @@ def _clear_owner(groups: VolumeGroups, root: NodeRoot, disk: str) -> None:
     if groups.is_repository(disk):
         owner = REPOSITORY_VG
     if owner:
-        raise StorageError(f"chpv: {disk} belongs to the volume group {owner}, which is to be exported first.")
+        raise StorageError(
+            f"chpv: {groups.name_of(disk)} belongs to the volume group {owner}, which is to be exported first."
+        )
     found = groups.on_disk(disk)
     if found is not None and groups.holders(found):
-        raise StorageError(f"chpv: {disk} belongs to the volume group {found.name} of {groups.holders(found)[0]}.")
+        raise StorageError(
+            f"chpv: {groups.name_of(disk)} belongs to the volume group {found.name} of {groups.holders(found)[0]}."
+        )
     descriptor_area.erase(root.identity.lab, disk)
 
 
@@ -288,9 +294,9 @@ def readvgda(argv: list[str]) -> int:
             try:
                 group = groups.find(rootvg.NAME) if disk == rootvg.DISK else groups.on_disk(disk)
             except OSError as error:
-                raise StorageError(f"readvgda: {disk}: {error.strerror}") from None
+                raise StorageError(f"readvgda: {groups.name_of(disk)}: {error.strerror}") from None
             if group is None:
-                sys.stderr.write(f"readvgda: {disk} has no volume group descriptor area.\n")
+                sys.stderr.write(f"readvgda: {groups.name_of(disk)} has no volume group descriptor area.\n")
                 status = 1
                 continue
             _print_descriptor_area(groups, root, group, disk)
@@ -304,7 +310,7 @@ def _line(title: str, value: object) -> None:
 
 
 def _print_descriptor_area(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, disk: str) -> None:
-    print(f"====================== VGDA of {disk} ======================")
+    print(f"====================== VGDA of {groups.name_of(disk)} ======================")
     _line("vgname", group.name)
     _line("vgid", group.identifier)
     _line("vgtype", group.kind)

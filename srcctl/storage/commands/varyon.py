@@ -37,7 +37,7 @@ def varyonvg(argv: list[str]) -> int:
         holder = groups.reserve(group, force="O" in options, mode=mode)
         if holder is not None:
             raise StorageError(
-                f"PV Status:\t{group.disks[0]}\t{pvid_of(root, group.disks[0])}\tPVNOTAVAIL\n"
+                f"PV Status:\t{groups.name_of(group.disks[0])}\t{pvid_of(root, group.disks[0])}\tPVNOTAVAIL\n"
                 f"0516-013 varyonvg: The volume group cannot be varied on because\n\tit is reserved by {holder}."
             )
         if mode != PASSIVE and group.name != "rootvg" and (len(group.disks) > 1 or group.status.serial):
@@ -76,7 +76,7 @@ def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force
     areas = sum(descriptors(group, disk) for disk in group.disks)
     left = areas - sum(descriptors(group, disk) for disk in failed)
     status = "".join(
-        f"PV Status:\t{disk}\t{pvid_of(root, disk)}\t{'PVMISSING' if disk in failed else 'PVACTIVE'}\n"
+        f"PV Status:\t{groups.name_of(disk)}\t{pvid_of(root, disk)}\t{'PVMISSING' if disk in failed else 'PVACTIVE'}\n"
         for disk in group.disks
     )
     force = force or os.environ.get("MISSINGPV_VARYON", "").upper() == "TRUE"
@@ -87,7 +87,7 @@ def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force
         )
     print(f"{status}varyonvg: Volume group {group.name} is varied on.")
     for disk in failed:
-        log_entry(root, "LVM_SA_PVMISS", "LVDD", (("MAJOR/MINOR DEVICE NUMBER", disk),))
+        log_entry(root, "LVM_SA_PVMISS", "LVDD", (("MAJOR/MINOR DEVICE NUMBER", groups.name_of(disk)),))
 
 
 def varyoffvg(argv: list[str]) -> int:

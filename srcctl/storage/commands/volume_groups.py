@@ -60,7 +60,9 @@ def _print(options: Options, groups: VolumeGroups, root: NodeRoot, name: str) ->
         except OSError:
             found = None
         if found is None or found.name != name:
-            raise StorageError(f"0516-1396 : The physical volume {disk}, was not found in the\nsystem database.")
+            raise StorageError(
+                f"0516-1396 : The physical volume {groups.name_of(disk)}, was not found in the\nsystem database."
+            )
         group = found
     else:
         group = active_group(groups, "", name)
@@ -73,7 +75,7 @@ def _print(options: Options, groups: VolumeGroups, root: NodeRoot, name: str) ->
     elif "P" in options:
         print("Physical Volume   Mirror Pool")
         for disk in group.disks:
-            print(f"{disk:<17} {group.pool_of(disk) or 'None'}")
+            print(f"{groups.name_of(disk):<17} {group.pool_of(disk) or 'None'}")
     else:
         _print_figures(groups, root, group)
 
@@ -110,7 +112,7 @@ def print_disks(groups: VolumeGroups, group: VolumeGroup) -> None:
         total = groups.partitions_of(group, disk)
         free = total - len(partitions.used(group, disk))
         state = "missing" if groups.is_missing(group, disk) else "active"
-        print(f"{disk:<17} {state:<17} {total:<11} {free:<11} {free_distribution(groups, group, disk)}")
+        print(f"{groups.name_of(disk):<17} {state:<17} {total:<11} {free:<11} {free_distribution(groups, group, disk)}")
 
 
 def _print_map(groups: VolumeGroups, group: VolumeGroup) -> None:
