@@ -91,7 +91,7 @@ def _is_disk(devices: Devices, name: str) -> bool:
 
 def _is_busy(root: NodeRoot, name: str) -> bool:
     groups, disk = VolumeGroups(root), name if name == rootvg.DISK else lab_disk(root, name) or name
-    return disk == rootvg.DISK or groups.is_repository(disk) or groups.is_reserved_here(disk)
+    return disk == rootvg.DISK or groups.is_repository(disk) or groups.is_in_use_here(disk)
 
 
 def _store(devices: Devices, name: str, changes: dict[str, str]) -> None:

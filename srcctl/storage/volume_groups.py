@@ -242,6 +242,10 @@ class VolumeGroups:
         """Whether this node has a disk reserved."""
         return self._identity.node in self._reservations.holders(disk)
 
+    def is_in_use_here(self, disk: str) -> bool:
+        """Whether a volume group on a disk is varied on here, in passive mode, too."""
+        return self._identity.node in self._reservations.modes(disk)
+
     def is_varied_on(self, group: VolumeGroup) -> bool:
         """Whether this node has the volume group varied on."""
         if group.name == rootvg.NAME:

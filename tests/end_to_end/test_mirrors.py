@@ -61,6 +61,21 @@ def test_disk_that_is_back_is_synchronized_when_the_group_moves(lab: LabUnderTes
     assert stale(lab, "node1") == "0"
 
 
+def test_a_node_calls_a_disk_otherwise(lab: LabUnderTest) -> None:
+    """The PVID tells which disk is meant, on whatever node a command is given."""
+    lab.output("node2", "clmgr modify physical_volume hdisk4 NAME=spare NODES=node2")
+    lab.output("node2", "clmgr add volume_group sparevg PHYSICAL_VOLUMES=spare", 60)
+    lab.output("node2", "clmgr add logical_volume sparelv VOLUME_GROUP=sparevg LOGICAL_PARTITIONS=2", 60)
+    for node, name in (("node1", "hdisk4"), ("node2", "spare")):
+        assert f'PHYSICAL_VOLUMES="{name}"' in lab.output(node, "clmgr query logical_volume sparelv")
+        lab.output(node, f"varyonvg sparevg && lsvg -p sparevg | grep {name} && varyoffvg sparevg")
+    answer = lab.run("node1", "clmgr modify physical_volume hdisk2 NAME=other NODES=node1")
+    assert (answer.returncode != 0, "0514-062" in answer.stderr) == (True, True), "it is in use there"
+    lab.output("node1", "clmgr modify physical_volume hdisk4 NAME=hdisk4")
+    assert "spare" not in lab.output("node2", "lspv").split()
+    assert "sparevg" in lab.output("node2", "lspv")
+
+
 def test_losing_both_copies_loses_the_volume_group(lab: LabUnderTest) -> None:
     for disk in ("hdisk2", "hdisk3"):
         lab.srcctl("disk", disk, "fail")

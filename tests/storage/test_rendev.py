@@ -76,6 +76,10 @@ def test_what_cannot_be_renamed(nodes: tuple[Node, Node], run: Run) -> None:
         assert (status, text, complaint in said) == (1, "", True), words
     assert run(node, "rendev", "-l", "hdisk3") == (0, "hdisk4\n", ""), "the next free name"
     run(node, "varyoffvg", "datavg")
+    run(node, "mkvg", "-C", "-y", "concvg", "hdisk4")
+    run(node, "varyonvg", "-c", "-P", "concvg")
+    assert run(node, "rendev", "-l", "hdisk4", "-n", "other")[0] == 1, "it is open in passive mode, too"
+    run(node, "varyoffvg", "concvg")
     assert run(node, "rendev", "-u", "-l", "hdisk2", "-n", "mine") == (0, "mine\n", "")
     assert run(node, "lsdev", "-l", "mine", "-F", "status")[1] == "Defined\n"
     assert run(node, "rendev", "-l", "hdisk4", "-n", "hdisk2")[0] == 1, "a lab's name stays that of its disk"

@@ -369,6 +369,8 @@ def cl_lvm(argv: list[str]) -> int:
             return subprocess.run(["importvg", "-n", "-L" if known else "-y", name, disk], check=False).returncode
         case ["chdev" | "rendev" as command, identifier, *rest]:
             own = device_names.by_pvid(NodeRoot.current()).get(identifier, identifier)
+            if command == "rendev" and rest[-1:] == [own]:
+                return 0  # it is called so already
             return subprocess.run([command, "-l", own, *rest], check=False).returncode
         case ["importvg" | "exportvg", *_]:
             return subprocess.run(argv[1:], check=False).returncode
