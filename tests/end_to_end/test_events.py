@@ -33,6 +33,10 @@ def test_failing_script_stops_the_program_until_the_operator_recovers(lab: LabUn
             eventually(lambda node=node: error in lab.file(node, HACMP_OUT), f"event_error on {node}")  # type: ignore[misc]
         assert f"EVENT FAILED: 3: rg_move_fence {owner} 1 3" in lab.file(other, "/var/hacmp/adm/cluster.log")
         assert lab.output(owner, "clmgr -a state query cluster") == 'STATE="ERROR"\n'
+        for stop in (f"clmgr offline node {owner}", "clmgr offline cluster WHEN=both", "clstop -gB"):
+            refused = lab.run(owner, stop, 60)
+            assert (refused.returncode, refused.stdout) == (1, ""), "nobody is told of a stop that is refused"
+            assert "requires manual intervention" in refused.stderr
     finally:
         lab.output(other, f"cp -p $HAES_ROOT/tmp/kept {EVENTS}/rg_move_fence")
     lab.output(owner, command.format(failed=other))

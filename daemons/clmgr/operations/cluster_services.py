@@ -357,23 +357,33 @@ def _stop(root: NodeRoot, request: Request, options: Options, names: list[str], 
 
 def _stop_here(root: NodeRoot, options: Options, prefix: str) -> None:
     own = root.identity.node
-    if options.when in ("restart", "both") and not startup.not_at_restart(root):
-        raise ClmgrError("/etc/inittab cannot be changed.")
     if options.when == "restart":
+        _not_at_restart(root)
         return
     text = SHUTTING_DOWN.format(own)
-    print(f"{prefix}{text}", flush=True)
-    if options.broadcast and _services_are_up(root):
-        startup.broadcast(root, text)
+    told = False
+
+    def shutting_down(progress: Progress | None = None) -> None:
+        # Only a stop that is not refused is told, once. Its stages are not shown: the product does that for moves.
+        nonlocal told
+        if not told:
+            print(f"{prefix}{text}", flush=True)
+            if options.broadcast and progress is not None:
+                startup.broadcast(root, text)
+        told = True
+
     try:
-        manager.stop_services(options.manage, "clmgr", options.seconds, _silent, root)
+        manager.stop_services(options.manage, "clmgr", options.seconds, shutting_down, root)
     except manager.Refused as refused:
         if refused.done.error not in ("not_active", "already"):
             raise ClmgrError(str(refused)) from None
+        shutting_down()
     except manager.ManagerUnreachable as error:
         raise ClmgrError(f'the cluster manager on "{own}" cannot be asked: {error}') from None
     except TimeoutError:
         raise ClmgrError(_too_late(options)) from None
+    if options.when == "both":
+        _not_at_restart(root)
     print(f'{prefix}"{own}" is now {"unmanaged" if options.manage == "unmanage" else "offline"}.', flush=True)
     if options.stop_caa:
         try:
@@ -382,16 +392,9 @@ def _stop_here(root: NodeRoot, options: Options, prefix: str) -> None:
             raise ClmgrError(str(error)) from None
 
 
-def _services_are_up(root: NodeRoot) -> bool:
-    """Is there anything to shut down? Nobody is told of a stop that is none."""
-    try:
-        return manager.query_state(root).services
-    except manager.ManagerUnreachable:
-        return False
-
-
-def _silent(progress: Progress) -> None:
-    """Stages of a stop are not shown: the product prints them only for moves."""
+def _not_at_restart(root: NodeRoot) -> None:
+    if not startup.not_at_restart(root):
+        raise ClmgrError("/etc/inittab cannot be changed.")
 
 
 # Recovery.

@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 from daemons.clstrmgr import client, startup
+from daemons.clstrmgr.messages import Progress
 from srcctl.node.root import NodeRoot
 
 RC_USAGE = (
@@ -107,22 +108,26 @@ def clstop(argv: list[str]) -> int:
         sys.stderr.write(STOP_USAGE)
         return 1
     root = NodeRoot.current()
-    if flags.keys() & {"-R", "-B"} and not startup.not_at_restart(root):
-        return 1
     if "-R" in flags:
-        return 0
+        return 0 if startup.not_at_restart(root) else 1
     mode = "unmanage" if "-f" in flags else "move" if "-r" in flags else "offline"
-    try:
-        picture = client.query_state(root)
-        text = SHUTTING_DOWN.format(picture.local_name)
-        if "-s" not in flags and picture.services:
+    told = False
+
+    def shutting_down(_: Progress) -> None:
+        # Only a stop that is not refused is told.
+        nonlocal told
+        if not told and "-s" not in flags:
+            text = SHUTTING_DOWN.format(root.identity.node)
             print(text, flush=True)
             startup.broadcast(root, text)
-        client.stop_services(mode, caller="clstop", root=root)
+        told = True
+
+    try:
+        client.stop_services(mode, caller="clstop", progress=shutting_down, root=root)
     except (client.ManagerUnreachable, client.Refused) as error:
         sys.stderr.write(f"clstop: {error}\n")
         return 1
-    return 0
+    return 0 if "-B" not in flags or startup.not_at_restart(root) else 1
 
 
 def exclusive(flags: dict[str, str], *names: str) -> bool:
