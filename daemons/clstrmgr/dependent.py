@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from daemons.clstrmgr import events, secondary_instances
+from daemons.clstrmgr import events, reconfiguration, secondary_instances
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.replicated import FALLOVER, LACK_OF_NODE, ClusterState, PlanItem
 from daemons.cluster.arrangement import aim
@@ -35,6 +35,11 @@ from daemons.cluster.placement import (
 from daemons.cluster.succession import next_moves
 
 RULES: Final = {events.JOIN_NODE: events.JOIN_NODE_DEP, events.FAIL_NODE: events.FAIL_NODE_DEP}
+SITE_RULES: Final = {
+    events.DARE_RESOURCE: events.DARE_RESOURCE_SITES,
+    events.DARE_CONFIGURATION: events.DARE_CONFIGURATION_SITES,
+}
+"""Reconfigurations with steps for both instances of groups (the names of the rules are inferred)."""
 MOVES: Final = (events.DEPENDENCY, events.CHANGED)
 """Modes of events that move groups; all others only say where groups are to be."""
 
@@ -46,6 +51,8 @@ def is_change(event: Event) -> bool:
 
 def rule(cluster: ClusterState, event: Event) -> str:
     """The name under which rules.hacmprd has the event's recovery program."""
+    if event.name in SITE_RULES and reconfiguration.heeds_sites(cluster, event.digest):
+        return SITE_RULES[event.name]
     if not cluster.dependencies:
         return event.name
     if is_change(event):

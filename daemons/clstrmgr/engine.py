@@ -333,8 +333,11 @@ class EventEngine(Foundation):
         script.started = True
         if script.statement is not None and self.cluster is not None and self.configuration is not None:
             stage = events.stage_of(script.statement)
-            script.groups = plan.groups_of(self.cluster, stage, self.node_id) if stage is not Stage.NONE else ()
-            script.secondaries = plan.secondaries_of(self.cluster, stage, self.node_id)
+            instances = events.instances_of_step((script.statement,)) if stage is not Stage.NONE else ()
+            script.groups = plan.groups_of(self.cluster, stage, self.node_id) if "primary" in instances else ()
+            script.secondaries = (
+                plan.secondaries_of(self.cluster, stage, self.node_id) if "secondary" in instances else ()
+            )
             configuration, partial = self.configuration, frozenset[str]()
             if self.run is not None and self.run.event.name in events.RECONFIGURATIONS:
                 configuration = reconfiguration.job_configuration(self.cluster, stage)

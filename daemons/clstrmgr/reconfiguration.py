@@ -17,6 +17,7 @@ from daemons.clstrmgr.events import Event, Stage
 from daemons.clstrmgr.replicated import ClusterState, PlanItem, configuration_digest
 from daemons.cluster import placement, reconfiguration
 from daemons.cluster.configuration import Configuration, ResourceGroup
+from daemons.cluster.secondary import place_secondary
 
 _TOPOLOGY: Final = ("nodes", "networks", "sites")
 _RESOURCES: Final = (
@@ -63,6 +64,14 @@ def event_for(cluster: ClusterState, node: int) -> Event:
     return Event(name, node, digest=configuration_digest(cluster.staged))
 
 
+def heeds_sites(cluster: ClusterState, digest: int) -> bool:
+    """Do groups have secondary instances in the configuration of that digest, which is to count or does already?"""
+    known = (cluster.pending, cluster.staged, cluster.configuration)
+    found = next((entry for entry in known if entry is not None and configuration_digest(entry) == digest), None)
+    groups = found.groups if found is not None and found.sites else ()
+    return any(group.site_policy in ("primary", "either") and not group.concurrent for group in groups)
+
+
 def objection(cluster: ClusterState, new: Configuration) -> str:
     """Why the change cannot be made while services are active, a sentence; "" if it can."""
     active = {
@@ -93,7 +102,32 @@ def items(cluster: ClusterState) -> tuple[PlanItem, ...]:
             found.append(PlanItem(group.name, (), (), False, change=online))
     added = [group.name for group in new.groups if old.group(group.name) is None]
     found += _started(preview, added)
-    return tuple(found)
+    return _with_secondaries(cluster, preview, found)
+
+
+def _with_secondaries(cluster: ClusterState, preview: ClusterState, found: list[PlanItem]) -> tuple[PlanItem, ...]:
+    """What becomes of the secondary instances; those that only change their node move by an event of their own."""
+    items = {item.group: item for item in found}
+    policies = {policy.name: policy for policy in preview.policies}
+    up = preview.up_nodes()
+    for name in dict.fromkeys((*cluster.groups, *policies)):
+        before = cluster.groups.get(name)
+        held = before.secondary_holders() if before is not None else ()
+        item, policy = items.get(name, PlanItem(name, (), (), False)), policies.get(name)
+        primary = item.acquire or tuple(
+            node
+            for node, state in sorted(before.states.items() if before is not None else ())
+            if state in placement.HELD and node not in item.release
+        )
+        site = before.site if before is not None else ""
+        goal = 0
+        if policy is not None and not (before is not None and before.secondary_offline):
+            goal = place_secondary(policy, primary, site, held, up, ())
+        release = tuple(node for node in held if node != goal and node in up)
+        acquire = (goal,) if goal and goal not in held else ()
+        if release or acquire:
+            items[name] = msgspec.structs.replace(item, release_secondary=release, acquire_secondary=acquire)
+    return tuple(items.values())
 
 
 def _moved(preview: ClusterState, name: str, outside: tuple[int, ...]) -> PlanItem:
@@ -137,7 +171,7 @@ def with_work(configuration: Configuration, groups: tuple[str, ...], partial: fr
 def is_due(event: Event, step: tuple[str, ...]) -> bool:
     """Does the new configuration count from this step of the recovery program (names of scripts) on?"""
     return event.name in events.RECONFIGURATIONS and bool(
-        {"reconfig_topology_start", "reconfig_resource_acquire"} & set(step)
+        {"reconfig_topology_start", "reconfig_resource_acquire", "reconfig_resource_acquire_fence"} & set(step)
     )
 
 

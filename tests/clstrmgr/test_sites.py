@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.inputs import Reported, RunScript
+from daemons.clstrmgr.inputs import Reported, RunScript, Staged
 from daemons.clstrmgr.render import colon, movement, override, plain, verbose
 from daemons.clstrmgr.view import snapshot
 from daemons.cluster.configuration import Configuration, ResourceGroup, Site
@@ -237,3 +237,61 @@ def test_sites_lose_the_last_network_between_them_and_have_one_again() -> None:
     turn("interface_up", 3, "node3")
     assert len(ran(ring, "site_merge")) == 8
     assert len(ran(ring, "site_isolation")) == 8
+
+
+def reconfigure(ring: Ring, new: Configuration) -> None:
+    for number in ring.nodes:
+        ring.staged[number] = new
+        ring.feed(number, Staged(new, {}))
+    done = ring.request(1, messages.Reconfigure(2))
+    assert done.error == "", done
+
+
+def test_dynamic_reconfiguration_has_steps_for_both_instances() -> None:
+    ring = cluster("primary")
+    before = stretched("primary")
+    second = msgspec.structs.replace(with_policy("either"), name="more", nodes=("node4", "node3", "node2", "node1"))
+    second = msgspec.structs.replace(second, resources=(("SITE_POLICY", "either"), ("APPLICATIONS", "more_app")))
+    ring.trace.clear()
+    changed = msgspec.structs.replace(
+        before.groups[0], resources=(*before.groups[0].resources, ("FILESYSTEM", "/new"))
+    )  # fmt: skip
+    new = msgspec.structs.replace(before, groups=(changed, second))
+    reconfigure(ring, new)
+    assert [line for line in ring.trace if line.startswith("[1] ")] == [
+        "[1] reconfig_resource_release_secondary",
+        "[1] reconfig_resource_release_primary",
+        "[1] reconfig_resource_release_fence",
+        "[1] reconfig_resource_acquire_fence",
+        "[1] reconfig_resource_acquire",
+        "[1]   ACQUIRE",
+        "[1]   FILESYSTEMS",
+        "[1] reconfig_resource_acquire_secondary",
+        "[1] reconfig_resource_complete",
+        "[1]   ONLINE",
+        "[1] reconfig_resource_complete_secondary",
+    ]
+    assert words(ring) == ["ONLINE", "OFFLINE", "ONLINE SECONDARY", "OFFLINE SECONDARY"]
+    more = [entry.state for entry in snapshot(ring.nodes[1]).groups[1].nodes]
+    assert more == ["ONLINE", "OFFLINE", "ONLINE SECONDARY", "OFFLINE SECONDARY"]
+    # The group goes, and so does its secondary instance.
+    ring.trace.clear()
+    reconfigure(ring, before)
+    assert "[2] reconfig_resource_release_secondary" in ring.trace
+    assert words(ring) == ["ONLINE", "OFFLINE", "ONLINE SECONDARY", "OFFLINE SECONDARY"]
+
+
+@pytest.mark.parametrize("topology", [False, True])
+def test_site_policy_that_comes_and_goes(topology: bool) -> None:
+    ring = cluster("ignore")
+    new = stretched("primary")
+    if topology:
+        new = msgspec.structs.replace(
+            new, networks=(*new.networks, msgspec.structs.replace(new.networks[0], name="net_ether_09", id=9))
+        )
+    reconfigure(ring, new)
+    assert words(ring) == ["ONLINE", "OFFLINE", "ONLINE SECONDARY", "OFFLINE SECONDARY"]
+    assert ran(ring, "reconfig_resource_acquire_secondary")
+    reconfigure(ring, stretched("ignore"))
+    assert words(ring) == ["ONLINE", "OFFLINE", "OFFLINE", "OFFLINE"]
+    assert all(not group.secondary for group in ring.nodes[1].cluster.groups.values())  # type: ignore[union-attr]

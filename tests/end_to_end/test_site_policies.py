@@ -109,6 +109,24 @@ def test_last_network_between_the_sites(bare_lab: LabUnderTest) -> None:
     becomes(lab, "node1", "ONLINE", "OFFLINE", "ONLINE_SECONDARY")
 
 
+def test_dynamic_reconfiguration_of_a_cluster_with_sites(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "clmgr add resource_group more NODES=node3,node1 SITE_POLICY=either STARTUP=OFAN FALLBACK=NFB")
+    lab.output("node1", "clmgr sync cluster", 120)
+    steps = [name for name in events(lab, "node1") if name.startswith("reconfig_resource")]
+    assert steps == [
+        f"reconfig_resource_{step}"
+        for step in (
+            *("release_secondary", "release_primary", "release_fence", "acquire_fence"),
+            *("acquire", "acquire_secondary", "complete", "complete_secondary"),
+        )
+    ]
+    states = [line.split(":")[1] for line in lab.output("node1", "clRGinfo -s more").splitlines()]
+    assert states == ["ONLINE", "ONLINE_SECONDARY"]
+    lab.output("node1", "clmgr delete resource_group more && clmgr sync cluster", 120)
+    becomes(lab, "node1", "ONLINE", "OFFLINE", "ONLINE_SECONDARY")
+
+
 def test_policy_that_keeps_the_group_at_its_site(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     method = "/usr/local/site_lost"
