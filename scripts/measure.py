@@ -263,6 +263,8 @@ def main() -> int:
     if unknown := set(arguments.names) - set(known):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = [bench for bench in BENCHES if not arguments.names or bench.name in arguments.names]
+    # Whoever ends it: nothing of it is left.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     missed = 0
     rounds = max(1, arguments.rounds)
     directory = tempfile.mkdtemp(prefix="haes-bench.")

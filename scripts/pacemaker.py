@@ -1,10 +1,11 @@
 """Pacemaker with corosync beside the benches of the cluster manager, where they are installed.
 
-Nodes of the bench's own making: each is a set of namespaces (network, mounts, processes, host name) with its own
-/run, /dev/shm and /var/lib/pacemaker, wired to a bridge in a network namespace of its own. A resource is a shell script
-that notes when it was started. Nothing of the host's configuration is read or changed; a node dies when the first
-process of its namespace is killed. The detection time is the same as that of the cluster manager's benches, and not
-counted: a takeover begins when a survivor's corosync has formed a membership without the dead node.
+Nodes of the bench's own making, which end with it, whatever ends it: each is a set of namespaces (network, mounts,
+processes, host name) with its own /run, /dev/shm and /var/lib/pacemaker, wired to a bridge in a network namespace of
+its own. A resource is a shell script that notes when it was started. Nothing of the host's configuration is read or
+changed; a node dies when the first process of its namespace is killed. The detection time is the same as that of the
+cluster manager's benches, and not counted: a takeover begins when a survivor's corosync has formed a membership without
+the dead node.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ PATIENCE = 90.0
 TOKEN_MS = 1818
 """corosync declares a node dead after its token time and 1.2 times as much: the 4 s that CAA's node_timeout and grace
 period make at speed 10."""
-PROGRAMS = ("corosync", "pacemakerd", "crm_resource", "cibadmin", "crm_attribute", "ip", "unshare", "nsenter")
+PROGRAMS = ("corosync", "pacemakerd", "crm_resource", "crmadmin", "crm_mon", "ip", "unshare", "nsenter", "setpriv")
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 AGENTS = "/usr/lib/ocf/resource.d"
 AGENT = """#!/bin/sh
 case $1 in
@@ -83,8 +85,23 @@ exec sleep 1000000
 """
 
 
+CIB = """<cib validate-with="pacemaker-3.0" admin_epoch="1" epoch="1" num_updates="0">
+<configuration><crm_config><cluster_property_set id="options">
+<nvpair id="stonith" name="stonith-enabled" value="false"/>
+<nvpair id="quorum" name="no-quorum-policy" value="ignore"/>
+<nvpair id="deadtime" name="dc-deadtime" value="2s"/>
+</cluster_property_set></crm_config><nodes/><resources>{resources}</resources><constraints/></configuration>
+<status/></cib>
+"""
+"""The resources, no fencing, no quorum; a coordinator is elected after 2 s instead of the 20 s as shipped."""
+
+
 class Missing(Exception):
     """It is not to be had here; the text says why."""
+
+
+class NotInTime(Exception):
+    """Something did not happen, or not within the deadline; the text says what."""
 
 
 def check() -> None:
@@ -114,8 +131,16 @@ class Nodes:
         self.resources = resources
         self.holders: dict[str, subprocess.Popen[bytes]] = {}
         self.daemons: dict[str, list[subprocess.Popen[bytes]]] = {}
-        self.configured = False
+        self.switch: subprocess.Popen[bytes] | None = None
         self._cables = 0
+        try:
+            self._prepare()
+        except BaseException:
+            self.destroy()
+            raise
+
+    def _prepare(self) -> None:
+        nodes = len(self.names)
         agents = Path(self.directory, "agents/bench")
         agents.mkdir(parents=True)
         (agents / "Trivial").write_text(AGENT.format(directory=self.directory))
@@ -126,22 +151,32 @@ class Nodes:
                 Path(self.directory, node, folder).mkdir(parents=True)
             for folder in ("cib", "blackbox", "cores", "pengine"):
                 Path(self.directory, node, "pacemaker", folder).mkdir()
+            # Every node begins with the same configuration: none that a node was given alone gets lost in an election.
+            Path(self.directory, node, "pacemaker/cib/cib.xml").write_text(CIB.format(resources=self._primitives()))
+            Path(self.directory, node, "pacemaker/cib/cib.xml").chmod(0o600)
             for folder in ("pacemaker", "log"):
                 subprocess.run(["chown", "-R", "hacluster:haclient", f"{self.directory}/{node}/{folder}"], check=True)
             text = COROSYNC.format(
                 token=TOKEN_MS, directory=f"{self.directory}/{node}", nodes=listed, two_node=int(nodes == 2)
             )
             Path(self.directory, node, "etc/corosync.conf").write_text(text)
-        self.switch = subprocess.Popen(["unshare", "-n", "sleep", "1000000"], stdin=subprocess.DEVNULL)
-        wait(lambda: self._net(self.switch.pid) != self._net(os.getpid()), "the switch's namespace")
+        switch = subprocess.Popen([*ENDS_WITH_US, "unshare", "-n", "sleep", "1000000"], stdin=subprocess.DEVNULL)
+        self.switch = switch
+        wait(lambda: self._net(switch.pid) != self._net(os.getpid()), "the switch's namespace")
         self._on_switch("ip", "link", "add", "name", "bridge0", "type", "bridge")
         self._on_switch("ip", "link", "set", "bridge0", "up")
+
+    def _primitives(self) -> str:
+        return "".join(
+            f'<primitive id="{name}" class="ocf" provider="bench" type="Trivial"/>' for name in self.resources
+        )
 
     @staticmethod
     def _net(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/ns/net")
 
     def _on_switch(self, *words: str) -> None:
+        assert self.switch is not None
         subprocess.run(["nsenter", "-t", str(self.switch.pid), "-n", *words], check=True)
 
     def make(self, node: str) -> None:
@@ -150,7 +185,21 @@ class Nodes:
         ready.unlink(missing_ok=True)
         text = BEGIN.format(node=node, directory=f"{self.directory}/{node}", agents=f"{self.directory}/agents")
         self.holders[node] = subprocess.Popen(
-            ["unshare", "-n", "-m", "-u", "-i", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c", text],
+            [
+                *ENDS_WITH_US,
+                "unshare",
+                "-n",
+                "-m",
+                "-u",
+                "-i",
+                "-p",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "sh",
+                "-c",
+                text,
+            ],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -163,6 +212,7 @@ class Nodes:
 
     def wire(self, node: str) -> None:
         """A cable from a new node to the switch."""
+        assert self.switch is not None
         number = self.names.index(node) + 1
         self._cables += 1  # the kernel removes that of a dead node when it comes to it
         port = f"port{self._cables}"
@@ -182,7 +232,7 @@ class Nodes:
         """Run a command inside a node; its output."""
         answer = subprocess.run(self.command(node, *words), capture_output=True, text=True, check=False)
         if check and answer.returncode:
-            raise SystemExit(f"{node}# {' '.join(words)}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
+            raise NotInTime(f"{node}# {' '.join(words)}: exit {answer.returncode}\n{answer.stdout}{answer.stderr}")
         return answer.stdout
 
     def start(self, node: str) -> None:
@@ -226,16 +276,6 @@ class Nodes:
         times = [max(self.started(name, node) for node in self.names) for name in names]
         return max(times) if min(times) > since else 0.0
 
-    def configure(self) -> None:
-        """The resources, no fencing, no quorum; a coordinator is elected after 2 s instead of the 20 s as shipped."""
-        self.configured = True
-        for name, value in (("stonith-enabled", "false"), ("no-quorum-policy", "ignore"), ("dc-deadtime", "2s")):
-            self.run("node1", "crm_attribute", "-n", name, "-v", value)
-        xml = "".join(
-            f'<primitive id="{name}" class="ocf" provider="bench" type="Trivial"/>' for name in self.resources
-        )
-        self.run("node1", "cibadmin", "-o", "resources", "-R", "-X", f"<resources>{xml}</resources>")
-
     def owner(self, resource: str) -> str:
         """The node that started the resource last."""
         return max(self.names, key=lambda node: self.started(resource, node))
@@ -259,15 +299,32 @@ class Nodes:
                     found = moment
         return found
 
+    def account(self) -> str:
+        """What the nodes say of themselves and of each other, for somebody who looks for the cause of a delay."""
+        lines = []
+        for node in self.holders:
+            try:
+                lines += [f"{node}# crm_mon -1", self.run(node, "crm_mon", "-1", "-r", check=False)]
+            except (OSError, IndexError) as error:
+                lines.append(f"{node}: {error}")
+            for name in ("corosync.log", "output", "log/pacemaker.log"):
+                path = Path(self.directory, node, name)
+                text = path.read_text(errors="replace").splitlines() if path.exists() else []
+                lines += [f"{node}: end of {name}", *text[-12:]]
+        return "\n".join(lines)
+
     def destroy(self) -> None:
         """Nothing is left."""
         for node in list(self.holders):
             try:
                 self.kill(node)
-            except (OSError, IndexError):
-                self.holders.pop(node).kill()
-        self.switch.kill()
-        self.switch.wait()
+            except (OSError, IndexError, ValueError):
+                if (holder := self.holders.pop(node, None)) is not None:
+                    holder.kill()
+                    holder.wait()
+        if self.switch is not None:
+            self.switch.kill()
+            self.switch.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -275,12 +332,12 @@ def wait(look: Callable[[], object], what: str, pause: float = 0.005) -> None:
     """Poll until ``look`` is true.
 
     Raises:
-        SystemExit: it did not become so in time.
+        NotInTime: it did not become so in time.
     """
     deadline = time.monotonic() + PATIENCE
     while not look():
         if time.monotonic() > deadline:
-            raise SystemExit(f"did not happen within {PATIENCE:g} s: {what}")
+            raise NotInTime(f"did not happen within {PATIENCE:g} s: {what}")
         time.sleep(pause)
 
 
@@ -292,11 +349,6 @@ def up(nodes: Nodes) -> float:
     begin = time.time()
     for node in nodes.names:
         nodes.start(node)
-    if not nodes.configured:
-        wait(lambda: nodes.quiet("node1", "crm_attribute", "-n", "stonith-enabled", "-v", "false"), "a first CIB", 0.2)
-        for node in nodes.names:
-            wait(lambda node=node: node in nodes.run("node1", "crm_node", "-p", check=False), f"member {node}", 0.2)
-        nodes.configure()
     wait(lambda: nodes.last_start(begin), "the resources are started")
     return nodes.last_start(begin) - begin
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -149,17 +150,68 @@ class TrivialLab(BenchLab):
         return self.last_start(begin, lost) - seen, states
 
 
+class Beside:
+    """Pacemaker in the same rounds. One in which it does not do its part within the deadline is lost, and said so.
+
+    Args:
+        nodes: how many.
+        resources: names of the trivial resources.
+    """
+
+    def __init__(self, nodes: int, resources: list[str]) -> None:
+        self.figures: Figures = {}
+        self.lost: list[str] = []
+        self._size = nodes, resources
+        self.nodes: pacemaker.Nodes | None = None
+        pacemaker.check()
+        self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self.nodes = pacemaker.Nodes(*self._size)
+        except pacemaker.NotInTime as late:
+            self.lost.append(str(late))
+        self._do(lambda nodes: pacemaker.up(nodes) and pacemaker.settle(nodes))
+
+    def _do(self, work: Callable[[pacemaker.Nodes], float | None]) -> float | None:
+        if self.nodes is None:
+            return None
+        try:
+            return work(self.nodes)
+        except pacemaker.NotInTime as late:
+            self.lost.append(str(late))
+            print(f"pacemaker with corosync: {late}\n{self.nodes.account()}", file=sys.stderr, flush=True)
+            self.destroy()
+            return None
+
+    def round_begins(self) -> None:
+        """A cluster that was given up is made anew."""
+        if self.nodes is None:
+            self._begin()
+
+    def measure(self, name: str, work: Callable[[pacemaker.Nodes], float | None]) -> None:
+        """Note how long something takes, if it gets done."""
+        seconds = self._do(work)
+        if seconds is not None:
+            self.figures.setdefault(name, []).append(seconds)
+
+    def destroy(self) -> None:
+        """Nothing is left."""
+        if self.nodes is not None:
+            self.nodes.destroy()
+        self.nodes = None
+
+
 Figures = dict[str, list[float]]
-_measured: dict[tuple[int, int], tuple[Figures, Figures | str]] = {}
+_measured: dict[tuple[int, int], tuple[Figures, Beside | str]] = {}
 
 
-def measure(nodes: int, groups: int, rounds: int) -> tuple[Figures, Figures | str]:
+def measure(nodes: int, groups: int, rounds: int) -> tuple[Figures, Beside | str]:
     """Start, takeover and, of one group, planned move: ours, and Pacemaker's or why there is none. Measured once."""
     known = _measured.get((nodes, groups))
     if known is not None:
         return known
     ours: Figures = {}
-    theirs: Figures = {}
     directory = tempfile.mkdtemp(prefix="haes-bench.")
     lab = beside = None
     reason = ""
@@ -167,44 +219,44 @@ def measure(nodes: int, groups: int, rounds: int) -> tuple[Figures, Figures | st
         lab = TrivialLab(os.path.join(directory, "lab"), nodes, groups)
         wait(lab.all_online, "all groups are online")
         try:
-            pacemaker.check()
-            beside = pacemaker.Nodes(nodes, lab.groups)
-            pacemaker.up(beside)
-            pacemaker.settle(beside)
+            beside = Beside(nodes, lab.groups)
         except pacemaker.Missing as missing:
             reason = str(missing)
         for _ in range(rounds):
-            _round(lab, beside, ours, theirs)
+            _round(lab, beside, ours)
     finally:
         if beside is not None:
             beside.destroy()
         if lab is not None:
             lab.destroy()
         shutil.rmtree(directory, ignore_errors=True)
-    return _measured.setdefault((nodes, groups), (ours, reason or theirs))
+    return _measured.setdefault((nodes, groups), (ours, beside or reason))
 
 
-def _round(lab: TrivialLab, beside: pacemaker.Nodes | None, ours: Figures, theirs: Figures) -> None:
-    def note(figures: Figures, name: str, seconds: float | None) -> None:
-        if seconds is not None:
-            figures.setdefault(name, []).append(seconds)
+def _round(lab: TrivialLab, beside: Beside | None, ours: Figures) -> None:
+    if beside is not None:
+        beside.round_begins()
+
+    def note(name: str, seconds: float) -> None:
+        ours.setdefault(name, []).append(seconds)
+
+    def theirs(name: str, work: Callable[[pacemaker.Nodes], float | None]) -> None:
+        if beside is not None:
+            beside.measure(name, work)
 
     if len(lab.groups) == 1:
         started, returned = lab.move()
-        note(ours, "move", started)
-        note(ours, "move returned", returned)
-        if beside is not None:
-            note(theirs, "move", pacemaker.move(beside))
+        note("move", started)
+        note("move returned", returned)
+        theirs("move", pacemaker.move)
     victim = lab.owner_of(lab.groups[-1])
     seconds, states = lab.takeover(victim)
-    note(ours, "takeover", seconds)
+    note("takeover", seconds)
     for state, since in states.items():
-        note(ours, state, since)
-    if beside is not None:
-        note(theirs, "takeover", pacemaker.takeover(beside, beside.owner(beside.resources[-1])))
-    note(ours, "start", lab.start())
-    if beside is not None:
-        note(theirs, "start", pacemaker.restart(beside))
+        note(state, since)
+    theirs("takeover", lambda nodes: pacemaker.takeover(nodes, nodes.owner(nodes.resources[-1])))
+    note("start", lab.start())
+    theirs("start", pacemaker.restart)
 
 
 def bench(what: str, nodes: int = 2, groups: int = 1) -> Callable[[object, int], list[float]]:
@@ -246,10 +298,11 @@ def beside(what: str, nodes: int = 2, groups: int = 1) -> Callable[[int], dict[s
         _, theirs = measure(nodes, groups, rounds)
         if isinstance(theirs, str):
             raise pacemaker.Missing(theirs)
-        samples = theirs.get(what)
+        samples = theirs.figures.get(what)
+        lost = f"; {len(theirs.lost)} times given up: {theirs.lost[0].splitlines()[0]}" if theirs.lost else ""
         if not samples:
-            raise pacemaker.Missing("pacemaker with corosync: no figure")
+            raise pacemaker.Missing(f"pacemaker with corosync: no figure{lost}")
         spread = f"{min(samples):.3g} .. {max(samples):.3g}, {len(samples)} runs"
-        return {f"pacemaker with corosync ({spread})": statistics.median(samples)}
+        return {f"pacemaker with corosync ({spread}{lost})": statistics.median(samples)}
 
     return figures
