@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from daemons.caa import repository
 from daemons.caa.messages import (
+    DiskState,
     Heartbeat,
     InterfaceState,
     Letter,
@@ -168,6 +169,36 @@ def test_multicast_and_service_addresses_in_lscluster() -> None:
         witness, _, expected = (GOLDEN / f"{name}.txt").read_text().partition("\n")
         assert witness.startswith(("# witness:", "# inferred"))
         assert view(status, membership, IDENTITY) == expected
+
+
+def several_networks() -> tuple[Status, Membership]:
+    """Two networks; nodeB's interface on the second is down; the repository was replaced, and a disk is clustered."""
+    both = tuple(
+        replace(node, addresses=(*node.addresses, ("net_ether_02", f"127.3.208.{number}")))
+        for number, node in enumerate(NODES, 1)
+    )
+    membership = picture((1, 2), up=True)
+    paths = (
+        membership.paths[0],
+        PathState(2, "net_ether_02", "127.3.208.1", "127.3.208.2", False),
+        membership.paths[1],
+    )
+    membership = replace(membership, nodes=both, paths=paths, interfaces_down=((2, "net_ether_02"),))
+    local = tuple(
+        InterfaceState(f"en{place}", network, address, "255.255.255.0", True)
+        for place, (network, address) in enumerate(both[0].addresses)
+    )
+    clustered = DiskState("hdisk4", "7cf63f78-d05f-1ee4-721d-e7bfb2ada1ad", "CLUSDISK", False)
+    uuid = "425e8eaf-91dc-559a-18ed-0a69c42dfe27"
+    return Status(membership, "hdisk9", uuid, local, ((2, 7, 3),), (), COUNTED, (clustered,)), membership
+
+
+@pytest.mark.parametrize(("name", "view"), [("m", nodes), ("c", configuration), ("i", interfaces), ("d", disks)])
+def test_several_networks_and_another_repository_in_lscluster(name: str, view) -> None:  # type: ignore[no-untyped-def]
+    status, membership = several_networks()
+    witness, _, expected = (GOLDEN / f"{name}_networks.txt").read_text().partition("\n")
+    assert witness.startswith(("# witness:", "# inferred"))
+    assert view(status, membership, IDENTITY) == expected
 
 
 def test_a_letter_counts_for_nothing_until_it_has_arrived_as_a_whole(disk: RepositoryDisk) -> None:
