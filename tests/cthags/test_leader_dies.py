@@ -43,9 +43,9 @@ def vote(node: int, client: int, notification: Notification) -> Request | None:
     return Vote(notification.group, notification.token, "continue" if notification.phase == 1 else "approve")
 
 
-def prepared() -> Ring:
-    """Nodes 1 to 3 (1 leads), on each a provider of S (client 1) and one of its target T (client 2)."""
-    ring = Ring(3, seed=5)
+def prepared(nodes: int = 3) -> Ring:
+    """Nodes (1 leads), on each a provider of S (client 1) and one of its target T (client 2)."""
+    ring = Ring(nodes, seed=5)
     carry_out = ring.carry_out
 
     def run_scripts(node: int, effects: list[object]) -> None:
@@ -55,8 +55,8 @@ def prepared() -> Ring:
         carry_out(node, effects)  # type: ignore[arg-type]
 
     ring.carry_out = run_scripts  # type: ignore[assignment,method-assign]
-    ring.start(1, 2, 3)
-    assert ring.run_until(lambda: ring.agreed(1, 2, 3))
+    ring.start(*ring.numbers)
+    assert ring.run_until(lambda: ring.agreed(*ring.numbers))
     ring.automatic = vote
     for node in ring.numbers:
         for client, join in ((1, Join("S", VOTED)), (2, Join("T", TARGET))):
@@ -72,22 +72,23 @@ def provider(ring: Ring, node: int, group: str) -> Provider:
     return next(entry for entry in found.providers if entry.node == node)
 
 
-def new_client(ring: Ring) -> None:
-    ring.request(2, 9, Init("client9", 29))
-    ring.request(2, 9, Join("S", VOTED))
+def new_client(ring: Ring, node: int) -> None:
+    ring.request(node, 9, Init("client9", 29))
+    ring.request(node, 9, Join("S", VOTED))
 
 
-PROTOCOLS: dict[str, Callable[[Ring], None]] = {
+PROTOCOLS: dict[str, Callable[[Ring, int], None]] = {
     "join": new_client,
-    "leave": lambda ring: ring.request(2, 2, Leave("T", "n")),
-    "cast_out": lambda ring: ring.request(2, 1, Leave("S")),
-    "failure_leave": lambda ring: ring.gone(2, 2),
-    "expel": lambda ring: ring.request(2, 2, Expel("T", (provider(ring, 3, "T"),), "n", 0, 1, "now")),
-    "state_change": lambda ring: ring.request(2, 2, ChangeStateValue("T", b"new", "n")),
-    "source_reflection": lambda ring: ring.request(2, 1, ChangeStateValue("S", b"new")),
-    "message": lambda ring: ring.request(2, 2, ProviderMessage("T", b"text", "n")),
-    "attribute_change": lambda ring: ring.request(2, 2, ChangeAttributes("T", OTHER, "n")),
+    "leave": lambda ring, node: ring.request(node, 2, Leave("T", "n")),
+    "cast_out": lambda ring, node: ring.request(node, 1, Leave("S")),
+    "failure_leave": lambda ring, node: ring.gone(node, 2),
+    "expel": lambda ring, node: ring.request(node, 2, Expel("T", (provider(ring, node + 1, "T"),), "n", 0, 1, "now")),
+    "state_change": lambda ring, node: ring.request(node, 2, ChangeStateValue("T", b"new", "n")),
+    "source_reflection": lambda ring, node: ring.request(node, 1, ChangeStateValue("S", b"new")),
+    "message": lambda ring, node: ring.request(node, 2, ProviderMessage("T", b"text", "n")),
+    "attribute_change": lambda ring, node: ring.request(node, 2, ChangeAttributes("T", OTHER, "n")),
 }
+"""How a node's client begins each kind of protocol."""
 
 
 def ends(ring: Ring, node: int, client: int, protocol: str) -> int:
@@ -97,12 +98,34 @@ def ends(ring: Ring, node: int, client: int, protocol: str) -> int:
     )
 
 
-def collided(ring: Ring) -> bool:
+def let_pass(ring: Ring, steps: int) -> None:
+    """Some steps, or a second."""
+    counted = iter(range(steps))
+    ring.run_until(lambda: next(counted, None) is None, 1.0)
+
+
+def settled(ring: Ring, when: str, dead: tuple[int, ...]) -> None:
+    """All members hold the same, nothing runs, and nothing of the dead is left."""
+    states = [
+        {
+            name: (group["providers"], group["state"], group["protocol"], group["failed"])
+            for name, group in core.describe()["groups"].items()  # type: ignore[attr-defined]
+        }
+        for core in ring.cores.values()
+    ]
+    assert all(state == states[0] for state in states), when
+    assert all(not running and not failed for _, _, running, failed in states[0].values()), f"{when}: {states[0]}"
+    gone = tuple(f"/{node}]" for node in dead)
+    assert not any(name.endswith(gone) for providers, *_ in states[0].values() for name in providers), when
+    assert all(core.describe()["outstanding"] == 0 for core in ring.cores.values()), when
+
+
+def collided(ring: Ring, node: int) -> bool:
     """The failure of the leader's providers came first: the proposal is to be made again, says the manual."""
     return any(
         isinstance(entry, DelayedError) and entry.code == "HA_GS_COLLIDE"
         for client in (1, 2)
-        for entry in ring.seen[2, client]
+        for entry in ring.seen[node, client]
     )
 
 
@@ -112,28 +135,57 @@ def test_the_leader_dies_after_any_number_of_steps(protocol: str) -> None:
     for steps in range(1, 46, 3):
         ring = prepared()
         before = ends(ring, 3, witness, protocol)
-        PROTOCOLS[protocol](ring)
-        counted = iter(range(steps))
-        ring.run_until(lambda counted=counted: next(counted, None) is None, 1.0)
+        PROTOCOLS[protocol](ring, 2)
+        let_pass(ring, steps)
         ring.crash(1)
         assert ring.run_until(lambda ring=ring: ring.agreed(2, 3)), f"{steps} steps: no view"
         ring.run(2)
-        if collided(ring):
-            PROTOCOLS[protocol](ring)
+        if collided(ring, 2):
+            PROTOCOLS[protocol](ring, 2)
             ring.run(2)
-        states = [
-            {
-                name: (group["providers"], group["state"], group["protocol"], group["failed"])
-                for name, group in core.describe()["groups"].items()  # type: ignore[attr-defined]
-            }
-            for core in ring.cores.values()
-        ]
-        assert states[0] == states[1], f"{steps} steps"
-        assert all(not running and not failed for _, _, running, failed in states[0].values()), f"{steps}: {states[0]}"
-        assert all(not name.endswith("/1]") for providers, *_ in states[0].values() for name in providers)
+        settled(ring, f"{steps} steps", (1,))
         ended = ends(ring, 3, witness, protocol) - before
         assert ended == 1 or (protocol == "failure_leave" and ended == 2), f"{steps} steps: {ended} ends"
-        assert all(core.describe()["outstanding"] == 0 for core in ring.cores.values())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_who_takes_over_dies_after_any_number_of_steps_of_that(protocol: str) -> None:
+    """The first leader dies in the protocol, its successor while it proposes, commits or begins to lead a view."""
+    witness = 1 if protocol == "join" else 2
+    for steps in (2, 9, 21, 33):
+        for more in range(1, 40, 4):
+            ring, when = prepared(4), f"{steps} and {more} steps"
+            before = ends(ring, 4, witness, protocol)
+            PROTOCOLS[protocol](ring, 3)
+            let_pass(ring, steps)
+            ring.crash(1)
+            let_pass(ring, more)
+            ring.crash(2)
+            assert ring.run_until(lambda ring=ring: ring.agreed(3, 4)), f"{when}: no view"
+            ring.run(2)
+            if collided(ring, 3):
+                PROTOCOLS[protocol](ring, 3)
+                ring.run(2)
+            settled(ring, when, (1, 2))
+            ended = ends(ring, 4, witness, protocol) - before
+            assert ended == 1 or (protocol == "failure_leave" and 1 <= ended <= 3), f"{when}: {ended} ends"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_leader_hangs_after_any_number_of_steps_and_comes_back(protocol: str) -> None:
+    """Its node lives on: the others find out by its silence, and it finds itself outside when it runs again."""
+    for steps in range(1, 46, 9):
+        ring = prepared()
+        PROTOCOLS[protocol](ring, 2)
+        let_pass(ring, steps)
+        hung = ring.cores.pop(1)
+        assert ring.run_until(lambda ring=ring: ring.agreed(2, 3), 120), f"{steps} steps: no view without it"
+        ring.run(2)
+        settled(ring, f"{steps} steps", (1,))
+        ring.cores[1] = hung
+        assert ring.run_until(lambda ring=ring: ring.agreed(1, 2, 3), 120), f"{steps} steps: it is not taken in again"
+        ring.run(2)
+        settled(ring, f"{steps} steps, back", (1,))
 
 
 def test_who_joins_as_another_fails_knows_of_the_failure() -> None:
