@@ -84,7 +84,7 @@ class RepositoryKeeper(Daemon):
             return core.DiskSeen(None)
         own = self.identity.node
         visible = frozenset(
-            n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_cut(own, n.name)
+            n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_hides(n.name, own)
         )
         try:
             self.counts["disk_reads"] += 1

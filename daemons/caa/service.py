@@ -48,7 +48,7 @@ from daemons.caa.syslog import CaaLog
 from daemons.caa.tiebreaker import SplitPolicy
 from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, run
-from daemons.runtime.datagrams import DatagramEndpoint
+from daemons.runtime.datagrams import Admit, DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
 from daemons.runtime.operator_prompt import OperatorPrompt
 from daemons.runtime.ports import UnknownService, port
@@ -300,13 +300,13 @@ class ClusterAwareAix(RepositoryKeeper):
 
         return received
 
-    def _admission(self, network: str) -> Callable[[int], bool]:
+    def _admission(self, network: str) -> Admit:
         own = self.identity.node
 
-        def admit(number: int) -> bool:
+        def admit(number: int, outgoing: bool) -> bool:
             nodes = self.definition.nodes if self.definition is not None else ()
             name = next((node.name for node in nodes if node.number == number), None)
-            return name is not None and self.faults.reachable(own, name, network)
+            return name is not None and self.faults.passes(*((own, name) if outgoing else (name, own)), network)
 
         return admit
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from daemons.caa import messages as caa
 from daemons.runtime import keys
-from daemons.runtime.datagrams import DatagramEndpoint
+from daemons.runtime.datagrams import Admit, DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.ports import port
 from daemons.runtime.seal import Seal
@@ -167,12 +167,12 @@ class Paths:
                 self._routes[path.node] = (endpoint, path.remote_address)
         self._alive(membership)
 
-    def _admits(self, network: str) -> Callable[[int], bool]:
+    def _admits(self, network: str) -> Admit:
         own = self._identity.node
 
-        def admit(number: int) -> bool:
+        def admit(number: int, outgoing: bool) -> bool:
             other = self.name_of(number)
-            return other is not None and self._faults.reachable(own, other, network)
+            return other is not None and self._faults.passes(*((own, other) if outgoing else (other, own)), network)
 
         return admit
 

@@ -24,7 +24,8 @@ BACKLOG = 4096
 PAYLOAD_MAX = 60_000
 """Bytes of one payload (a UDP datagram over IPv4 holds 65,507)."""
 
-Admit = Callable[[int], bool]
+Admit = Callable[[int, bool], bool]
+"""Node number, and whether the packet goes there or comes from there."""
 
 
 class DatagramEndpoint:
@@ -35,7 +36,7 @@ class DatagramEndpoint:
         port: the port, the same on every node.
         seal: seals what we send, opens what we get.
         received: called with the sender's node number and the payload.
-        admit: says by node number whether the lab's faults let a packet pass, either way; a cut link drops both ways.
+        admit: says whether the lab's faults let a packet to or from a node pass.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class DatagramEndpoint:
 
     def send(self, node: int, address: str, payload: bytes) -> bool:
         """Send to a node's address; False if the packet was lost here (faults, full buffers)."""
-        if self._socket is None or (self._admit is not None and not self._admit(node)):
+        if self._socket is None or (self._admit is not None and not self._admit(node, True)):
             self.dropped["cut"] += 1
             return False
         try:
@@ -160,7 +161,7 @@ class DatagramEndpoint:
                 except RemoteFault as fault:
                     self.dropped[str(fault)] += 1
                     continue
-                if self._admit is not None and not self._admit(sender):
+                if self._admit is not None and not self._admit(sender, False):
                     self.dropped["cut"] += 1
                     continue
                 self._received(sender, payload)

@@ -316,20 +316,22 @@ def link(ctx: click.Context, node: str, network: str, state: str) -> None:
 @cli.command(
     examples="""
     srcctl partition node1 node2
-    srcctl partition node1,node2 node3 --keep-disk"""
+    srcctl partition node1,node2 node3 --keep-disk
+    srcctl partition node1 node2 --one-way           (node2 does not hear node1)"""
 )
 @click.argument("first", metavar="NODES")
 @click.argument("second", metavar="NODES")
 @click.option("--keep-disk", is_flag=True, help="The repository disk still carries messages between the two sides.")
+@click.option("--one-way", is_flag=True, help="Only what the first nodes send does not arrive.")
 @lab_option
 @click.pass_context
-def partition(ctx: click.Context, first: str, second: str, keep_disk: bool) -> None:
+def partition(ctx: click.Context, first: str, second: str, keep_disk: bool, one_way: bool) -> None:
     """Cut all networks, and the path over the repository disk, between two sets of nodes."""
     lab = _lab(ctx)
     sides = [[lab.node(name).name for name in side.split(",") if name] for side in (first, second)]
     if not all(sides) or set(sides[0]) & set(sides[1]):
         raise WrongUse("a partition is between two sets of different nodes")
-    links.partition(lab, sides[0], sides[1], keep_disk=keep_disk)
+    links.partition(lab, sides[0], sides[1], keep_disk=keep_disk, one_way=one_way)
 
 
 @cli.command(examples="srcctl heal")

@@ -30,14 +30,15 @@ def set_link(lab: Lab, node: str, network: Network, *, up: bool) -> None:
         Faults(lab.shared).set_link(node, network.name, up=up)
 
 
-def partition(lab: Lab, first: list[str], second: list[str], *, keep_disk: bool) -> None:
-    """Cut everything between two sets of nodes; with ``keep_disk`` all but the path over the repository disk.
+def partition(lab: Lab, first: list[str], second: list[str], *, keep_disk: bool, one_way: bool = False) -> None:
+    """Cut everything between two sets of nodes; with ``keep_disk`` all but the path over the repository disk, with
+    ``one_way`` only what the first ones send.
 
     Raises:
         LabError: the lab cannot be written.
     """
     with file_errors(lab.directory):
-        Faults(lab.shared).partition(first, second, keep_disk=keep_disk)
+        Faults(lab.shared).partition(first, second, keep_disk=keep_disk, one_way=one_way)
 
 
 def heal(lab: Lab) -> None:

@@ -26,15 +26,23 @@ def root_disk(node: str) -> str:
 
 
 class Partition(Record):
-    """Two sets of nodes that do not reach each other; ``keep_disk`` spares the path over the repository disk."""
+    """Two sets of nodes that do not reach each other; ``keep_disk`` spares the path over the repository disk,
+    ``one_way`` what the second set sends."""
 
     first: frozenset[str]
     second: frozenset[str]
     keep_disk: bool = False
+    one_way: bool = False
 
     def separates(self, one: str, other: str) -> bool:
         """Whether the two nodes are on different sides."""
-        return (one in self.first and other in self.second) or (one in self.second and other in self.first)
+        return self.stops(one, other) or self.stops(other, one)
+
+    def stops(self, source: str, target: str) -> bool:
+        """Whether what one node sends does not reach another one."""
+        if source in self.first and target in self.second:
+            return True
+        return not self.one_way and source in self.second and target in self.first
 
 
 class FaultSet(Record):
@@ -54,7 +62,9 @@ class FaultSet(Record):
             return cls(
                 frozenset((str(node), str(network)) for node, network in value["links"]),
                 tuple(
-                    Partition(frozenset(p["first"]), frozenset(p["second"]), bool(p["keep_disk"]))
+                    Partition(
+                        frozenset(p["first"]), frozenset(p["second"]), bool(p["keep_disk"]), bool(p.get("one_way"))
+                    )
                     for p in value["partitions"]
                 ),
                 frozenset(map(str, value["disks"])),
@@ -69,7 +79,12 @@ class FaultSet(Record):
         value = {
             "links": sorted(map(list, self.links)),
             "partitions": [
-                {"first": sorted(p.first), "second": sorted(p.second), "keep_disk": p.keep_disk}
+                {
+                    "first": sorted(p.first),
+                    "second": sorted(p.second),
+                    "keep_disk": p.keep_disk,
+                    "one_way": p.one_way,
+                }
                 for p in self.partitions
             ],
             "disks": sorted(self.disks),
@@ -81,7 +96,9 @@ class FaultSet(Record):
         lines = [f"the link of {node} to {network} is down" for node, network in sorted(self.links)]
         for p in self.partitions:
             kept = ", the repository disk is kept" if p.keep_disk else ""
-            lines.append(f"{', '.join(sorted(p.first))} and {', '.join(sorted(p.second))} are cut off{kept}")
+            first, second = ", ".join(sorted(p.first)), ", ".join(sorted(p.second))
+            cut = f"{second} does not hear {first}" if p.one_way else f"{first} and {second} are cut off"
+            lines.append(f"{cut}{kept}")
         return lines + [f"{disk} has failed" for disk in sorted(self.disks)]
 
 
@@ -124,8 +141,15 @@ class Faults:
         """Whether a partition separates two nodes on all networks."""
         return any(p.separates(one, other) for p in self.current.partitions)
 
+    def passes(self, source: str, target: str, network: str) -> bool:
+        """Whether a packet of one node reaches another one on a network."""
+        faults = self.current
+        if (source, network) in faults.links or (target, network) in faults.links:
+            return False
+        return not any(p.stops(source, target) for p in faults.partitions)
+
     def reachable(self, one: str, other: str, network: str) -> bool:
-        """Whether packets pass between two nodes on a network."""
+        """Whether packets pass between two nodes on a network, both ways."""
         return self.link_up(one, network) and self.link_up(other, network) and not self.cut(one, other)
 
     def any_path(self, one: str, other: str, networks: Iterable[str]) -> bool:
@@ -133,8 +157,12 @@ class Faults:
         return one == other or any(self.reachable(one, other, network) for network in networks)
 
     def disk_cut(self, one: str, other: str) -> bool:
-        """Whether two nodes do not see each other's sectors of the repository disk."""
-        return any(p.separates(one, other) and not p.keep_disk for p in self.current.partitions)
+        """Whether two nodes do not see each other's sectors of the repository disk, neither of them."""
+        return any(p.separates(one, other) and not p.keep_disk and not p.one_way for p in self.current.partitions)
+
+    def disk_hides(self, source: str, target: str) -> bool:
+        """Whether a node does not see what another one writes into its sector of the repository disk."""
+        return any(p.stops(source, target) and not p.keep_disk for p in self.current.partitions)
 
     def disk_failed(self, disk: str) -> bool:
         """Whether a shared disk has failed."""
@@ -155,15 +183,15 @@ class Faults:
 
         self._change(change)
 
-    def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool) -> None:
-        """Cut everything between two sets of nodes.
+    def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool, one_way: bool = False) -> None:
+        """Cut everything between two sets of nodes, or only what the first one sends.
 
         Raises:
             OSError: the lab cannot be written.
         """
 
         def change(faults: FaultSet) -> FaultSet:
-            added = Partition(frozenset(first), frozenset(second), keep_disk)
+            added = Partition(frozenset(first), frozenset(second), keep_disk, one_way)
             kept = tuple(p for p in faults.partitions if {p.first, p.second} != {added.first, added.second})
             return faults._replace(partitions=(*kept, added))
 

@@ -6,6 +6,10 @@ both: what has ended, who is still in the cluster, who holds the group, and what
 
 from __future__ import annotations
 
+import os
+import shlex
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +32,8 @@ from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
 from tests.end_to_end.lab import GROUP, LabUnderTest, eventually
 
+SPEED = 10
+"""Of the lab, as `srcctl up` makes it."""
 SETTLED_US, BEGIN_US, END_US = 40 * SECOND, 60 * SECOND, 260 * SECOND
 OUTSIDE_PATIENCE = 60.0
 SPLITS = {
@@ -55,9 +61,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One scenario: ``inside`` is a fault of the simulator, ``outside`` acts on the lab (lab, owner, other node).
+    """One scenario: ``inside`` are faults of the simulator, one after the other, ``outside`` acts on the lab (lab, owner,
+    other node).
 
-    ``either``: which of the two nodes it hits is chance; outcomes are compared up to that.
+    ``either``: which of the two nodes it hits is chance; outcomes are compared up to that. ``after`` puts right what
+    healing the lab does not.
     """
 
     name: str
@@ -65,6 +73,7 @@ class Scenario:
     outside: Callable[[LabUnderTest, str, str], object]
     split: str = NONE
     either: bool = False
+    after: Callable[[LabUnderTest, str, str], object] = lambda lab, owner, other: None
 
 
 def srcctl(*words: str) -> Callable[[LabUnderTest, str, str], object]:
@@ -85,7 +94,53 @@ def clmgr(words: str) -> Callable[[LabUnderTest, str, str], object]:
     return ask
 
 
+def paused(product_seconds: float) -> Callable[[LabUnderTest, str, str], object]:
+    """The owner's machine stands still, as a virtual machine does, and runs on."""
+
+    def pause(lab: LabUnderTest, owner: str, other: str) -> None:
+        processes = list(lab.processes(owner).values())
+        try:
+            for pid in processes:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(product_seconds / SPEED)
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+
+    return pause
+
+
+def slowed(lab: LabUnderTest, owner: str, other: str) -> None:
+    """The owner's machine gets a quarter of its time for a while."""
+    for _ in range(30):
+        paused(0.6)(lab, owner, other)
+        time.sleep(0.02)
+
+
+START = "$HAES_ROOT/usr/local/counter_app/start"
+
+
+def start_script(body: str) -> Callable[[LabUnderTest, str, str], object]:
+    """The application's start script on the other node is another one, and the owner crashes."""
+
+    def replace(lab: LabUnderTest, owner: str, other: str) -> None:
+        script = f"#!/bin/sh\n{body}"
+        lab.output(other, f"touch $HAES_ROOT/tmp/hang && mv {START} {START}.away")
+        lab.output(other, f"printf '%s\\n' {shlex.quote(script)} > {START} && chmod 755 {START}")
+        lab.srcctl("halt", owner)
+
+    return replace
+
+
+def start_script_is_back(lab: LabUnderTest, owner: str, other: str) -> None:
+    lab.output(other, f"mv {START}.away {START} && rm $HAES_ROOT/tmp/hang")
+    eventually(lambda: lab.cluster_state(other) == "ST_STABLE", "the event has ended", OUTSIDE_PATIENCE)
+    if lab.owner() != other:
+        lab.output(other, f"clmgr online resource_group {GROUP} NODE={other}", timeout=120)
+
+
 SPLIT = "partition halves=1/2 for=900"
+ONE_WAY = "one-way-cut from=1 to=2 for=900"
 SCENARIOS = (
     Scenario("manager-killed", "kill node=1 what=clstrmgrES", srcctl("kill", "OWNER", "clstrmgrES")),
     Scenario("manager-hangs", "hang node=1 what=clstrmgrES", srcctl("hang", "OWNER", "clstrmgrES")),
@@ -99,6 +154,25 @@ SCENARIOS = (
     Scenario("network-lost", f"{SPLIT} disk=kept", srcctl("partition", "OWNER", "OTHER", "--keep-disk")),
     Scenario("split-without-policy", SPLIT, srcctl("partition", "OWNER", "OTHER")),
     Scenario("split-with-tie-breaker", SPLIT, srcctl("partition", "OWNER", "OTHER"), TIE_BREAKER, either=True),
+    Scenario("deaf-node", f"{ONE_WAY} path=all", srcctl("partition", "OWNER", "OTHER", "--one-way"), either=True),
+    Scenario(
+        "deaf-network", f"{ONE_WAY} path=networks", srcctl("partition", "OWNER", "OTHER", "--one-way", "--keep-disk")
+    ),
+    Scenario("machine-stands-still", "pause node=1 for=60.000", paused(60)),
+    Scenario("machine-stands-still-for-a-moment", "pause node=1 for=8.000", paused(8)),
+    Scenario("machine-is-slow", "slow node=1 step=0.0200 for=20.000", slowed),
+    Scenario(
+        "takeover-fails",
+        "scripts node=2 acquire=1.000 for=900; crash node=1 for=900",
+        start_script("exit 1"),
+        after=start_script_is_back,
+    ),
+    Scenario(
+        "takeover-hangs",
+        "scripts-hang node=2 for=900; crash node=1 for=900",
+        start_script(f'while [ -e "$HAES_ROOT/tmp/hang" ]; do sleep 0.05; done; exec {START} "$@"'),
+        after=start_script_is_back,
+    ),
     Scenario(
         "moved", "operator node=1 asks=move group=app_rg target=2", clmgr(f"move resource_group {GROUP} NODE=OTHER")
     ),
@@ -138,8 +212,12 @@ def configuration(outside: LabUnderTest, tmp_path_factory: pytest.TempPathFactor
 def test_both_come_to_the_same_end(scenario: Scenario, outside: LabUnderTest, configuration: Configuration) -> None:
     expected = play_inside(scenario, configuration)
     wanted = {expected, _mirrored(expected)} if scenario.either else {expected}
-    play = begin_outside(scenario, outside)
-    eventually(lambda: play() in wanted, f"{scenario.name} ends outside as inside: {expected}", OUTSIDE_PATIENCE, play)
+    play, players = begin_outside(scenario, outside)
+    what = f"{scenario.name} ends outside as inside: {expected}"
+    try:
+        eventually(lambda: play() in wanted, what, OUTSIDE_PATIENCE, play)
+    finally:
+        scenario.after(outside, *players)
 
 
 def _mirrored(outcome: Outcome) -> Outcome:
@@ -169,7 +247,10 @@ def play_inside(scenario: Scenario, configuration: Configuration) -> Outcome:
     world.run(SETTLED_US)
     assert cluster.holdings.online(GROUP) == [1], "the group begins on node 1"
     boots = {number: node.boot_number for number, node in cluster.nodes.items()}
-    Strikes(cluster).schedule((Fault.parse(f"at {BEGIN_US / SECOND:.3f} {scenario.inside}"),))
+    faults = enumerate(scenario.inside.split("; "))
+    Strikes(cluster).schedule(
+        tuple(Fault.parse(f"at {BEGIN_US / SECOND + place:.3f} {fault}") for place, fault in faults)
+    )
     world.run(END_US)
     managers = {
         number: process
@@ -190,8 +271,8 @@ def play_inside(scenario: Scenario, configuration: Configuration) -> Outcome:
 # Outside --------------------------------------------------------------------------------------------------------------
 
 
-def begin_outside(scenario: Scenario, lab: LabUnderTest) -> Callable[[], Outcome]:
-    """Play it on the lab; returns what looks at its end."""
+def begin_outside(scenario: Scenario, lab: LabUnderTest) -> tuple[Callable[[], Outcome], tuple[str, str]]:
+    """Play it on the lab; returns what looks at its end, and the owner and the other node."""
     lab.make_whole()
     if lab.run("node1", "clmgr -v -a SPLIT_POLICY query cluster").stdout.find(f'"{scenario.split}"') < 0:
         lab.output("node1", f"clmgr modify cluster {SPLITS[scenario.split]}")
@@ -218,7 +299,7 @@ def begin_outside(scenario: Scenario, lab: LabUnderTest) -> Callable[[], Outcome
             views.append(tuple(sorted(member for member in members if member not in ended)))
         return Outcome(frozenset(ended), frozenset(active), frozenset(online), tuple(sorted(views)))
 
-    return look
+    return look, (own, other)
 
 
 def boot_of(lab: LabUnderTest, node: str) -> str:

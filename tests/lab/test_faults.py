@@ -63,6 +63,20 @@ def test_a_partition_that_keeps_the_disk(tmp_path: Path) -> None:
     assert not faults.disk_cut("node1", "node2")
 
 
+def test_a_cut_in_one_direction(tmp_path: Path) -> None:
+    faults = a_stored_lab(tmp_path)
+    assert srcctl(tmp_path, "partition", "node1", "node2,node3", "--one-way")[0] == 0
+    assert not faults.passes("node1", "node3", "net_ether_01")
+    assert faults.passes("node3", "node1", "net_ether_01")
+    assert not faults.reachable("node3", "node1", "net_ether_01"), "TCP needs both"
+    assert faults.disk_hides("node1", "node2")
+    assert not faults.disk_hides("node2", "node1")
+    assert not faults.disk_cut("node1", "node2"), "a reservation is not hidden by it"
+    assert "node2, node3 does not hear node1" in faults.current.describe()
+    assert srcctl(tmp_path, "heal")[0] == 0
+    assert faults.passes("node1", "node3", "net_ether_01")
+
+
 def test_a_partition_has_two_sides(tmp_path: Path) -> None:
     a_stored_lab(tmp_path)
     assert srcctl(tmp_path, "partition", "node1,node2", "node2")[0] == 2

@@ -18,7 +18,7 @@ async def test_nodes_hear_each_other_and_strangers_and_cut_links_are_dropped() -
     admitted = {1: True}
     one = DatagramEndpoint("127.0.0.1", port, Seal(KEY, 1), lambda *packet: None)
     two = DatagramEndpoint(
-        "127.0.0.2", port, Seal(KEY, 2), lambda *packet: heard.put_nowait(packet), lambda node: admitted[node]
+        "127.0.0.2", port, Seal(KEY, 2), lambda *packet: heard.put_nowait(packet), lambda node, outgoing: admitted[node]
     )
     await one.start()
     await two.start()
