@@ -97,7 +97,7 @@ class FaultSet(Record):
         for p in self.partitions:
             kept = ", the repository disk is kept" if p.keep_disk else ""
             first, second = ", ".join(sorted(p.first)), ", ".join(sorted(p.second))
-            cut = f"{second} does not hear {first}" if p.one_way else f"{first} and {second} are cut off"
+            cut = f"what {first} sends does not reach {second}" if p.one_way else f"{first} and {second} are cut off"
             lines.append(f"{cut}{kept}")
         return lines + [f"{disk} has failed" for disk in sorted(self.disks)]
 

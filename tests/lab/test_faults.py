@@ -72,7 +72,7 @@ def test_a_cut_in_one_direction(tmp_path: Path) -> None:
     assert faults.disk_hides("node1", "node2")
     assert not faults.disk_hides("node2", "node1")
     assert not faults.disk_cut("node1", "node2"), "a reservation is not hidden by it"
-    assert "node2, node3 does not hear node1" in faults.current.describe()
+    assert "what node1 sends does not reach node2, node3" in faults.current.describe()
     assert srcctl(tmp_path, "heal")[0] == 0
     assert faults.passes("node1", "node3", "net_ether_01")
 
