@@ -25,6 +25,7 @@ from daemons.cluster.synchronization import (
     has_unsynchronized_changes,
     install,
     installed_generation,
+    mark_none,
     repair,
     staging,
 )
@@ -83,7 +84,7 @@ def install_committed(root: NodeRoot) -> int:
         commit = repository.read_commit()
         if commit is None:
             return 0
-        if installed_generation(root) != commit.generation:
+        if installed_generation(root, commit.checksum) != commit.generation:
             archive = repository.read_archive(commit)
             if archive is None:
                 raise caa.RepositoryError(f"the archive of generation {commit.generation} is not whole")
@@ -141,12 +142,13 @@ def bring_in_step(root: NodeRoot) -> int:
     """
     commit = caa.repository(root).read_commit()
     committed = commit.generation if commit is not None else 0
+    installed = installed_generation(root, commit.checksum if commit is not None else None)
     held = staging.read(root)
     if held is None:
-        own = Copy(installed_generation(root))
+        own = Copy(installed)
     else:
         age = held.age(root) * Scale(root.identity.speed).speed
-        own = Copy(installed_generation(root), max(1, held.generation), age)
+        own = Copy(installed, max(1, held.generation), age)
     if own.installed == committed:
         persistent_labels.configure(root)
     match decide(own, committed, services_active(root)):
@@ -200,7 +202,7 @@ def is_outstanding(root: NodeRoot) -> bool:
     commit = repository.read_commit()
     archive = repository.read_archive(commit) if commit is not None else None
     return repair.is_outstanding(
-        Copy(installed_generation(root)),
+        Copy(installed_generation(root, commit.checksum if commit is not None else None)),
         commit.generation if commit is not None else 0,
         active_differs=True,
         first=picture.local_node == min(picture.members),
@@ -245,6 +247,7 @@ def forget(root: NodeRoot) -> None:
     for name in CLASSES:
         if name not in SEEDED_CLASSES:
             repository.delete(name)
+    mark_none(root)
     security.install(root, None)
     staging.release(root)
     persistent_labels.configure(root)

@@ -209,7 +209,9 @@ def _drift(root: NodeRoot) -> tuple[str, ...]:
         repository = caa.repository(root)
         commit = repository.read_commit()
         archive = repository.read_archive(commit) if commit is not None else None
-        if commit is None or archive is None or synchronization.installed_generation(root) != commit.generation:
+        if commit is None or archive is None:
+            return ()
+        if synchronization.installed_generation(root, commit.checksum) != commit.generation:
             return ()  # behind, not edited: clconfd's affair
         committed = synchronization.localize(synchronization.unpack(archive), root.identity.node)
         here = synchronization.unpack(synchronization.pack(Repository(root, DCD)))

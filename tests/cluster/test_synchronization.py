@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -73,6 +74,21 @@ def test_an_archive_is_installed_as_each_node_sees_it_and_again_without_harm(tmp
     repository.change("HACMPserver", None, {"start": "/other"})
     assert sync.has_unsynchronized_changes(target, archive)
     assert sync.has_unsynchronized_changes(target, None)
+
+
+def test_a_number_of_the_cluster_before_does_not_count(tmp_path: Path) -> None:
+    """A cluster that is made anew counts from 1 again: its first generation would pass as installed."""
+    source, target = node(tmp_path, "node1"), node(tmp_path, "node2")
+    configurations.store(Repository(source, configurations.DCD), SAMPLE, "node1")
+    archive = sync.pack(Repository(source, configurations.DCD))
+    sync.install(target, archive, 1)
+    checksum = zlib.crc32(archive)
+    assert sync.installed_generation(target, checksum) == 1
+    assert sync.installed_generation(target, checksum + 1) == 0
+    assert sync.installed_generation(target) == 1
+    sync.mark_none(target)
+    assert sync.installed_generation(target, checksum) == 0
+    sync.mark_none(target)
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{}", b"[]", b"\xff", b'{"HACMPcluster": []}'])

@@ -67,6 +67,21 @@ def test_with_rhosts_the_cluster_is_made_and_rhosts_is_not_needed_any_more(bare_
     assert bare_lab.output("node1", "cl_rsh node2 'echo here'") == "here\n"
 
 
+def test_a_cluster_that_is_made_anew_reaches_all_nodes(bare_lab: LabUnderTest) -> None:
+    """Its first generation has the number that the one before had."""
+    rhosts(bare_lab, "node1\\n")
+    before = bare_lab.output("node2", "odmget HACMPcluster | grep -w id")
+    bare_lab.output("node1", "clmgr delete cluster NODES=ALL", timeout=120)
+    assert bare_lab.run("node2", "clmgr query cluster").returncode != 0
+    assert "generation: none" in bare_lab.output("node2", "lssrc -ls clconfd")
+    rhosts(bare_lab, "node1\\n")
+    bare_lab.output("node1", ADD)
+    bare_lab.output("node1", "clmgr sync cluster", timeout=120)
+    after = [bare_lab.output(node, "odmget HACMPcluster | grep -w id") for node in bare_lab.nodes()]
+    assert after[0] == after[1] != before
+    rhosts(bare_lab, "")
+
+
 def test_messages_are_encrypted_from_the_synchronization_on(bare_lab: LabUnderTest) -> None:
     change = "printf 'HACMPcluster:\\n\\tsec_level_msg = \"%s\"\\n' | odmchange -o HACMPcluster"
     level = f"{change}; clmgr sync cluster VERIFY=no"

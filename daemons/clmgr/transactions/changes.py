@@ -13,6 +13,7 @@ from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import change as begin
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import CLASSES, SEEDED_CLASSES, Configuration
+from daemons.cluster.synchronization import mark_none
 from srcctl.node.root import NodeRoot
 from srcctl.storage.device_names import by_pvid
 
@@ -223,6 +224,7 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     print(f'Attempting to delete node "{root.identity.node}" from the cluster...')
     with begin(root) as transaction:
         transaction.replace({name: [] for name in CLASSES if name not in SEEDED_CLASSES})
+    mark_none(root)
 
 
 def _delete_on(root: NodeRoot, node: str) -> None:

@@ -13,6 +13,7 @@ from daemons.cluster.synchronization.archive import (
     installed_generation,
     localize,
     mark_incomplete,
+    mark_none,
     pack,
     unpack,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "installed_generation",
     "localize",
     "mark_incomplete",
+    "mark_none",
     "pack",
     "unpack",
 ]

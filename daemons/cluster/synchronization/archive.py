@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import zlib
 
 from daemons.cluster.configuration import CLASSES, DCD, OdmObject
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
 
 GENERATION_FILE = "/etc/es/objrepos/.generation"
-"""The generation that this node has installed: 0 from the first class that is replaced to the last one, so that an
-interrupted installation is known as such and repeated."""
+"""The generation that this node has installed, and the checksum of its archive: a cluster that is made anew counts from
+1 again. It is 0 from the first class that is replaced to the last one, so that an interrupted installation is known as
+such and repeated."""
 
 
 class ArchiveError(Exception):
@@ -79,7 +82,7 @@ def install(root: NodeRoot, archive: bytes, generation: int) -> None:
                 # From here on until the end they are half of one generation and half of another.
                 mark_incomplete(root)
             repository.replace_all(name, objects)
-    replace_file(root.path(GENERATION_FILE), f"{generation}\n".encode())
+    replace_file(root.path(GENERATION_FILE), f"{generation} {zlib.crc32(archive)}\n".encode())
 
 
 def mark_incomplete(root: NodeRoot) -> None:
@@ -91,13 +94,30 @@ def mark_incomplete(root: NodeRoot) -> None:
     replace_file(root.path(GENERATION_FILE), b"0\n")
 
 
-def installed_generation(root: NodeRoot) -> int:
-    """The generation that this node has installed, 0 for none."""
+def mark_none(root: NodeRoot) -> None:
+    """This node has no configuration any more.
+
+    Raises:
+        OSError: it cannot be noted.
+    """
+    try:
+        os.unlink(root.path(GENERATION_FILE))
+    except FileNotFoundError:
+        pass
+
+
+def installed_generation(root: NodeRoot, checksum: int | None = None) -> int:
+    """The generation that this node has installed, 0 for none.
+
+    With the ``checksum`` of the committed archive also 0 if another one was installed under its number, which was of a
+    cluster before.
+    """
     try:
         with open(root.path(GENERATION_FILE), encoding="ascii") as file:
-            return int(file.read())
+            generation, *more = map(int, file.read().split())
     except (OSError, ValueError):
         return 0
+    return 0 if checksum is not None and more and more[0] != checksum else generation
 
 
 def half_installed(root: NodeRoot) -> bool:
