@@ -143,47 +143,75 @@ def own_last(root: NodeRoot, names: Sequence[str]) -> list[str]:
 def add_node(root: NodeRoot, name: str, site: str = "") -> None:
     """Add a node to this node's cluster, at a site if one is named; it gets a number that was never used.
 
+    A node that was written down by a run which was killed before anybody was told is no member yet: that is completed.
+
     Raises:
-        CaaError: CAA is not active, the node is unknown or cannot join.
+        CaaError: CAA is not active, the node is unknown or cannot join; then it is no member. Or a node that is up
+            cannot be told of it.
         OSError: the repository disk has failed.
     """
     repository, definition, disk = _definition(root)
-    if definition.node(name) is not None:
+    if definition.node(name) is None:
+        number = definition.highest_number + 1
+        nodes = (*definition.nodes, member(root.identity, number, name))
+        placed = sites.placed(definition.sites, name, site)
+        definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number, sites=placed)
+        repository.write_definition(definition)
+    elif _is_known_here(root, name):
         raise CaaError(f"{name} is a node of the cluster already.")
-    number = definition.highest_number + 1
-    nodes = (*definition.nodes, member(root.identity, number, name))
-    placed = sites.placed(definition.sites, name, site)
-    definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number, sites=placed)
     change = ChangeTime(definition)
-    repository.write_definition(definition)
-    join_node(root, name, disk, change)
+    try:
+        join_node(root, name, disk, change)
+    except CaaError:
+        repository.write_definition(_without(definition, name))
+        raise
     from daemons.caa.message_security import hand_over
 
     hand_over(root, name)
-    tell_all(root, definition, change)
+    if errors := tell_live(root, definition):
+        raise CaaError(errors[0])
+
+
+def _is_known_here(root: NodeRoot, name: str) -> bool:
+    """Whether CAA on this node has the node as a member."""
+    membership = client.status(root).membership
+    return membership is not None and any(node.name == name for node in membership.nodes)
+
+
+def _without(definition: Definition, name: str) -> Definition:
+    """The definition without a node; its number is not given again."""
+    nodes = tuple(node for node in definition.nodes if node.name != name)
+    return msgspec.structs.replace(definition, nodes=nodes, sites=sites.placed(definition.sites, name, ""))
 
 
 def remove_node(root: NodeRoot, name: str, site: str = "") -> None:
     """Remove a node from this node's cluster; ``site``: the one that it must be at.
 
+    The others go on without it, whether it can be told or not; what a run that was killed left is completed.
+
     Raises:
-        CaaError: CAA is not active, or the node is no member, or at another site.
+        CaaError: CAA is not active, or the node is no member, or at another site. Or a node, the one that is removed
+            among them, cannot be told; all others have been.
         OSError: the repository disk has failed.
     """
     repository, definition, _ = _definition(root)
-    if definition.node(name) is None:
+    if definition.node(name) is not None:
+        own = definition.site_of(name)
+        if site and (own is None or own.name != site):
+            raise CaaError(f"{name} is not a node of the site {site}.")
+        definition = _without(definition, name)
+        repository.write_definition(definition)
+    elif not _is_known_here(root, name):
         raise CaaError(f"{name} is not a node of the cluster.")
-    own = definition.site_of(name)
-    if site and (own is None or own.name != site):
-        raise CaaError(f"{name} is not a node of the site {site}.")
-    nodes = tuple(node for node in definition.nodes if node.name != name)
-    definition = msgspec.structs.replace(definition, nodes=nodes, sites=sites.placed(definition.sites, name, ""))
-    change = ChangeTime(definition)
-    repository.write_definition(definition)
     from daemons.caa.message_security import leave
 
-    on_node(root, name, [*CLUSTERCONF, "-u"], lambda: leave(root), change)
-    tell_all(root, definition, change)
+    errors = []
+    try:
+        on_node(root, name, [*CLUSTERCONF, "-u"], lambda: leave(root), ChangeTime(definition))
+    except CaaError as error:
+        errors.append(str(error))
+    if errors := [*errors, *tell_live(root, definition)]:
+        raise CaaError(errors[0])
 
 
 def _shared(root: NodeRoot, wanted: str) -> str:

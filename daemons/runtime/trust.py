@@ -16,6 +16,7 @@ Both sides are machines over bytes (``ServerChallenge``, ``ClientChallenge``); t
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -227,7 +228,7 @@ def connect_trusted(
         context: go over to TLS with it.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: nobody listens there, or nobody answers.
         Refused: it refused us, or does not hold the key.
     """
     challenge = ClientChallenge(key, name, os.urandom(NONCE_BYTES), context is not None)
@@ -253,7 +254,10 @@ def connect_trusted(
                 raise
             except OSError as error:
                 raise Refused(f"TLS failed: {error}") from None
-    except (ConnectionError, TimeoutError, EOFError):
+    except TimeoutError:
+        sock.close()
+        raise TimeoutError(errno.ETIMEDOUT, f"no answer within {time_limit:g} seconds") from None
+    except (ConnectionError, EOFError):
         sock.close()
         raise Refused("the other side ended the key challenge") from None
     except BaseException:

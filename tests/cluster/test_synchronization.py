@@ -132,3 +132,17 @@ def test_the_clock_on_the_wall_ends_no_synchronization(tmp_path: Path, monkeypat
     assert held.age(root) < 60
     earlier = staging.Lock("node2", 7, held.since, boot="another life")
     assert earlier.age(root) == float("inf")
+
+
+def test_nothing_is_left_of_a_lock_for_which_there_was_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = node(tmp_path, "node1")
+
+    def full(value: object, file: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(staging.json, "dump", full)
+    with pytest.raises(OSError, match="No space left on device.*stage"):
+        staging.lock(root, "node2", 7)
+    assert staging.read(root) is None
+    folder = Path(root.path(configurations.SCD)).parent
+    assert [path.name for path in folder.iterdir() if path.name.startswith("stage")] == []

@@ -179,6 +179,26 @@ def test_the_certificate_comes_and_goes_with_membership(bare_lab: LabUnderTest) 
         assert lab.output(asked, f"cl_rsh {other} hostname").strip() == other
 
 
+def members(lab: LabUnderTest, node: str) -> list[str]:
+    return [line.split()[-1] for line in lab.output(node, "lscluster -m").splitlines() if "Node name:" in line]
+
+
+def test_a_node_that_cannot_be_told_is_no_member_and_can_become_one_later(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.srcctl("halt", "node2")
+    answer = lab.run("node1", "chcluster -m -node2")
+    assert answer.returncode == 1
+    assert "clcomd does not listen on node2" in answer.stderr
+    assert members(lab, "node1") == ["node1"], "the others go on without it"
+    assert lab.run("node1", "chcluster -m +node2").returncode == 1
+    assert members(lab, "node1") == ["node1"], "it did not join"
+    lab.srcctl("boot", "node2")
+    lab.output("node1", "chcluster -m +node2")
+    assert members(lab, "node1") == ["node1", "node2"]
+    eventually(lambda: members(lab, "node2") == ["node1", "node2"], "node2 is a member")
+    assert lab.run("node1", "chcluster -m +node2").returncode == 1, "it is one already"
+
+
 def test_a_cluster_is_removed(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "rmcluster -n caatest")

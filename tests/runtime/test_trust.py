@@ -77,3 +77,11 @@ async def test_rubbish_and_silence_are_refused_in_time(rubbish: bytes) -> None:
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.sendall(rubbish)
             assert "challenge" in await asyncio.wait_for(outcomes.get(), 5)
+
+
+async def test_who_does_not_answer_has_not_refused() -> None:
+    """A daemon that hangs holds the key all the same: no other key need be tried, and the reason is another one."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"):
+            await asyncio.to_thread(trust.connect_trusted, "127.0.0.1", port, KEY, "node1", time_limit=0.2)

@@ -138,10 +138,15 @@ def lock(root: NodeRoot, owner: str, generation: int) -> None:
     import shutil  # what compresses archives comes with it
 
     shutil.rmtree(fresh, ignore_errors=True)
-    os.makedirs(fresh)
-    with open(os.path.join(fresh, LOCK_FILE), "w", encoding="utf-8") as file:
-        boot = root.identity.boot_id
-        json.dump({"owner": owner, "generation": generation, "since": time.monotonic(), "boot": boot}, file)
+    try:
+        os.makedirs(fresh)
+        with open(os.path.join(fresh, LOCK_FILE), "w", encoding="utf-8") as file:
+            boot = root.identity.boot_id
+            json.dump({"owner": owner, "generation": generation, "since": time.monotonic(), "boot": boot}, file)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        error.filename = error.filename or SCD  # a write names no file
+        raise
     try:
         os.rename(fresh, directory)  # an empty directory may be there, one that holds something is a lock
     except OSError:
