@@ -141,7 +141,7 @@ def test_nothing_is_left_of_a_lock_for_which_there_was_no_room(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(staging.json, "dump", full)
-    with pytest.raises(OSError, match="No space left on device.*stage"):
+    with pytest.raises(OSError, match=r"No space left on device.*stage"):
         staging.lock(root, "node2", 7)
     assert staging.read(root) is None
     folder = Path(root.path(configurations.SCD)).parent
