@@ -92,3 +92,24 @@ def test_a_first_network_cannot_go_while_its_addresses_are_in_use(lab: LabUnderT
     assert refused.returncode == 5
     assert "app_svc" in refused.stderr
     assert lab.output("node1", "cltopinfo") == before
+
+
+def test_a_node_that_no_packet_reaches_while_the_others_talk_gives_its_groups_up(lab: LabUnderTest) -> None:
+    """Its links are up, so that only traffic tells (no_if_traffic_monitor)."""
+    lab.make_whole()
+    owner = lab.owner()
+    others = [name for name in lab.nodes() if name != owner]
+    seen = len(started(lab, others[0]))
+    lab.srcctl("partition", owner, ",".join(others), "--keep-disk")
+    eventually(lambda: lab.owner() in others, "the group moves", 60, lab.group_states)
+    events = started(lab, others[0])[seen:]
+    assert any(event.startswith(f"network_down {owner} ") for event in events)
+    assert not any(event.startswith("node_down") for event in events), "the repository disk is left"
+    assert lab.wait_for_answer(lab.owner())["node"] in others
+    lab.srcctl("heal")
+
+    def is_back() -> bool:
+        return any(event.startswith(f"network_up {owner} ") for event in started(lab, others[0])[seen:])
+
+    eventually(is_back, "network_up", 60)
+    assert lab.owner() in others, "nothing falls back"
