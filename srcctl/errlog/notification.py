@@ -25,14 +25,18 @@ def notify(
             if f"\n{CLASS}:\n" not in file.read():
                 return  # the usual case, without a look at the grammar
         objects = Repository(root, "/etc/objrepos").get(CLASS)
-    except (OSError, UnicodeDecodeError, OdmError):
-        return
-    kind, resource_class = resource_type(root, resource)
-    for o in objects:
-        if o["en_method"] and _selects(o, label, template, resource, kind, resource_class, duplicate):
-            words = (str(sequence), f"0x{template.identifier.lower()}", template.error_class, template.type, "FALSE",
-                     resource, kind, resource_class, label)  # fmt: skip
-            _start(str(o["en_method"]), words)
+        kind, resource_class = resource_type(root, resource)
+        chosen = [
+            str(o["en_method"])
+            for o in objects
+            if o["en_method"] and _selects(o, label, template, resource, kind, resource_class, duplicate)
+        ]
+    except (OSError, ValueError, KeyError, OdmError):
+        return  # damaged, or a class with other descriptors under that name
+    for method in chosen:
+        words = (str(sequence), f"0x{template.identifier.lower()}", template.error_class, template.type, "FALSE",
+                 resource, kind, resource_class, label)  # fmt: skip
+        _start(method, words)
 
 
 def forget_temporary(root: NodeRoot) -> None:
@@ -49,12 +53,12 @@ def forget_temporary(root: NodeRoot) -> None:
 def resource_type(root: NodeRoot, resource: str) -> tuple[str, str]:
     """Type and class of a resource that is a device of the node, NONE for others."""
     try:
-        found = [o for o in Repository(root, "/etc/objrepos").get("CuDv") if o["name"] == resource]
-    except OdmError:
+        found = [str(o["PdDvLn"]) for o in Repository(root, "/etc/objrepos").get("CuDv") if o["name"] == resource]
+    except (OdmError, KeyError):
         found = []
     if not found:
         return "NONE", "NONE"
-    device_class, _, rest = str(found[0]["PdDvLn"]).partition("/")
+    device_class, _, rest = found[0].partition("/")
     return rest.rpartition("/")[2] or "NONE", device_class
 
 

@@ -253,12 +253,23 @@ class Repository:
             object_class = _described(head)
             # A class that was copied under another name answers to its file's name.
             object_class = object_class._replace(name=os.path.basename(class_name))
+        except (OdmError, ValueError) as error:
+            raise OdmError("ODMI_MAGICNO_ERR", f"{class_name} is damaged: {error}") from None
+        self._check(object_class)
+        try:
             objects = [object_class.complete(s.values) for s in stanza.parse(body.split("\n"))]
         except (OdmError, ValueError) as error:
             raise OdmError("ODMI_MAGICNO_ERR", f"{class_name} is damaged: {error}") from None
         if _remembered is not None and stamp is not None and time.time_ns() - max(stamp[:2]) > _RACY_NS:
             _remembered[path] = stamp, object_class, [dict(o) for o in objects]
         return object_class, objects
+
+    def _check(self, object_class: ObjectClass) -> None:
+        """Refuse a class: for a repository whose readers rely on its descriptors.
+
+        Raises:
+            OdmError: ODMI_INVALID_CLASS.
+        """
 
     def _update(
         self, class_name: str, change: Callable[[ObjectClass, list[OdmObject]], tuple[list[OdmObject], int]]

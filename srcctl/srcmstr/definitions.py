@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from srcctl.odm import OdmObject
+
 ONCE, RESPAWN = 1, 2
 """SRCsubsys.action."""
 MESSAGE_QUEUE, SIGNALS, SOCKETS = 1, 2, 3
@@ -75,6 +77,18 @@ class Catalogue(Record):
         """The subsystem's own notify method, else its group's; never both."""
         methods = dict(self.notify)
         return methods.get(definition.subsysname) or methods.get(definition.grpname or "\0", "")
+
+
+def catalogue(objects: Mapping[str, list[OdmObject]]) -> Catalogue:
+    """What the objects of SRC's classes define, by the name of the class; a class that is missing is empty."""
+    return Catalogue(
+        tuple(Definition.from_object(values) for values in objects.get("SRCsubsys", ())),
+        tuple((str(values["notifyname"]), str(values["notifymethod"])) for values in objects.get("SRCnotify", ())),
+        tuple(
+            (str(values["sub_type"]), str(values["subsysname"]), int(values["sub_code"]))
+            for values in objects.get("SRCsubsvr", ())
+        ),
+    )
 
 
 def split_arguments(text: str) -> list[str]:

@@ -17,19 +17,19 @@ from srcctl.node import messages, sockets
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
 from srcctl.node.signals import signal
 from srcctl.node.slots import SlotFile
-from srcctl.odm import OdmError, Repository
+from srcctl.odm import OdmError, OdmObject
 from srcctl.src import packets
+from srcctl.src.classes import CLASSES, DIRECTORY, SrcRepository
 from srcctl.src.outbox import Outbox
 from srcctl.srcmstr import exchange, memory
 from srcctl.srcmstr.core import SystemResourceController
-from srcctl.srcmstr.definitions import SIGNALS, Catalogue, Definition
+from srcctl.srcmstr.definitions import SIGNALS, catalogue
 from srcctl.srcmstr.readers import Readers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-REPOSITORY = "/etc/objrepos"
 MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
 LPAR_VARIABLE = "HAES_LPAR_FD"
@@ -73,8 +73,10 @@ class Shell:
         self._owner = os.geteuid()
         self._recent: dict[str, None] = {}
         self.machine = SystemResourceController()
-        self.repository = Repository(root, REPOSITORY)
-        self._classes: tuple[object, ...] = ()
+        self.repository = SrcRepository(root)
+        self._stamps: list[tuple[int, int, int]] = []
+        self._objects: dict[str, list[OdmObject]] = {}
+        self._complaints: list[str] = []
         self._ending = False
         self._remote = remote
         self._track = track
@@ -147,31 +149,28 @@ class Shell:
         return exchange.Restored(tuple(instances), tuple(ended), results, next_number)
 
     def _read_catalogue(self) -> None:
-        """Read the classes again if their files changed; a damaged class leaves the last good one in force."""
-        names = ("SRCsubsys", "SRCnotify", "SRCsubsvr")
-        stamps = []
-        for name in names:
+        """Read the classes again if their files changed; of a damaged class the last good population stays in force."""
+        stamps: list[tuple[int, int, int]] = []
+        for name in CLASSES:
             try:
-                status = os.stat(self.root.path(f"{REPOSITORY}/{name}"))
+                status = os.stat(self.root.path(f"{DIRECTORY}/{name}"))
                 stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
             except OSError:
                 stamps.append((0, 0, 0))
-        if tuple(stamps) == self._classes:
+        if stamps == self._stamps:
             return
-        try:
-            definitions = tuple(Definition.from_object(values) for values in self.repository.get("SRCsubsys"))
-            notify = tuple(
-                (str(values["notifyname"]), str(values["notifymethod"])) for values in self.repository.get("SRCnotify")
-            )
-            subservers = tuple(
-                (str(values["sub_type"]), str(values["subsysname"]), int(values["sub_code"]))
-                for values in self.repository.get("SRCsubsvr")
-            )
-        except OdmError as error:
-            self._console(f"srcmstr: {error}")
-            return
-        self._classes = tuple(stamps)
-        self._step(exchange.CatalogueRead(Catalogue(definitions, notify, subservers)))
+        complaints = []
+        for name in CLASSES:
+            try:
+                self._objects[name] = self.repository.get(name)
+            except OdmError as error:
+                complaints.append(f"srcmstr: {error}")
+        if complaints:
+            stamps = []  # which may change without the files: permissions, too many open files
+        for complaint in complaints if complaints != self._complaints else ():
+            self._console(complaint)
+        self._stamps, self._complaints = stamps, complaints
+        self._step(exchange.CatalogueRead(catalogue(self._objects)))
 
     def _serve_requests(self) -> None:
         for _ in range(BATCH):

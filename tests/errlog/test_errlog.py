@@ -341,6 +341,19 @@ def test_notification_methods_run(root: NodeRoot, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["errnotify", "SWservAt", "CuDv"])
+def test_a_class_with_other_descriptors_keeps_nothing_from_the_log(root: NodeRoot, name: str) -> None:
+    repository = Repository(root, "/etc/objrepos")
+    repository.add("errnotify", {"en_name": "x", "en_method": "/bin/true", "en_persistenceflg": 0})
+    if name in repository.classes():
+        repository.drop(name)
+    repository.create(f"class {name} {{ char en_method[20]; char other[20]; }};")
+    repository.add(name, {"en_method": "/bin/true", "other": "attribute = "})
+    assert log_entry(root, "DISK_ERR1", "hdisk3")
+    bootlog.log_boot(root, "", "")
+    assert [entry.label for entry in read(root)] == ["DISK_ERR1", "ERRLOG_ON"]
+
+
 def test_errpt_follows_the_log(root: NodeRoot) -> None:
     log_entry(root, "OPMSG", "before")
     code = "import sys; from srcctl.errlog.report import errpt; sys.exit(errpt(['errpt', '-c']))"

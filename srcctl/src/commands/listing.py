@@ -157,10 +157,11 @@ def _line(code: StatusCode) -> str:
 
 def _definitions(options: object) -> int:
     from srcctl.commands.options import Options
-    from srcctl.odm import OdmError, Repository
+    from srcctl.odm import OdmError
+    from srcctl.src.classes import SrcRepository
 
     assert isinstance(options, Options)
-    repository = Repository(NodeRoot.current(), "/etc/objrepos")
+    repository = SrcRepository(NodeRoot.current())
     try:
         if "S" in options:
             if "d" in options:
