@@ -248,7 +248,8 @@ def main() -> int:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     print("in the simulator:")
-    print(simulated_traffic([*arguments.sizes, 64]))
+    for line in simulated_traffic([*arguments.sizes, 64]):
+        print(line, flush=True)
     return 1 if missed else 0
 
 

@@ -51,6 +51,7 @@ class Clinfo(Daemon):
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.published = Clusters(())
         self.version = 0
+        self.known: snmp.Known = {}
         self.changed = asyncio.Condition()
         self.connections = 0
         self.scripts: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=256)
@@ -157,7 +158,7 @@ class Clinfo(Daemon):
 
     async def _poll(self, host: str) -> None:
         try:
-            instances = await snmp.walk(host, self.snmp_port, self.community, CLSMUXPD)
+            instances = await snmp.walk(host, self.snmp_port, self.community, CLSMUXPD, known=self.known)
         except (snmp.NoAnswer, OSError):
             self.pump.feed(core.Polled(host, answered=False))
             return

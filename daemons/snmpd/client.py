@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import TypeAlias
 
-from daemons.snmpd.protocol import V2C, parse_reply, request
+from daemons.snmpd.protocol import IDENTIFIER_BYTES, V2C, Reply, around_identifier, parse_reply, request
 from daemons.snmpd.values import Oid, Value
 from srcctl.machine import RemoteFault
 
@@ -19,6 +20,10 @@ ROWS_MAX = 20_000
 
 class NoAnswer(Exception):
     """The agent does not answer: it is down, unreachable, or the community is not its own."""
+
+
+Known: TypeAlias = dict[bytes, Reply]
+"""Replies of the last walk, by the packet without its request-id."""
 
 
 class _Exchange(asyncio.DatagramProtocol):
@@ -35,9 +40,16 @@ class _Exchange(asyncio.DatagramProtocol):
 
 
 async def walk(
-    address: str, port: int, community: str, prefix: Oid, tries: int = TRIES, wait: float = WAIT
+    address: str,
+    port: int,
+    community: str,
+    prefix: Oid,
+    tries: int = TRIES,
+    wait: float = WAIT,
+    known: Known | None = None,
 ) -> list[tuple[Oid, Value]]:
-    """All instances below ``prefix``, with GETBULK (RFC 3416, 4.2.3).
+    """All instances below ``prefix``, with GETBULK (RFC 3416, 4.2.3). ``known`` is for whoever walks again and again:
+    a packet that says the same as in the walk before is not parsed.
 
     Raises:
         NoAnswer: the agent does not answer, or answers with an error.
@@ -45,10 +57,10 @@ async def walk(
     loop = asyncio.get_running_loop()
     transport, exchange = await loop.create_datagram_endpoint(_Exchange, remote_addr=(address, port))
     found: list[tuple[Oid, Value]] = []
-    name = prefix
+    name, seen = prefix, dict[bytes, Reply]()
     try:
         while len(found) < ROWS_MAX:
-            rows = await _ask(transport, exchange, community, [name], tries, wait)
+            rows = await _ask(transport, exchange, community, [name], tries, wait, known=known, seen=seen)
             for oid, value in rows:
                 if oid[: len(prefix)] != prefix or value.syntax in ("end", "absent") or oid <= name:
                     return found
@@ -59,6 +71,9 @@ async def walk(
         raise NoAnswer(f"{address}: the agent's answer has no end")
     finally:
         transport.close()
+        if known is not None:
+            known.clear()
+            known.update(seen)
 
 
 async def ask(
@@ -85,9 +100,11 @@ async def _ask(
     tries: int,
     wait: float,
     kind: str = "bulk",
+    known: Known | None = None,
+    seen: Known | None = None,
 ) -> list[tuple[Oid, Value]]:
     for _ in range(tries):
-        request_id = random.randrange(1, 1 << 31)
+        request_id = random.randrange(1 << 24, 1 << 31)
         exchange.refused.clear()
         transport.sendto(request(kind, request_id, community, names, V2C))
         try:
@@ -97,7 +114,7 @@ async def _ask(
                     if packet is None:
                         raise NoAnswer("no agent listens there")
                     try:
-                        reply = parse_reply(packet)
+                        reply = _parsed(packet, known, seen)
                     except RemoteFault:
                         continue
                     if reply.request_id == request_id:
@@ -107,6 +124,17 @@ async def _ask(
         except TimeoutError:
             continue
     raise NoAnswer("no answer from the agent")
+
+
+def _parsed(packet: bytes, known: Known | None, seen: Known | None) -> Reply:
+    parts = around_identifier(packet) if seen is not None else None
+    if seen is None or parts is None or len(parts[1]) != IDENTIFIER_BYTES:
+        return parse_reply(packet)
+    key = parts[0] + parts[2]
+    same = known.get(key) if known is not None else None
+    reply = same._replace(request_id=int.from_bytes(parts[1], signed=True)) if same is not None else parse_reply(packet)
+    seen[key] = reply
+    return reply
 
 
 async def _first(exchange: _Exchange) -> bytes | None:

@@ -2,12 +2,16 @@
 
 ``answer`` is the whole agent as a pure function from a request packet to a reply packet; ``request`` and
 ``parse_reply`` are the manager's half, which clinfoES uses.
+
+Who polls asks the same and is mostly answered the same, but for the request-id. Both halves remember packets without it
+and what they mean: to encode and decode a walk takes tens of milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from pyasn1.codec.ber import decoder, encoder
 from pyasn1.error import PyAsn1Error
@@ -25,6 +29,10 @@ REPLY_MAX = 1_400
 """Bytes of a bulk reply: one Ethernet frame."""
 BULK_MAX = 128
 """Repetitions of a GETBULK that are served at most."""
+IDENTIFIER_BYTES = 4
+"""Of the request-ids that this side chooses."""
+REMEMBERED_MAX = 64
+"""Bulk requests whose answers an agent remembers."""
 
 _KINDS = (
     ("GetRequestPDU", "get"),
@@ -32,7 +40,52 @@ _KINDS = (
     ("GetBulkRequestPDU", "next"),
     ("SetRequestPDU", "set"),
 )
+INTEGER_TAG = 2
 _NO_SUCH_NAME, _READ_ONLY, _NOT_WRITABLE = 2, 4, 17
+
+
+class Remembered(NamedTuple):
+    """A GETBULK request that was answered: what it asks, what was found, and the reply around its request-id."""
+
+    names: list[Oid]
+    single: int
+    repetitions: int
+    found: list[tuple[Oid, Value]]
+    before: bytes
+    after: bytes
+
+
+Memory: TypeAlias = dict[bytes, Remembered]
+"""By the request without its request-id. Whoever keeps it forgets it when the communities change."""
+
+
+def around_identifier(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """What stands before the content of the request-id of a packet, that content, and what follows; None if there is
+    no such place (it says nothing about the rest)."""
+    try:
+        place = _content(packet, 0)  # the message
+        for _ in range(2):  # version, community
+            begin = _content(packet, place)
+            place = begin + _length(packet, place)
+        place = _content(packet, place)  # the PDU
+        begin = _content(packet, place)
+        end = begin + _length(packet, place)
+    except IndexError:
+        return None
+    if packet[place] != INTEGER_TAG or end > len(packet):
+        return None
+    return packet[:begin], packet[begin:end], packet[end:]
+
+
+def _content(packet: bytes, place: int) -> int:
+    """Where the content of the element at a place begins."""
+    first = packet[place + 1]
+    return place + 2 + (first & 0x7F if first & 0x80 else 0)
+
+
+def _length(packet: bytes, place: int) -> int:
+    first = packet[place + 1]
+    return int.from_bytes(packet[place + 2 : place + 2 + (first & 0x7F)]) if first & 0x80 else first
 
 
 def _modules(version: int) -> Any:
@@ -72,14 +125,23 @@ def answer(
     communities: Iterable[str],
     tree: MibTree,
     asked: Callable[[str, Iterable[Oid]], None] = lambda kind, names: None,
+    memory: Memory | None = None,
 ) -> bytes | None:
     """The reply to a request, or None where the standard wants silence (a trap, a response).
 
-    ``asked`` hears what is asked for, before it is answered: get, next (GETBULK too) or set, and the names.
+    ``asked`` hears what is asked for, before it is answered: get, next (GETBULK too) or set, and the names. ``memory``
+    is what was answered before to these communities.
 
     Raises:
         RemoteFault: malformed, or of a community that is not ours (the caller counts it; nobody is told).
     """
+    parts = around_identifier(packet) if memory is not None else None
+    known = memory.get(parts[0] + parts[2]) if memory is not None and parts is not None else None
+    if known is not None and parts is not None and len(parts[1]) == IDENTIFIER_BYTES:
+        asked("next", known.names)
+        if _bulk(tree, known.names, known.single, known.repetitions) == known.found:
+            return known.before + parts[1] + known.after
+        asked = lambda kind, names: None  # noqa: E731  it was told already
     version, message = decode(packet)
     p = _modules(version)
     community = bytes(p.apiMessage.get_community(message)).decode("latin-1")
@@ -99,7 +161,10 @@ def answer(
         elif pdu.isSameTypeWith(p.GetNextRequestPDU()):
             _get_next(p, version, pdu, reply_pdu, tree)
         elif version == V2C and pdu.isSameTypeWith(p.GetBulkRequestPDU()):
-            _get_bulk(p, pdu, reply_pdu, tree)
+            bulk = _get_bulk(p, pdu, reply_pdu, tree)
+            encoded = bytes(encoder.encode(reply))
+            _remember(memory, parts, bulk, encoded)
+            return encoded
         elif pdu.isSameTypeWith(p.SetRequestPDU()):
             # Every object of the subtree is read-only; version 1 says noSuchName (RFC 1157, 4.1.5).
             _error(p, pdu, reply_pdu, _NO_SUCH_NAME if version == V1 else _NOT_WRITABLE, 1)
@@ -130,10 +195,30 @@ def _get_next(p: Any, version: int, pdu: Any, reply: Any, tree: MibTree) -> None
     p.apiPDU.set_varbinds(reply, [(name, _encoded(p, value)) for name, value in found])
 
 
-def _get_bulk(p: Any, pdu: Any, reply: Any, tree: MibTree) -> None:
+def _get_bulk(p: Any, pdu: Any, reply: Any, tree: MibTree) -> tuple[list[Oid], int, int, list[tuple[Oid, Value]]]:
     names = [tuple(name) for name, _ in p.apiBulkPDU.get_varbinds(pdu)]
     single = max(0, int(p.apiBulkPDU.get_non_repeaters(pdu)))
     repetitions = min(BULK_MAX, max(0, int(p.apiBulkPDU.get_max_repetitions(pdu))))
+    found = _bulk(tree, names, single, repetitions)
+    p.apiPDU.set_varbinds(reply, [(name, _encoded(p, value)) for name, value in found])
+    return names, single, repetitions, found
+
+
+def _remember(
+    memory: Memory | None,
+    parts: tuple[bytes, bytes, bytes] | None,
+    bulk: tuple[list[Oid], int, int, list[tuple[Oid, Value]]],
+    encoded: bytes,
+) -> None:
+    reply = around_identifier(encoded)
+    if memory is None or parts is None or reply is None or reply[1] != parts[1] or len(parts[1]) != IDENTIFIER_BYTES:
+        return
+    if len(memory) >= REMEMBERED_MAX:
+        memory.clear()
+    memory[parts[0] + parts[2]] = Remembered(*bulk, reply[0], reply[2])
+
+
+def _bulk(tree: MibTree, names: list[Oid], single: int, repetitions: int) -> list[tuple[Oid, Value]]:
     found: list[tuple[Oid, Value]] = [tree.next(name) or (name, END) for name in names[:single]]
     size, repeated = 0, names[single:]
     for _ in range(repetitions):
@@ -145,7 +230,7 @@ def _get_bulk(p: Any, pdu: Any, reply: Any, tree: MibTree) -> None:
         repeated = [name for name, _ in row]
         if all(value == END for _, value in row):
             break
-    p.apiPDU.set_varbinds(reply, [(name, _encoded(p, value)) for name, value in found])
+    return found
 
 
 def _error(p: Any, pdu: Any, reply: Any, status: int, place: int) -> None:
@@ -186,6 +271,22 @@ def request(
     kind: str, request_id: int, community: str, names: Sequence[Oid], version: int = V1, repetitions: int = 40
 ) -> bytes:
     """A ``get``, ``next`` or ``bulk`` request; ``bulk`` needs version 2c."""
+    identifier = request_id.to_bytes(IDENTIFIER_BYTES)
+    if identifier[0] == 0 or identifier[0] >> 7:
+        return _request(kind, request_id, community, tuple(names), version, repetitions)  # its length is another one
+    parts = around_identifier(_sample_request(kind, community, tuple(names), version, repetitions))
+    assert parts is not None
+    return parts[0] + identifier + parts[2]
+
+
+@lru_cache(REMEMBERED_MAX)
+def _sample_request(kind: str, community: str, names: tuple[Oid, ...], version: int, repetitions: int) -> bytes:
+    return _request(kind, 1 << 30, community, names, version, repetitions)
+
+
+def _request(
+    kind: str, request_id: int, community: str, names: tuple[Oid, ...], version: int, repetitions: int
+) -> bytes:
     p = _modules(version)
     pdu = {"get": "GetRequestPDU", "next": "GetNextRequestPDU", "bulk": "GetBulkRequestPDU"}[kind]
     body = getattr(p, pdu)()

@@ -20,7 +20,7 @@ from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.ports import UnknownService, port
 from daemons.snmpd import configuration, mib, traps
-from daemons.snmpd.protocol import answer, trap
+from daemons.snmpd.protocol import Memory, answer, trap
 from daemons.snmpd.values import MibTree, Oid, Value, dotted, integer, string
 from srcctl.machine import RemoteFault
 
@@ -124,7 +124,7 @@ class Snmpd(Daemon):
             self._tree = self._build()
         self._tree.update((*SYSTEM, 3, 0), Value("ticks", self._uptime()))
         try:
-            reply = answer(packet, self.configuration.communities, self._tree, self._asked)
+            reply = answer(packet, self.configuration.communities, self._tree, self._asked, self._memory)
         except RemoteFault as fault:
             cause = str(fault).partition(":")[0]
             if not self.faults[cause]:
@@ -153,6 +153,7 @@ class Snmpd(Daemon):
                 self.configuration = configuration.parse(file.read())
         except OSError as error:
             raise CannotStart(f"{configuration.CONFIGURATION_FILE}: {error.strerror}") from None
+        self._memory: Memory = {}
         for fault in self.configuration.faults:
             self.log.write(f"{configuration.CONFIGURATION_FILE}: {fault}")
         self._tree = None

@@ -24,7 +24,7 @@ from daemons.clstrmgr.messages import (
 from daemons.snmpd import client, configuration, traps
 from daemons.snmpd.commands import Objects, Refused
 from daemons.snmpd.mib import CLSMUXPD, EventRow, agent_counters, event_id, subtree
-from daemons.snmpd.protocol import V1, V2C, answer, parse_reply, parse_trap, request, trap
+from daemons.snmpd.protocol import V1, V2C, Memory, answer, around_identifier, parse_reply, parse_trap, request, trap
 from daemons.snmpd.values import MibTree, Oid, Value, dotted, integer
 from srcctl.machine import RemoteFault
 
@@ -148,6 +148,106 @@ def test_damaged_requests_never_crash_the_agent(data: st.DataObject) -> None:
         answer(bytes(packet[: data.draw(st.integers(0, len(packet)))]), ("public",), TREE)
     except RemoteFault:
         pass
+
+
+@given(st.data())
+def test_damaged_requests_are_answered_alike_with_a_memory(data: st.DataObject) -> None:
+    """Whatever was answered before: who remembers says what one says who does not, byte for byte, or drops it too."""
+    memory: Memory = {}
+    for number in range(1, 4):
+        answer(request("bulk", number << 24, "public", [CLSMUXPD], V2C), ("public",), TREE, memory=memory)
+    packet = bytearray(request("bulk", 9 << 24, "public", [CLSMUXPD], V2C))
+    for _ in range(data.draw(st.integers(0, 3))):
+        packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
+    damaged = bytes(packet[: data.draw(st.integers(len(packet) - 3, len(packet)))])
+    outcomes: list[bytes | str | None] = []
+    for remembered in (None, memory):
+        try:
+            outcomes.append(answer(damaged, ("public",), TREE, memory=remembered))
+        except RemoteFault:
+            outcomes.append("dropped")
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_change_is_seen_in_spite_of_the_memory() -> None:
+    memory: Memory = {}
+    tree = MibTree(TREE.below(CLSMUXPD))
+    asked: list[str] = []
+
+    def look(number: int) -> list[tuple[Oid, Value]]:
+        packet = request("bulk", number, "public", [CLSMUXPD], V2C)
+        reply = answer(packet, ("public",), tree, lambda kind, names: asked.append(kind), memory)
+        assert reply == answer(packet, ("public",), tree)
+        assert reply is not None
+        assert parse_reply(reply).request_id == number
+        return parse_reply(reply).values
+
+    first = look(1 << 24)
+    assert look(77 << 24) == first
+    tree.update((*CLSMUXPD, 1, 4, 0), integer(4))
+    assert ((*CLSMUXPD, 1, 4, 0), integer(4)) in look(99 << 24)
+    assert look(5) != first, "a short request-id, too"
+    assert asked == ["next"] * 4
+    assert len(memory) == 1
+    with pytest.raises(RemoteFault, match="community"):
+        answer(request("bulk", 1 << 24, "other", [CLSMUXPD], V2C), ("public",), tree, memory=memory)
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 255, 1 << 16, 1 << 23, 1 << 24, 1 << 30, (1 << 31) - 1])
+def test_a_request_says_its_own_number(number: int) -> None:
+    for kind, version in (("get", V1), ("next", V1), ("bulk", V2C)):
+        packet = request(kind, number, "public", [CLSMUXPD], version)
+        reply = answer(packet, ("public",), TREE)
+        assert reply is not None
+        assert parse_reply(reply).request_id == number
+        for part in (packet, reply):
+            found = around_identifier(part)
+            assert found is not None
+            assert int.from_bytes(found[1]) == number
+            assert b"".join(found) == part
+
+
+@given(st.binary(max_size=60))
+def test_garbage_has_no_request_number_or_is_whole(garbage: bytes) -> None:
+    found = around_identifier(garbage)
+    assert found is None or b"".join(found) == garbage
+
+
+async def test_a_second_walk_parses_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def note(packet: bytes) -> object:
+        parsed.append(packet)
+        return parse_reply(packet)
+
+    monkeypatch.setattr(client, "parse_reply", note)
+    tree = MibTree(TREE.below(CLSMUXPD))
+    loop = asyncio.get_running_loop()
+
+    class Agent(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast(asyncio.DatagramTransport, transport)
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            reply = answer(data, ("public",), tree)
+            assert reply is not None
+            self.transport.sendto(reply, addr)
+
+    transport, _ = await loop.create_datagram_endpoint(Agent, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    known: client.Known = {}
+    try:
+        first = await client.walk("127.0.0.1", port, "public", CLSMUXPD, known=known)
+        packets = len(parsed)
+        assert first == tree.below(CLSMUXPD)
+        assert await client.walk("127.0.0.1", port, "public", CLSMUXPD, known=known) == first
+        assert len(parsed) == packets
+        tree.update((*CLSMUXPD, 1, 4, 0), integer(4))
+        assert await client.walk("127.0.0.1", port, "public", CLSMUXPD, known=known) == tree.below(CLSMUXPD) != first
+        assert len(parsed) == packets + 1
+        assert len(known) == packets, "no more is kept than one walk"
+    finally:
+        transport.close()
 
 
 def test_traps_tell_what_changed() -> None:
