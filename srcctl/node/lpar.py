@@ -20,13 +20,13 @@ from srcctl.node import (
     environment,
     guard,
     inittab,
-    libc,
     messages,
     preload,
     processes,
     programs,
     sockets,
     spawn,
+    syscalls,
 )
 from srcctl.node.channel import SrcmstrChannel
 from srcctl.node.console import CONSOLE, Console
@@ -114,7 +114,7 @@ class Lpar:
 
     def power_on(self) -> None:
         """Serve requests, import the daemons, start caa and begin with inittab."""
-        libc.become_subreaper()
+        syscalls.become_subreaper()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):

@@ -16,11 +16,11 @@ an object is counted inside of it. Found by comparing the pages of running daemo
 from __future__ import annotations
 
 import codecs
+import ctypes
 import gc
 import mmap
 import sys
 
-from srcctl.node import libc
 from srcctl.node.programs import Program
 
 TYPE_CHECKING = False
@@ -106,16 +106,20 @@ def _fill_blocks() -> None:
 
 def _fill_heap() -> None:
     """Use up the free pieces of malloc(3) that lie among pieces in use, the larger ones first."""
+    allocate = ctypes.CDLL(None).malloc
+    allocate.argtypes, allocate.restype = [ctypes.c_size_t], ctypes.c_void_p
     # Larger than any hole and smaller than what is mapped by itself: it comes from the untouched top of the heap.
-    top = libc.allocate(1 << 16)
+    top = allocate(1 << 16) or 0
     spent = 0
     for size in range(HOLE_MAX, HOLE_STEP, -HOLE_STEP):
-        while spent < HOLES_BYTES_MAX and (libc.allocate(size) or top) < top:
+        while spent < HOLES_BYTES_MAX and (allocate(size) or top) < top:
             spent += size
 
 
 def _release_files() -> None:
     """Give back the pages of files that cannot have been written to (madvise(2), MADV_DONTNEED)."""
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes, advise.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int], ctypes.c_int
     start = end = 0
     with open("/proc/self/smaps", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
@@ -127,7 +131,4 @@ def _release_files() -> None:
                     start = end
             # Relocations make pages of a read-only mapping anonymous: these would be lost.
             elif fields[0] == "Anonymous:" and fields[1] == "0" and start < end:
-                try:
-                    libc.advise(start, end - start, mmap.MADV_DONTNEED)
-                except OSError:
-                    pass  # then they stay
+                advise(start, end - start, mmap.MADV_DONTNEED)

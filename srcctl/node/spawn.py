@@ -10,7 +10,6 @@ import os
 import sys
 
 from srcctl.commands.record import Record
-from srcctl.node import libc
 from srcctl.node.processes import mark_instance
 from srcctl.node.root import NodeRoot
 from srcctl.node.signals import signal
@@ -151,7 +150,9 @@ def _prepare(root: NodeRoot, request: Request) -> None:
     _set_user(request.uid)
     if request.dies_with_parent:
         # Last, because a change of user takes it back.
-        libc.die_with_parent(signal.SIGKILL)
+        from srcctl.node.syscalls import die_with_parent
+
+        die_with_parent(signal.SIGKILL)
 
 
 def _title_setter() -> Callable[[str], None]:

@@ -28,7 +28,9 @@ MS_PRIVATE: Final = 1 << 18
 MS_SLAVE: Final = 1 << 19
 MNT_DETACH: Final = 2
 
+PR_SET_PDEATHSIG: Final = 1
 PR_CAPBSET_DROP: Final = 24
+PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_CAP_AMBIENT: Final = 47
 PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
@@ -131,6 +133,16 @@ def set_host_name(name: str) -> None:
     """
     data = name.encode()
     _check(_libc.sethostname(data, len(data)), "sethostname")
+
+
+def become_subreaper() -> None:
+    """Adopt every orphan among the descendants (PR_SET_CHILD_SUBREAPER)."""
+    _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Receive a signal when the parent ends (PR_SET_PDEATHSIG)."""
+    _check(_libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
 
 
 class _CapabilityHeader(ctypes.Structure):

@@ -115,8 +115,8 @@ def test_init_and_src_import_nothing_that_they_can_do_without() -> None:
     program = (
         "import sys; sys.path += sys.argv[1:3]\n"
         "import srcctl.node.lpar, srcctl.srcmstr.service\n"
-        "print(*sorted({'collections', 'contextlib', 'ctypes', 'dataclasses', 'enum', 'functools', 'json', 'msgspec', "
-        "'re', 'selectors', 'shlex', 'signal', 'socket', 'srcctl.node.view', 'srcctl.storage', 'traceback', 'typing'} "
+        "print(*sorted({'collections', 'contextlib', 'dataclasses', 'enum', 'functools', 'json', 'msgspec', 're', "
+        "'selectors', 'shlex', 'signal', 'socket', 'srcctl.node.view', 'srcctl.storage', 'traceback', 'typing'} "
         "& sys.modules.keys()))\n"
     )
     site = Path(msgspec.__file__).parents[1]
