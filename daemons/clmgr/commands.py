@@ -93,18 +93,18 @@ def _carry_out(root: NodeRoot, request: Request) -> int:
 
             changes.change(root, request)
         case "online" | "offline" | "move":
-            from daemons.clmgr.transactions import changes
+            from daemons.clmgr.transactions import preparation
 
-            request.attributes = changes.checked(request)
+            request.attributes = preparation.checked(request)
             if request.class_name == "resource_group":
                 from daemons.clmgr.operations import resource_groups as operate
 
-                operate.group(root, changes.defined(root), request)
+                operate.group(root, preparation.defined(root), request)
             else:
                 from daemons.clmgr.operations import cluster_services
 
-                c = changes.defined(root)
-                cluster_services.services(root, c, changes.of_nodes(request, c))
+                c = preparation.defined(root)
+                cluster_services.services(root, c, preparation.of_nodes(request, c))
         case _:
             from daemons.clmgr.operations import dispatch as doings
 

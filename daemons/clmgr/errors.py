@@ -10,6 +10,8 @@ INCORRECT_INPUT = 4
 MISSING_DEPENDENCY = 5
 SEARCH_FAILED = 6
 
+NO_CLUSTER = "no cluster is defined on this node."
+
 
 class ClmgrError(Exception):
     """A request that cannot be carried out. The text follows ``ERROR: ``; nothing was changed."""

@@ -11,7 +11,7 @@ from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.syntax.attributes import TABLES
 from daemons.clmgr.syntax.catalogue import CLASSES
 from daemons.clmgr.syntax.grammar import Request
-from daemons.clmgr.transactions import changes
+from daemons.clmgr.transactions import preparation
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.configuration.policies import DIFFERENT_NODES, PARENT_CHILD, SAME_NODE
@@ -331,11 +331,11 @@ def test_netmasks_are_those_of_the_interfaces_and_of_the_network() -> None:
 
 @pytest.mark.parametrize("action", ["online", "offline", "recover"])
 def test_what_is_asked_of_sites_is_asked_of_their_nodes(action: str) -> None:
-    request = changes.of_nodes(asked(action, "site", "east,west", "WHEN=now"), rich())
+    request = preparation.of_nodes(asked(action, "site", "east,west", "WHEN=now"), rich())
     assert (request.action, request.class_name, request.names) == (action, "node", ["node1", "node2"])
     assert request.attributes == {"WHEN": "now"}
     with pytest.raises(ClmgrError, match="does not appear to exist"):
-        changes.of_nodes(asked(action, "site", "north"), rich())
+        preparation.of_nodes(asked(action, "site", "north"), rich())
 
 
 def test_serial_orders_of_groups() -> None:

@@ -15,6 +15,7 @@ from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
+    NO_CLUSTER,
     ClmgrError,
     does_not_exist,
     exists_already,
@@ -68,8 +69,6 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     Raises:
         ClmgrError: there is no cluster or group of that name, the account is there (or not), or a node failed.
     """
-    from daemons.clmgr.queries.inquiry import NO_CLUSTER
-
     if c is None:
         raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
     if request.attribute("REGISTRY").lower() not in ("", "local"):

@@ -7,7 +7,7 @@ import os
 from daemons.clmgr.edits.parts import named, required_names
 from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, does_not_exist, missing
 from daemons.clmgr.syntax.grammar import Request
-from daemons.clmgr.transactions.changes import checked, defined, of_nodes
+from daemons.clmgr.transactions.preparation import checked, defined, of_nodes
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 

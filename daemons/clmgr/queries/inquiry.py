@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemons.clmgr import queries
-from daemons.clmgr.errors import NOT_FOUND, SEARCH_FAILED, ClmgrError, does_not_exist
+from daemons.clmgr.errors import NO_CLUSTER, NOT_FOUND, SEARCH_FAILED, ClmgrError, does_not_exist
 from daemons.clmgr.queries import Facts
 from daemons.clmgr.queries.shapes import Block, render
 from daemons.clmgr.syntax.catalogue import SINGLE, WITHOUT_CLUSTER
@@ -19,7 +19,6 @@ from srcctl.storage.disk import uuid_of
 if TYPE_CHECKING:
     from daemons.clstrmgr.messages import ClusterSnapshot
 
-NO_CLUSTER = "no cluster is defined on this node."
 ELSEWHERE = {
     "volume_group": "storage", "logical_volume": "storage", "file_system": "storage", "physical_volume": "storage",
     "mirror_pool": "storage", "hosts": "storage", "snapshot": "snapshots", "user": "accounts", "group": "accounts",

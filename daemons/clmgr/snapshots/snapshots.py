@@ -10,6 +10,7 @@ import time
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_INPUT,
+    NO_CLUSTER,
     NOT_FOUND,
     ClmgrError,
     does_not_exist,
@@ -146,8 +147,6 @@ def create(
         ClmgrError: no cluster, a wrong name or description, no such method.
         OSError: the files cannot be written.
     """
-    from daemons.clmgr.queries.inquiry import NO_CLUSTER
-
     if not snapshot.is_name(name):
         raise invalid_characters("NAME", name)
     if len(description) > snapshot.DESCRIPTION_MAX or any(line.startswith("</") for line in description.splitlines()):

@@ -9,11 +9,11 @@ from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
+    NO_CLUSTER,
     ClmgrError,
     does_not_exist,
     exists_already,
 )
-from daemons.clmgr.queries.inquiry import NO_CLUSTER
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.changes import MUST_SYNC, surroundings
 from daemons.clmgr.transactions.transaction import change as begin

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 
-from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.errors import NO_CLUSTER, ClmgrError
 from daemons.clmgr.synchronization import after_synchronization, dare, synchronize
 from daemons.clmgr.verification import verify
 from daemons.cluster import configuration as configurations
@@ -25,7 +25,6 @@ CLDARE_USAGE = (
 CLVER_USAGE = "Usage: {} [-v] [-r] [-t] [-C yes | interactive | no] [-m methods] [-e errors]"
 AUTOVERIFY_USAGE = "Usage: autoverify [-s [-l] [-C yes | interactive | no]]"
 CORRECTIONS = {"yes": "yes", "interactive": "interactively", "no": "no"}
-NO_CLUSTER = "no cluster is defined on this node."
 
 
 def cldare(argv: list[str]) -> int:

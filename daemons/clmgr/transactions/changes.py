@@ -6,10 +6,16 @@ import sys
 
 from daemons.clmgr import edits
 from daemons.clmgr.edits import Surroundings
-from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, ClmgrError, does_not_exist, exists_already
-from daemons.clmgr.queries.inquiry import NO_CLUSTER
-from daemons.clmgr.syntax import attributes
+from daemons.clmgr.errors import (
+    INCORRECT_INPUT,
+    MISSING_DEPENDENCY,
+    NO_CLUSTER,
+    ClmgrError,
+    does_not_exist,
+    exists_already,
+)
 from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.preparation import checked, defined
 from daemons.clmgr.transactions.transaction import change as begin
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import CLASSES, SEEDED_CLASSES, Configuration
@@ -19,43 +25,6 @@ from srcctl.storage.device_names import by_pvid
 
 MUST_SYNC = "The configuration must be synchronized to make this change known across the cluster."
 STORAGE = ("volume_group", "logical_volume", "file_system", "mirror_pool", "physical_volume")
-
-
-def checked(request: Request) -> dict[str, str]:
-    """The request's attributes under their full names.
-
-    Raises:
-        ClmgrError: one that the action does not take, or whose value it cannot have.
-    """
-    return attributes.checked(request.action, request.class_name, request.attributes)
-
-
-def defined(root: NodeRoot) -> Configuration:
-    """The configuration of this node.
-
-    Raises:
-        ClmgrError: no cluster is defined.
-    """
-    c = read(root)
-    if c is None:
-        raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
-    return c
-
-
-def of_nodes(request: Request, c: Configuration) -> Request:
-    """A request for sites as one for the nodes of them.
-
-    Raises:
-        ClmgrError: no site was named, or it does not exist.
-    """
-    if request.class_name != "site":
-        return request
-    from msgspec.structs import replace
-
-    from daemons.clmgr.edits.parts import named, required_names
-
-    nodes = [node for name in required_names(request) for node in named(name, c.sites).nodes]
-    return replace(request, class_name="node", names=nodes)
 
 
 def surroundings(root: NodeRoot) -> Surroundings:

@@ -7,7 +7,6 @@ one, and by the next clmgr that finds it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +68,8 @@ class Transaction:
                 description.complete(o)
 
     def _write(self, objects: dict[str, list[OdmObject]]) -> None:
+        import json
+
         journal = self._root.path(JOURNAL)
         replace_file(journal, json.dumps(objects).encode(), 0o600)
         for name, members in objects.items():
@@ -125,6 +126,8 @@ def read(root: NodeRoot) -> Configuration | None:
 
 
 def _complete(root: NodeRoot, repository: Repository) -> None:
+    import json
+
     path = root.path(JOURNAL)
     try:
         with open(path, encoding="utf-8") as file:

@@ -8,8 +8,15 @@ import sys
 from msgspec.structs import replace
 
 from daemons.clmgr.edits.parts import named, required_names
-from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, NOT_FOUND, ClmgrError, does_not_exist, missing
-from daemons.clmgr.queries.inquiry import NO_CLUSTER
+from daemons.clmgr.errors import (
+    INCORRECT_INPUT,
+    MISSING_DEPENDENCY,
+    NO_CLUSTER,
+    NOT_FOUND,
+    ClmgrError,
+    does_not_exist,
+    missing,
+)
 from daemons.clmgr.syntax.attributes import FALSE
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import change as begin
