@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -400,3 +403,14 @@ def test_a_loss_that_is_only_told() -> None:
     assert done(c, "modify", "resource_group", "app_rg", "RECOVERY_NOTIFY=").groups[0].notified == ()
     with pytest.raises(ClmgrError):
         done(sample(), "modify", "resource_group", "app_rg", "RECOVERY_NOTIFY_METHOD=/tell")
+
+
+def test_an_operation_on_a_group_imports_neither_edits_nor_queries() -> None:
+    program = (
+        "import sys; from daemons.clmgr import commands; from daemons.clmgr.operations import resource_groups;"
+        "from daemons.clmgr.transactions import preparation;"
+        "late = ('daemons.clmgr.edits', 'daemons.clmgr.queries', 'json');"
+        "print([name for name in sys.modules if name.startswith(late)])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n", "a move begins with clmgr's own start"
