@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
@@ -155,3 +157,34 @@ def test_pvm_watchdog_timer(bare_lab: LabUnderTest, value: str, victim: str) -> 
         name = lab.output("node2", "ls $HAES_ROOT/var/adm/ras | grep vmcore | tail -1").strip()
         assert f"{victim} stopped turning" in lab.file("node2", f"/var/adm/ras/{name}")
     assert lab.output("node2", "lssrc -s cthags").count(" active") == 1
+
+
+def sites(lab: LabUnderTest, node: str) -> list[tuple[str, str]]:
+    """The name and the shorthand id of each node's site."""
+    return re.findall(r"^\tSITE NAME .*\n\t(\S+) +(\d+) ", lab.output(node, "lscluster -m"), re.MULTILINE)
+
+
+def test_a_node_comes_to_another_site_and_goes(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    whole(lab)
+    assert sites(lab, "node2") == [("LOCAL", "1")] * 3
+    lab.output("node1", "chcluster -m -node3")
+    lab.output("node1", "chcluster -S far{cle_globid=9} -m +node3")
+    whole(lab)
+    for node in lab.nodes():
+        assert sites(lab, node) == [("LOCAL", "1"), ("LOCAL", "1"), ("far", "9")]
+    lab.output("node2", "chcluster -S far{cle_name=away,cle_prio=1}")
+    assert sites(lab, "node3")[2] == ("away", "9")
+    for words, complaint in (
+        ("-S far{cle_prio=1}", "far is not a site of the cluster."),
+        ("-S away{cle_prio=0}", "cle_prio=0 is not a valid attribute of a site."),
+        ("-S away -m -node2", "node2 is not a node of the site away."),
+    ):
+        refused = lab.run("node1", f"chcluster {words}")
+        assert (refused.returncode, refused.stderr) == (1, f"chcluster: {complaint}\n")
+    lab.output("node1", "chcluster -S away -m -node3")
+    assert sites(lab, "node1") == [("LOCAL", "1")] * 2
+    lab.output("node1", "rmcluster -n tuned")
+    lab.output("node1", "mkcluster -n tuned -S home{cle_prio=2} -m node1,node2,node3 -r hdisk1")
+    whole(lab)
+    assert sites(lab, "node3") == [("home", "1")] * 3
