@@ -37,18 +37,20 @@ def make(
         raise CaaError(f"{wanted} is not a disk of this node.")
     if client.status(root).membership is not None:
         raise CaaError("this node is a member of a cluster already.")
-    if reason := replacement.refusal(root, disk):
-        raise CaaError(reason)
-    shared_disks = tuple(_shared(root, each) for each in shared)
-    if disk in shared_disks:
-        raise CaaError(f"{disk} is the repository disk.")
-    known = [(number, member(identity, number, name_of_member)) for number, name_of_member in enumerate(members, 1)]
-    definition = Definition(
-        name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known),
-        shared_disks, sites=(sites.created(site, members),) if site else (),
-    )  # fmt: skip
     repository = RepositoryDisk(identity.lab, disk)
-    repository.create(definition)
+    definition = _begun(root, repository, name, members)
+    if definition is None:
+        if reason := replacement.refusal(root, disk):
+            raise CaaError(reason)
+        shared_disks = tuple(_shared(root, each) for each in shared)
+        if disk in shared_disks:
+            raise CaaError(f"{disk} is the repository disk.")
+        known = [(number, member(identity, number, name_of_member)) for number, name_of_member in enumerate(members, 1)]
+        definition = Definition(
+            name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known),
+            shared_disks, sites=(sites.created(site, members),) if site else (),
+        )  # fmt: skip
+        repository.create(definition)
     joined: list[str] = []
     try:
         change = ChangeTime(definition)
@@ -60,6 +62,23 @@ def make(
             on_node(root, name_of_member, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True))
         repository.erase()
         raise
+
+
+def _begun(root: NodeRoot, repository: RepositoryDisk, name: str, members: list[str]) -> Definition | None:
+    """The very cluster on a disk if a run that was to make it was killed before this node had joined: it is completed.
+
+    Nothing was ever committed in it. A cluster that is only stopped here is another matter.
+    """
+    if client.is_stopped(root):
+        return None
+    try:
+        definition = repository.read_definition()
+        if definition is None or repository.read_commit() is not None:
+            return None
+    except client.RepositoryError:
+        return None
+    same = definition.name == name and [node.name for node in definition.nodes] == members
+    return definition if same else None
 
 
 def member(identity: Identity, number: int, name: str) -> Node:
