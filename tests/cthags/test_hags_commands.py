@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemons.caa import messages as caa
 from daemons.clcomd import client as clcomd
 from daemons.cthags.client import Unreachable
-from daemons.cthags.commands import domain, hags, lifecycle
+from daemons.cthags.commands import domain, hags, lifecycle, rmc_domain
 from daemons.cthags.commands.domain import BAD_FLAG, BAD_PARAMETER, Domain
 from daemons.cthags.messages import Ballots, ClientStatus, DomainStatus, GroupStatus, LinkStatus, Provider
 from srcctl.node.root import NodeRoot
@@ -200,3 +201,63 @@ def test_node_id_and_recfgct(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert lifecycle.recfgct(["recfgct"]) == 0
     assert lifecycle.lifecycle(["addrpnode", "node3"]) == 5
     assert lifecycle.lifecycle(["mkrpdomain", "new", "node1"]) == 5
+
+
+@pytest.fixture
+def in_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
+    status = msgspec.structs.replace(STATUS, node=1, members=(1,))
+    monkeypatch.setattr(rmc_domain, "ask", lambda root: Domain(CLUSTER, status))
+
+
+@pytest.mark.usefixtures("in_domain")
+def test_the_domain_as_rmc_sees_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rmc_domain.rmcdomainstatus(["rmcdomainstatus", "-s", "ctrmc"]) == 0
+    assert capsys.readouterr().out == golden("rmcdomainstatus/domain.txt")
+    up = msgspec.structs.replace(STATUS, members=(1, 2))
+    assert "  I A  0x77572edc66a94fdf  0002  node2\n" in rmc_domain.status(Domain(CLUSTER, up))
+    assert rmc_domain.status(Domain(CLUSTER, None)) == ""
+    for words, complaint in (
+        ([], "Usage: rmcdomainstatus "),
+        (["-s", "other"], "0513-085 The other Subsystem is not on file."),
+        (["-s", "ctrmc", "-a", "127.9.9.9"], "rmcdomainstatus: 127.9.9.9 is no address of a node of the peer domain."),
+    ):
+        assert rmc_domain.rmcdomainstatus(["rmcdomainstatus", *words]) == 1
+        assert capsys.readouterr().err.startswith(complaint)
+    asked: list[tuple[str, list[str]]] = []
+
+    def run(root: NodeRoot, node: str, words: list[str]) -> clcomd.Result:
+        asked.append((node, words))
+        return clcomd.Result(0, b"its view\n", b"")
+
+    monkeypatch.setattr(clcomd, "run", run)
+    assert rmc_domain.rmcdomainstatus(["rmcdomainstatus", "-s", "ctrmc", "-a", "127.9.2.2"]) == 0
+    assert asked == [("node2", [rmc_domain.RMCDOMAINSTATUS, "-s", "ctrmc"])]
+    assert capsys.readouterr().out == "its view\n"
+    monkeypatch.setattr(rmc_domain, "ask", lambda root: None)
+    assert rmc_domain.rmcdomainstatus(["rmcdomainstatus", "-s", "ctrmc"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("in_domain")
+def test_cthagsctrl_goes_through_src(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def run(root: NodeRoot, words: tuple[str, ...]) -> int:
+        ran.append(words)
+        return 7
+
+    monkeypatch.setattr(rmc_domain, "_run", run)
+    monkeypatch.setattr(rmc_domain, "_port", lambda root: "12348")
+    for words in (["-s"], ["-k"], ["-z"], ["-a", "-p", "12348"]):
+        assert rmc_domain.cthagsctrl(["cthagsctrl", *words]) == 7
+    assert [words[0] for words in ran] == [
+        "/usr/bin/startsrc", "/usr/bin/stopsrc", "/usr/bin/stopsrc", "/usr/bin/rmssys", "/usr/bin/mkssys",
+    ]  # fmt: skip
+    assert rmc_domain.cthagsctrl(["cthagsctrl", "-h"]) == 0
+    assert capsys.readouterr().out == rmc_domain.CTHAGSCTRL_USAGE
+    for refused in ([], ["-s", "-k"], ["-s", "-p", "1"], ["-x"], ["-s", "operand"]):
+        assert rmc_domain.cthagsctrl(["cthagsctrl", *refused]) == 1
+        assert capsys.readouterr().err == rmc_domain.CTHAGSCTRL_USAGE
+    assert rmc_domain.cthagsctrl(["cthagsctrl", "-a", "-p", "99"]) == 1
+    assert "12348" in capsys.readouterr().err
