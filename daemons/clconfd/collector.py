@@ -17,8 +17,12 @@ from srcctl.network.addresses import AddressRegistry
 from srcctl.node.commands.software import installed
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
+from srcctl.storage.characteristics import of_volume
+from srcctl.storage.descriptor_area import LogicalVolume
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.filesystems import read_stanzas, usage
+from srcctl.storage.mirrors import stale_on
+from srcctl.storage.partitions import SUPERSTRICT
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
@@ -135,8 +139,17 @@ def _volume_groups(root: NodeRoot, objects: list[OdmObject] | None) -> dict[str,
             varied_on=known is not None and groups.is_varied_on(known) and not groups.is_shared(known),
             current=known is None or attributes.get((name, "timestamp")) == timestamp(known),
             mount_points=tuple(v.mount_point for v in known.volumes if v.mount_point) if known is not None else (),
+            quorum=known is None or known.quorum,
+            one_copy=tuple(v.name for v in known.volumes if not v.mirrors) if known is not None else (),
+            shared_disks=tuple(v.name for v in known.volumes if _shares_disks(v)) if known is not None else (),
+            stale=sum(stale_on(known, disk) for disk in known.disks) if known is not None else 0,
         )
     return found
+
+
+def _shares_disks(volume: LogicalVolume) -> bool:
+    """Whether a disk has partitions of two copies of a volume, or may get such."""
+    return bool(volume.mirrors) and of_volume(volume.characteristics, "strictness") != SUPERSTRICT
 
 
 def _snmp(root: NodeRoot) -> tuple[str, bool]:

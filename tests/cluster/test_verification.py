@@ -94,6 +94,31 @@ def findings(configuration: c.Configuration = SOUND, **facts: NodeFacts) -> list
     return verify(Case(configuration, {**FACTS, **facts}))
 
 
+def with_mirrors(forced: str, facts: VolumeGroupFacts) -> str:
+    """What verification says of a volume group with mirrors."""
+    group = SOUND.groups[0]
+    configuration = replace(
+        SOUND, groups=(replace(group, resources=(*group.resources, ("FORCED_VARYON", forced))), *SOUND.groups[1:])
+    )
+    nodes = {name: replace(node, volume_groups={"datavg": facts}) for name, node in FACTS.items()}
+    return texts(findings(configuration, **nodes))
+
+
+def test_mirrors_and_forced_varyon_belong_together() -> None:
+    base = VolumeGroupFacts("00ff", frozenset({DISK}))
+    assert with_mirrors("false", replace(base, one_copy=("lv1",), shared_disks=("lv2",))) == texts(findings())
+    assert "WARNING: The logical volume 'lv1' of volume group 'datavg'" in with_mirrors(
+        "true", replace(base, one_copy=("lv1",))
+    )
+    assert "'lv2' of volume group 'datavg' of resource group 'app_rg' are not super strict" in with_mirrors(
+        "true", replace(base, shared_disks=("lv2",))
+    )
+    assert "has no quorum: without forced varyon" in with_mirrors("false", replace(base, quorum=False))
+    assert "has no quorum" not in with_mirrors("true", replace(base, quorum=False))
+    told = with_mirrors("false", replace(base, stale=8))
+    assert told.count("has 8 stale partitions") == 1, "once, not by every node"
+
+
 def texts(found: list[Finding]) -> str:
     return "\n".join(finding.line() for finding in found)
 

@@ -61,6 +61,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (RESOURCES, storage.volume_groups_are_the_cluster_s),
     (RESOURCES, storage.definitions_are_current),
     (RESOURCES, storage.disks_agree),
+    (RESOURCES, storage.mirrors_survive),
     (RESOURCES, storage.file_systems_fit),
     (RESOURCES, applications.controllers_are_sound),
     (RESOURCES, applications.monitors_are_sound),

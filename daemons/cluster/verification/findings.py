@@ -22,7 +22,9 @@ class VolumeGroupFacts(msgspec.Struct, frozen=True):
     """A volume group as a node's ODM has it: its identifier and the PVIDs of its disks.
 
     ``auto_on``: varied on at boot; ``concurrent``: concurrent capable; ``varied_on``: this node has it for itself now;
-    ``current``: the ODM has the time stamp of the descriptor area; ``mount_points``: what the descriptor area has.
+    ``current``: the ODM has the time stamp of the descriptor area; ``mount_points``: what the descriptor area has;
+    ``quorum``: what chvg -Q says; ``one_copy`` and ``shared_disks``: logical volumes without mirrors, and those whose
+    copies share disks (they are not superstrict); ``stale``: stale partitions.
     """
 
     identifier: str
@@ -32,6 +34,10 @@ class VolumeGroupFacts(msgspec.Struct, frozen=True):
     varied_on: bool = False
     current: bool = True
     mount_points: tuple[str, ...] = ()
+    quorum: bool = True
+    one_copy: tuple[str, ...] = ()
+    shared_disks: tuple[str, ...] = ()
+    stale: int = 0
 
 
 class FileSystemFacts(msgspec.Struct, frozen=True):

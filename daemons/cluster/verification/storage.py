@@ -131,6 +131,41 @@ def _update(name: str, group: str, node: str) -> Correction:
     )  # fmt: skip
 
 
+def mirrors_survive(case: Case) -> Iterator[Finding]:
+    """A volume group that is varied on by force has a whole copy of its data on either set of disks, and one without
+    quorum is varied on by force when a disk is missing (the product asks for super strict mirrors; texts inferred)."""
+    for group in case.configuration.groups:
+        forced = group.resource("FORCED_VARYON")[:1] == ("true",)
+        for name in _volume_groups(group):
+            found = next(
+                (known.volume_groups[name] for _, known in case.answering(group.nodes) if name in known.volume_groups),
+                None,
+            )
+            if found is None:
+                continue
+            whose = f"of volume group '{name}' of resource group '{group.name}'"
+            for volume in found.one_copy if forced else ():
+                yield warning(
+                    f"The logical volume '{volume}' {whose} has one copy only: a forced varyon cannot make up for the "
+                    "loss of its disk."
+                )
+            for volume in found.shared_disks if forced else ():
+                yield warning(
+                    f"The copies of the logical volume '{volume}' {whose} are not super strict: a forced varyon may "
+                    "find no complete copy."
+                )
+            if not found.quorum and not forced:
+                yield warning(
+                    f"The volume group '{name}' of resource group '{group.name}' has no quorum: without forced varyon "
+                    "(FORCED_VARYON) it can only be taken over while all of its disks are available."
+                )
+            if found.stale:
+                yield warning(
+                    f"The volume group '{name}' of resource group '{group.name}' has {found.stale} stale partitions: "
+                    "bring the disk back (varyonvg) and synchronize them (syncvg)."
+                )
+
+
 def _file_systems(case: Case, group: ResourceGroup) -> dict[str, None]:
     """The file systems that a group names, or with ALL (the default) those that its volume groups have."""
     named = dict.fromkeys(name for name in group.resource("FILESYSTEM") if name != "ALL")
