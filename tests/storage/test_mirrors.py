@@ -271,6 +271,7 @@ def test_striped_volume(nodes: tuple[Node, Node], run: Run) -> None:
     for words in ("-S 3K", "-S 64", "-S 256M", "-S 64K -e x", "-S 64K -s n"):
         assert run(node, "mklv", *words.split(), "datavg", "3")[2].startswith("Usage: mklv"), words
     assert run(node, "mklv", "-S", "64K", "-C", "4", "datavg", "4")[0] == 1
+    assert run(node, "migratepv", "hdisk1", "hdisk2")[0] == 1, "another column is there"
     Faults(lab_of(node)).set_disk("hdisk1", failed=True)
     assert run(node, "mklv", "-S", "64K", "datavg", "3")[0] == 1, "a column has no disk"
 
@@ -305,3 +306,22 @@ def test_reducevg_of_a_disk_that_is_gone(mirrored: tuple[Node, Node], run: Run) 
     assert "hdisk2" not in run(node, "lsvg", "-p", "datavg")[1]
     assert os.path.exists(node.root.path("/sharedfs"))
     assert run(node, "lspv")[1].splitlines()[2].split()[2] == "None"
+
+
+def test_migratepv_moves_what_is_in_use_and_keeps_copies_apart(mirrored: tuple[Node, Node], run: Run) -> None:
+    node, _ = mirrored
+    Path(node.root.path("/sharedfs/kept")).write_text("kept")
+    status, _, said = run(node, "migratepv", "hdisk2", "hdisk3")
+    assert (status, "0516-404" in said) == (1, True), "the other copy is there"
+    run(node, "extendvg", "datavg", "hdisk1")
+    assert run(node, "migratepv", "-l", "fslv00", "hdisk2", "hdisk3", "hdisk1") == (0, "", "")
+    group = VolumeGroups(node.root).find("datavg")
+    assert group is not None
+    assert group.volumes[0].disks == ("hdisk1", "hdisk3")
+    assert not group.status.stale
+    assert run(node, "reducevg", "datavg", "hdisk2")[0] == 0
+    assert Path(node.root.path("/sharedfs/kept")).read_text() == "kept"
+    let_fail(lab_of(node), "hdisk3")
+    run(node, "extendvg", "-f", "datavg", "hdisk2")
+    assert run(node, "migratepv", "hdisk3", "hdisk2")[0] == 0, "copied from the mirror"
+    assert run(node, "lsvg", "-l", "datavg")[1].splitlines()[2].split()[5] == "open/syncd"

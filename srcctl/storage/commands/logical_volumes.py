@@ -323,7 +323,9 @@ def _stripes(options: Options, group: VolumeGroup, disks: tuple[str, ...]) -> tu
     if not is_number(width):
         raise UsageError("-C")
     if not 2 <= int(width) <= len(disks or group.disks):
-        raise StorageError(f"mklv: A striped logical volume lies on 2 disks at least; {width} cannot be used.")
+        raise StorageError(
+            f"mklv: A stripe width of {width} does not fit: at least 2, at most {len(disks or group.disks)} disks."
+        )
     return int(width), strip
 
 
