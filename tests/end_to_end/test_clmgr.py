@@ -259,8 +259,13 @@ def test_every_attribute_of_shared_storage_is_known_on_every_node(bare_lab: LabU
     if lab.description()["mode"] == "view":
         assert lab.run("node2", "touch /whole/x").returncode == 1
     lab.output("node2", "umount /whole")
-    code, said = refused(lab, "clmgr add lv striped VOLUME_GROUP=wholevg LOGICAL_PARTITIONS=1 STRIPE_SIZE=64K")
-    assert (code, "not striped" in said) == (4, True)
+    striped = (
+        "clmgr add lv striped VOLUME_GROUP=wholevg LOGICAL_PARTITIONS=1 STRIPE_SIZE=64K FIRST_COPY_MIRROR_POOL=east"
+    )
+    code, said = refused(lab, striped)
+    assert (code, "stripe width of 1 does not fit" in said) == (1, True)
+    code, said = refused(lab, f"{striped} PV_RANGE=minimum")
+    assert (code, '"PV_RANGE" does not go with "STRIPE_SIZE"' in said) == (4, True)
     lab.output("node1", "clmgr modify lv wholelv POSITION=inner_edge LOGICAL_PARTITIONS=4 NAME=otherlv")
     lab.output("node1", "clmgr modify fs /whole PERMISSIONS=rw QUOTA=no UNITS=32 SIZE_PER_UNIT=mb")
     lab.output("node1", "clmgr modify vg wholevg CRITICAL=no QUORUM_NEEDED=no FAILUREACTION=fence")
