@@ -40,6 +40,8 @@ from srcctl.src.packets import (
 _TIMEVAL = Struct("ll")
 TIME_LIMIT = 20.0
 """Seconds to wait for all answers (not documented for the product; ``SRC_TIME_LIMIT`` overrides it)."""
+ANSWERS_MAX = 64 << 20
+"""Bytes of all answers to one request."""
 RESEND_CHECK = 0.05
 """Seconds between looks at whether srcmstr was restarted."""
 
@@ -86,6 +88,8 @@ class Exchange:
         self._expected: list[int] = []
         self._parts: dict[int, list[Answer]] = {}
         self._whole: dict[int, list[Answer]] = {}
+        self.size = 0
+        """Bytes that came."""
 
     def again(self) -> None:
         """The request was sent to another srcmstr."""
@@ -93,6 +97,7 @@ class Exchange:
 
     def take(self, packet: bytes, address: str) -> None:
         """A packet that came; what is no answer to the request is dropped."""
+        self.size += len(packet)
         try:
             answer = decode_status(packet, long=self._long) if self._status else decode_reply(packet)
         except PacketError:
@@ -192,11 +197,12 @@ class Asker:
         sent_to = self._send(own, packet, deadline)
         while not exchange.complete:
             left = min(deadline, time.monotonic() + RESEND_CHECK) - time.monotonic()
+            # A subsystem that never comes to an end is one that does not answer.
+            if time.monotonic() >= deadline or exchange.size > ANSWERS_MAX:
+                raise self._unanswered(self._identity(), exchange.answers())
             if select.select([own], [], [], max(0.0, left))[0]:
                 exchange.take(own.recv(PACKET_MAX + 1), address)
                 continue
-            if time.monotonic() >= deadline:
-                raise self._unanswered(self._identity(), exchange.answers())
             if self._identity() not in (sent_to, ""):
                 exchange.again()
                 sent_to = self._send(own, packet, deadline)

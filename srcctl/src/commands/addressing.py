@@ -11,7 +11,7 @@ import sys
 from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets
-from srcctl.src.catalogue import message
+from srcctl.src.catalogue import MESSAGES, message
 from srcctl.src.client import Answer, Asker, NoReplyAddress, NotActive
 from srcctl.src.packets import Reply, Request, StatusReply
 
@@ -113,8 +113,11 @@ def show(answer: Answer, success: int, subject: str) -> int:
             sys.stderr.write(answer.rtnmsg + "\n")
         case packets.NOT_SUPPORTED:
             sys.stderr.write(message(103, answer.objname or subject) + "\n")
-        case _:
+        case _ if number in MESSAGES:
             sys.stderr.write(message(number, answer.objname) + "\n")
+        case _:  # a subsystem may answer with any number (inferred)
+            words = answer.rtnmsg or f"The {answer.objname or subject} Subsystem answered with the code {number}."
+            sys.stderr.write(words + "\n")
     return 1
 
 
