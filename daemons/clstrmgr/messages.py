@@ -112,7 +112,7 @@ class GroupView(msgspec.Struct, frozen=True):
 
     ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it. ``unmanaged_on`` is
     the node that has an unmanaged group, which reads UNMANAGED on all its nodes. ``site_policy`` is ignore, primary,
-    either or both.
+    either or both. ``goals`` are the nodes where it is to be, in clusters whose groups depend on each other.
     """
 
     group_id: int
@@ -127,6 +127,7 @@ class GroupView(msgspec.Struct, frozen=True):
     timer: str = ""
     unmanaged_on: int = 0
     site_policy: str = "ignore"
+    goals: tuple[int, ...] = ()
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):

@@ -13,11 +13,14 @@ from collections.abc import Collection, Mapping
 from daemons.cluster.placement import HELD
 
 
-def shut_out(states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
+def shut_out(
+    states: Mapping[int, str], goals: Collection[int], members: Collection[int], missed: Collection[int]
+) -> frozenset[int]:
     """The nodes that are shut out.
 
     Args:
         states: of the critical resource group, by node.
+        goals: where it is to be, if groups depend on each other: then it is acquired in a later event.
         members: the nodes of this side.
         missed: nodes from which something is yet to be taken over, and those that CAA calls dead.
     """
@@ -25,5 +28,5 @@ def shut_out(states: Mapping[int, str], members: Collection[int], missed: Collec
         return frozenset()
     departed = frozenset(missed) - frozenset(members)
     # While node_down runs, the group reads OFFLINE where it was, and ACQUIRING where it is about to be.
-    wanted = any(states.get(node) in HELD for node in departed | frozenset(members))
+    wanted = bool(goals) or any(states.get(node) in HELD for node in departed | frozenset(members))
     return departed if wanted else frozenset()

@@ -193,6 +193,7 @@ def _groups(
             timer=timers.get(group.name, ""),
             unmanaged_on=_unmanaged_on(cluster, group.name),
             site_policy=group.site_policy if configuration.sites else "ignore",
+            goals=cluster.groups[group.name].goals if cluster is not None else (),
         )
         for number, group in enumerate(configuration.groups, start=1)
     )

@@ -68,9 +68,11 @@ class Parts:
         """What a node does about its copy of the configuration."""
         return decide(copy, committed, services)
 
-    def shut_out(self, states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
+    def shut_out(
+        self, states: Mapping[int, str], goals: Collection[int], members: Collection[int], missed: Collection[int]
+    ) -> frozenset[int]:
         """Whom the quarantine policy shuts out."""
-        return shut_out(states, members, missed)
+        return shut_out(states, goals, members, missed)
 
     def breaker(self, node: SimulatedNode) -> TieBreaker:
         """The tie breaker as a node sees it."""

@@ -103,15 +103,19 @@ class _UndecidedIsBack(Parts):
 class _AloneParts(Parts):
     """The node that had the critical group is shut out alone, and not those that left with it."""
 
-    def shut_out(self, states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
-        numbers = super().shut_out(states, members, missed)
+    def shut_out(
+        self, states: Mapping[int, str], goals: Collection[int], members: Collection[int], missed: Collection[int]
+    ) -> frozenset[int]:
+        numbers = super().shut_out(states, goals, members, missed)
         return frozenset(number for number in numbers if states.get(number) == "ONLINE")
 
 
 class _QuarantineForgotten(Parts):
     """Nobody is shut out."""
 
-    def shut_out(self, states: Mapping[int, str], members: Collection[int], missed: Collection[int]) -> frozenset[int]:
+    def shut_out(
+        self, states: Mapping[int, str], goals: Collection[int], members: Collection[int], missed: Collection[int]
+    ) -> frozenset[int]:
         return frozenset()
 
 

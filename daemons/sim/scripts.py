@@ -80,11 +80,12 @@ class Script:
         if picture is None:
             self._end(1)
             return
-        states = picture.groups[cluster.critical_group].states if cluster.critical_group in picture.groups else {}
+        group = picture.groups.get(cluster.critical_group)
+        states, goals = (group.states, group.goals) if group is not None else ({}, ())
         failed = {number for number, node in cluster.nodes.items() if node.name == self._arguments[0]}
         alive = self.node.states.core.alive if self.node.states is not None else frozenset()
         missed = failed | {number for number, word in picture.nodes.items() if word == "leaving" or number not in alive}
-        numbers = cluster.parts.shut_out(states, core.members, missed)
+        numbers = cluster.parts.shut_out(states, goals, core.members, missed)
         self._quarantine.shut_out(numbers, lambda status: self._end(1) if status else self._tell(JobWanted(self.run)))
 
     def answer(self, assignments: str) -> None:

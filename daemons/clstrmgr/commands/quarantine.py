@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
         for view in picture.nodes
         if view.state == "leaving" or view.name == node or (alive is not None and view.name not in alive)
     ]
-    numbers = shut_out({view.node: view.state for view in group.nodes}, picture.members, missed)
+    numbers = shut_out({view.node: view.state for view in group.nodes}, group.goals, picture.members, missed)
     if not numbers:
         print(f"cl_quarantine: the critical resource group {critical} is not beyond a cut: node {node} is left alone")
         return 0
