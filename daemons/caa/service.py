@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from daemons.caa import aha, core, picture, replacement, tunables
 from daemons.caa.action_plan import give_way
 from daemons.caa.arbiter import Arbiter
@@ -571,6 +573,9 @@ class ClusterAwareAix(RepositoryKeeper):
         self.copy.definition = definition
         self._set_machine()
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
+        if self.membership is not None:
+            # Nodes that are down come and go without a change of who is alive, of which the machine would tell.
+            self.membership = replace(self.membership, nodes=definition.nodes)
         self.spawn(self._join_groups())
         old = set(before.shared_disks) if before is not None else set()
         for name in sorted(old ^ set(definition.shared_disks)):

@@ -186,6 +186,7 @@ def members(lab: LabUnderTest, node: str) -> list[str]:
 def test_a_node_that_cannot_be_told_is_no_member_and_can_become_one_later(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.srcctl("halt", "node2")
+    eventually(lambda: states(lab, "node1") == ["UP", "DOWN"], "node1 sees node2 DOWN", 30)
     answer = lab.run("node1", "chcluster -m -node2")
     assert answer.returncode == 1
     assert "clcomd does not listen on node2" in answer.stderr
