@@ -8,6 +8,9 @@ from msgspec import Struct, field
 
 from daemons.caa.messages import DISK_PATH, NODES_MAX, Heartbeat, nodes_of
 
+FIRST_BEATS = 3
+"""So long a node that was just heard for the first time may take to be heard on all networks."""
+
 
 class Peer(Struct):
     """Another node. Times in microseconds.

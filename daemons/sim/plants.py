@@ -76,7 +76,7 @@ class _LoserGoesOn(Parts):
 class _HastyWinner(caa.Membership):
     def _arbitrated(self, now: int, side: frozenset[int], won: bool, spread: bool = False) -> list[caa.Effect]:
         effects = super()._arbitrated(now, side, won, spread)
-        self._granted_from = now
+        self._split.granted_from = now
         return effects
 
 
@@ -89,7 +89,7 @@ class _WinnerDoesNotWait(Parts):
 
 class _CredulousMembership(caa.Membership):
     def _announce(self, now: int) -> list[caa.Effect]:
-        self._reached = self.alive
+        self._liveness.reached = self.alive
         return super()._announce(now)
 
 
