@@ -34,7 +34,7 @@ def make(
     identity = root.identity
     disk = client.find_disk(root, wanted)
     if disk is None:
-        raise CaaError(f"{wanted} is not a disk of this node.")
+        raise CaaError(replacement.not_shared(wanted))
     if client.status(root).membership is not None:
         raise CaaError("this node is a member of a cluster already.")
     repository = RepositoryDisk(identity.lab, disk)
@@ -240,7 +240,7 @@ def _shared(root: NodeRoot, wanted: str) -> str:
         CaaError: there is none of that name, or it is used.
     """
     disk = client.find_disk(root, wanted)
-    reason = f"{wanted} is not a disk of this node." if disk is None else replacement.refusal(root, disk)
+    reason = replacement.not_shared(wanted) if disk is None else replacement.refusal(root, disk)
     if reason or disk is None:
         raise CaaError(reason)
     return disk
@@ -282,7 +282,7 @@ def replace_repository(root: NodeRoot, wanted: str, old: str = "") -> list[str]:
         raise CaaError(client.INACTIVE)
     disk = client.find_disk(root, wanted)
     if disk is None:
-        raise CaaError(f"{wanted} is not a disk of this node.")
+        raise CaaError(replacement.not_shared(wanted))
     if old and client.find_disk(root, old) != status.disk:
         raise CaaError(f"{old} is not the repository disk of the cluster.")
     client.replace(root, disk)

@@ -98,7 +98,7 @@ class RepositoryKeeper(Daemon):
     def _replace(self, wanted: str) -> str:
         name = find_disk(self.root, wanted)
         if self.disk is None or name is None:
-            return "CAA is not active on this node" if self.disk is None else f"{wanted} is not a disk of this node"
+            return "CAA is not active on this node" if self.disk is None else replacement.not_shared(wanted)
         reason = replacement.refusal(self.root, name)
         if reason:
             return reason
@@ -117,7 +117,7 @@ class RepositoryKeeper(Daemon):
     def _move(self, wanted: str) -> str:
         name = find_disk(self.root, wanted)
         if self.disk is None or self.definition is None or name is None:
-            return "CAA is not active on this node" if self.disk is None else f"{wanted} is not a disk of this node"
+            return "CAA is not active on this node" if self.disk is None else replacement.not_shared(wanted)
         disk = RepositoryDisk(self.identity.lab, name)
         try:
             definition = disk.read_definition()

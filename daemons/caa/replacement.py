@@ -14,6 +14,7 @@ import msgspec
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
+from srcctl.storage import rootvg
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -57,6 +58,13 @@ class RepositoryCopy:
             disk.store_archive(self.commit.generation, self.archive)
             disk.commit(self.commit)
         return definition
+
+
+def not_shared(wanted: str) -> str:
+    """Why what names no shared disk cannot be used: it is the node's own disk, or none at all."""
+    if wanted == rootvg.DISK:
+        return f"{wanted} belongs to the volume group {rootvg.NAME}."
+    return f"{wanted} is not a disk of this node."
 
 
 def refusal(root: NodeRoot, disk: str) -> str:

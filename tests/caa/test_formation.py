@@ -115,3 +115,14 @@ def test_a_node_of_whose_removal_nobody_was_told_is_removed_all_the_same(here: H
     here.membership = member_of(replace(DEFINITION, nodes=NODES[1:]))
     with pytest.raises(CaaError, match="not a node of the cluster"):
         formation.remove_node(here.root, "nodeA")
+
+
+def test_the_nodes_own_disk_is_said_to_be_rootvgs(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "find_disk", lambda root, wanted: None)
+    with pytest.raises(CaaError, match=r"^hdisk0 belongs to the volume group rootvg\.$"):
+        formation.make(here.root, "mycluster", NAMES, "hdisk0")
+    with pytest.raises(CaaError, match=r"^hdisk9 is not a disk of this node\.$"):
+        formation.make(here.root, "mycluster", NAMES, "hdisk9")
+    here.membership = member_of(DEFINITION)
+    with pytest.raises(CaaError, match=r"^hdisk0 belongs to the volume group rootvg\.$"):
+        formation.replace_repository(here.root, "hdisk0")
