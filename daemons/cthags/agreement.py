@@ -112,8 +112,6 @@ class Agreement(Detector):
         self._last_commit: Commit | None = None
         self._hello_at: int | None = None
         self._formation_at: int | None = None
-        self.detection_us = 0
-        """Within this time caa knows that a node has fallen silent."""
 
     def _greet(self, now: int) -> None:
         """Greet the live nodes that are not with us."""

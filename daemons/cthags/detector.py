@@ -4,7 +4,9 @@ caa's word on live nodes, completed by signs of life of the daemons themselves: 
 sense of Chandra and Toueg, "Unreliable failure detectors for reliable distributed systems" (1996), eventually perfect
 as long as caa is. A live node whose cthags is silent is suspected after a number of beats, counted in our own ticks, so
 that a machine that was paused suspects nobody when it wakes up. Where ours differs: what a node says itself (that it
-lives a new life, or is in a newer view without us) is reason to suspect it, too.
+lives a new life, or is in a newer view without us) is reason to suspect it, too. And a daemon whose whole node is
+silent is never suspected before caa has decided about the node: its word is also that of a tie breaker, at which the
+side that loses has to be gone before anybody acts without it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class Settings(Struct, frozen=True):
 
     Args:
         beat_us: between two signs of life inside a view.
-        silent_beats: beats without a sign after which a live node's cthags counts as failed.
+        silent_beats: beats without a sign after which a live node's cthags counts as failed, at least.
         hello_us: between two greetings to live nodes outside the view; also the pace of retries.
         formation_us: how long a starting node waits for configured nodes before it forms a view without them, at least:
             longer than caa's node_timeout and node_down_delay together. A node that is only paused must be heard again,
@@ -81,6 +83,8 @@ class Detector:
         self.apart: frozenset[tuple[int, int]] = frozenset()
         """Pairs of live nodes, the lower number first, that do not hear each other as far as caa knows."""
         self.configured: tuple[int, ...] = (node,)
+        self.detection_us = 0
+        """Within this time caa knows that a node has fallen silent."""
         self._send_packet = send
         self._log = log
         self._sessions = Sessions()
@@ -130,7 +134,7 @@ class Detector:
         """The member is out as far as this node can tell."""
         if member.node == self.node:
             return member.incarnation != self.incarnation
-        if member.node not in self.alive or self._silence.get(member.node, 0) >= self.settings.silent_beats:
+        if member.node not in self.alive or self._silence.get(member.node, 0) >= self._silent_beats:
             return True
         peer = self._peers.get(member.node)
         if peer is None:
@@ -147,15 +151,21 @@ class Detector:
             and self.me not in peer.view.members
         )
 
+    @property
+    def _silent_beats(self) -> int:
+        """Beats without a sign after which a live node's cthags counts as failed: more than caa needs for a node."""
+        return max(self.settings.silent_beats, self.detection_us * 9 // 8 // self.settings.beat_us + 1)
+
     def _beat(self) -> None:
         watched = {self._coordinator()}
         if self.view is not None:
             leads = self.view.id.leader == self.node
             watched |= set(self.view.nodes) if leads else {self.view.id.leader}
         for node in sorted((watched - {self.node}) & self.alive):
-            self._silence[node] = self._silence.get(node, 0) + 1
-            if self._silence[node] == self.settings.silent_beats:
-                self._log(f"Group Services on node {node} is silent")
+            if (min(node, self.node), max(node, self.node)) not in self.apart:
+                self._silence[node] = self._silence.get(node, 0) + 1
+                if self._silence[node] == self._silent_beats:
+                    self._log(f"Group Services on node {node} is silent")
             if self.view is not None:
                 self._send_packet(node, Beat(self.incarnation, self.view.id, self.promised))
 

@@ -6,8 +6,9 @@ what clients answered.
 1. A group that is not concurrent is online on at most one live node inside a partition. Two nodes that a cut has
    separated are excused from each other (with split policy "none" both halves act), and so are those that are in one
    view with them, until some time later they share a view again without holding the same group. With a tie breaker
-   nobody is excused, nor for the critical group under a quarantine policy. A paused node does not count as live, a
-   resumed one counts once its operating system side has looked at the dead man's switch.
+   nobody is excused, nor for the critical group under a quarantine policy: but nodes that start services behind a
+   cut, among themselves, know of no group that somebody has. A paused node does not count as live, a resumed one counts
+   once its operating system side has looked at the dead man's switch.
 2. Nodes that installed the same view list the same members, and on a node view numbers only grow, across restarts.
 3. All that go on from one view to the same next view were told the same by then; no provider is told of a phase before
    every provider that could vote in the last one has voted, and none twice in a row that another one does not respond.
@@ -95,6 +96,9 @@ class Checker:
         self._lost_at: int | None = None
         self._numbers: dict[int, int] = {}
         self._members: dict[ViewId, tuple[Member, ...]] = {}
+        self._met: dict[int, frozenset[int]] = {}
+        """With whom a node has had cluster services, itself or those that it met, since it joined the cluster."""
+        self._joining: set[int] = set()
         self._histories: dict[tuple[ViewId, ViewId], dict[str, tuple[bool, list[Told]]]] = {}
         self._excused: dict[tuple[int, int], int] = {}
         """Pairs of nodes, and when they were last seen cut off from each other."""
@@ -197,6 +201,8 @@ class Checker:
         if not isinstance(notification, NPhase):
             outcome = type(notification).__name__.lower()
             self.cluster.world.reached[f"{notification.protocol}: {outcome}"] += 1
+            if node.number in self._joining and outcome == "approved" and not notification.group.startswith(PREFIX):
+                self._admitted(node)
         known, group = self._nodes[node.number], notification.group
         self._check_barrier(node, notification)
         told = known.told.setdefault(group, [])
@@ -324,8 +330,13 @@ class Checker:
         ]
         for position, number in enumerate(online):
             for other in online[position + 1 :]:
-                if group == self.cluster.critical_group or not self._is_excused(number, other):
+                protected = group == self.cluster.critical_group and self._have_met(number, other)
+                if protected or not self._is_excused(number, other):
                     raise InvariantBroken(1, f"{group} is online on node{number} and on node{other}")
+
+    def _have_met(self, one: int, other: int) -> bool:
+        """Whether each of the two knows what the other one had."""
+        return other in self._met.get(one, ()) and one in self._met.get(other, ())
 
     def _is_excused(self, one: int, other: int) -> bool:
         """Whether the two are of domains that a cut has separated: whoever joins one of them is a part of it."""
@@ -375,6 +386,21 @@ class Checker:
     def joins(self, node: SimulatedNode, configuration: Configuration | None) -> None:
         """A node's cluster manager joins the cluster."""
         self.acts(node, configuration, older=False)
+        self._met.pop(node.number, None)
+        self._joining.add(node.number)
+
+    def _admitted(self, node: SimulatedNode) -> None:
+        self._joining.remove(node.number)
+        view = self._nodes[node.number].view
+        others = [other for other in view.nodes if other != node.number and other in self._met] if view else []
+        self._met[node.number] = frozenset((node.number,)).union(*(self._met[other] for other in others))
+        for other in others:
+            self._met[other] |= {node.number}
+
+    def leaves(self, node: SimulatedNode) -> None:
+        """A node's cluster manager has left the cluster."""
+        self._joining.discard(node.number)
+        self._met.pop(node.number, None)
 
     # Scripts.
 
@@ -422,6 +448,7 @@ class Checker:
         self._lost_at = self.cluster.world.now
         self._nodes[node.number] = _Knowledge()
         self._scripts.pop(node.number, None)
+        self.leaves(node)
 
     def process_ended(self, node: SimulatedNode, process: Process) -> None:
         """A process ended."""
@@ -429,6 +456,8 @@ class Checker:
         if process.name == "cthags":
             known.view = None
             known.responses = {}
+        elif process.name == "clstrmgrES":
+            self.leaves(node)
         for of_group in (known.phase, known.identities, known.told, known.joined):
             for group in list(of_group):
                 if process.name == "cthags" or (process.name == "clstrmgrES" and not group.startswith(PREFIX)):

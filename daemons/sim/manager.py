@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from daemons.clstrmgr import inputs, messages
 from daemons.clstrmgr.core import ClusterManager
-from daemons.cthags.messages import Died, Init, Initialized, Join, Notification, Request, request_codec
+from daemons.cthags.messages import Died, Init, Initialized, Join, Leave, Notification, Request, request_codec
 from daemons.cthags.vigil import Vigil
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess
 from daemons.sim.process import Process
@@ -175,6 +175,8 @@ class ManagerProcess(Process):
             case inputs.Send(request):
                 if isinstance(request, Join):
                     self.node.cluster.checker.joins(self.node, self.core.configuration)
+                elif isinstance(request, Leave):
+                    self.node.cluster.checker.leaves(self.node)
                 self._send(request)
             case inputs.RunMonitor(run):
                 self.node.after(MONITOR_US, self._monitored, run)

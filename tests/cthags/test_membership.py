@@ -159,6 +159,25 @@ def test_a_silent_daemon_on_a_live_node_is_left_out() -> None:
     assert ring.dissolved == {1: 1, 2: 0, 3: 0}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_silent_node_is_left_to_the_judgement_of_caa(known: bool) -> None:
+    """Where caa waits longer for a node (another site, a long node_timeout), a tie breaker may not be asked yet."""
+    ring = formed(3)
+    if known:
+        ring.apart = frozenset({(1, 3), (2, 3)})
+    detection = 3 * ring.settings.silent_beats * ring.settings.beat_us
+    for node in ring.numbers:
+        word = AliveNodes(0, frozenset({1, 2, 3}), ring.numbers, ring.boots, apart=ring.apart, detection_us=detection)
+        ring.step(node, word)
+    ring.cut = {(1, 3), (3, 1), (2, 3), (3, 2)}
+    ring.run(2 * ring.settings.silent_beats * ring.settings.beat_us // SECOND)
+    assert all(len(ring.views[node]) == 1 for node in ring.numbers), ring.logs
+    for node in (1, 2):
+        ring.step(node, AliveNodes(0, frozenset({1, 2}), ring.numbers, ring.boots, detection_us=detection))
+    ring.run(5)
+    assert ring.agreed(1, 2), ring.logs
+
+
 def test_a_pause_of_everybody_suspects_nobody() -> None:
     ring = formed(3)
     ring.now += 3_600_000_000
