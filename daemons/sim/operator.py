@@ -76,11 +76,18 @@ class Operator:
 
     def _may_start(self, node: SimulatedNode) -> bool:
         """Nothing but the operator keeps a node that boots during a split from acting, under policy manual and where
-        only a quarantine policy protects a group."""
+        only a quarantine policy protects a group: a look at lscluster and at lsrpnode, as parts that hear each other
+        are not one domain at once."""
         protected = self.cluster.split == MANUAL or self.cluster.quarantine != DISABLE
         if not protected or node.states is None:
             return True
-        return all(other.number in node.states.core.alive for other in self.cluster.nodes.values() if other.on)
+        daemon = node.process("cthags")
+        domain = daemon.core.status().members if isinstance(daemon, GroupServicesProcess) else ()
+        return all(
+            other.number in node.states.core.alive and (other.number in domain or other.process("cthags") is None)
+            for other in self.cluster.nodes.values()
+            if other.on
+        )
 
     def _start_missing(self, node: SimulatedNode) -> None:
         assert node.supervisor is not None
