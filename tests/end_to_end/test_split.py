@@ -9,6 +9,8 @@ from tests.end_to_end.lab import LabUnderTest, eventually
 ANY_MODE = True
 
 CAA_LOG, HACMP_OUT = "/var/adm/ras/syslog.caa", "/var/hacmp/log/hacmp.out"
+SPLIT_QUESTION = "Nothing is taken over until an operator decides"
+MERGE_QUESTION = "Two parts of the cluster meet"
 POLICIES = {
     "tiebreaker": "SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker TIEBREAKER=hdisk4",
     "nfs": "SPLIT_POLICY=nfs MERGE_POLICY=nfs NFS_QUORUM_SERVER=nas1 LOCAL_QUORUM_DIRECTORY=/nfs_tie_breaker "
@@ -81,7 +83,7 @@ def test_an_operator_decides_under_policy_manual(lab: LabUnderTest) -> None:
     assert lab.run(other, "cl_sm_recover").returncode == 1, "nobody has asked"
     lab.srcctl("partition", "node1", "node2")
     for node in lab.nodes():
-        wait_for_log(lab, node, HACMP_OUT, "Nothing is taken over until an operator decides")
+        wait_for_log(lab, node, HACMP_OUT, SPLIT_QUESTION)
         wait_for_log(lab, node, "/tmp/notified", "split reboot", 2)
     assert lab.group_states() == {owner: "ONLINE", other: "OFFLINE"}
     # The side that has nothing goes on, the owner gives way.
@@ -99,20 +101,21 @@ def test_an_operator_decides_about_a_merge(lab: LabUnderTest) -> None:
     configure(lab, POLICIES["manual"])
     owner = lab.owner()
     other = "node2" if owner == "node1" else "node1"
-    asked = {node: lab.file(node, HACMP_OUT).count("Two parts of the cluster meet") for node in lab.nodes()}
+    asked = {
+        node: [lab.file(node, HACMP_OUT).count(question) for question in (SPLIT_QUESTION, MERGE_QUESTION)]
+        for node in lab.nodes()
+    }
     lab.srcctl("partition", "node1", "node2")
+    # Both sides are told to go on: the operator does not know of the other one.
     for node in lab.nodes():
-        eventually(
-            lambda node=node: "Number of groups known locally: 1" in lab.run(node, "lssrc -ls cthags").stdout, "-"
-        )
-        eventually(
-            lambda node=node: lab.domain(node) == {node},
-            "each is alone in its domain",
-            60,
-        )
+        wait_for_log(lab, node, HACMP_OUT, SPLIT_QUESTION, asked[node][0] + 1)
+        assert lab.domain(node) == set(lab.nodes()), "nobody is given up before the answer"
+        lab.output(node, "cl_sm_continue")
+    for node in lab.nodes():
+        eventually(lambda node=node: lab.domain(node) == {node}, "each is alone in its domain", 60)
     lab.srcctl("heal")
     for node in lab.nodes():
-        wait_for_log(lab, node, HACMP_OUT, "Two parts of the cluster meet", asked[node] + 1)
+        wait_for_log(lab, node, HACMP_OUT, MERGE_QUESTION, asked[node][1] + 1)
     lab.output(owner, "cl_sm_continue")
     lab.run(other, "cl_sm_recover")
     eventually(lambda: len(lab.domain(owner)) == 2, "one domain", 60)
