@@ -14,6 +14,7 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
 HALTING = ("lpar", "caa", "clstrmgrES", "cthags")
 """Whose death is the node's."""
 RESPAWNED = ("srcmstr", "clcomd", "clconfd", "ctrmc")

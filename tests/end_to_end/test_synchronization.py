@@ -8,6 +8,7 @@ import time
 from daemons.clcomd.client import BOOT_PATIENCE
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
 SPEED = 40
 OPTIONS = ("--speed", str(SPEED))
 TEN_PRODUCT_MINUTES = 600 / SPEED
