@@ -67,6 +67,21 @@ class RepositoryKeeper(Daemon):
         uuid = self.device.node_uuid
         return replacement.newest_repository(self.root, uuid, self.device.disk) if uuid else ""
 
+    def _forget_if_removed(self) -> None:
+        """This node was taken out of its cluster while it was off: as after ``clusterconf -u``, it is in none."""
+        try:
+            cluster = replacement.removed_from(self.root, self.device.node_uuid)
+            if not cluster:
+                return
+            self.device.forget()
+            from daemons.clcomd import security
+
+            security.install(self.root, None)
+        except (OSError, OdmError) as error:
+            self.log.error(f"whether this node is still a member of its cluster is not known: {error}")
+            return
+        self.log.write(f"this node was removed from the cluster {cluster}: it is no member any more")
+
     def _obey_order(self, disk_name: str) -> None:
         """CAA was started or stopped on this node while it was off (clctrl)."""
         disk = RepositoryDisk(self.identity.lab, disk_name)

@@ -12,6 +12,7 @@ import os
 import msgspec
 
 from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
+from daemons.runtime.keys import cluster_key
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 from srcctl.storage import rootvg
@@ -110,6 +111,33 @@ def follow(root: NodeRoot, disk: str) -> bool:
             repository.change(CLASS, None, {"repository": identifier, "backup_repository": " ".join(kept)})
             changed = True
     return changed
+
+
+def removed_from(root: NodeRoot, node_uuid: str) -> str:
+    """The name of the cluster that a node was taken out of without being told, "" if it was not.
+
+    The cluster is the one whose key the node holds, on whatever disk its repository is by now; its newest definition
+    counts. A repository that is wiped says nothing about its nodes.
+
+    Raises:
+        OSError: a disk cannot be read, and it may be the one with the newest definition.
+    """
+    key, newest = cluster_key(root), None
+    if key is None or not node_uuid:
+        return ""
+    for name in disk_names(root.identity.lab):
+        disk = RepositoryDisk(root.identity.lab, name)
+        try:
+            definition = disk.read_definition()
+        finally:
+            disk.close()
+        if definition is not None and definition.key == key.hex() and (not newest or definition.epoch > newest.epoch):
+            newest = definition
+    # By name, too: a node that is being taken in again while it boots has another uuid by now.
+    own = root.identity.node
+    if newest is None or any(node.uuid == node_uuid or node.name == own for node in newest.nodes):
+        return ""
+    return newest.name
 
 
 def newest_repository(root: NodeRoot, node_uuid: str, named: str) -> str:

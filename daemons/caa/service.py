@@ -125,6 +125,7 @@ class ClusterAwareAix(RepositoryKeeper):
             raise CannotStart(str(reason)) from None
         except OSError as error:
             raise CannotStart(f"cannot listen: {error}") from None
+        self._forget_if_removed()
         disk = self._own_disk()
         if disk:
             self._obey_order(disk)
@@ -539,6 +540,8 @@ class ClusterAwareAix(RepositoryKeeper):
             self.subscribers.pop(connection, None)
 
     async def _asked_to_join(self, wanted: str) -> str:
+        if self.definition is None and not wanted:
+            self._forget_if_removed()
         disk = find_disk(self.root, wanted) if wanted else self._own_disk()
         if not disk:
             return f"there is no disk {wanted}" if wanted else "this node is not a member of a cluster"

@@ -26,6 +26,15 @@ def does_not_exist(name: str) -> ClmgrError:
     return ClmgrError(f'"{name}" does not appear to exist!', NOT_FOUND)
 
 
+def no_such_disk(name: str) -> ClmgrError:
+    """What is named as a shared disk is none of this node's: its own disk, or nothing."""
+    from srcctl.storage import rootvg
+
+    if name == rootvg.DISK:
+        return ClmgrError(f'the disk "{name}" belongs to the volume group {rootvg.NAME}.', INCORRECT_INPUT)
+    return does_not_exist(name)
+
+
 def exists_already(name: str) -> ClmgrError:
     """A new object whose name is taken."""
     return ClmgrError(f'the specified object already exists: "{name}"', INCORRECT_INPUT)

@@ -14,7 +14,8 @@ from srcctl.node.root import NodeRoot, replace_file
 CLUSTER_KEY_FILE = "/etc/cluster/key"
 
 
-def _cluster_key(root: NodeRoot) -> bytes | None:
+def cluster_key(root: NodeRoot) -> bytes | None:
+    """The key of the cluster that this node is a member of, None if it is none."""
     try:
         with open(root.path(CLUSTER_KEY_FILE), "rb") as file:
             return file.read() or None
@@ -33,7 +34,7 @@ def accepted(root: NodeRoot) -> list[bytes]:
     Raises:
         OSError: the lab's key cannot be read (this is no process of the lab's owner).
     """
-    cluster = _cluster_key(root)
+    cluster = cluster_key(root)
     return [cluster] if cluster is not None else [_lab_key(root)]
 
 
@@ -43,7 +44,7 @@ def offered(root: NodeRoot) -> list[bytes]:
     Raises:
         OSError: see ``accepted``.
     """
-    cluster = _cluster_key(root)
+    cluster = cluster_key(root)
     return [cluster, _lab_key(root)] if cluster is not None else [_lab_key(root)]
 
 
@@ -53,7 +54,7 @@ def store_cluster_key(root: NodeRoot, key: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    if _cluster_key(root) != key:
+    if cluster_key(root) != key:
         os.makedirs(os.path.dirname(root.path(CLUSTER_KEY_FILE)), exist_ok=True)
         replace_file(root.path(CLUSTER_KEY_FILE), key, 0o600)
 

@@ -12,6 +12,7 @@ import time
 from typing import Final
 
 from srcctl.network.liveness import is_alive
+from srcctl.node import powerlock
 
 PATIENCE: Final = 20.0
 """Seconds until the node must be off."""
@@ -39,8 +40,12 @@ def power_off(lab: str, node: str) -> bool:
         if time.monotonic() > deadline:
             raise ConsoleError(f"node {node} stays on")
         try:
-            with open(os.path.join(lab, "power", node), encoding="ascii") as file:
+            with open(os.path.join(lab, "power", node), "a+", encoding="ascii") as file:
+                file.seek(0)
                 words = file.read().split()
+                if powerlock.SWITCHED_OFF not in words:
+                    # Else the survivor of lpar and caa would take it for a panic, or even start the node again.
+                    file.write(f"{powerlock.SWITCHED_OFF}\n")
             os.kill(int(words[1]), signal.SIGKILL)
         except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
             pass  # it boots or ends at this moment

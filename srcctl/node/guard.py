@@ -15,7 +15,8 @@ For the service of caa::
 
 What becomes of the node then is for the machine's watchdog timer to say (``Guard.set_action``, CAA's tunable
 pvm_watchdog_timer): nothing more, which leaves it off; a dump and a restart; a reset; or power off, of which the next
-boot knows nothing. In a restart the survivor itself becomes the new lpar.
+boot knows nothing. In a restart the survivor itself becomes the new lpar. A node whose power is switched off from
+outside just ends: no watchdog outlives that.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import os
 import struct
 import time
 
+from srcctl.node import powerlock
 from srcctl.node.processes import Membership, kill_all, members
 from srcctl.node.signals import signal
 
@@ -198,6 +200,8 @@ class Guard:
 
     def _fire(self, reason: str) -> NoReturn:
         """The machine's watchdog has found the kernel hung or gone."""
+        if self.lock >= 0 and powerlock.is_switched_off(self.lock):
+            self._end()
         match self._page.action:
             case "dump_restart":
                 from srcctl.node.dump import write_dump

@@ -10,6 +10,9 @@ import fcntl
 import os
 import struct
 
+SWITCHED_OFF = "off"
+"""The word behind boot id and pid in the file that is locked: the power is switched off, whatever comes next."""
+
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock on 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid."""
 
@@ -35,3 +38,8 @@ def is_held(descriptor: int) -> bool:
     """Whether anybody holds the lock; takes nothing, so that whoever wants it at this moment gets it."""
     answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_RDLCK))
     return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
+def is_switched_off(descriptor: int) -> bool:
+    """Whether the power of the node that holds the lock is being switched off from outside."""
+    return SWITCHED_OFF in os.pread(descriptor, 4096, 0).decode(errors="replace").split()

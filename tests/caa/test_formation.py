@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from daemons.caa import client, formation, message_security
+from daemons.caa import client, formation, message_security, replacement
 from daemons.caa.client import CaaError
 from daemons.caa.messages import Membership, Status
 from daemons.caa.repository import Commit, Definition, RepositoryDisk
+from daemons.runtime.keys import store_cluster_key
 from srcctl.node.root import Identity, LabNode, NodeRoot
 from tests.caa.test_repository import DEFINITION, NODES
 
@@ -126,3 +127,45 @@ def test_the_nodes_own_disk_is_said_to_be_rootvgs(here: Here, monkeypatch: pytes
     here.membership = member_of(DEFINITION)
     with pytest.raises(CaaError, match=r"^hdisk0 belongs to the volume group rootvg\.$"):
         formation.replace_repository(here.root, "hdisk0")
+
+
+def test_a_node_finds_that_it_was_removed_while_it_was_off(here: Here) -> None:
+    uuid = NODES[1].uuid
+    assert replacement.removed_from(here.root, uuid) == "", "it holds no cluster's key"
+    store_cluster_key(here.root, bytes.fromhex(DEFINITION.key))
+    assert replacement.removed_from(here.root, uuid) == "", "a disk without a repository says nothing"
+    here.disk.create(DEFINITION)
+    assert replacement.removed_from(here.root, uuid) == ""
+    without = replace(DEFINITION, nodes=NODES[:1])
+    here.disk.write_definition(without)
+    assert replacement.removed_from(here.root, uuid) == "mycluster"
+    assert replacement.removed_from(here.root, "") == "", "it was no member"
+    here.disk.write_definition(replace(without, key="11" * 32))
+    assert replacement.removed_from(here.root, uuid) == "", "the disk is another cluster's by now"
+    here.disk.write_definition(replace(without, nodes=(NODES[0], replace(NODES[1], uuid="new"))))
+    assert replacement.removed_from(here.root, uuid) == "", "it is being taken in again"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_the_newest_repository_says_who_was_removed(here: Here, tmp_path: Path, gone: bool) -> None:
+    """The repository was replaced while the node was off; the old disk comes back with what it knew."""
+    with open(tmp_path / "disks/hdisk2", "wb") as file:
+        file.truncate(512 << 20)
+    store_cluster_key(here.root, bytes.fromhex(DEFINITION.key))
+    without = replace(DEFINITION, nodes=NODES[:1])
+    here.disk.create(DEFINITION if gone else without)
+    newer = without if gone else DEFINITION
+    RepositoryDisk(str(tmp_path), "hdisk2").create(replace(newer, epoch=DEFINITION.epoch + 1))
+    assert replacement.removed_from(here.root, NODES[1].uuid) == ("mycluster" if gone else "")
+
+
+def test_a_disk_that_cannot_be_read_may_hold_the_newest_repository(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_cluster_key(here.root, bytes.fromhex(DEFINITION.key))
+    here.disk.create(replace(DEFINITION, nodes=NODES[:1]))
+
+    def fails(disk: RepositoryDisk) -> Definition | None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(RepositoryDisk, "read_definition", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        replacement.removed_from(here.root, NODES[1].uuid)

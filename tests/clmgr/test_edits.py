@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from daemons.clmgr import edits
 from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.storage.volume_groups import disks_named
 from daemons.clmgr.syntax.attributes import TABLES
 from daemons.clmgr.syntax.catalogue import CLASSES
 from daemons.clmgr.syntax.grammar import Request
@@ -18,6 +19,7 @@ from daemons.clmgr.transactions import preparation
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import Configuration
 from daemons.cluster.configuration.policies import DIFFERENT_NODES, PARENT_CHILD, SAME_NODE
+from srcctl.node.root import NodeRoot
 from tests.clmgr.sample import BASE, HERE, asked, done, rich, sample
 from tests.cluster.test_configuration import Memory
 
@@ -414,3 +416,17 @@ def test_an_operation_on_a_group_imports_neither_edits_nor_queries() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n", "a move begins with clmgr's own start"
+
+
+def test_the_nodes_own_disk_is_said_to_be_rootvgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in (("modify", "cluster", "REPOSITORIES=hdisk0"), ("modify", "cluster", "SPLIT_POLICY=tiebreaker",
+                                                                 "TIEBREAKER=hdisk0")):  # fmt: skip
+        with pytest.raises(ClmgrError, match=r'^the disk "hdisk0" belongs to the volume group rootvg\.$') as caught:
+            done(sample(), *words)
+        assert caught.value.code == 4
+    with pytest.raises(ClmgrError, match=r'^"hdisk9" does not appear to exist!$'):
+        done(sample(), "modify", "cluster", "REPOSITORIES=hdisk9")
+    monkeypatch.setattr("daemons.caa.client.find_disk", lambda root, wanted: None)
+    for name, text in (("hdisk0", "belongs to the volume group rootvg"), ("hdisk9", "does not appear to exist")):
+        with pytest.raises(ClmgrError, match=text):
+            disks_named(NodeRoot("/nowhere"), [name])

@@ -71,3 +71,35 @@ def test_configuration_that_the_running_cluster_refused_is_asked_again(lab: LabU
     lab.output(other, "clmgr delete resource_group late_rg")
     lab.output(other, "clmgr sync cluster", 120)
     assert lab.owner() == owner
+
+
+def test_a_node_that_is_removed_while_it_is_off_is_no_member_when_it_boots(lab: LabUnderTest) -> None:
+    lab.make_whole()
+    if lab.owner() != "node1":
+        lab.output("node1", "clmgr move resource_group app_rg NODE=node1", 120)
+    lab.output("node1", "clmgr modify resource_group app_rg NODES=node1")
+    lab.output("node1", "clmgr sync cluster", 120)
+    lab.srcctl("halt", "node2")
+    eventually(lambda: "State of node: DOWN" in lab.output("node1", "lscluster -m"), "node1 knows that node2 is off")
+    lab.output("node1", "clmgr delete node node2")
+    lab.output("node1", "clmgr sync cluster", 120)
+    lab.srcctl("boot", "node2")
+    told = "this node was removed from the cluster haes_cluster: it is no member any more"
+    eventually(lambda: told in lab.file("node2", "/var/adm/ras/syslog.caa"), "CAA finds it")
+    nothing = lab.run("node2", "lscluster -m")
+    assert (nothing.returncode, nothing.stderr) == (1, "lscluster: Cluster services are not active.\n")
+    assert "caavg_private" not in lab.output("node2", "lspv")
+    assert "caavg_private" in lab.output("node1", "lspv")
+    assert lab.run("node2", "odmget -q name=cluster0 CuAt; ls $HAES_ROOT/etc/cluster/key").stdout == ""
+    assert lab.ask()["node"] == "node1"
+    # The cluster takes it in again, with its old configuration still in its object classes.
+    lab.output("node1", "clmgr add node node2")
+    lab.output("node1", "clmgr modify resource_group app_rg NODES=node1,node2")
+    lab.output("node1", "clmgr sync cluster", 120)
+    lab.output("node1", "clmgr online node node2", 120)
+    assert "caavg_private" in lab.output("node2", "lspv")
+    lab.wait_for_state("node2", "ST_STABLE")
+    assert lab.group_states() == {"node1": "ONLINE", "node2": "OFFLINE"}
+    lab.srcctl("halt", "node2")
+    lab.srcctl("boot", "node2")
+    eventually(lambda: lab.run("node2", "lscluster -m").stdout.count("State of node: UP") == 2, "it is a member again")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from srcctl.errlog import read
+from srcctl.network.management_console import power_off
 from srcctl.node import enter, messages, power, processes, sockets
 from srcctl.node.root import Identity
 from tests.node.machine import Machine, lab_directory, wait_for
@@ -299,6 +300,28 @@ def test_the_watchdog_timer_says_what_becomes_of_a_node_that_hangs(
     assert machine.run("sh", "-c", "exit 7").returncode == 7, "commands run on it"
     os.kill(power.status(machine.lab, machine.name)["caa"], signal.SIGKILL)
     wait_for(lambda: len(logged(machine)) > len(before) + 1 + len(label), "and it would do so again")
+
+
+@pytest.mark.parametrize("action", ["disable", "hard_reset", "dump_restart"])
+def test_a_node_that_the_console_powers_off_is_off_and_knows_of_nothing(
+    new_machine: Callable[..., Machine], action: str
+) -> None:
+    machine = new_machine()
+    Path(machine.root.path("/etc/watchdog")).write_text(action)
+    machine.boot()
+    before = logged(machine)
+    assert power_off(os.path.join(machine.lab, "shared"), machine.name)
+    assert machine.is_off()
+    wait_for(lambda: not machine.left(), "nothing is left")
+    assert not power_off(os.path.join(machine.lab, "shared"), machine.name), "it was off"
+    machine.boot()
+    assert logged(machine)[len(before) :] == ["ERRLOG_ON"], "nothing failed"
+    if action == "disable":
+        before = logged(machine)
+        os.kill(power.status(machine.lab, machine.name)["lpar"], signal.SIGKILL)
+        wait_for(machine.is_off, "the guard holds in its next life")
+        machine.boot()
+        assert logged(machine)[len(before) :] == ["ERRLOG_ON", "KERNEL_PANIC"]
 
 
 def test_a_paused_machine_does_not_look_like_a_hang(machine: Machine) -> None:

@@ -17,6 +17,7 @@ from daemons.clmgr.errors import (
     exists_already,
     invalid_characters,
     missing,
+    no_such_disk,
 )
 from daemons.clmgr.syntax.attributes import is_name
 from daemons.clmgr.syntax.grammar import Request
@@ -58,13 +59,13 @@ class Surroundings:
         """The PVID of a disk that is named by name or PVID.
 
         Raises:
-            ClmgrError: there is none.
+            ClmgrError: there is none, or it is the node's own.
         """
         if wanted in self.disks:
             return self.disks[wanted]
         if wanted.lower() in self.disks.values():
             return wanted.lower()
-        raise does_not_exist(wanted)
+        raise no_such_disk(wanted)
 
 
 NamedT = TypeVar(

@@ -20,6 +20,7 @@ from daemons.clmgr.errors import (
     exists_already,
     invalid_characters,
     missing,
+    no_such_disk,
 )
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
@@ -99,7 +100,7 @@ def disks_named(root: NodeRoot, names: list[str]) -> list[str]:
     """Disks by name or PVID.
 
     Raises:
-        ClmgrError: one is not there.
+        ClmgrError: one is not there, or the node's own.
     """
     from daemons.caa.client import find_disk
 
@@ -107,7 +108,7 @@ def disks_named(root: NodeRoot, names: list[str]) -> list[str]:
     for name in names:
         disk = find_disk(root, name)
         if disk is None:
-            raise does_not_exist(name)
+            raise no_such_disk(name)
         found.append(disk)
     return found
 

@@ -24,12 +24,12 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
     devices = Repository(root, "/etc/objrepos").get("CuDv", "PdDvLn LIKE disk/*")
     available = {str(o["name"]) for o in devices if o["status"] == 1}
     rows = [(rootvg.DISK, pvid_of(root, rootvg.DISK), rootvg.NAME, "active", _identifiers(local, rootvg.DISK))]
-    known = set(groups.known())
+    known, repository = set(groups.known()), _repository(root)
     for disk in disk_names(identity.lab):
         if groups.name_of(disk) not in available:
             continue
         name, state = "None", ""
-        if groups.is_repository(disk):
+        if uuid_of(identity.lab_id, disk) == repository:
             name, state = REPOSITORY_VG, "active"
         else:
             try:
@@ -39,8 +39,6 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
                 found = None
                 name = groups.known_on(disk) or "None"
                 state = "active" if name != "None" and groups.is_reserved_here(disk) else ""
-                if uuid_of(identity.lab_id, disk) == _repository(root):
-                    name, state = REPOSITORY_VG, "active"
             if found is not None and found.name in known and disk in found.disks:
                 name, state = found.name, groups.mode(found)
         rows.append((groups.name_of(disk), pvid_of(root, disk), name, state, _identifiers(identity.lab_id, disk)))
