@@ -5,13 +5,12 @@ It is written twice, in alternating slots with checksums, so that an update that
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Collection
 
 from srcctl.commands.record import Record
-from srcctl.storage import status_area
+from srcctl.storage import slots, status_area
 from srcctl.storage.disk import SECTOR, Disk
+from srcctl.storage.slots import SLOT_BYTES
 from srcctl.storage.status_area import StatusArea
 
 TYPE_CHECKING = False
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 NOTHING: dict[str, str] = {}
 MAGIC = b"_LVM"
-SLOT_BYTES = 64 * SECTOR
 SLOT_OFFSETS = (128 * SECTOR, 256 * SECTOR)
 MEGABYTE = 1 << 20
 PARTITION_MEGABYTES = 16
@@ -29,6 +27,12 @@ PARTITION_MEGABYTES = 16
 
 class StorageError(Exception):
     """The request cannot be carried out; ``str()`` is the message with its id."""
+
+
+NO_ROOM = (
+    "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free partitions or "
+    "not enough physical volumes\n\tto keep strictness and satisfy allocation requests."
+)
 
 
 class Extent(Record):
@@ -216,8 +220,7 @@ def erase(lab: str, disk: str) -> None:
         OSError: the disk has failed.
     """
     with Disk(lab, disk) as device:
-        for offset in SLOT_OFFSETS:
-            device.write(offset, bytes(SECTOR))
+        slots.erase(device, SLOT_OFFSETS)
     status_area.erase(lab, disk)
 
 
@@ -234,10 +237,10 @@ def _encode(group: VolumeGroup) -> bytes:
     ]
     pools = [pool._asdict() for pool in group.pools]
     fields = {name: value for name, value in group._asdict().items() if name != "status"}
-    body = json.dumps({**fields, "volumes": volumes, "pools": pools}).encode()
-    if len(body) + 12 > SLOT_BYTES:
-        raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.")
-    return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
+    try:
+        return slots.encode(MAGIC, {**fields, "volumes": volumes, "pools": pools})
+    except OSError:
+        raise StorageError(f"0516-787 extendvg: the descriptor area of {group.name} is full.") from None
 
 
 def _volume(value: dict[str, Any], disks: tuple[str, ...]) -> LogicalVolume:
@@ -253,14 +256,10 @@ def _volume(value: dict[str, Any], disks: tuple[str, ...]) -> LogicalVolume:
 
 
 def _decode(data: bytes) -> VolumeGroup | None:
-    if data[:4] != MAGIC:
-        return None
-    length, checksum = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
-    body = data[12 : 12 + length]
-    if len(body) != length or zlib.crc32(body) != checksum:
+    value = slots.decode(MAGIC, data)
+    if value is None:
         return None
     try:
-        value = json.loads(body)
         volumes = tuple(_volume(volume, value["disks"]) for volume in value.pop("volumes"))
         pools = tuple(MirrorPool(**{**pool, "disks": tuple(pool["disks"])}) for pool in value.pop("pools", ()))
         sets = {name: tuple(value[name]) for name in ("disks", "closed_disks")}

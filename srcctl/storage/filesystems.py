@@ -13,6 +13,7 @@ import os
 
 from srcctl.commands.record import Record
 from srcctl.network.faults import Faults
+from srcctl.node.mounts import unescape_mount_point
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import DIRECTORY
@@ -132,7 +133,8 @@ def mounted(root: NodeRoot) -> dict[str, str]:
                 fields = line.split()
                 marker = f"/shared/{DIRECTORY}/"
                 if marker in fields[3] and ".d/" in fields[3]:
-                    found[_unescaped(fields[4])] = f"{lab}/{DIRECTORY}/" + _unescaped(fields[3].rpartition(marker)[2])
+                    folder = unescape_mount_point(fields[3].rpartition(marker)[2])
+                    found[unescape_mount_point(fields[4])] = f"{lab}/{DIRECTORY}/{folder}"
         return found
     for stanza in read_stanzas(root):
         try:
@@ -349,7 +351,3 @@ def _tree(top: str, others: set[str], root: NodeRoot) -> tuple[int, int]:
         except OSError:
             continue
     return total, files
-
-
-def _unescaped(text: str) -> str:
-    return text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")

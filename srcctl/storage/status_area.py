@@ -11,14 +11,13 @@ lab does not have: contents are kept once.
 from __future__ import annotations
 
 import os
-import zlib
 
-from srcctl.commands import plain_json as json
 from srcctl.commands.record import Record
+from srcctl.storage import slots
 from srcctl.storage.disk import DIRECTORY, SECTOR, Disk
+from srcctl.storage.slots import SLOT_BYTES
 
 MAGIC = b"VGSA"
-SLOT_BYTES = 64 * SECTOR
 SLOT_OFFSETS = (384 * SECTOR, 512 * SECTOR)
 NOTHING: dict[str, frozenset[int]] = {}
 
@@ -67,7 +66,7 @@ def write(lab: str, disks: tuple[str, ...], identifier: str, area: StatusArea) -
     """Write it under the next serial number to all disks.
 
     Raises:
-        OSError: the lab cannot be written.
+        OSError: the lab cannot be written, or it is too large for a slot.
     """
     area = area._replace(serial=area.serial + 1)
     data = _encode(area, identifier)
@@ -87,8 +86,7 @@ def erase(lab: str, disk: str) -> None:
         OSError: the disk has failed.
     """
     with Disk(lab, disk) as device:
-        for offset in SLOT_OFFSETS:
-            device.write(offset, bytes(SECTOR))
+        slots.erase(device, SLOT_OFFSETS)
 
 
 def _encode(area: StatusArea, identifier: str) -> bytes:
@@ -98,8 +96,7 @@ def _encode(area: StatusArea, identifier: str) -> bytes:
         "missing": sorted(area.missing),
         "stale": {disk: _runs(numbers) for disk, numbers in area.stale.items() if numbers},
     }
-    body = json.dumps(value).encode()
-    return (MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body).ljust(SLOT_BYTES, b"\0")
+    return slots.encode(MAGIC, value)
 
 
 def _runs(numbers: frozenset[int]) -> list[list[int]]:
@@ -114,14 +111,10 @@ def _runs(numbers: frozenset[int]) -> list[list[int]]:
 
 
 def _decode(data: bytes, identifier: str) -> StatusArea | None:
-    if data[:4] != MAGIC:
-        return None
-    length, checksum = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
-    body = data[12 : 12 + length]
-    if len(body) != length or zlib.crc32(body) != checksum:
+    value = slots.decode(MAGIC, data)
+    if value is None:
         return None
     try:
-        value = json.loads(body)
         if value["identifier"] != identifier:
             return None
         stale = {

@@ -118,9 +118,8 @@ class VolumeGroups:
         placed = partitions.completed(group, volume, lambda disk: self.allocatable(group, disk), on)
         if placed is None or not placed.extents:
             raise StorageError(
-                "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free "
-                "partitions or not enough physical volumes\n\tto keep strictness and satisfy allocation requests.  The "
-                "command\n\tshould be retried with different allocation characteristics."
+                f"{descriptor_area.NO_ROOM}  The command\n\tshould be retried with different allocation "
+                "characteristics."
             )
         now, taken = int(time.time()), {other.number for other in group.volumes}
         number = volume.number or next(n for n in range(1, 4096) if n not in taken)

@@ -7,7 +7,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import mirrors, partitions, rootvg
 from srcctl.storage.characteristics import of_volume
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke
-from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
+from srcctl.storage.descriptor_area import NO_ROOM, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.partitions import Place
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -80,8 +80,6 @@ def _taken(free: dict[str, list[int]], barred: set[str]) -> Place:
         if numbers and disk not in barred:
             return disk, numbers.pop(0)
     raise StorageError(
-        "0516-404 allocp: This system cannot fulfill the allocation request.\n\tThere are not enough free partitions or "
-        "not enough physical volumes\n\tto keep strictness and satisfy allocation requests.\n"
-        "0516-812 migratepv: Warning, migratepv did not complete.\n\tNot all partitions have been moved to the "
+        f"{NO_ROOM}\n0516-812 migratepv: Warning, migratepv did not complete.\n\tNot all partitions have been moved to the "
         "destination."
     )
