@@ -77,7 +77,7 @@ def announced(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
     for name, group in cluster.groups.items():
         if "UNMANAGED" in group.states.values():
             continue
-        held = [node for node, state in sorted(group.states.items()) if state in HELD]
+        held = group.holders()
         release = tuple(node for node in held if node not in group.goals)
         acquire = tuple(node for node in group.goals if node not in held)
         if release or acquire:
@@ -161,7 +161,7 @@ def follow(cluster: ClusterState, event: Event, others: list[Event]) -> list[Eve
     elif event.name in events.RECONFIGURATIONS:
         # There may not have been any dependencies, and so no goals, before.
         for group in cluster.groups.values():
-            group.goals = tuple(node for node, state in sorted(group.states.items()) if state in HELD)
+            group.goals = group.holders()
         secondary_instances.aim(cluster)
     change = is_change(event)
     result: list[Event] = []
@@ -197,7 +197,7 @@ def _kept_at_site(cluster: ClusterState, name: str) -> bool:
     """Has the group no place left, but would have one at another site, where the groups that it belongs with are not,
     or where the cluster's policy for site failures does not let it go?"""
     group = cluster.groups.get(name)
-    policy = next((policy for policy in cluster.policies if policy.name == name), None)
+    policy = cluster.policy(name)
     if group is None or policy is None or group.goals or not group.wanted or group.operator_offline:
         return False
     situation = cluster.situations()[name]
@@ -302,7 +302,7 @@ def _aim(cluster: ClusterState, event: Event, trigger: Trigger) -> None:
 def reason(cluster: ClusterState, name: str) -> str:
     """Why a group that is offline is offline, in the words of ``clRGinfo -v``; "" if no dependency is the reason."""
     group = cluster.groups[name]
-    if not cluster.dependencies or not group.wanted or any(state in HELD for state in group.states.values()):
+    if not cluster.dependencies or not group.wanted or group.holders():
         return ""
 
     def offline(other: str) -> bool:

@@ -12,6 +12,7 @@ from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.inputs import (
     Subsystems,
 )
+from daemons.clstrmgr.refusals import node_refusal
 from daemons.clstrmgr.replicated import ClusterState, configuration_digest
 from daemons.clstrmgr.schedules import ScheduleDesk
 from daemons.clstrmgr.secondary_instances import GroupRequest
@@ -113,22 +114,16 @@ class OperatorDesk(ScheduleDesk):
         return messages.Done("denied", objection) if objection else None
 
     def _group_refusal(self, cluster: ClusterState, what: GroupRequest) -> messages.Done | None:
-        policy = next((policy for policy in cluster.policies if policy.name == what.group), None)
+        policy = cluster.policy(what.group)
         if policy is None:
             return messages.Done("unknown_group", f"There is no resource group {what.group}.")
         group = cluster.groups[what.group]
         states = [group.state(node) for node in policy.nodes]
-        if what.node:
-            name = cluster.node_names.get(what.node)
-            if name is None:
-                return messages.Done("unknown_node", f"There is no node with the id {what.node}.")
-            if what.node not in policy.nodes:
-                return messages.Done("not_eligible", f"Node {name} does not participate in group {what.group}.")
-            if cluster.nodes[what.node] != "up":
-                return messages.Done("node_down", f"Cluster services are not active on node {name}.")
-        refused = self._objection(cluster, what)
-        if refused:
-            return messages.Done("denied", refused)
+        if what.node and (refused := node_refusal(cluster, policy, what.node)) is not None:
+            return refused
+        objection = self._objection(cluster, what)
+        if objection:
+            return messages.Done("denied", objection)
         if "UNMANAGED" in states and not self._may_be_managed(cluster, what):
             return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
         if isinstance(what, messages.OfflineGroup):

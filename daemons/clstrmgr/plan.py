@@ -227,7 +227,7 @@ def _unreleased_elsewhere(cluster: ClusterState, follow: list[Event]) -> list[Ev
     return [
         Event(events.RG_MOVE, node, mode=events.FAILED, group=name)
         for name, group in cluster.groups.items()
-        if group.wanted and not any(state in HELD for state in group.states.values())
+        if group.wanted and not group.holders()
         for node in sorted(group.unreleased())
         if not any(
             (queued.name, queued.mode, queued.group, queued.node) == (events.RG_MOVE, events.FAILED, name, node)
@@ -345,7 +345,7 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
                 if event.node in group.secondary_holders():
                     group.set_secondary(event.node, "UNMANAGED")
             elif event.mode == events.CRASH:
-                if group.wanted and not group.goals and not any(state in HELD for state in group.states.values()):
+                if group.wanted and not group.goals and not group.holders():
                     group.set(event.node, "OFFLINE", LACK_OF_NODE)
             elif group.state(event.node) == "ERROR" and event.node not in group.unreleased():
                 group.set(event.node, "OFFLINE")
@@ -378,8 +378,6 @@ def _network_events(cluster: ClusterState, event: Event, members: tuple[int, ...
         follow.extend(
             Event(events.RG_MOVE, event.node, mode=events.RETRY, group=name)
             for name, group in cluster.groups.items()
-            if group.wanted
-            and event.network in cluster.group_networks[name]
-            and not any(state in HELD for state in group.states.values())
+            if group.wanted and event.network in cluster.group_networks[name] and not group.holders()
         )
     return follow

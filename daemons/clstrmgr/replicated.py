@@ -119,6 +119,10 @@ class GroupState(Struct):
         else:
             self.secondary[node] = state
 
+    def holders(self) -> tuple[int, ...]:
+        """Nodes that have, or may have, resources of the group."""
+        return tuple(node for node, state in sorted(self.states.items()) if state in HELD)
+
     def secondary_holders(self) -> tuple[int, ...]:
         """Nodes that have, or may have, the secondary instance."""
         return tuple(node for node, state in sorted(self.secondary.items()) if state in HELD)
@@ -477,7 +481,8 @@ class ClusterState:
 
     def _priorities(self, group: str) -> dict[int, float]:
         """The values of the group's dynamic node priority policy, of the nodes that have told some."""
-        key = next((policy.dynamic for policy in self.policies if policy.name == group), "")
+        policy = self.policy(group)
+        key = policy.dynamic if policy is not None else ""
         if not key:
             return {}
         key = f"script/{group}" if key in ("most", "least") else key
@@ -521,6 +526,10 @@ class ClusterState:
                 if len({sites[node] for node in there if (node, network) not in self.networks_down}) > 1:
                     return False
         return shared
+
+    def policy(self, group: str) -> GroupPolicy | None:
+        """The policies of the group of that name."""
+        return next((policy for policy in self.policies if policy.name == group), None)
 
     def up_nodes(self) -> tuple[int, ...]:
         """Nodes with active cluster services."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from daemons.clstrmgr import events, messages
 from daemons.clstrmgr.events import Event
 from daemons.clstrmgr.messages import GroupWord
+from daemons.clstrmgr.refusals import node_refusal
 from daemons.clstrmgr.replicated import ClusterState
 from daemons.cluster.placement import HELD, GroupPolicy
 from daemons.cluster.secondary import place_secondary, site_of_primary
@@ -34,7 +35,7 @@ def moves(cluster: ClusterState, policy: GroupPolicy, leaving: set[int]) -> tupl
     if "UNMANAGED" in group.secondary.values():
         return (), ()
     release = tuple(node for node in held if node != goal and node in up)
-    primary = {node for node, state in group.states.items() if state in HELD} - leaving
+    primary = set(group.holders()) - leaving
     ready = goal in up and goal not in group.secondary and set(held) == set(release)
     ready = ready and not any(policy.site(node) == policy.site(goal) for node in primary)
     return release, (goal,) if ready else ()
@@ -46,12 +47,11 @@ def aim(cluster: ClusterState, joiner: int = 0, leaving: int = 0) -> None:
     for policy in cluster.policies:
         group = cluster.groups[policy.name]
         failed = [node for node, state in group.secondary.items() if state == "ERROR"]
-        holders = [node for node, state in sorted(group.states.items()) if state in HELD]
         group.secondary_goal = (
             0
             if group.secondary_offline
             else place_secondary(
-                policy, group.goals or holders, group.site, group.secondary_holders(), there, failed,
+                policy, group.goals or group.holders(), group.site, group.secondary_holders(), there, failed,
                 group.secondary_asked,
             )
         )  # fmt: skip
@@ -72,7 +72,7 @@ def ask(cluster: ClusterState, event: Event) -> None:
 
 def word(cluster: ClusterState, name: str, node: int) -> GroupWord | None:
     """The state of the secondary instance on a node, as clRGinfo says it; None where the primary one has the word."""
-    policy = next((policy for policy in cluster.policies if policy.name == name), None)
+    policy = cluster.policy(name)
     if policy is None or not policy.heeds_sites:
         return None
     group = cluster.groups[name]
@@ -86,7 +86,7 @@ def word(cluster: ClusterState, name: str, node: int) -> GroupWord | None:
 
 def refusal(cluster: ClusterState, what: GroupRequest) -> messages.Done | None:
     """Why a request about the secondary instance of a group cannot be carried out."""
-    policy = next((policy for policy in cluster.policies if policy.name == what.group), None)
+    policy = cluster.policy(what.group)
     if policy is None:
         return messages.Done("unknown_group", f"There is no resource group {what.group}.")
     if not policy.heeds_sites:
@@ -104,23 +104,17 @@ def refusal(cluster: ClusterState, what: GroupRequest) -> messages.Done | None:
         return messages.Done("already", f"{instance} is online already.")
     if what.node:
         return _misplaced(cluster, policy, what)
-    primary = group.goals or tuple(node for node, state in group.states.items() if state in HELD)
-    if not place_secondary(policy, primary, group.site, (), cluster.up_nodes(), ()):
+    if not place_secondary(policy, group.goals or group.holders(), group.site, (), cluster.up_nodes(), ()):
         return messages.Done("denied", f"No node at the other site is up for resource group {what.group}.")
     return None
 
 
 def _misplaced(cluster: ClusterState, policy: GroupPolicy, what: GroupRequest) -> messages.Done | None:
-    name = cluster.node_names.get(what.node)
-    if name is None:
-        return messages.Done("unknown_node", f"There is no node with the id {what.node}.")
-    if what.node not in policy.nodes:
-        return messages.Done("not_eligible", f"Node {name} does not participate in group {what.group}.")
-    if cluster.nodes[what.node] != "up":
-        return messages.Done("node_down", f"Cluster services are not active on node {name}.")
+    if (refused := node_refusal(cluster, policy, what.node)) is not None:
+        return refused
     group = cluster.groups[what.group]
-    primary = group.goals or tuple(node for node, state in group.states.items() if state in HELD)
-    if policy.site(what.node) == site_of_primary(policy, primary, group.site):
+    if policy.site(what.node) == site_of_primary(policy, group.goals or group.holders(), group.site):
+        name = cluster.node_names[what.node]
         text = f"Node {name} is at the site of the primary instance of resource group {what.group}."
         return messages.Done("not_eligible", text)
     return None

@@ -23,7 +23,7 @@ from daemons.clstrmgr.messages import (
 from daemons.clstrmgr.monitors import Definition
 from daemons.clstrmgr.replicated import ClusterState
 from daemons.cluster.configuration import Configuration, ResourceGroup
-from daemons.cluster.placement import HELD, FallbackDue, Settled, place
+from daemons.cluster.placement import FallbackDue, Settled, place
 
 
 def snapshot(
@@ -254,11 +254,7 @@ def _resources(
         if entry.long_running
         for application in entry.applications
     }
-    holders = (
-        [node for node, state in sorted(cluster.groups[group.name].states.items()) if state in HELD]
-        if cluster is not None
-        else []
-    )
+    holders = cluster.groups[group.name].holders() if cluster is not None else ()
 
     def view(number: int, kind: str, value: str) -> ResourceView:
         state = ""
