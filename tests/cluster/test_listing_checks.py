@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from daemons.cluster import configuration as configurations
+from daemons.cluster.configuration import model
 from daemons.cluster.listing import checks
 from tests.clmgr.sample import sample
 
@@ -17,13 +17,13 @@ def test_mixed_levels(
     c = sample()
     first, second = c.nodes
     nodes = (first, msgspec.structs.replace(second, version=second.version - other))
-    monkeypatch.setattr(configurations, "load", lambda repository: msgspec.structs.replace(c, nodes=nodes))
+    monkeypatch.setattr(model, "load", lambda repository: msgspec.structs.replace(c, nodes=nodes))
     assert checks.clmixver(["clmixver"]) == code
     assert capsys.readouterr().out == f"{code}\n"
 
 
 def test_no_cluster_has_no_levels(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(configurations, "load", lambda repository: None)
+    monkeypatch.setattr(model, "load", lambda repository: None)
     assert checks.clmixver(["clmixver"]) == 2
     assert capsys.readouterr() == ("", "clmixver: no cluster is defined on this node.\n")
 

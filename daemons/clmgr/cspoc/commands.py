@@ -14,8 +14,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from daemons.clcomd import client as clcomd
-from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
+from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, load_defined
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
@@ -33,13 +32,15 @@ class CspocError(Exception):
 
 
 def defined(root: NodeRoot) -> Configuration:
+    """The configuration of this node.
+
+    Raises:
+        CspocError: no cluster is defined, or it cannot be read.
+    """
     try:
-        c = configurations.load(Repository(root, DCD))
+        return load_defined(Repository(root, DCD))
     except (OdmError, ConfigurationFault) as error:
         raise CspocError(str(error)) from None
-    if c is None:
-        raise CspocError("no cluster is defined on this node.")
-    return c
 
 
 def _targets(c: Configuration, options: str) -> tuple[list[str], bool]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from daemons.clmgr.operations.live import picture_of
-from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import DCD, ConfigurationFault
+from daemons.cluster.configuration import DCD, ConfigurationFault, load_defined
 from daemons.cluster.listing.applications import display
 from srcctl.commands.options import usage
 from srcctl.node.root import NodeRoot
@@ -19,12 +18,9 @@ def cldisp(argv: list[str]) -> int:
         return usage("Usage: cldisp")
     root = NodeRoot.current()
     try:
-        c = configurations.load(Repository(root, DCD))
+        c = load_defined(Repository(root, DCD))
     except (OdmError, ConfigurationFault) as error:
         sys.stderr.write(f"cldisp: {error}\n")
-        return 1
-    if c is None:
-        sys.stderr.write("cldisp: no cluster is defined on this node.\n")
         return 1
     picture = picture_of(root, root.identity.node)
     # A node that is not known to be in the cluster is shown as down.

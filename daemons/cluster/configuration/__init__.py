@@ -14,7 +14,7 @@ from daemons.cluster.configuration.customization import (
     NotifyMethod,
     UserDefinedEvent,
 )
-from daemons.cluster.configuration.model import Configuration, load, objects_of, store, undefined
+from daemons.cluster.configuration.model import Configuration, load, load_defined, objects_of, store, undefined
 from daemons.cluster.configuration.objects import (
     ACD,
     CLASSES,
@@ -63,6 +63,7 @@ __all__ = [
     "UserDefinedEvent",
     "UserDefinedResource",
     "load",
+    "load_defined",
     "objects_of",
     "store",
     "undefined",

@@ -13,7 +13,7 @@ from daemons.cluster.configuration.customization import (
     NotifyMethod,
     UserDefinedEvent,
 )
-from daemons.cluster.configuration.objects import OdmObject, Repository, text
+from daemons.cluster.configuration.objects import ConfigurationFault, OdmObject, Repository, text
 from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.resources import ApplicationController, ApplicationMonitor, ResourceGroup, Tape
 from daemons.cluster.configuration.topology import Cluster, Label, Network, Node, Site
@@ -125,6 +125,18 @@ def load(repository: Repository) -> Configuration | None:
     """
     clusters = repository.get("HACMPcluster")
     return _load(repository, topology.load_cluster(clusters[0])) if clusters else None
+
+
+def load_defined(repository: Repository) -> Configuration:
+    """The configuration in an object repository that has one.
+
+    Raises:
+        ConfigurationFault: no cluster is defined there, or the classes contradict each other.
+    """
+    configuration = load(repository)
+    if configuration is None:
+        raise ConfigurationFault("no cluster is defined on this node.")
+    return configuration
 
 
 def undefined(repository: Repository) -> Configuration:

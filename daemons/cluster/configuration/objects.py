@@ -55,7 +55,7 @@ class Repository(Protocol):
 
 
 class ConfigurationFault(Exception):
-    """The object classes contradict each other; the text names the class and the object."""
+    """The object classes define no cluster, or contradict each other: then the text names the class and the object."""
 
 
 def text(o: OdmObject, field: str) -> str:

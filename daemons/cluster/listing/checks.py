@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import DCD, ConfigurationFault
+from daemons.cluster.configuration import DCD, ConfigurationFault, load_defined
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
@@ -20,12 +19,9 @@ def clmixver(argv: list[str]) -> int:
     except UsageError:
         return usage("Usage: clmixver")
     try:
-        configuration = configurations.load(Repository(NodeRoot.current(), DCD))
+        configuration = load_defined(Repository(NodeRoot.current(), DCD))
     except (OdmError, ConfigurationFault) as error:
         sys.stderr.write(f"clmixver: {error}\n")
-        return 2
-    if configuration is None:
-        sys.stderr.write("clmixver: no cluster is defined on this node.\n")
         return 2
     mixed = len({node.version for node in configuration.nodes}) > 1
     print(int(mixed))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, ResourceGroup
+from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, ResourceGroup, load_defined
 from daemons.cluster.listing import resources, topology
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
@@ -43,10 +42,7 @@ def _command(argv: list[str], flags: str, syntax: str, work: Work, operands: int
     try:
         root = NodeRoot.current()
         directory = options.value("o") or options.value("d") or DCD
-        configuration = configurations.load(Repository(root, directory))
-        if configuration is None:
-            raise Unknown("no cluster is defined on this node.")
-        lines = work(options, configuration, root)
+        lines = work(options, load_defined(Repository(root, directory)), root)
     except UsageError:
         return usage(f"Usage: {name} {syntax}".rstrip())
     except (Unknown, OdmError, ConfigurationFault) as error:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
+from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, load_defined
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults
@@ -78,12 +77,9 @@ def cl_ping(argv: list[str]) -> int:
         return usage(USAGE)
     root = NodeRoot.current()
     try:
-        c = configurations.load(Repository(root, DCD))
+        c = load_defined(Repository(root, DCD))
     except (OdmError, ConfigurationFault) as error:
         sys.stderr.write(f"cl_ping: {error}\n")
-        return 1
-    if c is None:
-        sys.stderr.write("cl_ping: no cluster is defined on this node.\n")
         return 1
     status, blocks = 0, []
     for word in options.operands or [node.name for node in c.nodes]:
