@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+import msgspec
+
 from daemons.caa import client, formation, sites
 from daemons.caa.clctrl import clctrl, complain
 from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
@@ -13,6 +15,7 @@ from daemons.caa.render import configuration, disks, interfaces, nodes, statisti
 from daemons.caa.sites import is_name
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
+from srcctl.storage.device_names import own_name
 
 __all__ = ["chcluster", "chrepos", "clctrl", "clras", "clusterconf", "lscluster", "mkcluster", "rmcluster"]
 
@@ -49,6 +52,8 @@ def lscluster(argv: list[str]) -> int:
     if membership is None or options.value("n", membership.cluster_name) != membership.cluster_name:
         stopped = membership is None and client.is_stopped(root)
         return complain("lscluster", client.STOPPED if stopped else client.INACTIVE)
+    # Every disk by this node's name of it, also below another node (inferred: no node tells how it calls its disks).
+    status = msgspec.structs.replace(status, disk=own_name(root, status.disk))
     view = {"c": configuration, "d": disks, "i": interfaces, "m": nodes, "s": statistics}[views[0]]
     sys.stdout.write(view(status, membership, root.identity))
     return 0

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from daemons.caa.repository import find_disk
 from daemons.runtime import keys
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import OdmError, Repository
+from srcctl.storage.device_names import is_cluster_name, own_names, rename
 from srcctl.storage.disk import uuid_of
 
 DEVICE = "cluster0"
 STOPPED_FILE = "/etc/cluster/caa_stopped"
 """Exists while CAA was stopped by hand; a reboot does not start it then."""
+
+
+def cluster_name(number: int) -> str:
+    """What all nodes call a shared disk of the cluster."""
+    return f"cldisk{number}"
 
 
 class ClusterDevice:
@@ -54,8 +61,27 @@ class ClusterDevice:
                 },
             )
 
+    def name_disks(self, clustered: Mapping[str, int]) -> None:
+        """Shared disks of the cluster are called cldiskN on all nodes; one that has left it gets the lab's name back.
+
+        Args:
+            clustered: the disks, by the lab's name, with their N.
+
+        Raises:
+            OdmError: the object classes cannot be written.
+        """
+        names = {}
+        for disk, name in own_names(self._root).items():
+            number = clustered.get(disk)
+            wanted = cluster_name(number) if number is not None else disk if is_cluster_name(name) else name
+            if wanted != name:
+                names[name] = wanted
+        if names:
+            rename(self._root, names)
+
     def forget(self) -> None:
         """The node is no member any more."""
+        self.name_disks({})
         Repository(self._root, "/etc/objrepos").delete("CuAt", f"name={DEVICE}")
         keys.forget_cluster_key(self._root)
         self.set_stopped(False)

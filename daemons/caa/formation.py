@@ -42,7 +42,7 @@ def make(
     if definition is None:
         if reason := replacement.refusal(root, disk):
             raise CaaError(reason)
-        shared_disks = tuple(_shared(root, each) for each in shared)
+        shared_disks = {_shared(root, each): number for number, each in enumerate(dict.fromkeys(shared), 1)}
         if disk in shared_disks:
             raise CaaError(f"{disk} is the repository disk.")
         known = [(number, member(identity, number, name_of_member)) for number, name_of_member in enumerate(members, 1)]
@@ -254,18 +254,19 @@ def change_disks(root: NodeRoot, added: Sequence[str], removed: Sequence[str]) -
         OSError: the repository disk has failed.
     """
     repository, definition, _ = _definition(root)
-    present = list(definition.shared_disks)
+    present = dict(definition.shared_disks)
     for wanted in removed:
         disk = client.find_disk(root, wanted) or wanted
         if disk not in present:
             raise CaaError(f"{wanted} is not a shared disk of the cluster.")
-        present.remove(disk)
+        del present[disk]
     for wanted in added:
         disk = _shared(root, wanted)
         if disk in present:
-            raise CaaError(f"{disk} is a shared disk of the cluster already.")
-        present.append(disk)
-    definition = msgspec.structs.replace(definition, shared_disks=tuple(present))
+            raise CaaError(f"{wanted} is a shared disk of the cluster already.")
+        # The lowest number that is free (inferred): a disk keeps its own for as long as it is clustered.
+        present[disk] = next(number for number in range(1, len(present) + 2) if number not in present.values())
+    definition = msgspec.structs.replace(definition, shared_disks=present)
     repository.write_definition(definition)
     tell_all(root, definition)
 

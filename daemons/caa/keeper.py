@@ -19,6 +19,7 @@ from daemons.runtime.local import LocalConnection
 from srcctl.errlog import log_entry
 from srcctl.network.faults import Faults
 from srcctl.odm import OdmError
+from srcctl.storage.device_names import own_name
 
 Connection = LocalConnection[Answer, Request]
 
@@ -175,7 +176,7 @@ class RepositoryKeeper(Daemon):
                     error = await asyncio.to_thread(formation.moved, self.root, node.name, name)
                     self.log.write(f"automatic repository update of {node.name}: {error or 'done'}")
             self.log.write(f"automatic repository update: {lost} is replaced by {name}")
-            log_entry(self.root, "CL_ARU_PASSED", "CAA (for RSCT)", (("DISK NAME", name),))
+            log_entry(self.root, "CL_ARU_PASSED", "CAA (for RSCT)", (("DISK NAME", own_name(self.root, name)),))
             return
 
     def _deliver(self, sender: int, payload: bytes) -> None:

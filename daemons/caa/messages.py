@@ -204,7 +204,7 @@ class InterfaceState(msgspec.Struct, frozen=True):
 
 
 class DiskState(msgspec.Struct, frozen=True):
-    """A disk of the cluster beside its repository: ``kind`` is CLUSDISK or BACKUP_DISK."""
+    """A disk of the cluster beside its repository: ``kind`` is CLUSDISK or BACKUP_DISK, ``name`` what nodes call it."""
 
     name: str
     uuid: str

@@ -53,9 +53,10 @@ class RepositoryError(Exception):
 class Definition(msgspec.Struct, frozen=True):
     """A CAA cluster.
 
-    ``key`` is the cluster's key in hex; ``tunables`` are in the units of clctrl; ``shared_disks`` names the disks that
-    are clustered beside the repository; ``epoch`` counts replacements of the repository; ``orders`` are pairs of node
-    name and whether CAA is to be started (or stopped) there at its next boot.
+    ``key`` is the cluster's key in hex; ``tunables`` are in the units of clctrl; ``shared_disks`` are the disks that
+    are clustered beside the repository, by the lab's name, each with the N of its name cldiskN; ``epoch`` counts
+    replacements of the repository; ``orders`` are pairs of node name and whether CAA is to be started (or stopped)
+    there at its next boot.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Definition(msgspec.Struct, frozen=True):
     nodes: tuple[Node, ...]
     tunables: tuple[tuple[str, str], ...] = ()
     highest_number: int = 0
-    shared_disks: tuple[str, ...] = ()
+    shared_disks: dict[str, int] = {}
     epoch: int = 0
     orders: tuple[tuple[str, bool], ...] = ()
     sites: tuple[Site, ...] = ()

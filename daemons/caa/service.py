@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from daemons.caa import aha, core, picture, replacement, tunables
 from daemons.caa.action_plan import give_way
 from daemons.caa.arbiter import Arbiter
-from daemons.caa.device import ClusterDevice
+from daemons.caa.device import ClusterDevice, cluster_name
 from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
     SOCKET_PATH,
@@ -61,8 +61,10 @@ from srcctl.machine import RemoteFault
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults
 from srcctl.node.guard import Guard
+from srcctl.odm import OdmError
 from srcctl.src import client as src
 from srcctl.src import packets
+from srcctl.storage.device_names import own_name, own_names
 from srcctl.storage.disk import uuid_of
 from srcctl.storage.fences import FenceRegistry
 
@@ -181,6 +183,7 @@ class ClusterAwareAix(RepositoryKeeper):
             self.producers.appear()
         except OSError as error:
             self.log.error(f"/aha has no event producers: {error.strerror}")
+        self._name_disks(definition)
         self.log.write(f"joined the cluster {definition.name} as node {own.number} on {disk_name}")
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
         self._follow(disk_name)
@@ -334,12 +337,12 @@ class ClusterAwareAix(RepositoryKeeper):
             own = definition.node(self.identity.node)
             state, number = "DOWN" if name in failed else "UP", own.number if own else 0
             if name in definition.shared_disks:
-                self._publish(f"DISK_{state}", number, name)
+                self._publish(f"DISK_{state}", number, cluster_name(definition.shared_disks[name]))
             from srcctl.storage.volume_groups import VolumeGroups
 
-            group = VolumeGroups(self.root).known_on(name)
-            if group:
-                self._publish(f"VG_{state}", number, name, (f"VG_NAME={group}",))
+            groups = VolumeGroups(self.root)
+            if group := groups.known_on(name):
+                self._publish(f"VG_{state}", number, groups.name_of(name), (f"VG_NAME={group}",))
         self.failed_disks = failed
 
     def _watch_policy(self) -> None:
@@ -367,7 +370,8 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.fenced or fence is None or fence.life != self.identity.boot_id:
             return
         self.fenced = True
-        for disk in sorted(fence.disks):
+        names = own_names(self.root)
+        for disk in sorted(names.get(disk, disk) for disk in fence.disks):
             log_entry(self.root, "LVM_IO_FAIL", "LVDD", (("PHYSICAL VOLUME", disk),))
         disks = " ".join(sorted(fence.disks))
         self._halt(f"quarantine policy: this node is shut out of {disks} by {fence.by}", gives_way=True)
@@ -458,7 +462,8 @@ class ClusterAwareAix(RepositoryKeeper):
             if kind == "ADAPTER_DOWN" and own and network not in self.machine.links:
                 log_entry(self.root, "GOENT_LINK_DOWN", subject.replace("en", "ent", 1))
         elif kind.startswith("REP"):
-            subject = self.disk.name
+            # Of another node's repository, too: what that one calls it is not told (inferred).
+            subject = own_name(self.root, self.disk.name)
             if kind == "REP_DOWN" and own:
                 log_entry(self.root, "CL_REPOS_DISK_DOWN", "CAA (for RSCT)", (("DISK NAME", subject),))
                 self.spawn(self._replace_by_itself())
@@ -580,10 +585,18 @@ class ClusterAwareAix(RepositoryKeeper):
             # Nodes that are down come and go without a change of who is alive, of which the machine would tell.
             self.membership = replace(self.membership, nodes=definition.nodes)
         self.spawn(self._join_groups())
-        old = set(before.shared_disks) if before is not None else set()
-        for name in sorted(old ^ set(definition.shared_disks)):
+        self._name_disks(definition)
+        disks, old = definition.shared_disks, before.shared_disks if before is not None else {}
+        for name in sorted(old.keys() ^ disks.keys()):
             details = (f"DISK_UID={uuid_of(self.identity.lab_id, name)}",)
-            self._publish("DISK_DELETE" if name in old else "DISK_ADD", own.number, name, details)
+            kind, number = ("DISK_DELETE", old[name]) if name in old else ("DISK_ADD", disks[name])
+            self._publish(kind, own.number, cluster_name(number), details)
+
+    def _name_disks(self, definition: Definition) -> None:
+        try:
+            self.device.name_disks(definition.shared_disks)
+        except (OSError, OdmError) as error:
+            self.log.error(f"the shared disks of the cluster are not named after it: {error}")
 
     def _status(self) -> Status:
         links = self.machine.links
@@ -602,8 +615,13 @@ class ClusterAwareAix(RepositoryKeeper):
             else (),
             picture.statistics_of(self.counts, drops),
             tuple(
-                DiskState(name, uuid_of(self.identity.lab_id, name), "CLUSDISK", not self.faults.disk_failed(name))
-                for name in (self.definition.shared_disks if self.definition is not None else ())
+                DiskState(
+                    cluster_name(number),
+                    uuid_of(self.identity.lab_id, name),
+                    "CLUSDISK",
+                    not self.faults.disk_failed(name),
+                )
+                for name, number in (self.definition.shared_disks if self.definition is not None else {}).items()
             ),
             self._live_aliases(),
         )

@@ -18,6 +18,7 @@ from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
 from srcctl.network.faults import Faults, root_disk
 from srcctl.odm import OdmError, Repository
+from srcctl.storage.device_names import own_name
 from srcctl.storage.volume_groups import VolumeGroups
 
 DISK_WATCH = 5.0
@@ -99,8 +100,9 @@ class EventManagement(Daemon):
             groups = await asyncio.to_thread(self._known_groups)
         except (OdmError, OSError) as error:
             self.log.write(f"the volume groups cannot be read: {error}")
+        repository = await asyncio.to_thread(own_name, self.root, status.disk)
         links = tuple((interface.name, interface.up) for interface in status.interfaces)
-        self.pump.feed(core.Surveyed(links, status.disk, status.membership.repository_up, groups))
+        self.pump.feed(core.Surveyed(links, repository, status.membership.repository_up, groups))
 
     async def _listen(self) -> None:
         while True:
@@ -156,11 +158,11 @@ class EventManagement(Daemon):
             active = any(map(groups.is_reserved_here, disks))
             lost = failed & set(disks) if active else frozenset()
             group = groups.find(name) if lost else None
-            if group is None:
-                found.append(core.GroupDisks(name, disks, lost))
-            else:
-                stale = frozenset(disk for disk in lost if group.status.stale.get(disk))
-                found.append(core.GroupDisks(name, disks, lost, group.quorum, stale))
+            stale = (disk for disk in lost if group is not None and group.status.stale.get(disk))
+            # Reports and the error log have the node's own names.
+            own, own_lost, own_stale = (tuple(map(groups.name_of, some)) for some in (disks, lost, stale))
+            quorum = group.quorum if group is not None else True
+            found.append(core.GroupDisks(name, own, frozenset(own_lost), quorum, frozenset(own_stale)))
         return tuple(found)
 
     def _execute(self, effect: core.Effect) -> None:

@@ -9,7 +9,7 @@ from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmObject
 from srcctl.storage import rootvg
-from srcctl.storage.device_names import lab_disk, own_names
+from srcctl.storage.device_names import is_cluster_name, lab_disk, own_names, rename
 from srcctl.storage.disk import disk_names
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -91,7 +91,7 @@ def _is_disk(devices: Devices, name: str) -> bool:
 
 def _is_busy(root: NodeRoot, name: str) -> bool:
     groups, disk = VolumeGroups(root), name if name == rootvg.DISK else lab_disk(root, name) or name
-    return disk == rootvg.DISK or groups.is_repository(disk) or groups.is_in_use_here(disk)
+    return disk == rootvg.DISK or is_cluster_name(name) or groups.is_repository(disk) or groups.is_in_use_here(disk)
 
 
 def _store(devices: Devices, name: str, changes: dict[str, str]) -> None:
@@ -168,7 +168,7 @@ def rendev(argv: list[str]) -> int:
     """``rendev -l Name [-n NewName] [-u]``: a disk gets another name on this node; its PVID tells which one it is.
 
     Disks can be renamed that no varied-on volume group and no cluster uses; -u leaves it defined. (What is said of
-    other devices and of names in use is inferred.)
+    other devices and of names in use is inferred; so is that only CAA calls a disk cldiskN.)
     """
 
     def work(options: Options, devices: Devices) -> int:
@@ -178,7 +178,8 @@ def rendev(argv: list[str]) -> int:
         devices.find("rendev", name)
         taken = {str(o["name"]) for o in devices.repository.get("CuDv")}
         new = new or next(f"hdisk{n}" for n in range(1000) if f"hdisk{n}" not in taken)
-        if len(new) > NAME_MAX or not new[:1].isalpha() or not new.replace("_", "a").isalnum():
+        valid = len(new) <= NAME_MAX and new[:1].isalpha() and new.replace("_", "a").isalnum()
+        if not valid or is_cluster_name(new):
             raise DeviceError(f"rendev: 0514-013 {new} is not a valid name for a device.")
         disk = lab_disk(devices.root, name)
         # A name by which the lab knows another disk stays free for that one.
@@ -189,14 +190,7 @@ def rendev(argv: list[str]) -> int:
                 "Method error (/usr/lib/methods/ucfgdevice):\n        0514-062 Cannot perform the requested function "
                 "because the\n                 specified device is busy."
             )
-        state = {"status": DEFINED} if "u" in options else {}
-
-        def devices_after(old: list[OdmObject]) -> list[OdmObject]:
-            return [{**o, "name": new, **state} if o["name"] == name else o for o in old]
-
-        # The attributes first: they tell which disk a name means, also if nothing more is done.
-        devices.repository.rewrite("CuAt", lambda old: [{**o, "name": new} if o["name"] == name else o for o in old])
-        devices.repository.rewrite("CuDv", devices_after)
+        rename(devices.root, {name: new}, {"status": DEFINED} if "u" in options else {})
         print(new)
         return 0
 

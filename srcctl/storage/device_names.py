@@ -6,8 +6,10 @@ the device's unique identifier, which stays in the ODM, tells which disk that is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from srcctl.node.root import NodeRoot
-from srcctl.odm import OdmError, Repository
+from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.storage.disk import disk_names, pvid, unique_identifier
 
 
@@ -27,6 +29,32 @@ def own_names(root: NodeRoot) -> dict[str, str]:
 def own_name(root: NodeRoot, disk: str) -> str:
     """The node's name of a disk."""
     return own_names(root).get(disk, disk)
+
+
+def is_cluster_name(name: str) -> bool:
+    """Whether a disk is called so because CAA has it as a shared disk: cldisk1, cldisk2 ..."""
+    return name.startswith("cldisk") and name[6:].isdigit()
+
+
+def rename(root: NodeRoot, names: Mapping[str, str], state: Mapping[str, int | str] | None = None) -> None:
+    """Give devices of a node other names.
+
+    Args:
+        root: the node.
+        names: the new name of each, by the old one.
+        state: further fields of their CuDv objects.
+
+    Raises:
+        OdmError: the object classes cannot be written.
+    """
+
+    def renamed(objects: list[OdmObject], more: Mapping[str, int | str]) -> list[OdmObject]:
+        return [{**o, "name": names[str(o["name"])], **more} if o["name"] in names else o for o in objects]
+
+    repository = Repository(root, "/etc/objrepos")
+    # The attributes first: they tell which disk a name means, also if nothing more is done.
+    repository.rewrite("CuAt", lambda old: renamed(old, {}))
+    repository.rewrite("CuDv", lambda old: renamed(old, state or {}))
 
 
 def lab_disk(root: NodeRoot, name: str) -> str | None:

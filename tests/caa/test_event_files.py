@@ -35,7 +35,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeRoot:
     (tmp_path / "lab" / "disks").mkdir(parents=True)
     (tmp_path / "lab" / "disks" / "hdisk2").touch()
     made = NodeRoot(str(tmp_path / "root"))
-    made._identity = type("Named", (), {"node": "nodea", "mode": "folder", "lab": str(tmp_path / "lab")})()  # type: ignore[assignment]
+    named = {"node": "nodea", "mode": "folder", "lab": str(tmp_path / "lab"), "lab_id": "lab"}
+    made._identity = type("Named", (), named)()  # type: ignore[assignment]
     monkeypatch.setenv("HAES_MARK", f"test-{os.getpid()}")
     return made
 
@@ -365,6 +366,7 @@ async def test_a_disk_fails_and_a_value_of_the_host_is_told(
 ) -> None:
     from daemons.caa.aha import sources
     from srcctl.network.faults import Faults
+    from srcctl.storage import device_names
 
     monkeypatch.setattr(sources, "PERIOD", 0.05)
     disk = await registered(root.path("/aha/disk/diskState.monFactory/hdisk2.mon"), "CHANGED=YES;NOTIFY_CNT=2")
@@ -372,6 +374,12 @@ async def test_a_disk_fails_and_a_value_of_the_host_is_told(
     assert "EVENT_TYPE=DISK_DOWN\nDISK_NAME=hdisk2\n" in await read(disk)
     Faults(root.identity.lab).set_disk("hdisk2", False)
     assert "EVENT_TYPE=DISK_UP\n" in await read(disk)
+    for place in (sources, device_names):
+        monkeypatch.setattr(place, "own_names", lambda root: {"hdisk2": "mine"})
+    named = await registered(root.path("/aha/disk/diskState.monFactory/mine.mon"), "CHANGED=YES;NOTIFY_CNT=1")
+    Faults(root.identity.lab).set_disk("hdisk2", True)
+    assert "EVENT_TYPE=DISK_DOWN\nDISK_NAME=mine\n" in await read(named)
+    await away(os.close, named)
     counts = iter([(0, 0), (0, 0), (0, 0), (0, 0), (5, 5), (100, 10), (100, 20)])
     monkeypatch.setattr(sources, "waited_for_processor", lambda: next(counts))
     waits = await registered(root.path("/aha/cpu/waitTmCPU.monFactory/waitTmCPU.mon"), "THRESHOLD_HI=10")

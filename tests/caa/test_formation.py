@@ -118,6 +118,23 @@ def test_a_node_of_whose_removal_nobody_was_told_is_removed_all_the_same(here: H
         formation.remove_node(here.root, "nodeA")
 
 
+def test_a_shared_disk_keeps_the_number_of_its_name(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formation.replacement, "refusal", lambda root, disk: "")
+    monkeypatch.setattr(formation, "tell_all", lambda root, definition: None)
+    formation.make(here.root, "mycluster", NAMES, "hdisk1", ["hdisk5", "hdisk4"])
+
+    def clustered() -> dict[str, int]:
+        definition = here.disk.read_definition()
+        assert definition is not None
+        return definition.shared_disks
+
+    assert clustered() == {"hdisk5": 1, "hdisk4": 2}
+    formation.change_disks(here.root, ["hdisk6"], ["hdisk5"])
+    assert clustered() == {"hdisk4": 2, "hdisk6": 1}, "the lowest that is free"
+    formation.change_disks(here.root, ["hdisk2", "hdisk3"], [])
+    assert clustered() == {"hdisk4": 2, "hdisk6": 1, "hdisk2": 3, "hdisk3": 4}
+
+
 def test_the_nodes_own_disk_is_said_to_be_rootvgs(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "find_disk", lambda root, wanted: None)
     with pytest.raises(CaaError, match=r"^hdisk0 belongs to the volume group rootvg\.$"):

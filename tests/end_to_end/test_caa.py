@@ -8,8 +8,8 @@ from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
 
 OPTIONS = ("--networks", "2")
 ADAPTERS = "/aha/cluster/networkAdapterState.monFactory/networkAdapterStateEvent.mon"
-WATCH = f"""
-exec 3<>{{}}{ADAPTERS}
+WATCH = """
+exec 3<>{}{}
 echo "CHANGED=YES;CLUSTER=YES;WAIT_TYPE=WAIT_IN_READ;INFO_LVL=2" >&3
 echo registered
 cat <&3
@@ -24,6 +24,21 @@ def states(lab: LabUnderTest, node: str) -> list[str]:
 
 def both_up(lab: LabUnderTest, node: str = "node1") -> None:
     eventually(lambda: states(lab, node) == ["UP", "UP"], f"{node} sees both nodes UP", 30)
+
+
+def first_event(lab: LabUnderTest, file: str, *act: str) -> str:
+    """What a monitor file of node1 tells its reader when srcctl has done something."""
+    root = "" if lab.status()["mode"] == "view" else str(lab.directory / "nodes/node1/root")
+    words = [*SRCCTL, "--lab", str(lab.directory), "exec", "node1", "--", "bash", "-c", WATCH.format(root, file)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        try:
+            assert watcher.stdout.readline() == "registered\n"
+            lab.srcctl(*act)
+            event, _ = watcher.communicate(timeout=30)
+        finally:
+            watcher.kill()
+    return event
 
 
 def interface_states(lab: LabUnderTest) -> list[str]:
@@ -41,6 +56,21 @@ def test_a_cluster_is_made(bare_lab: LabUnderTest) -> None:
     assert points == 2, "a point of contact for each network"
     assert "caavg_private" in lab.output("node2", "lspv hdisk1; lspv")
     assert lab.output("node1", "lscluster -d").count("CLUSDISK") == 2
+    for node in ("node1", "node2"):
+        names = [line.split()[0] for line in lab.output(node, "lspv").splitlines()]
+        assert "cldisk1" in names
+        assert "hdisk4" not in names
+    assert lab.output("node1", "lscluster -d").count("\tcldisk1:\n") == 2
+
+
+def test_a_shared_disk_fails_by_the_clusters_name(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    lab.output("node1", "chcluster -d +hdisk3")
+    event = first_event(lab, "/aha/disk/clDiskState.monFactory/clDiskStateEvent.mon", "disk", "hdisk3", "fail")
+    lab.srcctl("disk", "hdisk3", "repair")
+    assert "EVENT_TYPE=DISK_DOWN\nDISK_NAME=cldisk2\n" in event
+    lab.output("node2", "chcluster -d -cldisk2")
+    assert "cldisk2" not in lab.output("node1", "lspv")
 
 
 def counter(lab: LabUnderTest, label: str) -> int:
@@ -85,16 +115,7 @@ def test_the_cluster_is_secured_and_its_level_committed(bare_lab: LabUnderTest) 
 
 def test_a_monitor_file_blocks_its_reader_until_the_other_nodes_link_is_down(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
-    root = "" if lab.status()["mode"] == "view" else str(lab.directory / "nodes/node1/root")
-    words = [*SRCCTL, "--lab", str(lab.directory), "exec", "node1", "--", "bash", "-c", WATCH.format(root)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
-        assert watcher.stdout is not None
-        try:
-            assert watcher.stdout.readline() == "registered\n"
-            lab.srcctl("link", "node2", "net_ether_02", "down")
-            event, _ = watcher.communicate(timeout=30)
-        finally:
-            watcher.kill()
+    event = first_event(lab, ADAPTERS, "link", "node2", "net_ether_02", "down")
     assert event.startswith("BEGIN_EVENT_INFO\n")
     assert event.endswith("END_EVENT_INFO\n"), "cat ends with the event"
     assert "EVENT_TYPE=ADAPTER_DOWN\nINTERFACE_NAME=en1\nNODE_NUMBER=2\n" in event
@@ -205,5 +226,7 @@ def test_a_cluster_is_removed(bare_lab: LabUnderTest) -> None:
     lab.output("node1", "rmcluster -n caatest")
     for node in lab.nodes():
         assert lab.run(node, "lscluster -m").returncode == 1
-        assert "caavg_private" not in lab.output(node, "lspv")
+        disks = lab.output(node, "lspv")
+        assert "caavg_private" not in disks
+        assert "cldisk" not in disks, "the disks have names of their own again"
         assert "Security: standard" in lab.output(node, "lssrc -ls clcomd"), "its certificate has gone with it"

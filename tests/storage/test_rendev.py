@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemons.caa.device import ClusterDevice
 from srcctl.network.faults import Faults
 from srcctl.storage.device_names import by_pvid, lab_disk, own_name
 from tests.storage.machine import Node, Run
@@ -84,3 +85,22 @@ def test_what_cannot_be_renamed(nodes: tuple[Node, Node], run: Run) -> None:
     assert run(node, "lsdev", "-l", "mine", "-F", "status")[1] == "Defined\n"
     assert run(node, "rendev", "-l", "hdisk4", "-n", "hdisk2")[0] == 1, "a lab's name stays that of its disk"
     assert run(node, "rendev", "-l", "mine", "-n", "hdisk2")[0] == 0
+
+
+def test_shared_disks_of_a_cluster_have_its_names_on_every_node(nodes: tuple[Node, Node], run: Run) -> None:
+    one, other = nodes
+    run(one, "rendev", "-l", "hdisk2", "-n", "mine")
+    for node in nodes:
+        ClusterDevice(node.root).name_disks({"hdisk2": 2, "hdisk3": 1})
+        names = [line.split()[0] for line in run(node, "lspv")[1].splitlines()]
+        assert names == ["hdisk0", "hdisk1", "cldisk2", "cldisk1"]
+        assert "cldisk1" in run(node, "lsdev", "-Cc", "disk")[1]
+        assert (lab_disk(node.root, "cldisk2"), lab_disk(node.root, "hdisk2")) == ("hdisk2", None)
+    for words in (("rendev", "-l", "cldisk1", "-n", "mine"), ("rmdev", "-dl", "cldisk1")):
+        assert "0514-062" in run(one, *words)[2], "the cluster has it"
+    assert "0514-013" in run(one, "rendev", "-l", "hdisk1", "-n", "cldisk7")[2]
+    ClusterDevice(one.root).name_disks({"hdisk3": 1})
+    assert (own_name(one.root, "hdisk2"), own_name(one.root, "hdisk3")) == ("hdisk2", "cldisk1")
+    ClusterDevice(one.root).forget()
+    assert own_name(one.root, "hdisk3") == "hdisk3"
+    assert own_name(other.root, "hdisk3") == "cldisk1"

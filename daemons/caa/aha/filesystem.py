@@ -362,7 +362,7 @@ class EventFiles:
         """
         from daemons.caa.aha import sources
         from srcctl.node import processes
-        from srcctl.storage.disk import disk_names
+        from srcctl.storage.device_names import own_names
         from srcctl.storage.filesystems import read_stanzas
 
         name = subject.removeprefix("/")
@@ -370,7 +370,7 @@ class EventFiles:
         if factory == "fs/utilFs":
             known = any(stanza.mount_point == subject for stanza in read_stanzas(self._root))
         elif factory == "disk/diskState":
-            known = name in disk_names(self._root.identity.lab)
+            known = name in own_names(self._root).values()
         else:
             view = self._root.identity.mode == "view"
             node = processes.Membership.of_this_process(os.environ.get(processes.MARK_VARIABLE, ""), view)

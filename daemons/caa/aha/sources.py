@@ -23,7 +23,7 @@ from srcctl.network.faults import Faults
 from srcctl.node import inotify, processes
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
-from srcctl.storage.disk import disk_names
+from srcctl.storage.device_names import own_names
 
 PERIOD = 1.0
 """Seconds between samples of a value while somebody waits for it."""
@@ -350,10 +350,12 @@ class DiskWatch(Watch):
     """diskState: whether a disk works."""
 
     def __init__(self, root: NodeRoot, disk: str, notify: Notify) -> None:
-        if disk not in disk_names(root.identity.lab):
+        self._name, self._faults, self._notify = disk, Faults(root.identity.lab), notify
+        found = next((lab for lab, own in own_names(root).items() if own == disk), None)
+        if found is None:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), disk)
-        self._faults, self._disk, self._notify = Faults(root.identity.lab), disk, notify
-        self._failed = self._faults.disk_failed(disk)
+        self._disk = found
+        self._failed = self._faults.disk_failed(found)
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
@@ -363,7 +365,7 @@ class DiskWatch(Watch):
             if failed != self._failed:
                 self._failed = failed
                 kind = "DISK_DOWN" if failed else "DISK_UP"
-                message = (f"EVENT_TYPE={kind}", f"DISK_NAME={self._disk}")
+                message = (f"EVENT_TYPE={kind}", f"DISK_NAME={self._name}")
                 self._notify(Occurrence(time.time_ns(), 0, message))
 
     def close(self) -> None:
