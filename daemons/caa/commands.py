@@ -11,6 +11,7 @@ from daemons.caa import client, formation, sites
 from daemons.caa.clctrl import clctrl, complain
 from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
 from daemons.caa.formation import make, on_node
+from daemons.caa.multicast import is_group
 from daemons.caa.render import configuration, disks, interfaces, nodes, statistics
 from daemons.caa.sites import is_name
 from srcctl.commands.options import UsageError, parse, usage
@@ -74,8 +75,10 @@ def mkcluster(argv: list[str]) -> int:
         return complain("mkcluster", f"{name} is not a valid cluster name.")
     try:
         shared = options.value("d").split(",") if "d" in options else []
-        members, site = options.value("m", identity.node).split(","), options.value("S")
-        make(root, name, members, options.value("r"), shared, site)
+        members, site, group = options.value("m", identity.node).split(","), options.value("S"), options.value("s")
+        if group and not is_group(group):
+            raise CaaError(f"{group} is not a multicast address.")
+        make(root, name, members, options.value("r"), shared, site, group)
     except (CaaError, RepositoryError) as error:
         return complain("mkcluster", str(error))
     except OSError as error:

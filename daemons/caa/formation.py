@@ -22,10 +22,17 @@ BOOT_PATIENCE = 10.0
 
 
 def make(
-    root: NodeRoot, name: str, members: list[str], wanted: str, shared: Sequence[str] = (), site: str = ""
+    root: NodeRoot,
+    name: str,
+    members: list[str],
+    wanted: str,
+    shared: Sequence[str] = (),
+    site: str = "",
+    multicast: str = "",
 ) -> None:
     """Create a cluster and have its nodes join it. ``shared``: disks that are clustered beside the repository;
-    ``site``: the word for the site that they are all at, "" for none.
+    ``site``: the word for the site that they are all at, "" for none; ``multicast``: the group for heartbeats, "" for
+    those that follow from the addresses of the nodes.
 
     Raises:
         CaaError: a node or disk is unknown or used, or a node cannot join; then none is a member.
@@ -48,7 +55,7 @@ def make(
         known = [(number, member(identity, number, name_of_member)) for number, name_of_member in enumerate(members, 1)]
         definition = Definition(
             name, str(uuid.uuid4()), key_bytes().hex(), tuple(node for _, node in known), (), len(known),
-            shared_disks, sites=(sites.created(site, members),) if site else (),
+            shared_disks, sites=(sites.created(site, members),) if site else (), multicast=multicast,
         )  # fmt: skip
         repository.create(definition)
     joined: list[str] = []

@@ -28,19 +28,22 @@ class Node(msgspec.Struct, frozen=True):
 
 class Site(msgspec.Struct, frozen=True):
     """A site of the cluster: its name, shorthand id, uuid, the names of its nodes, and its priority, 1 the highest, 0
-    for none (cle_prio of mkcluster and chcluster)."""
+    for none (cle_prio of mkcluster and chcluster). ``multicast``: the group that an administrator chose for it."""
 
     name: str
     number: int
     uuid: str
     nodes: tuple[str, ...] = ()
     priority: int = 0
+    multicast: str = ""
 
 
-def multicast_group(nodes: Sequence[Node], network: str) -> str:
-    """The multicast group of a site on a network: 228 and the last three octets of the first node's address on it;
-    every network has its own, because all addresses of a lab are on one interface of the host. "" if nobody is on it.
+def multicast_group(nodes: Sequence[Node], network: str, chosen: str = "") -> str:
+    """The multicast group of a site on a network: the one that an administrator chose for all networks of the cluster
+    or the site, else 228 and the last three octets of the first node's address on it. "" if nobody is on it.
     """
+    if chosen and any(name == network for node in nodes for name, _ in node.addresses):
+        return chosen
     address = next((address for node in nodes for name, address in node.addresses if name == network), "")
     return "228." + address.partition(".")[2] if address else ""
 
@@ -170,18 +173,25 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     site_merge: str = ""
     """The merge policy between sites, in clmgr's words; "" if it is the cluster's."""
     sites: tuple[Site, ...] = ()
+    multicast: str = ""
+    """The multicast group that an administrator chose for the cluster, "" if none was."""
 
     def site_of(self, node: str) -> Site:
         """The site of the node of that name; a node at none is at LOCAL."""
         return next((site for site in self.sites if node in site.nodes), LOCAL_SITE)
+
+    def group_of(self, site: Site, network: str) -> str:
+        """The multicast group of a site on a network."""
+        fellows = tuple(node for node in self.nodes if self.site_of(node.name) == site)
+        return multicast_group(fellows, network, site.multicast or self.multicast)
 
 
 class Event(msgspec.Struct, frozen=True, tag="event"):
     """An occurrence of an /aha event producer.
 
     ``kind`` is the producer's EVENT_TYPE (a key of ``aha.PRODUCERS``); ``node`` whom it concerns; ``subject`` an
-    interface or disk name; ``time_ns`` the wall clock; ``details`` further lines of the event text; ``uuid`` of a node
-    that is no member any more.
+    interface or disk name; ``time_ns`` the wall clock; ``details`` further lines of the event text; ``uuid`` of the
+    node, which may be no member yet, or any more.
     """
 
     serial: int
@@ -229,6 +239,7 @@ class Statistics(msgspec.Struct, frozen=True):
     events_received: int = 0
     node_downs: int = 0
     multicast: int = 0
+    not_for_here: int = 0
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):

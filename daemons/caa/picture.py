@@ -11,6 +11,7 @@ from daemons.caa.inputs import Announce
 from daemons.caa.messages import DISK_PATH, Membership, PathState, Statistics
 from daemons.caa.repository import Definition
 from daemons.caa.tiebreaker import UNRANKED, Policies
+from daemons.runtime.datagrams import ELSEWHERE
 
 
 def membership_of(definition: Definition, node: str, picture: Announce, policies: Policies) -> Membership:
@@ -53,6 +54,7 @@ def with_policies(membership: Membership, definition: Definition, node: str, pol
         merge=merge_policy(values.get("local_merge_policy", ""), policies),
         site_merge=site_merge_policy(values.get("site_merge_policy", ""), policies),
         sites=definition.sites,
+        multicast=definition.multicast,
         action=policies.action,
         detection=sum(tunables.seconds(definition.tunables, name) for name in waits),
         priorities=tuple((number, rank) for number, rank in ranks if rank != UNRANKED),
@@ -111,11 +113,13 @@ def remote_nodes(definition: Definition, node: str, policies: Policies) -> froze
 def statistics_of(counts: Counter[str], drops: Counter[str]) -> Statistics:
     """Counters of the shell, and the packets that its endpoints dropped by cause."""
     bad = drops["not a sealed packet"] + drops["packet sealed with another key"]
-    not_sent = drops.total() - bad - drops["packet seen before"] - drops["cut"] - drops["backlog"]
+    received = bad + sum(drops[cause] for cause in ("packet seen before", "cut", "backlog", ELSEWHERE))
+    not_sent = drops.total() - received
     return Statistics(
         **counts,
-        dropped=drops.total() - not_sent,
+        dropped=received,
         not_sent=not_sent,
         bad=bad,
         duplicate=drops["packet seen before"],
+        not_for_here=drops[ELSEWHERE],
     )

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
 
-from daemons.caa.messages import DISK_PATH, LOCAL_SITE, DiskState, Membership, Node, Site, Status, multicast_group
+from daemons.caa.messages import DISK_PATH, LOCAL_SITE, DiskState, Membership, Node, Site, Status
 from srcctl.node.root import Identity
 
 RULE = "-" * 76
@@ -22,6 +21,7 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
     """``lscluster -m``."""
     lines = ["Calling node query for all nodes...", f"Node query number of nodes examined: {len(membership.nodes)}", ""]
     trips = {node: (smoothed, deviation) for node, smoothed, deviation in status.round_trips}
+    isolated = _is_isolated(membership)
     own_site = next((membership.site_of(n.name) for n in membership.nodes if n.number == membership.own), None)
     for number, node in enumerate(membership.nodes):
         if number:
@@ -29,7 +29,8 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
         own = node.number == membership.own
         state = "UP" if node.number in membership.alive else "DOWN"
         smoothed, deviation = trips.get(node.number, (0, 0))
-        paths = [path for path in membership.paths if path.node == node.number]
+        paths = [] if isolated else [path for path in membership.paths if path.node == node.number]
+        on_networks = any(path.up for path in paths if path.network != DISK_PATH)
         site = membership.site_of(node.name)
         lines += [
             "",
@@ -53,10 +54,15 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
         if paths:
             title = "\tInterface     State  Protocol    Status"
             lines += [f"\t{TABLE_RULE}", title if multicast else f"{title}     SRC_IP->DST_IP", f"\t{TABLE_RULE}"]
-            for path in paths:
+            # The manual's sample, of multicast, begins with the disk; with unicast it comes last (inferred).
+            for path in sorted(paths, key=lambda path: multicast and path.network != DISK_PATH):
                 word = "UP" if path.up else "DOWN"
                 if path.network == DISK_PATH:
-                    lines.append(f"\t{DISK_PATH:<13} {word:<6} {'none':<11} RESTRICTED")
+                    # Used when no network leads there any more: DOWN beside one that does, in the manual's sample of a
+                    # healthy cluster; what it reads when it is used is inferred from that.
+                    used = path.up and not on_networks
+                    word, status_word = ("UP", "none") if used else ("DOWN", "RESTRICTED")
+                    lines.append(f"\t{DISK_PATH:<13} {word:<6} {'none':<11} {status_word}")
                 elif multicast:
                     lines.append(f"\t{_interface(status, path.network):<13} {word:<6} {'IPv4':<11} none")
                 else:
@@ -64,6 +70,17 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
                     ends = f"{path.local_address}->{path.remote_address}"
                     lines.append(f"\t{name:<13} {word:<6} {'IPv4':<11} {'none':<10} {ends}")
     return "\n".join(lines) + "\n"
+
+
+def _is_isolated(membership: Membership) -> bool:
+    """Whether this node has neither a network nor the repository: it has no point of contact, not even one that is
+    DOWN."""
+    own = next((node for node in membership.nodes if node.number == membership.own), None)
+    return (
+        own is not None
+        and not membership.repository_up
+        and all((own.number, network) in membership.interfaces_down for network, _ in own.addresses)
+    )
 
 
 def _interface(status: Status, network: str) -> str:
@@ -126,7 +143,7 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
                     for each in configured
                 ),
                 "\t\tNumber of cluster multicast addresses configured on interface = 1",
-                f"\t\tIPv4 MULTICAST ADDRESS: {multicast_group(site_nodes(membership, node), network)}",
+                f"\t\tIPv4 MULTICAST ADDRESS: {membership.group_of(membership.site_of(node.name), network)}",
             ]
         up = node.number not in membership.repositories_down
         lines += [
@@ -200,8 +217,10 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
 
 
 def _groups(site: Site, membership: Membership) -> str:
-    """The multicast groups of a site, a line for each (inferred for more than one)."""
-    group = multicast(tuple(node for node in membership.nodes if membership.site_of(node.name) == site))
+    """The multicast group of a site, on its first network, and the IPv6 group that follows from it."""
+    members = [node for node in membership.nodes if membership.site_of(node.name) == site]
+    network = members[0].addresses[0][0] if members and members[0].addresses else ""
+    group = membership.group_of(site, network) or "0.0.0.0"
     parts = group.split(".")
     words = ":".join(f"{int(a) << 8 | int(b):x}" for a, b in (parts[:2], parts[2:]))
     return f"Multicast for site {site.name}: IPv4 {group} IPv6 ff05::{words}"
@@ -244,6 +263,7 @@ def statistics(status: Status, membership: Membership, identity: Identity) -> st
         "disk pkts sent": counters.disk_writes,
         "disk pkts recv": counters.disk_reads,
         "multicast pkts": counters.multicast,
+        "pkts recv notforhere": counters.not_for_here,
         "unicast pkts sent": counters.sent - counters.multicast,
         "unicast pkts recv": counters.received,
     }
@@ -255,18 +275,6 @@ def statistics(status: Status, membership: Membership, identity: Identity) -> st
 def primary_address(node: Node) -> str:
     """The address on the first network."""
     return node.addresses[0][1] if node.addresses else ""
-
-
-def multicast(nodes: Sequence[Node]) -> str:
-    """The multicast address of a site: 228 and the last three octets of its first node's address."""
-    address = primary_address(nodes[0]) if nodes else "0.0.0.0"
-    return "228." + address.partition(".")[2]
-
-
-def site_nodes(membership: Membership, node: Node) -> tuple[Node, ...]:
-    """The nodes at a node's site, itself among them."""
-    site = membership.site_of(node.name)
-    return tuple(other for other in membership.nodes if membership.site_of(other.name) == site)
 
 
 def mac(address: str) -> str:

@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from daemons.caa.messages import RELAY_MAX, Heartbeat, Letter, Node, Site, heartbeat_codec
+from daemons.caa.messages import RELAY_MAX, Heartbeat, Letter, Node, Site, heartbeat_codec, multicast_group
 from srcctl.machine import RemoteFault
 from srcctl.node.root import NodeRoot
 from srcctl.storage.device_names import lab_disk
@@ -56,7 +56,8 @@ class Definition(msgspec.Struct, frozen=True):
     ``key`` is the cluster's key in hex; ``tunables`` are in the units of clctrl; ``shared_disks`` are the disks that
     are clustered beside the repository, by the lab's name, each with the N of its name cldiskN; ``epoch`` counts
     replacements of the repository; ``orders`` are pairs of node name and whether CAA is to be started (or stopped)
-    there at its next boot.
+    there at its next boot; ``multicast`` is the group that an administrator chose for heartbeats, "" for those that
+    follow from addresses.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Definition(msgspec.Struct, frozen=True):
     epoch: int = 0
     orders: tuple[tuple[str, bool], ...] = ()
     sites: tuple[Site, ...] = ()
+    multicast: str = ""
 
     def site_of(self, name: str) -> Site | None:
         """The site of the node of that name, None if it is at none."""
@@ -78,6 +80,11 @@ class Definition(msgspec.Struct, frozen=True):
         """The nodes at a node's site, itself among them; of a cluster without sites all nodes."""
         own = self.site_of(name)
         return tuple(node for node in self.nodes if self.site_of(node.name) == own)
+
+    def group_of(self, name: str, network: str) -> str:
+        """The multicast group of a node on a network, "" if there is none."""
+        own = self.site_of(name)
+        return multicast_group(self.site_fellows(name), network, (own.multicast if own else "") or self.multicast)
 
     def beyond(self, name: str) -> frozenset[str]:
         """The nodes at another site than a node's own; none where it, or they, are at no site."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -42,31 +41,29 @@ from daemons.caa.messages import (
     Subscribe,
     answer_codec,
     heartbeat_codec,
-    multicast_group,
     request_codec,
 )
+from daemons.caa.networks import Networks
 from daemons.caa.repository import Definition, RepositoryDisk, find_disk
+from daemons.caa.surroundings import Surroundings
 from daemons.caa.syslog import CaaLog
 from daemons.caa.tiebreaker import SplitPolicy
 from daemons.runtime import keys
 from daemons.runtime.daemon import CannotStart, run
-from daemons.runtime.datagrams import Admit, DatagramEndpoint
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
 from daemons.runtime.operator_prompt import OperatorPrompt
 from daemons.runtime.ports import UnknownService, port
 from daemons.runtime.pump import Pump
-from daemons.runtime.seal import Seal, boot_microseconds
+from daemons.runtime.seal import boot_microseconds
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
-from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults
 from srcctl.node.guard import Guard
 from srcctl.odm import OdmError
 from srcctl.src import client as src
 from srcctl.src import packets
-from srcctl.storage.device_names import own_name, own_names
+from srcctl.storage.device_names import own_name
 from srcctl.storage.disk import uuid_of
-from srcctl.storage.fences import FenceRegistry
 
 HEARTBEAT = 1.0
 """Product seconds between heartbeats."""
@@ -101,19 +98,15 @@ class ClusterAwareAix(RepositoryKeeper):
         self.disk: RepositoryDisk | None = None
         self.machine = core.Membership()
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
-        self.endpoints: dict[str, DatagramEndpoint] = {}
+        self.networks = Networks(self.identity.node, self.faults, self._received, self.log.error)
+        self.surroundings = Surroundings(self.root, self.faults)
         self.subscribers: dict[Connection, Subscribe] = {}
         self.incarnation = boot_microseconds()
         self.events = 0
         self.counts: Counter[str] = Counter()
         self.copy = replacement.RepositoryCopy()
-        self.failed_disks: frozenset[str] = frozenset()
-        self.fences = FenceRegistry(self.identity.lab)
-        self.fenced = False
+        self.uuids: dict[int, str] = {}
         self._keep_fences()
-        self.addresses = AddressRegistry(self.identity.lab)
-        self.addresses_at = 0
-        self.aliases: frozenset[tuple[str, str, str]] = frozenset()
         self.watch: asyncio.TimerHandle | None = None
         if self.guard is not None:
             asyncio.get_running_loop().add_reader(self.guard.peer_descriptor, self.guard.peer_died)
@@ -163,14 +156,9 @@ class ClusterAwareAix(RepositoryKeeper):
             return f"{disk_name} is not the repository of a cluster with the node {self.identity.node}"
         self.device.remember(own.uuid, disk_name)
         keys.store_cluster_key(self.root, bytes.fromhex(definition.key))
-        seal = Seal(bytes.fromhex(definition.key), own.number)
         try:
-            for network, address in own.addresses:
-                endpoint = DatagramEndpoint(address, self.port, seal, self._receiver(network), self._admission(network))
-                await endpoint.start()
-                self.endpoints[network] = endpoint
+            await self.networks.open(definition, own, self.port)
         except OSError as error:
-            self._close_endpoints()
             return f"cannot listen: {error.strerror}"
         self.disk, self.definition = disk, definition
         # Another life: the other nodes hear nothing more from one that they have called down.
@@ -204,7 +192,7 @@ class ClusterAwareAix(RepositoryKeeper):
             self.producers.cease()
         except OSError as error:
             self.log.error(f"/aha: {error.strerror}")
-        self._close_endpoints()
+        self.networks.close()
         if self.disk is not None:
             self.disk.close()
         self.definition = self.disk = self.membership = None
@@ -216,18 +204,13 @@ class ClusterAwareAix(RepositoryKeeper):
         for connection in list(self.subscribers):
             connection.close()
 
-    def _close_endpoints(self) -> None:
-        for endpoint in self.endpoints.values():
-            endpoint.close()
-        self.endpoints.clear()
-
     def _settings(self, definition: Definition, own: int) -> core.Settings:
         schedule, values = self.scale.schedule, definition.tunables
         return core.Settings(
             own=own,
             incarnation=self.incarnation,
             nodes=frozenset(node.number for node in definition.nodes),
-            networks=tuple(self.endpoints),
+            networks=self.networks.names,
             heartbeat_us=schedule(HEARTBEAT),
             node_timeout_us=schedule(tunables.seconds(values, "node_timeout")),
             node_down_delay_us=schedule(tunables.seconds(values, "node_down_delay")),
@@ -237,8 +220,7 @@ class ClusterAwareAix(RepositoryKeeper):
             repository_assert=tunables.value_of(values, "repos_mode") == "a",
             lan=tunables.value_of(values, "hb_src_lan") != "0",
             disk=tunables.value_of(values, "hb_src_disk") != "0",
-            multicast=tunables.value_of(values, "communication_mode") == "m"
-            and all(endpoint.group for endpoint in self.endpoints.values()),
+            multicast=tunables.value_of(values, "communication_mode") == "m" and self.networks.grouped,
             arbitrate=self.policy.current.arbitrates,
             remote=picture.remote_nodes(definition, self.identity.node, self.policy.current),
             link_timeout_us=schedule(tunables.seconds(values, "link_timeout")),
@@ -251,15 +233,7 @@ class ClusterAwareAix(RepositoryKeeper):
         definition = self.definition
         if definition is None or tunables.value_of(definition.tunables, "communication_mode") != "m":
             return
-        for network, endpoint in self.endpoints.items():
-            group = multicast_group(definition.site_fellows(self.identity.node), network)
-            if endpoint.group == group or not group:
-                continue
-            try:
-                endpoint.leave()
-                await endpoint.join(group)
-            except OSError as error:
-                self.log.error(f"{network}: no multicast ({error.strerror}), heartbeats go to each node")
+        await self.networks.join_groups()
         self._reconfigure()
 
     def _reconfigure(self) -> None:
@@ -268,12 +242,12 @@ class ClusterAwareAix(RepositoryKeeper):
             self.pump.feed(core.Configure(self._settings(self.definition, own.number)))
 
     def _set_machine(self) -> None:
-        """What a definition says outside of the core: the hops of packets, and the machine's watchdog timer."""
+        """What a definition says outside of the core: whom packets reach, and the machine's watchdog timer."""
         if self.definition is not None:
             if self.guard is not None:
                 self.guard.set_action(tunables.value_of(self.definition.tunables, "pvm_watchdog_timer"))
-            for endpoint in self.endpoints.values():
-                endpoint.set_ttl(int(tunables.value_of(self.definition.tunables, "packet_ttl")))
+            self.networks.use(self.definition, int(tunables.value_of(self.definition.tunables, "packet_ttl")))
+            self.uuids.update((node.number, node.uuid) for node in self.definition.nodes)
 
     async def _group_services(self, action: int) -> None:
         """Start or stop cthags through SRC; at boot srcmstr may not be there yet."""
@@ -294,56 +268,29 @@ class ClusterAwareAix(RepositoryKeeper):
 
     # Heartbeats.
 
-    def _receiver(self, network: str) -> Callable[[int, bytes], None]:
-        def received(sender: int, payload: bytes) -> None:
-            try:
-                heartbeat = heartbeat_codec.decode(payload)
-            except RemoteFault:
-                return
-            if heartbeat.sender == sender and (own := self.machine.settings) is not None and sender != own.own:
-                self.counts["received"] += 1
-                self.pump.feed(core.Received(network, heartbeat))
-
-        return received
-
-    def _admission(self, network: str) -> Admit:
-        own = self.identity.node
-
-        def admit(number: int, outgoing: bool) -> bool:
-            nodes = self.definition.nodes if self.definition is not None else ()
-            name = next((node.name for node in nodes if node.number == number), None)
-            return name is not None and self.faults.passes(*((own, name) if outgoing else (name, own)), network)
-
-        return admit
+    def _received(self, network: str, sender: int, payload: bytes) -> None:
+        try:
+            heartbeat = heartbeat_codec.decode(payload)
+        except RemoteFault:
+            return
+        if heartbeat.sender == sender and (own := self.machine.settings) is not None and sender != own.own:
+            self.counts["received"] += 1
+            self.pump.feed(core.Received(network, heartbeat))
 
     def _watch_links(self) -> None:
         """Look at the interfaces once a heartbeat: a cable that is pulled is seen at once."""
         if self.definition is None:
             return
-        up = frozenset(n for n in self.endpoints if self.faults.link_up(self.identity.node, n))
+        up = self.surroundings.links(self.networks.names)
         if up != self.machine.links:
             self.pump.feed(core.Links(up))
-        self._watch_disks(self.definition)
-        self._watch_addresses()
-        self._watch_fence()
+        for change in self.surroundings.changes(self.definition, self.membership.alive if self.membership else ()):
+            self._publish(change.kind, change.node, change.subject, change.details)
+        if reason := self.surroundings.shut_out():
+            self._halt(reason, gives_way=True)
         self._watch_policy()
         delay = self.scale.schedule(HEARTBEAT) / 1_000_000
         self.watch = asyncio.get_running_loop().call_later(delay, self._watch_links)
-
-    def _watch_disks(self, definition: Definition) -> None:
-        """Shared disks of the cluster, and the volume groups on any disk."""
-        failed = self.faults.current.disks
-        for name in sorted(failed ^ self.failed_disks):
-            own = definition.node(self.identity.node)
-            state, number = "DOWN" if name in failed else "UP", own.number if own else 0
-            if name in definition.shared_disks:
-                self._publish(f"DISK_{state}", number, cluster_name(definition.shared_disks[name]))
-            from srcctl.storage.volume_groups import VolumeGroups
-
-            groups = VolumeGroups(self.root)
-            if group := groups.known_on(name):
-                self._publish(f"VG_{state}", number, groups.name_of(name), (f"VG_NAME={group}",))
-        self.failed_disks = failed
 
     def _watch_policy(self) -> None:
         definition, settings = self.definition, self.machine.settings
@@ -364,39 +311,13 @@ class ClusterAwareAix(RepositoryKeeper):
         if (settings.arbitrate, settings.remote) != (policies.arbitrates, remote):
             self.pump.feed(core.Configure(self._settings(definition, settings.own)))
 
-    def _watch_fence(self) -> None:
-        """The disks refuse this node: it gives way, before it could serve what it no longer has."""
-        fence = self.fences.of(self.identity.node)
-        if self.fenced or fence is None or fence.life != self.identity.boot_id:
-            return
-        self.fenced = True
-        names = own_names(self.root)
-        for disk in sorted(names.get(disk, disk) for disk in fence.disks):
-            log_entry(self.root, "LVM_IO_FAIL", "LVDD", (("PHYSICAL VOLUME", disk),))
-        disks = " ".join(sorted(fence.disks))
-        self._halt(f"quarantine policy: this node is shut out of {disks} by {fence.by}", gives_way=True)
-
     def _keep_fences(self) -> None:
         """At power on: fences of nodes whose keepers have all been off meanwhile end, this node keeps the others."""
         try:
-            for node in self.fences.switched_on(self.identity.node, self.identity.boot_id):
+            for node in self.surroundings.switched_on():
                 self.log.write(f"quarantine policy: node {node} is let in, nobody that kept it out has stayed on")
         except OSError as error:
             self.log.error(f"fences: {error.strerror}")
-
-    def _watch_addresses(self) -> None:
-        """Addresses that come to this node's interfaces and go: service addresses beside the boot addresses."""
-        own = self.definition.node(self.identity.node) if self.definition is not None else None
-        changed = self.addresses.changed_at()
-        if own is None or changed == self.addresses_at:
-            return
-        self.addresses_at = changed
-        found = frozenset((a.interface, a.address, a.netmask) for a in self.addresses.of_node(self.identity.node))
-        for alias in sorted(found ^ self.aliases):
-            interface, address, netmask = alias
-            kind = "ADDRESS_ADD" if alias in found else "ADDRESS_DELETE"
-            self._publish(kind, own.number, interface, aha.address_details(address, netmask))
-        self.aliases = found
 
     def _execute(self, effect: core.Effect) -> None:
         match effect:
@@ -431,16 +352,13 @@ class ClusterAwareAix(RepositoryKeeper):
                 self._halt(reason, gives_way)
 
     def _send(self, network: str, node: int, heartbeat: Heartbeat) -> None:
-        definition, endpoint = self.definition, self.endpoints.get(network)
+        payload = heartbeat_codec.encode(heartbeat)
         if node == core.EVERYBODY:
-            if endpoint is not None and endpoint.send_to_group(heartbeat_codec.encode(heartbeat)):
-                self.counts["sent"] += 1
-                self.counts["multicast"] += 1
-            return
-        peer = next((n for n in definition.nodes if n.number == node), None) if definition else None
-        address = dict(peer.addresses).get(network) if peer else None
-        if endpoint is not None and address and endpoint.send(node, address, heartbeat_codec.encode(heartbeat)):
-            self.counts["sent"] += 1
+            sent = self.networks.send_to_group(network, payload)
+            self.counts["multicast"] += sent
+        else:
+            sent = self.networks.send(network, node, payload)
+        self.counts["sent"] += sent
 
     def _announce(self, found: core.Announce) -> None:
         if self.definition is None:
@@ -467,8 +385,7 @@ class ClusterAwareAix(RepositoryKeeper):
             if kind == "REP_DOWN" and own:
                 log_entry(self.root, "CL_REPOS_DISK_DOWN", "CAA (for RSCT)", (("DISK NAME", subject),))
                 self.spawn(self._replace_by_itself())
-        uuid = next((member.uuid for member in membership.nodes if member.number == node), "")
-        event = Event(self.events, kind, node, subject, time.time_ns(), details, uuid)
+        event = Event(self.events, kind, node, subject, time.time_ns(), details, self.uuids.get(node, ""))
         seconds, nanoseconds = divmod(event.time_ns, 1_000_000_000)
         self.log.write(f"{kind} node {node} {subject}".rstrip() + f" {seconds}.{nanoseconds:09}")
         self.events += 1
@@ -600,7 +517,6 @@ class ClusterAwareAix(RepositoryKeeper):
 
     def _status(self) -> Status:
         links = self.machine.links
-        drops = sum((endpoint.dropped for endpoint in self.endpoints.values()), Counter[str]())
         return Status(
             self.membership,
             self.disk.name if self.disk else "",
@@ -613,7 +529,7 @@ class ClusterAwareAix(RepositoryKeeper):
             tuple((name, tunables.value_of(self.definition.tunables, name)) for name in sorted(tunables.TUNABLES))
             if self.definition
             else (),
-            picture.statistics_of(self.counts, drops),
+            picture.statistics_of(self.counts, self.networks.drops),
             tuple(
                 DiskState(
                     cluster_name(number),
@@ -623,15 +539,13 @@ class ClusterAwareAix(RepositoryKeeper):
                 )
                 for name, number in (self.definition.shared_disks if self.definition is not None else {}).items()
             ),
-            self._live_aliases(),
+            self._aliases(),
         )
 
-    def _live_aliases(self) -> tuple[tuple[str, str, str, str], ...]:
-        membership = self.membership
-        if membership is None:
+    def _aliases(self) -> tuple[tuple[str, str, str, str], ...]:
+        if self.definition is None or self.membership is None:
             return ()
-        live = {node.name for node in membership.nodes if node.number in membership.alive}
-        return tuple((a.node, a.interface, a.address, a.netmask) for a in self.addresses.all() if a.node in live)
+        return self.surroundings.live_aliases(self.definition, self.membership.alive)
 
 
 def main(argv: list[str]) -> int:

@@ -24,6 +24,9 @@ BACKLOG = 4096
 PAYLOAD_MAX = 60_000
 """Bytes of one payload (a UDP datagram over IPv4 holds 65,507)."""
 
+ELSEWHERE = "from elsewhere"
+"""Why a packet of a multicast group is dropped that comes from none of the addresses that are listened to."""
+
 Admit = Callable[[int, bool], bool]
 """Node number, and whether the packet goes there or comes from there."""
 
@@ -52,6 +55,10 @@ class DatagramEndpoint:
         self._group_task: asyncio.Task[None] | None = None
         self.group = ""
         """The multicast group that this endpoint is in."""
+        self.sources: frozenset[str] | None = None
+        """The addresses whose packets to the group count here, None for all. All addresses of a host, whatever networks
+        and labs they stand for, are on its one loopback interface, so a group brings the packets of all. An address
+        proves nothing: what it lets pass must be sealed all the same."""
         self.dropped: Counter[str] = Counter()
         """Packets that were not accepted or not sent, by cause."""
 
@@ -94,7 +101,7 @@ class DatagramEndpoint:
             sock.close()
             raise
         stream = await asyncio_dgram.from_socket(sock)
-        self._group_task = asyncio.create_task(self._receive(stream, group))
+        self._group_task = asyncio.create_task(self._receive(stream, group, grouped=True))
         self.group = group
 
     def leave(self) -> None:
@@ -143,12 +150,12 @@ class DatagramEndpoint:
         self._tasks.clear()
         self._socket = None
 
-    async def _receive(self, stream: DatagramStream, destination: str) -> None:
+    async def _receive(self, stream: DatagramStream, destination: str, grouped: bool = False) -> None:
         queue: asyncio.Queue[object] = stream._recvq  # type: ignore[attr-defined]
         try:
             while True:
                 try:
-                    packet, _ = await stream.recv()
+                    packet, address = await stream.recv()
                 except OSError:
                     continue  # an ICMP error about a packet that we sent: the peer is down
                 except asyncio_dgram.TransportClosed:
@@ -156,6 +163,11 @@ class DatagramEndpoint:
                 while queue.qsize() > BACKLOG:
                     queue.get_nowait()
                     self.dropped["backlog"] += 1
+                source = address[0] if isinstance(address, tuple) else ""
+                if grouped and self.sources is not None and source not in self.sources:
+                    if source != self.address:
+                        self.dropped[ELSEWHERE] += 1
+                    continue
                 try:
                     sender, payload = self._seal.open(packet, (destination, self.port))
                 except RemoteFault as fault:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from daemons.caa import client, formation, message_security, replacement
+from daemons.caa import client, formation, message_security, multicast, replacement
 from daemons.caa.client import CaaError
-from daemons.caa.messages import Membership, Status
+from daemons.caa.messages import Membership, Site, Status
 from daemons.caa.repository import Commit, Definition, RepositoryDisk
 from daemons.runtime.keys import store_cluster_key
 from srcctl.node.root import Identity, LabNode, NodeRoot
@@ -83,6 +83,29 @@ def test_a_repository_of_another_cluster_is_left_alone(here: Here, what: str, mo
         formation.make(here.root, name, [*NAMES, "nodeC"] if what == "other nodes" else NAMES, "hdisk1")
     assert here.joined == []
     assert here.disk.read_definition() == DEFINITION
+
+
+def test_the_administrators_multicast_address_is_kept_and_told(here: Here) -> None:
+    formation.make(here.root, "mycluster", NAMES, "hdisk1", multicast="228.100.1.9")
+    made = here.disk.read_definition()
+    assert made is not None
+    assert made.multicast == "228.100.1.9"
+    here.disk.write_definition(replace(made, sites=(Site("west", 1, "", ("nodeA",)), Site("east", 2, "", ("nodeB",)))))
+    multicast.assign(here.root, "228.100.1.9", {"east": "228.100.1.10"})
+    changed = here.disk.read_definition()
+    assert changed is not None
+    assert [site.multicast for site in changed.sites] == ["", "228.100.1.10"]
+    assert here.told == NAMES
+    here.told = []
+    multicast.assign(here.root, "228.100.1.9", {"east": "228.100.1.10", "gone": "228.1.1.1"})
+    assert here.told == [], "nothing has changed"
+    for wrong in ("127.0.0.1", "240.0.0.1", "nonsense", "ff05::1"):
+        with pytest.raises(CaaError, match="is not a multicast address"):
+            multicast.assign(here.root, wrong, {})
+    multicast.assign(here.root, "", {})
+    changed = here.disk.read_definition()
+    assert changed is not None
+    assert (changed.multicast, [site.multicast for site in changed.sites]) == ("", ["", ""])
 
 
 def test_a_node_that_cannot_join_is_written_down_nowhere(here: Here) -> None:

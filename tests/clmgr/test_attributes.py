@@ -32,6 +32,7 @@ VALUES = {
     ("fallback_timer", "REPEATS"): "weekly",
     ("interface", "TYPE"): "ether",
     ("cluster", "CLUSTER_IP"): "228.1.2.3",
+    ("site", "SITE_IP"): "228.1.2.4",
     ("cluster", "REPOSITORIES"): "hdisk2,hdisk3",
     ("cluster", "VERIFICATION_NODE"): "node2",
     ("cluster", "TIEBREAKER"): "hdisk3",

@@ -166,6 +166,8 @@ def test_dependencies_are_stored_the_product_s_way() -> None:
         ("modify cluster VERIFICATION_HOUR=24", 4),
         ("modify cluster HEARTBEAT_FREQUENCY=9", 4),
         ("modify cluster CLUSTER_IP=228.1.1.1", 4),
+        ("modify cluster HEARTBEAT_TYPE=multicast CLUSTER_IP=127.0.0.1", 4),
+        ("modify cluster HEARTBEAT_TYPE=multicast CLUSTER_IP=240.0.0.1", 4),
         ("modify cluster SPLIT_POLICY=tiebreaker MERGE_POLICY=tiebreaker", 3),
         ("modify cluster SPLIT_POLICY=manual", 4),
         ("modify cluster SPLIT_POLICY=nfs MERGE_POLICY=nfs", 3),

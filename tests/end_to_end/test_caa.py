@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
 
 OPTIONS = ("--networks", "2")
+GROUP = "228.100.9.9"
+"""The administrator's multicast group: one for both networks."""
+NODES = "/aha/cluster/nodeList.monFactory/nodeListEvent.mon"
 ADAPTERS = "/aha/cluster/networkAdapterState.monFactory/networkAdapterStateEvent.mon"
 WATCH = """
 exec 3<>{}{}
@@ -49,7 +53,8 @@ def interface_states(lab: LabUnderTest) -> list[str]:
 def test_a_cluster_is_made(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     assert lab.run("node1", "lscluster -m").returncode == 1
-    lab.output("node1", "mkcluster -n caatest -m node1,node2 -r hdisk1 -d hdisk4")
+    assert lab.run("node1", "mkcluster -n caatest -m node1,node2 -r hdisk1 -s 10.1.1.1").returncode == 1
+    lab.output("node1", f"mkcluster -n caatest -m node1,node2 -r hdisk1 -d hdisk4 -s {GROUP}")
     both_up(lab)
     both_up(lab, "node2")
     points = lab.output("node1", "lscluster -m").count("tcpsock->02   UP")
@@ -87,7 +92,10 @@ def test_heartbeats_by_multicast(bare_lab: LabUnderTest) -> None:
     assert counter(lab, "unicast pkts sent") == unicast, "nothing goes to each node any more"
     both_up(lab)
     both_up(lab, "node2")
-    assert "Communication Mode: multicast" in lab.output("node1", "lscluster -c")
+    shown = lab.output("node1", "lscluster -c")
+    assert "Communication Mode: multicast" in shown
+    assert f"Multicast for site LOCAL: IPv4 {GROUP} IPv6 ff05::e464:909\n" in shown
+    assert lab.output("node2", "lscluster -i").count(f"IPv4 MULTICAST ADDRESS: {GROUP}\n") == 4
     lab.srcctl("link", "node2", "net_ether_01", "down")
     eventually(lambda: "DOWN" in lab.output("node1", "lscluster -i"), "a link that is down is seen", 30)
     lab.srcctl("link", "node2", "net_ether_01", "up")
@@ -193,7 +201,8 @@ def test_the_certificate_comes_and_goes_with_membership(bare_lab: LabUnderTest) 
     lab.output("node1", "clctrl -sec -l high -s AES")
     lab.output("node1", "chcluster -m -node2")
     assert "Security: standard" in lab.output("node2", "lssrc -ls clcomd")
-    lab.output("node1", "chcluster -m +node2")
+    event = first_event(lab, NODES, "exec", "node1", "--", "chcluster", "-m", "+node2")
+    assert re.search(r"EVENT_TYPE=NODE_ADD\nNODE_NUMBER=3\nNODE_ID=0x[0-9A-F]{32}\n", event), event
     both_up(lab)
     assert "Security: TLS" in lab.output("node2", "lssrc -ls clcomd")
     for asked, other in (("node1", "node2"), ("node2", "node1")):

@@ -79,7 +79,7 @@ def occurrence_text(occurrence: Occurrence, sequence: int, level: int = 2) -> st
 
 def occurrence_of(event: Event, membership: Membership) -> Occurrence:
     """An event of the cluster."""
-    uuid = next((node.uuid for node in membership.nodes if node.number == event.node), event.uuid)
+    uuid = event.uuid or next((node.uuid for node in membership.nodes if node.number == event.node), "")
     extra = PRODUCERS[event.kind][1]
     return Occurrence(
         event.time_ns,

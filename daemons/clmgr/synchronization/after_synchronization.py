@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 
 from daemons.caa import client as caa
-from daemons.caa import sites
+from daemons.caa import multicast, sites
 from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.queries.inquiry import configured_tunables
+from daemons.clmgr.settings import site_key
 from daemons.clmgr.synchronization import propagation
 from daemons.clmgr.synchronization import synchronize as synchronization
 from daemons.clmgr.syntax.grammar import Request
@@ -65,8 +66,8 @@ def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:
 
 
 def tune(root: NodeRoot, c: Configuration) -> None:
-    """Tell CAA the sites, and set the tunables that the configuration has otherwise than CAA: those that were given
-    before it had a cluster, and those that follow from policies.
+    """Tell CAA the sites and multicast groups, and set the tunables that the configuration has otherwise than CAA:
+    those that were given before it had a cluster, and those that follow from policies.
 
     Raises:
         ClmgrError: CAA refuses.
@@ -82,6 +83,10 @@ def tune(root: NodeRoot, c: Configuration) -> None:
         sites.assign(root, {site.name: site.nodes for site in c.sites})
     except caa.CaaError as error:
         raise ClmgrError(f"CAA does not know the sites: {error}") from None
+    try:
+        multicast.assign(root, c.multicast_address, {s.name: c.setting(site_key(s.name, "SITE_IP")) for s in c.sites})
+    except caa.CaaError as error:
+        raise ClmgrError(f"CAA does not use the multicast address: {error}") from None
     wanted = {name: value for name, value in configured_tunables(c).items() if present.get(name) != value}
     if not wanted:
         return

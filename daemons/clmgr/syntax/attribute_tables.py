@@ -1,7 +1,8 @@
 """Which attributes the actions on each class take, and the domains of their values. Data; ``attributes`` reads it.
 
-A domain is ``text``, ``name``, ``names`` (a list), ``path``, ``paths``, ``address``, ``truth``, a range (``10..600``,
-with single values before a comma: ``0,5..590``) or the words that are possible (``NSC|SC|LC``, in any case).
+A domain is ``text``, ``name``, ``names`` (a list), ``path``, ``paths``, ``address``, ``multicast`` (an address of
+a group), ``truth``, a range (``10..600``, with single values before a comma: ``0,5..590``) or the words that are
+possible (``NSC|SC|LC``, in any case).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ TABLES: dict[str, Table] = {
         "NAME": (("modify",), "name"),
         "TYPE": (AM, "NSC|SC|LC"),
         "HEARTBEAT_TYPE": (AM, "unicast|multicast"),
-        "CLUSTER_IP": (AM, "address"),
+        "CLUSTER_IP": (AM, "multicast"),
         "REPOSITORIES": (AM, "names"),
         "FC_SYNC_INTERVAL": (AM, "10..1440"),
         "RG_SETTLING_TIME": (AM, "0..86400"),
@@ -99,7 +100,7 @@ TABLES: dict[str, Table] = {
         "NAME": (("modify",), "name"),
         "NODES": (AM, "names"),
         "REPOSITORIES": (AM, "names"),
-        "SITE_IP": (AM, "address"),
+        "SITE_IP": (AM, "multicast"),
         "RECOVERY_PRIORITY": (AM, "MANUAL|1|2"),
         **WHEN,
     },

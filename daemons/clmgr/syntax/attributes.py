@@ -85,6 +85,9 @@ def value_of(domain: str, attribute: str, value: str) -> str:
         case "address":
             if not is_address(value):
                 raise invalid(attribute, value)
+        case "multicast":
+            if not is_address(value) or not 224 <= int(value.partition(".")[0]) < 240:
+                raise invalid(attribute, value)
         case "truth":
             if value.lower() not in TRUE + FALSE:
                 raise invalid(attribute, value)
