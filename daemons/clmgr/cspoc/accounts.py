@@ -87,7 +87,7 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
 
 
 def _one(root: NodeRoot, request: Request, kind: str, name: str, nodes: Sequence[str]) -> None:
-    there = _ids(root, kind, nodes)
+    there = ids(root, kind, nodes)
     known = [node for node in nodes if name in there[node]]
     if request.action == "add" and known:
         raise exists_already(name)
@@ -105,10 +105,10 @@ def _one(root: NodeRoot, request: Request, kind: str, name: str, nodes: Sequence
         words = ["-p"] if kind == "user" else []
     failed: list[str] = []
     if request.action != "modify" or words:
-        failed += _on(root, known if request.action == "delete" else nodes, [command, *words, name])
+        failed += on_account_nodes(root, known if request.action == "delete" else nodes, [command, *words, name])
     if (password := request.attribute("PASSWORD")) and not failed:
         flags = [] if request.truth("CHANGE_ON_NEXT_LOGIN", True) else ["-c"]
-        failed += _on(root, nodes, ["chpasswd", *flags], f"{name}:{password}\n".encode())
+        failed += on_account_nodes(root, nodes, ["chpasswd", *flags], f"{name}:{password}\n".encode())
     if failed:
         sys.stdout.flush()
         raise ClmgrError("\n".join(failed))
@@ -122,7 +122,7 @@ def _words(request: Request, names: dict[str, str]) -> list[str]:
     ]
 
 
-def _ids(root: NodeRoot, kind: str, nodes: Sequence[str]) -> dict[str, dict[str, int]]:
+def ids(root: NodeRoot, kind: str, nodes: Sequence[str]) -> dict[str, dict[str, int]]:
     """Names and ids on every node.
 
     Raises:
@@ -139,7 +139,7 @@ def _ids(root: NodeRoot, kind: str, nodes: Sequence[str]) -> dict[str, dict[str,
     return found
 
 
-def _on(root: NodeRoot, nodes: Sequence[str], command: list[str], data: bytes = b"") -> list[str]:
+def on_account_nodes(root: NodeRoot, nodes: Sequence[str], command: list[str], data: bytes = b"") -> list[str]:
     """Run a command on nodes; returns what went wrong, a sentence a node. Passwords go by standard input."""
     log(root, f"[========== C_SPOC COMMAND LINE ==========]\ncl_{' '.join(command)}")
     failed = []

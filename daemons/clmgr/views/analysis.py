@@ -1,0 +1,186 @@
+"""clanalyze: failures in the logs of the nodes, by time and by error string.
+
+The synopsis is the published one; the look of the report is inferred. Every node analyzes its own logs: clcomd runs
+this very command there, and the reports are printed one after another.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from daemons.clmgr.views import failures
+from daemons.clmgr.views.failures import Failure
+from daemons.cluster import configuration as configurations
+from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
+from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.errlog import log as error_log
+from srcctl.node.root import NodeRoot
+from srcctl.odm import OdmError, Repository
+
+PROGRAM = "/usr/es/sbin/cluster/utilities/clanalyze"
+SYNTAX = """Usage: clanalyze -a -s start_time -e end_time [-p error_string] [-n {ALL|node1,node2,...}]
+       clanalyze -a -p error_string [-n {ALL|node1,node2,...}]
+       clanalyze -a -o {all|recent} [-n {ALL|node1,node2,...}]
+       clanalyze -a -u [-n {ALL|node1,node2,...}]
+       clanalyze -s start_time -e end_time -f log_file [-n {ALL|node1,node2,...}]
+Times are YYYY-MM-DDTHH:MM:SS."""
+FLAGS = "as:e:p:o:n:uf:c:vd:x:"
+LOG_DIRECTORY = "/var/hacmp/log"
+ROTATED_MAX = 7
+"""Old copies of hacmp.out that clcycle keeps."""
+
+
+class AnalysisError(Exception):
+    """The request cannot be carried out; ``str()`` says why."""
+
+
+def clanalyze(argv: list[str]) -> int:
+    """``clanalyze``; the exit code is 1 if the request is wrong or a node could not be asked, else 0."""
+    root = NodeRoot.current()
+    try:
+        options = parse(argv, FLAGS)
+        _check(options)
+    except UsageError:
+        return usage(SYNTAX)
+    except AnalysisError as error:
+        sys.stderr.write(f"clanalyze: {error}\n")
+        return 1
+    try:
+        c = configurations.load(Repository(root, DCD))
+        nodes = _nodes(root, c, options.value("n"))
+        return _on_nodes(root, c, options, argv[1:], nodes)
+    except (AnalysisError, OdmError, ConfigurationFault) as error:
+        sys.stderr.write(f"clanalyze: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"clanalyze: {error.filename}: {error.strerror}\n")
+        return 1
+
+
+def _check(options: Options) -> None:
+    """Raises:
+    UsageError: flags that do not go together.
+    AnalysisError: a time is none, or the flags need what there is not here.
+    """
+    if any(flag in options for flag in "cdx"):
+        raise AnalysisError("there is no snap on this node: -c, -d and -x have nothing to work on.")
+    if "v" in options:
+        raise AnalysisError("-v has nothing to show: an analysis ends before its command does.")
+    if options.operands or ("s" in options) != ("e" in options):
+        raise UsageError("-s and -e")
+    if "f" in options:
+        if "s" not in options or any(flag in options for flag in "apou"):
+            raise UsageError("-f")
+    else:
+        modes = [flag for flag in "ou" if flag in options] + ["sp"] * ("s" in options or "p" in options)
+        if "a" not in options or len(modes) != 1:
+            raise UsageError("-a")
+    if "o" in options and options.value("o").lower() not in ("all", "recent"):
+        raise UsageError("-o")
+    if "p" in options and not options.value("p").strip():
+        raise UsageError("-p")
+    start, end = _period(options)
+    if start > end:
+        raise AnalysisError(f"the start time {options.value('s')} is later than the end time {options.value('e')}.")
+
+
+def _period(options: Options) -> tuple[float, float]:
+    if "s" not in options:
+        return 0.0, float("inf")
+    return _time(options.value("s")), _time(options.value("e"))
+
+
+def _time(text: str) -> float:
+    try:
+        return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
+    except (ValueError, OverflowError):
+        raise AnalysisError(f'"{text}" is not a time of the form YYYY-MM-DDTHH:MM:SS.') from None
+
+
+def _nodes(root: NodeRoot, c: Configuration | None, text: str) -> list[str]:
+    """The nodes of ``-n``; without it this one (inferred)."""
+    here = root.identity.node
+    if not text:
+        return [here]
+    if c is None:
+        if text == here:
+            return [here]
+        raise AnalysisError("no cluster is defined on this node.")
+    if text.upper() == "ALL":
+        return [node.name for node in c.nodes]
+    names = list(dict.fromkeys(name for name in text.split(",") if name))
+    for name in names:
+        if c.node(name) is None:
+            raise AnalysisError(f"the node {name} is not defined.")
+    return names
+
+
+def _on_nodes(root: NodeRoot, c: Configuration | None, options: Options, words: list[str], nodes: list[str]) -> int:
+    status = 0
+    for node in nodes:
+        if node == root.identity.node:
+            sys.stdout.writelines(f"{line}\n" for line in _own(root, c, options))
+            sys.stdout.flush()
+            continue
+        from daemons.clcomd import client as clcomd
+
+        try:
+            # The last -n counts: over there it is that node alone.
+            answer = clcomd.run(root, node, [PROGRAM, *words, "-n", node])
+        except clcomd.ClcomdError as error:
+            sys.stderr.write(f"clanalyze: unable to communicate with {node}: {error}\n")
+            status = 1
+            continue
+        sys.stdout.write(answer.out.decode(errors="replace"))
+        sys.stdout.flush()
+        sys.stderr.write(answer.err.decode(errors="replace"))
+        status = status or int(answer.status != 0)
+    return status
+
+
+def _own(root: NodeRoot, c: Configuration | None, options: Options) -> Iterator[str]:
+    """This node's part."""
+    start, end = _period(options)
+    now, node = time.time(), root.identity.node
+    if "f" in options:
+        path = options.value("f")
+        yield f"Node {node}: {path}"
+        with open(root.path(path), encoding="utf-8", errors="replace") as file:
+            yield from (line for when, line in failures.timed(file, now) if start <= when <= end)
+        yield ""
+        return
+    found = [failure for failure in _failures(root, c, options, now) if start <= failure.time <= end]
+    yield from failures.report(node, failures.most_recent(found) if options.value("o").lower() == "recent" else found)
+
+
+def _failures(root: NodeRoot, c: Configuration | None, options: Options, now: float) -> Iterator[Failure]:
+    entries = error_log.read(root)
+    if "u" in options:
+        yield from failures.from_error_log(entry for entry in entries if entry.label == "CORE_DUMP")
+        return
+    wanted = options.value("p")
+    kind = failures.class_named(wanted)
+    directories = dict(c.log_directories) if c else {}
+    if wanted and not kind:
+        for name in ("hacmp.out", "cluster.log"):
+            directory = directories.get(name) or ("/var/hacmp/adm" if name == "cluster.log" else LOG_DIRECTORY)
+            for path, lines in _logs(root, f"{directory}/{name}"):
+                yield from failures.from_text(lines, wanted, now, path)
+        return
+    found = list(failures.from_error_log(entries))
+    for path, lines in _logs(root, f"{directories.get('hacmp.out') or LOG_DIRECTORY}/hacmp.out"):
+        found += failures.from_events(lines, now, path)
+    yield from (failure for failure in found if failure.kind == (kind or failure.kind))
+
+
+def _logs(root: NodeRoot, path: str) -> Iterator[tuple[str, Iterator[str]]]:
+    """A log and its old copies, the oldest first, those that are there."""
+    for suffix in (*(f".{number}" for number in range(ROTATED_MAX, 0, -1)), ""):
+        try:
+            with open(root.path(path + suffix), encoding="utf-8", errors="replace") as file:
+                yield os.path.basename(path) + suffix, file
+        except FileNotFoundError:
+            continue
