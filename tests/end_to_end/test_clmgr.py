@@ -196,6 +196,34 @@ def test_users_and_groups_are_the_same_on_all_nodes(bare_lab: LabUnderTest) -> N
         ("clmgr delete group dba", 1),
     ):
         assert refused(lab, command)[0] == code, command
+    for asking, command, user in (
+        ("node1", "clpasswd", "oracle"),
+        ("node2", "cl_chpasswd -cspoc '-n node1,node2'", "oracle"),
+    ):
+        stored = [lab.file(node, "/etc/security/passwd") for node in ("node1", "node2")]
+        said = lab.output(asking, f"printf 'oth3r\\noth3r\\n' | {command} {user}")
+        assert said.startswith(f'Changing password for "{user}"\n')
+        changed = [lab.file(node, "/etc/security/passwd") for node in ("node1", "node2")]
+        assert all(now != then and "ADMCHG" in now for now, then in zip(changed, stored, strict=True)), command
+    lab.output("node1", "cl_mkgroup -cspoc '-n node1,node2' web")
+    lab.output("node2", "cl_mkuser -cspoc '-g app_rg' pgrp=web home=/web apache")
+    assert lab.output("node1", "cl_lsuser -a id pgrp apache") == (
+        "node1: apache id=203 pgrp=web\nnode2: apache id=203 pgrp=web\n"
+    )
+    lab.output("node1", "cl_chuser -cspoc '-n node2' gecos=there apache")
+    assert "there" not in lab.output("node1", "lsuser apache")
+    for command, complaint in (
+        ("clpasswd nobody_at_all", 'clpasswd: node1: 3004-687 User "nobody_at_all" does not exist.\n'),
+        ("printf 'a\\nb\\n' | clpasswd oracle", "clpasswd: the two entries do not match.\n"),
+        ("cl_mkuser -cspoc '-n node1' apache", 'cl_mkuser: node1: 3004-689 User "apache" exists.\n'),
+        ("cl_mkuser -cspoc '-n node1,node2' id=201 other", "cl_mkuser: the user id 201 is in use on a node.\n"),
+        ("cl_mkuser -cspoc '-n node3' other", "cl_mkuser: the node node3 is not defined.\n"),
+        ("cl_mkuser other", "Usage: cl_mkuser -cspoc "),
+        ("cl_rmgroup -cspoc '-n node1' web", "cl_rmgroup: node1: 3004-697 Error removing"),
+    ):
+        answer = lab.run("node1", command)
+        assert (answer.returncode, answer.stderr.startswith(complaint)) == (1, True), (command, answer.stderr)
+    lab.output("node1", "cl_rmuser -cspoc '-n node1,node2' -p apache && cl_rmgroup -cspoc '-n node1,node2' web")
     lab.output("node1", "clmgr delete user oracle")
     lab.output("node1", "clmgr delete group dba")
     lab.output("node2", "rmuser -p here_only")

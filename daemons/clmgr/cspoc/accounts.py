@@ -7,7 +7,7 @@ runs as root. Where one node fails the others keep the change, and an error says
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from daemons.clcomd import client as clcomd
 from daemons.clmgr.cspoc.commands import log, own_part
@@ -26,6 +26,7 @@ from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.accounts.commands import NAME, group_values, user_values
 from srcctl.accounts.files import FIRST_ID, LAST_ID, Accounts
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot
 
 ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_account"
@@ -94,12 +95,9 @@ def _one(root: NodeRoot, request: Request, kind: str, name: str, nodes: Sequence
     if request.action != "add" and not known:
         raise does_not_exist(name)
     words = _words(request, USER_ATTRIBUTES if kind == "user" else GROUP_ATTRIBUTES)
-    taken = {number for ids in there.values() for other, number in ids.items() if other != name}
-    if "ID" in request.attributes and int(request.attributes["ID"]) in taken:
-        raise ClmgrError(f"the {kind} id {request.attributes['ID']} is in use on a node.", INCORRECT_INPUT)
-    if request.action == "add" and "ID" not in request.attributes:
-        free = next((number for number in range(FIRST_ID, LAST_ID + 1) if number not in taken), 0)
-        words = [f"id={free}", *words]
+    if request.action == "add" or "ID" in request.attributes:
+        number = common_id(there, kind, name, request.attribute("ID"))
+        words = [f"id={number}", *(word for word in words if not word.startswith("id="))]
     command = {"add": "mk", "modify": "ch", "delete": "rm"}[request.action] + kind
     if request.action == "delete":
         words = ["-p"] if kind == "user" else []
@@ -122,17 +120,35 @@ def _words(request: Request, names: dict[str, str]) -> list[str]:
     ]
 
 
-def ids(root: NodeRoot, kind: str, nodes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Names and ids on every node.
+def common_id(there: Mapping[str, Mapping[str, int]], kind: str, name: str, wanted: str) -> str:
+    """The id of an account on all nodes: the one that is wanted, or the lowest that is free on all of them.
+
+    What is no number is left to the nodes to refuse.
 
     Raises:
-        ClmgrError: a node cannot be asked: an id must be free on all of them.
+        ClmgrError: a node has given it to another account.
+    """
+    taken = {number for names in there.values() for other, number in names.items() if other != name}
+    if not wanted:
+        return str(next((number for number in range(FIRST_ID, LAST_ID + 1) if number not in taken), 0))
+    if is_number(wanted) and int(wanted) in taken:
+        raise ClmgrError(f"the {kind} id {wanted} is in use on a node.", INCORRECT_INPUT)
+    return wanted
+
+
+def ids(root: NodeRoot, kind: str, nodes: Sequence[str], lenient: bool = False) -> dict[str, dict[str, int]]:
+    """Names and ids on every node; ``lenient`` leaves out nodes that cannot be asked.
+
+    Raises:
+        ClmgrError: one cannot be asked: an id must be free on all of them.
     """
     found: dict[str, dict[str, int]] = {}
     for node in nodes:
         try:
             answer = clcomd.run(root, node, [ON_NODE, f"ls{kind}", "-c", "-a", "id", "ALL"])
         except clcomd.ClcomdError as error:
+            if lenient:
+                continue
             raise ClmgrError(f'unable to communicate with "{node}": {error}') from None
         rows = [line.split(":") for line in answer.out.decode(errors="replace").splitlines() if line[:1] != "#"]
         found[node] = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}

@@ -43,15 +43,17 @@ def defined(root: NodeRoot) -> Configuration:
         raise CspocError(str(error)) from None
 
 
-def _targets(c: Configuration, options: str) -> tuple[list[str], bool]:
+def targets(c: Configuration, options: str, required: bool = False) -> tuple[list[str], bool]:
     """The nodes of ``-cspoc "[-f] [-n NodeList | -g ResourceGroup]"``, and whether unreachable ones are passed over.
+
+    ``required``: they must be chosen, as for all commands that change something.
 
     Raises:
         UsageError: the options are wrong.
         CspocError: a node or group is unknown.
     """
     found = parse(["-cspoc", *shlex.split(options)], "fn:g:")
-    if found.operands or ("n" in found and "g" in found):
+    if found.operands or ("n" in found and "g" in found) or (required and not ("n" in found or "g" in found)):
         raise UsageError("-n or -g")
     nodes = [node.name for node in c.nodes]
     if "g" in found:
@@ -119,11 +121,17 @@ def log(root: NodeRoot, text: str) -> None:
         pass
 
 
-def _complaining(argv: list[str], syntax: str) -> tuple[NodeRoot, str, str]:
+def complaining(argv: list[str], syntax: str) -> tuple[NodeRoot, str, str]:
+    """The node, the name of the command, and its usage text."""
     return NodeRoot.current(), os.path.basename(argv[0]), f"Usage: {os.path.basename(argv[0])} {syntax}"
 
 
-def _without_cspoc(words: list[str]) -> tuple[str, list[str]]:
+def without_cspoc(words: list[str]) -> tuple[str, list[str]]:
+    """The argument of ``-cspoc``, "" if there is none, and the other words.
+
+    Raises:
+        UsageError: it has no argument.
+    """
     if "-cspoc" not in words:
         return "", words
     place = words.index("-cspoc")
@@ -134,10 +142,10 @@ def _without_cspoc(words: list[str]) -> tuple[str, list[str]]:
 
 def lister(argv: list[str]) -> int:
     """``cl_lsvg``, ``cl_lsfs`` ...: the AIX command of that name on the nodes that ``-cspoc`` chooses, or on all."""
-    root, name, syntax = _complaining(argv, '[-cspoc "[-f] [-g ResourceGroup | -n NodeList]"] [argument ...]')
+    root, name, syntax = complaining(argv, '[-cspoc "[-f] [-g ResourceGroup | -n NodeList]"] [argument ...]')
     try:
-        options, words = _without_cspoc(argv[1:])
-        nodes, lenient = _targets(defined(root), options)
+        options, words = without_cspoc(argv[1:])
+        nodes, lenient = targets(defined(root), options)
     except (UsageError, ValueError):
         return usage(syntax)
     except CspocError as error:
@@ -169,12 +177,12 @@ def own_part(name: str, argv: list[str], allowed: Collection[str]) -> int:
 
 def nodecmd(argv: list[str]) -> int:
     """``cl_nodecmd -cspoc "[-f] {-n NodeList | -g ResourceGroup}" command``."""
-    root, name, syntax = _complaining(argv, '-cspoc "[-f] [-n NodeList | -g ResourceGroup]" command [argument ...]')
+    root, name, syntax = complaining(argv, '-cspoc "[-f] [-n NodeList | -g ResourceGroup]" command [argument ...]')
     try:
-        options, words = _without_cspoc(argv[1:])
+        options, words = without_cspoc(argv[1:])
         if not words:
             raise UsageError("command")
-        nodes, lenient = _targets(defined(root), options)
+        nodes, lenient = targets(defined(root), options)
     except (UsageError, ValueError):
         return usage(syntax)
     except CspocError as error:
@@ -194,14 +202,14 @@ def _shell(words: Sequence[str]) -> list[str]:
 
 def on_cluster(argv: list[str]) -> int:
     """``cli_on_cluster [-S] 'command'``: on all nodes (what ``-S`` changes is not published; it is accepted)."""
-    root, name, syntax = _complaining(argv, "[-S] 'command'")
+    root, name, syntax = complaining(argv, "[-S] 'command'")
     words = argv[1:]
     if words[:1] == ["-S"]:
         words = words[1:]
     if not words or words[0].startswith("-"):
         return usage(syntax)
     try:
-        nodes, _ = _targets(defined(root), "")
+        nodes, _ = targets(defined(root), "")
     except CspocError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
@@ -210,7 +218,7 @@ def on_cluster(argv: list[str]) -> int:
 
 def on_node(argv: list[str]) -> int:
     """``cli_on_node [-V volume_group | -R resource_group | -N node] 'command'``: on the node that has it."""
-    root, name, syntax = _complaining(argv, "{-V volume_group | -R resource_group | -N node} 'command'")
+    root, name, syntax = complaining(argv, "{-V volume_group | -R resource_group | -N node} 'command'")
     try:
         options = parse(argv, "V:R:N:S")
         if sum(flag in options for flag in "VRN") != 1 or not options.operands:

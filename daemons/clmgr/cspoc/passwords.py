@@ -1,4 +1,4 @@
-"""clpasswd: a password is changed on all nodes of the cluster, or of a resource group.
+"""clpasswd and cl_chpasswd: a password is changed on all nodes of the cluster, or of a resource group, or on some.
 
 Who may: the owner of the node, its root. The other users of /etc/clpasswd/cl_passwd_users would need a program that
 runs as root for them. Prompts are those of passwd; that a user must change a password which root gave is AIX's habit.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
+from daemons.clmgr.cspoc.account_commands import MESSAGES, Nodes, each_says, on_chosen_nodes
 from daemons.clmgr.cspoc.accounts import ids, on_account_nodes
 from daemons.clmgr.cspoc.commands import CspocError, defined
 from daemons.clmgr.errors import ClmgrError
-from srcctl.accounts.commands import NAME
-from srcctl.commands.options import UsageError, parse, usage
+from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
 
 
@@ -27,20 +27,22 @@ def clpasswd(argv: list[str]) -> int:
     except UsageError:
         return usage("Usage: clpasswd [-g ResourceGroup] user")
     try:
-        _change(root, options.operands[0], options.get("g"))
+        failed = _change(root, options.operands[0], options.get("g"))
     except (CspocError, ClmgrError) as error:
-        sys.stdout.flush()
-        sys.stderr.writelines(f"clpasswd: {line}\n" for line in str(error).splitlines())
-        return 1
+        failed = str(error).splitlines()
     except KeyboardInterrupt:
-        sys.stderr.write("\nclpasswd: the password was not changed.\n")
-        return 1
-    return 0
+        failed = ["the password was not changed."]
+        sys.stderr.write("\n")
+    sys.stdout.flush()
+    sys.stderr.writelines(f"clpasswd: {line}\n" for line in failed)
+    return 1 if failed else 0
 
 
-def _change(root: NodeRoot, user: str, wanted_group: str | None) -> None:
-    """Raises:
-    CspocError, ClmgrError: the request is wrong, or a node failed (the others keep the change).
+def _change(root: NodeRoot, user: str, wanted_group: str | None) -> list[str]:
+    """Change it; returns what went wrong on nodes, a sentence each (the others keep the change).
+
+    Raises:
+        CspocError, ClmgrError: the request is wrong, or a node cannot be asked; nothing has changed.
     """
     if not os.access(root.path("/etc/security"), os.W_OK):
         raise CspocError("only root can change a password on all nodes.")
@@ -51,15 +53,27 @@ def _change(root: NodeRoot, user: str, wanted_group: str | None) -> None:
         if group is None:
             raise CspocError(f"the resource group {wanted_group} is not defined.")
         nodes = list(group.nodes)
-    if not NAME.fullmatch(user):
-        raise CspocError(f'3004-687 User "{user}" does not exist.')
-    there = ids(root, "user", nodes)  # a node that does not answer ends it here, with nothing changed
-    lacking = [node for node in nodes if user not in there[node]]
-    if lacking:
-        raise CspocError("\n".join(f'{node}: 3004-687 User "{user}" does not exist.' for node in lacking))
-    password = _asked(user)
-    if failed := on_account_nodes(root, nodes, ["chpasswd"], f"{user}:{password}\n".encode()):
-        raise CspocError("\n".join(failed))
+    return _new_password(root, ids(root, "user", nodes), user)
+
+
+def cl_chpasswd(argv: list[str]) -> int:
+    """``cl_chpasswd -cspoc "[-f] {-n nodes | -g group}" name``: asks for the new password."""
+
+    def work(root: NodeRoot, there: Nodes, options: Options) -> list[str]:
+        return _new_password(root, there, options.operands[0])
+
+    return on_chosen_nodes(argv, "chpasswd", "user", work)
+
+
+def _new_password(root: NodeRoot, there: Nodes, user: str) -> list[str]:
+    """Ask for a user's new password and set it on nodes; returns what went wrong, a sentence a node.
+
+    Raises:
+        CspocError: a node does not know the user, or there is no password; nothing has changed.
+    """
+    if lacking := [node for node, names in there.items() if user not in names]:
+        raise CspocError(each_says(lacking, f'{MESSAGES["user"][1]} User "{user}" does not exist.'))
+    return on_account_nodes(root, list(there), ["chpasswd"], f"{user}:{_asked(user)}\n".encode())
 
 
 def _asked(user: str) -> str:

@@ -1,7 +1,7 @@
 """clanalyze: failures in the logs of the nodes, by time and by error string.
 
-The synopsis is the published one; the look of the report is inferred. Every node analyzes its own logs: clcomd runs
-this very command there, and the reports are printed one after another.
+The synopsis is the published one; the look of the report and the exit codes are inferred. Every node analyzes its own
+logs: clcomd runs this very command there, and the reports are printed one after another.
 """
 
 from __future__ import annotations
@@ -33,12 +33,16 @@ ROTATED_MAX = 7
 """Old copies of hacmp.out that clcycle keeps."""
 
 
+NO_SUCH_LOG = 2
+"""Exit code where no node has the log of ``-f``: a node that lacks what others have is no failure."""
+
+
 class AnalysisError(Exception):
     """The request cannot be carried out; ``str()`` says why."""
 
 
 def clanalyze(argv: list[str]) -> int:
-    """``clanalyze``; the exit code is 1 if the request is wrong or a node could not be asked, else 0."""
+    """``clanalyze``: 0; 1 if the request is wrong or a node could not be asked; 2 if no node has the log of ``-f``."""
     root = NodeRoot.current()
     try:
         options = parse(argv, FLAGS)
@@ -54,9 +58,6 @@ def clanalyze(argv: list[str]) -> int:
         return _on_nodes(root, c, options, argv[1:], nodes)
     except (AnalysisError, OdmError, ConfigurationFault) as error:
         sys.stderr.write(f"clanalyze: {error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"clanalyze: {error.filename}: {error.strerror}\n")
         return 1
 
 
@@ -119,11 +120,10 @@ def _nodes(root: NodeRoot, c: Configuration | None, text: str) -> list[str]:
 
 
 def _on_nodes(root: NodeRoot, c: Configuration | None, options: Options, words: list[str], nodes: list[str]) -> int:
-    status = 0
+    statuses = set()
     for node in nodes:
         if node == root.identity.node:
-            sys.stdout.writelines(f"{line}\n" for line in _own(root, c, options))
-            sys.stdout.flush()
+            statuses.add(_print_own(root, c, options))
             continue
         from daemons.clcomd import client as clcomd
 
@@ -132,13 +132,28 @@ def _on_nodes(root: NodeRoot, c: Configuration | None, options: Options, words: 
             answer = clcomd.run(root, node, [PROGRAM, *words, "-n", node])
         except clcomd.ClcomdError as error:
             sys.stderr.write(f"clanalyze: unable to communicate with {node}: {error}\n")
-            status = 1
+            statuses.add(1)
             continue
         sys.stdout.write(answer.out.decode(errors="replace"))
         sys.stdout.flush()
         sys.stderr.write(answer.err.decode(errors="replace"))
-        status = status or int(answer.status != 0)
-    return status
+        statuses.add(answer.status if answer.status in (0, NO_SUCH_LOG) else 1)
+    return 1 if 1 in statuses else min(statuses)
+
+
+def _print_own(root: NodeRoot, c: Configuration | None, options: Options) -> int:
+    """Print this node's part; the exit code."""
+    try:
+        for line in _own(root, c, options):
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # nobody reads any more: the command ends without a word
+    except OSError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"clanalyze: {root.identity.node}: {options.value('f')}: {error.strerror}\n")
+        return NO_SUCH_LOG if isinstance(error, FileNotFoundError) else 1
+    return 0
 
 
 def _own(root: NodeRoot, c: Configuration | None, options: Options) -> Iterator[str]:
@@ -147,8 +162,8 @@ def _own(root: NodeRoot, c: Configuration | None, options: Options) -> Iterator[
     now, node = time.time(), root.identity.node
     if "f" in options:
         path = options.value("f")
-        yield f"Node {node}: {path}"
         with open(root.path(path), encoding="utf-8", errors="replace") as file:
+            yield f"Node {node}: {path}"
             yield from (line for when, line in failures.timed(file, now) if start <= when <= end)
         yield ""
         return

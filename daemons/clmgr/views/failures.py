@@ -115,17 +115,22 @@ def from_text(lines: Iterable[str], wanted: str, now: float, source: str) -> Ite
             yield Failure(when, "Error string", source, line)
 
 
+def by_time(failures: Iterable[Failure]) -> list[Failure]:
+    """The failures, the oldest first; those of one second in the order in which their log has them."""
+    return sorted(failures, key=lambda failure: failure.time)
+
+
 def most_recent(failures: Iterable[Failure]) -> list[Failure]:
     """The last failure of each class."""
     last: dict[str, Failure] = {}
-    for failure in sorted(failures):
+    for failure in by_time(failures):
         last[failure.kind] = failure
-    return sorted(last.values())
+    return by_time(last.values())
 
 
 def report(node: str, failures: Iterable[Failure]) -> list[str]:
     """A node's part of the report."""
-    rows = [failure.line() for failure in sorted(failures)]
+    rows = [failure.line() for failure in by_time(failures)]
     heading = f"Node {node}: {len(rows)} failure{'s' * (len(rows) != 1)} found"
     if not rows:
         return [heading, ""]
