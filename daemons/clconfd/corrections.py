@@ -12,7 +12,7 @@ from daemons.clconfd.collector import CLIENT_HOSTS, init_entry, unreadable
 from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.root import NodeRoot, replace_file
-from srcctl.storage.filesystems import read_stanzas, write_stanzas
+from srcctl.storage.filesystems import Stanza, rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 INIT_RECORD = "hacmp:2:once:/usr/es/sbin/cluster/etc/rc.init >>/dev/console 2>&1"
@@ -160,8 +160,10 @@ def _run(*command: str) -> None:
 
 
 def _clear_mount(root: NodeRoot, mount_point: str) -> None:
-    stanzas = read_stanzas(root)
-    for stanza in stanzas:
-        if stanza.mount_point == mount_point:
-            stanza.attributes["mount"] = "false"
-    write_stanzas(root, stanzas)
+    def cleared(stanzas: list[Stanza]) -> list[Stanza]:
+        for stanza in stanzas:
+            if stanza.mount_point == mount_point:
+                stanza.attributes["mount"] = "false"
+        return stanzas
+
+    rewrite_stanzas(root, cleared)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from srcctl.commands.record import Record
 from srcctl.network.faults import Faults
+from srcctl.node.locks import locked
 from srcctl.node.mounts import unescape_mount_point
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import DIRECTORY
 
-FILESYSTEMS_FILE = "/etc/filesystems"
+FILESYSTEMS_FILE, LOCK_FILE = "/etc/filesystems", "/etc/.filesystems.lock"
 BLOCK = 512
 
 
@@ -57,17 +59,25 @@ def read_stanzas(root: NodeRoot) -> list[Stanza]:
     return stanzas
 
 
-def write_stanzas(root: NodeRoot, stanzas: list[Stanza]) -> None:
-    """Replace the file.
+def rewrite_stanzas(root: NodeRoot, change: Callable[[list[Stanza]], list[Stanza]]) -> None:
+    """Change the file, which nobody else changes meanwhile; what stays as it was is not written.
+
+    Args:
+        root: the node.
+        change: makes the new stanzas of the present ones, which it may change.
 
     Raises:
         OSError: it cannot be written.
     """
-    text = ""
-    for stanza in stanzas:
-        text += f"{stanza.mount_point}:\n"
-        text += "".join(f"\t{name:<15} = {value}\n" for name, value in stanza.attributes.items()) + "\n"
-    replace_file(root.path(FILESYSTEMS_FILE), text.encode())
+    with locked(root.path(LOCK_FILE)):
+        before, stanzas = read_stanzas(root), change(read_stanzas(root))
+        if stanzas == before:
+            return
+        text = ""
+        for stanza in stanzas:
+            text += f"{stanza.mount_point}:\n"
+            text += "".join(f"\t{name:<15} = {value}\n" for name, value in stanza.attributes.items()) + "\n"
+        replace_file(root.path(FILESYSTEMS_FILE), text.encode())
 
 
 CONTROL_BLOCK = {"log": "INLINE", "options": "rw", "quota": "", "agblksize": "4096", "ea": "v1", "efs": "no"}

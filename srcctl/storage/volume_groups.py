@@ -10,6 +10,7 @@ from srcctl.odm import Repository
 from srcctl.storage import descriptor_area, mirrors, partitions, rootvg, status_area
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.disk import Disk, disk_bytes, disk_names, pvid
+from srcctl.storage.group_locks import GroupLocks
 from srcctl.storage.reservations import PASSIVE, SHARED, ReservationRegistry
 
 REPOSITORY_MAGIC = b"CAAREPOS"
@@ -25,6 +26,7 @@ class VolumeGroups:
         self._lab = self._identity.lab
         self._reservations = ReservationRegistry(self._lab)
         self._names: dict[str, str] | None = None
+        self.locks = GroupLocks(self._lab)
 
     def name_of(self, disk: str) -> str:
         """What this node calls a disk."""

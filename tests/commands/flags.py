@@ -38,7 +38,7 @@ IDLE = {
     "errpt": "vyz", "errclear": "y", "errdemon": "pR", "lslpp": "abuIJSU", "lsdev": "Cefhix", "lsattr": "fhZ",
     "chdev": "fhqpTw", "mkdev": "acdhpRsStw", "rmdev": "fghpRS", "cfgmgr": "fhips", "lspv": "Lnv", "chpv": "hk",
     "readvgda": "t", "lsvg": "Lrsjw", "varyonvg": "abfnrstuIMRS", "varyoffvg": "s", "mkvg": "diItX",
-    "chvg": "u", "extendvg": "M", "replacepv": "fR", "importvg": "cfFrRSVxO", "lslv": "L",
+    "extendvg": "M", "replacepv": "fR", "importvg": "cfFrRSVxO", "lslv": "L",
     "lscfg": "s", "lsmcode": "cr", "lsps": "l", "entstat": "rt", "getconf": "v",
     "mirrorvg": "mS", "rmlvcopy": "p", "unmirrorvg": "p", "syncvg": "fHP",
     "mklv": "iGOPRUY", "chlv": "tGMPU", "rmlv": "Bp", "crfs": "lnt", "chfs": "dmntv", "rmfs": "i", "lsfs": "al",

@@ -343,7 +343,7 @@ def test_passive_mode_keeps_nobody_out_and_lets_nothing_in(nodes: tuple[Node, No
     assert groups[0].holders(group) == ["node1"]
     assert run(two, "importvg", "-n", "-L", "datavg", "hdisk2")[0] == 0
     assert run(two, "mount", "/data")[0] == 1
-    assert run(two, "mklv", "datavg", "1")[2].startswith("0516-1201 mklv:")
+    assert run(two, "mklv", "datavg", "1")[2].startswith("mklv: datavg is varied on in passive mode.")
     assert run(two, "varyonvg", "-n", "-c", "-A", "datavg")[0] == 1, "active on one node"
     assert run(two, "varyonvg", "datavg")[0] == 1
     assert run(one, "mount", "/data")[0] == 0

@@ -53,27 +53,43 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     """
     for name in required_names(request):
         group = _group_of(root, request, name)
-        present = group.pool(name)
-        if request.action == "add":
-            if not is_name(name) or len(name) > POOL_NAME_MAX:
-                raise invalid_characters("NAME", name)
-            if present is not None:
-                raise exists_already(name)
-            if not request.words("PHYSICAL_VOLUMES"):
-                raise missing("PHYSICAL_VOLUMES")
-            pools = (*group.pools, _pool(root, request, group, MirrorPool(name, ())))
-        elif present is None:
-            raise does_not_exist(name)
-        elif request.action == "delete":
-            used = next((volume.name for volume in group.volumes if name in volume.pools), "")
-            if used:
-                raise ClmgrError(f'"{name}" is still in use by "{used}".', MISSING_DEPENDENCY)
-            pools = tuple(pool for pool in group.pools if pool is not present)
-        else:
-            changed = _pool(root, request, group, present)
-            pools = tuple(changed if pool is present else pool for pool in group.pools)
-            group = _renamed(group, name, changed.name)
-        _store(root, c, group._replace(pools=pools))
+        _changed(root, request, group, name)  # what is wrong is said before anything is varied on
+        groups = VolumeGroups(root)
+        with varied_on(groups, group):
+            try:
+                groups.locks.lock(group.name, "clmgr")
+                group = groups.store(_changed(root, request, groups.find(group.name) or group, name))
+                groups.make_known(group)
+            finally:
+                groups.locks.unlock()
+        tell_others(root, c, group)
+
+
+def _changed(root: NodeRoot, request: Request, group: VolumeGroup, name: str) -> VolumeGroup:
+    """The volume group with the change of a pool.
+
+    Raises:
+        ClmgrError: there is no such pool or disk, or the name is taken.
+    """
+    present = group.pool(name)
+    if request.action == "add":
+        if not is_name(name) or len(name) > POOL_NAME_MAX:
+            raise invalid_characters("NAME", name)
+        if present is not None:
+            raise exists_already(name)
+        if not request.words("PHYSICAL_VOLUMES"):
+            raise missing("PHYSICAL_VOLUMES")
+        return group._replace(pools=(*group.pools, _pool(root, request, group, MirrorPool(name, ()))))
+    if present is None:
+        raise does_not_exist(name)
+    if request.action == "delete":
+        used = next((volume.name for volume in group.volumes if name in volume.pools), "")
+        if used:
+            raise ClmgrError(f'"{name}" is still in use by "{used}".', MISSING_DEPENDENCY)
+        return group._replace(pools=tuple(pool for pool in group.pools if pool is not present))
+    changed = _pool(root, request, group, present)
+    pools = tuple(changed if pool is present else pool for pool in group.pools)
+    return _renamed(group, name, changed.name)._replace(pools=pools)
 
 
 def _group_of(root: NodeRoot, request: Request, name: str) -> VolumeGroup:
@@ -92,13 +108,6 @@ def _group_of(root: NodeRoot, request: Request, name: str) -> VolumeGroup:
     if len(found) > 1:
         raise missing("VOLUME_GROUP")
     return found[0]
-
-
-def _store(root: NodeRoot, c: Configuration | None, group: VolumeGroup) -> None:
-    groups = VolumeGroups(root)
-    with varied_on(groups, group):
-        groups.make_known(groups.store(group))
-    tell_others(root, c, group)
 
 
 def _renamed(group: VolumeGroup, old: str, new: str) -> VolumeGroup:

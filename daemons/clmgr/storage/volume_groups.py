@@ -29,7 +29,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import device_names, partitions
 from srcctl.storage.descriptor_area import VolumeGroup, erase
 from srcctl.storage.disk import pvid
-from srcctl.storage.filesystems import read_stanzas, write_stanzas
+from srcctl.storage.filesystems import rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 Words = Mapping[str, str]
@@ -360,7 +360,7 @@ def cl_lvm(argv: list[str]) -> int:
     match argv[1:]:
         case ["forget", point]:
             root = NodeRoot.current()
-            write_stanzas(root, [stanza for stanza in read_stanzas(root) if stanza.mount_point != point])
+            rewrite_stanzas(root, lambda stanzas: [stanza for stanza in stanzas if stanza.mount_point != point])
             return 0
         case ["unlearn", name]:
             known = name in VolumeGroups(NodeRoot.current()).known()

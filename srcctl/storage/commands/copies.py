@@ -14,7 +14,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import mirrors, partitions
 from srcctl.storage.characteristics import VOLUME, given
 from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke
-from srcctl.storage.commands.logical_volumes import check_pools, find_volume, pools_given
+from srcctl.storage.commands.logical_volumes import changeable_volume, check_pools, pools_given
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -57,8 +57,7 @@ def mklvcopy(argv: list[str]) -> int:
             raise UsageError("a logical volume and a number of copies")
         name, wanted, *on = options.operands
         copies = _number(wanted, 2)
-        group, volume = find_volume(groups, "mklvcopy", name)
-        changeable_group(groups, "mklvcopy", group.name)
+        group, volume = changeable_volume(groups, "mklvcopy", name)
         if copies <= len(volume.copies):
             raise StorageError(
                 f"0516-842 mklvcopy: Unable to make logical partition copies for\n\tlogical volume: {name} has "
@@ -108,8 +107,7 @@ def rmlvcopy(argv: list[str]) -> int:
             raise UsageError("a logical volume and a number of copies")
         name, wanted, *on = options.operands
         copies = _number(wanted, 1)
-        group, volume = find_volume(groups, "rmlvcopy", name)
-        changeable_group(groups, "rmlvcopy", group.name)
+        group, volume = changeable_volume(groups, "rmlvcopy", name)
         if copies >= len(volume.copies):
             raise StorageError(
                 f"0516-922 rmlvcopy: Unable to remove logical partition copies for logical\n\tvolume {name}: it has "
@@ -231,8 +229,8 @@ def syncvg(argv: list[str]) -> int:
                 if failed:
                     sys.stderr.write(f"0516-932 syncvg: Unable to synchronize volume group {name}.\n")
             elif "l" in kinds:
-                group, volume = find_volume(groups, "syncvg", name)
-                failed = _synchronize(groups, changeable_group(groups, "syncvg", group.name), [volume.name])
+                group, volume = changeable_volume(groups, "syncvg", name)
+                failed = _synchronize(groups, group, [volume.name])
             else:
                 disk = disk_of(root, "syncvg", name)
                 owner = groups.known_on(disk)

@@ -9,10 +9,10 @@ from srcctl.digest import blake2b
 from srcctl.node.root import NodeRoot
 from srcctl.storage import descriptor_area, mirrors, partitions, rootvg
 from srcctl.storage.characteristics import GROUP, MAKING_A_GROUP, given
-from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group
-from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, Extent, StorageError, VolumeGroup
+from srcctl.storage.commands.invocation import changeable_group, disk_of, invoke, known_group, lock_group
+from srcctl.storage.descriptor_area import PARTITION_MEGABYTES, Extent, LogicalVolume, StorageError, VolumeGroup
 from srcctl.storage.device_names import lab_disk
-from srcctl.storage.filesystems import forget_contents, read_stanzas, stanza_of, write_stanzas
+from srcctl.storage.filesystems import Stanza, forget_contents, rewrite_stanzas, stanza_of
 from srcctl.storage.volume_groups import VolumeGroups
 
 MKVG_USAGE = (
@@ -28,6 +28,8 @@ def mkvg(argv: list[str]) -> int:
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         if not options.operands:
             raise UsageError("disks are needed")
+        groups.check_writable()
+        groups.locks.lock_definitions("mkvg")
         name = options.value("y") or _free_name(groups)
         if len(name) > NAME_MAX or not name.replace("_", "a").replace("-", "a").replace(".", "a").isalnum():
             raise StorageError(f"0516-604 mkvg: {name} is not a valid name for a volume group.")
@@ -59,7 +61,6 @@ def mkvg(argv: list[str]) -> int:
                 f"0516-1254 mkvg: A disk is too small for partitions of {size} megabytes.\n"
                 "0516-862 mkvg: Unable to create volume group."
             )
-        groups.check_writable()
         for disk in disks:
             descriptor_area.erase(root.identity.lab, disk)
         group = groups.store(group)
@@ -113,6 +114,11 @@ def chvg(argv: list[str]) -> int:
         answers = [options.get(flag) for flag in "aQ"]
         if len(options.operands) != 1 or any(answer not in (None, "y", "n") for answer in answers):
             raise UsageError("one volume group")
+        if "u" in options:
+            known_group(groups, "chvg", options.operands[0])
+            groups.locks.remove(options.operands[0])
+            if len(options.values) == 1:
+                return 0
         group = changeable_group(groups, "chvg", options.operands[0])
         auto_on, quorum = answers
         changed = group._replace(
@@ -139,6 +145,7 @@ def extendvg(argv: list[str]) -> int:
         if len(options.operands) < 2:
             raise UsageError("a volume group and disks")
         group = changeable_group(groups, "extendvg", options.operands[0])
+        groups.locks.lock_definitions("extendvg")
         pool = options.value("p")
         added = tuple(dict.fromkeys(disk_of(root, "extendvg", disk) for disk in options.operands[1:]))
         for disk in added:
@@ -216,6 +223,7 @@ def replacepv(argv: list[str]) -> int:
                 f"0516-320 replacepv: Physical volume {groups.name_of(old)} is not assigned to\n\ta volume group."
             )
         group = changeable_group(groups, "replacepv", name)
+        groups.locks.lock_definitions("replacepv")
         _check_free(groups, new, "replacepv", force="f" in options)
         taken = partitions.used(group, old)
         # Copied from the old disk, or from the mirrors of what is stale there or gone with it.
@@ -268,12 +276,24 @@ def _without_volumes(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, d
             raise StorageError(
                 f"{must_be_closed(volume.name)}\n0516-884 reducevg: Unable to remove physical volume {groups.name_of(disk)}."
             )
-        if force or confirmed(volume.name):
-            remove_volume(groups, root, group, volume)
-            write_stanzas(root, [s for s in read_stanzas(root) if s.volume != volume.name])
-            print(f"rmlv: Logical volume {volume.name} is removed.")
+        if not force:
+            groups.locks.unlock()  # nobody has to wait for an answer
+            agreed = confirmed(volume.name)
             group = changeable_group(groups, "reducevg", group.name)
+            now = group.volume(volume.name)
+            if not agreed or now is None or is_open(root, group, now):
+                continue
+            volume = now
+        remove_volume(groups, root, group, volume)
+        _forget_file_systems(root, {volume.name})
+        print(f"rmlv: Logical volume {volume.name} is removed.")
+        group = changeable_group(groups, "reducevg", group.name)
     return group
+
+
+def _forget_file_systems(root: NodeRoot, volumes: set[str]) -> None:
+    """The stanzas of the file systems on some volumes go."""
+    rewrite_stanzas(root, lambda stanzas: [s for s in stanzas if s.volume not in volumes])
 
 
 def importvg(argv: list[str]) -> int:
@@ -284,15 +304,19 @@ def importvg(argv: list[str]) -> int:
             raise UsageError("one disk")
         disk = options.operands[0]
         found = lab_disk(root, disk)
-        try:
-            group = groups.on_disk(found) if found is not None else None
-        except OSError:
-            group = None
+        group = _group_on(groups, found)
         if group is None:
             raise StorageError(
                 f"0516-304 importvg: Unable to find device id {disk} in the Device\n\tConfiguration Database."
             )
         wanted = options.value("y") or options.value("L") or group.name
+        if "L" in options:
+            # As it is when nobody changes it: what another node is writing would leave this one's ODM behind.
+            lock_group(groups, "importvg", wanted)
+            group = _group_on(groups, found) or group
+        else:
+            groups.check_writable()
+            groups.locks.lock_definitions("importvg")
         if (wanted in groups.known() and "L" not in options) or wanted == rootvg.NAME:
             raise StorageError(
                 f"0516-360 importvg: The device name {wanted} is already used; choose a\n\tdifferent name."
@@ -314,26 +338,41 @@ def importvg(argv: list[str]) -> int:
     return invoke(argv, "nV:y:L:fFcxRrSO", "Usage: importvg [-n] [-V major] [-y VGname] [-L VGname] PVname", work)
 
 
+def _group_on(groups: VolumeGroups, disk: str | None) -> VolumeGroup | None:
+    """The volume group on a disk, None also if the disk has failed."""
+    try:
+        return groups.on_disk(disk) if disk is not None else None
+    except OSError:
+        return None
+
+
 def _learn_file_systems(root: NodeRoot, group: VolumeGroup) -> None:
     """The stanzas of /etc/filesystems follow the descriptor area."""
-    before, stanzas, volumes = read_stanzas(root), read_stanzas(root), {volume.name: volume for volume in group.volumes}
-    kept = [s for s in stanzas if s.volume not in volumes or s.mount_point == volumes[s.volume].mount_point]
-    for volume in group.volumes:
-        if not volume.mount_point:
-            continue
-        known = next((s for s in kept if s.mount_point == volume.mount_point), None)
-        learnt = stanza_of(volume)
-        if known is None:
-            kept.append(learnt)
-        else:
-            # The stanza follows what another node changed in the control block; the rest is this node's own.
-            for name in ("log", "options", "quota"):
-                known.attributes.pop(name, None)
-            order = {name: known.attributes[name] for name in known.attributes}
-            known.attributes.clear()
-            known.attributes.update({name: order.get(name, value) for name, value in learnt.attributes.items()} | order)
-    if kept != before:
-        write_stanzas(root, kept)
+    volumes = {volume.name: volume for volume in group.volumes}
+
+    def following(stanzas: list[Stanza]) -> list[Stanza]:
+        kept = [s for s in stanzas if s.volume not in volumes or s.mount_point == volumes[s.volume].mount_point]
+        for volume in group.volumes:
+            if volume.mount_point:
+                _learn(kept, volume)
+        return kept
+
+    rewrite_stanzas(root, following)
+
+
+def _learn(stanzas: list[Stanza], volume: LogicalVolume) -> None:
+    """The stanza of a volume's file system, which is made if there is none."""
+    known = next((s for s in stanzas if s.mount_point == volume.mount_point), None)
+    learnt = stanza_of(volume)
+    if known is None:
+        stanzas.append(learnt)
+        return
+    # The stanza follows what another node changed in the control block; the rest is this node's own.
+    for name in ("log", "options", "quota"):
+        known.attributes.pop(name, None)
+    order = {name: known.attributes[name] for name in known.attributes}
+    known.attributes.clear()
+    known.attributes.update({name: order.get(name, value) for name, value in learnt.attributes.items()} | order)
 
 
 def exportvg(argv: list[str]) -> int:
@@ -343,6 +382,7 @@ def exportvg(argv: list[str]) -> int:
         if len(options.operands) != 1:
             raise UsageError("one volume group")
         name = options.operands[0]
+        lock_group(groups, "exportvg", name)
         if name in groups.known() and groups.find(name) is None:
             groups.forget(name)  # no disk of it can be read: what the ODM has of it goes
             return 0
@@ -350,8 +390,7 @@ def exportvg(argv: list[str]) -> int:
         if groups.is_varied_on(group):
             raise StorageError("0516-764 exportvg: The volume group must be varied off\n\tbefore exporting.")
         groups.forget(group.name)
-        names = {volume.name for volume in group.volumes}
-        write_stanzas(root, [s for s in read_stanzas(root) if s.volume not in names])
+        _forget_file_systems(root, {volume.name for volume in group.volumes})
         return 0
 
     return invoke(argv, "", "Usage: exportvg VGname", work)

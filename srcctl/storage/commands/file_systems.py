@@ -10,6 +10,7 @@ from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
 from srcctl.storage.commands.invocation import changeable_group, invoke, known_group
 from srcctl.storage.commands.logical_volumes import (
+    changeable_volume,
     check_maximum,
     find_volume,
     free_name,
@@ -18,7 +19,7 @@ from srcctl.storage.commands.logical_volumes import (
     size_in_partitions,
 )
 from srcctl.storage.descriptor_area import LogicalVolume, StorageError, VolumeGroup
-from srcctl.storage.filesystems import BLOCK, CONTROL_BLOCK, Stanza, read_stanzas, stanza_of, write_stanzas
+from srcctl.storage.filesystems import BLOCK, CONTROL_BLOCK, Stanza, read_stanzas, rewrite_stanzas, stanza_of
 from srcctl.storage.volume_groups import VolumeGroups
 
 
@@ -93,18 +94,20 @@ def crfs(argv: list[str]) -> int:
         attributes = _attributes(options, MADE)
         if bool(name) == bool(device) or not point.startswith("/") or (name and "size" not in attributes):
             raise UsageError("-g with -a size, or -d; and -m")
-        stanzas, kind = read_stanzas(root), options.value("v", "jfs2")
-        if any(s.mount_point == point for s in stanzas):
-            raise StorageError(f"0506-909 crfs: {point} file system already exists")
+        _check_new(root, point)
+        kind = options.value("v", "jfs2")
         control = _control_block(options, groups, attributes, {})
         if name:
             group = changeable_group(groups, "crfs", name)
+            groups.locks.lock_definitions("crfs")
+            _check_new(root, point)
             count = size_in_partitions(group, attributes["size"], BLOCK)
             volume = LogicalVolume(free_name(groups, root, "jfs2"), kind, count, point, file_system=control)
             group = make_volume(groups, group, volume)
         else:
-            group, volume = find_volume(groups, "crfs", device.removeprefix("/dev/"))
-            changeable_group(groups, "crfs", group.name)
+            group, volume = changeable_volume(groups, "crfs", device.removeprefix("/dev/"))
+            groups.locks.lock_definitions("crfs")
+            _check_new(root, point)
             if volume.mount_point:
                 raise StorageError(f"0506-909 crfs: {volume.mount_point} file system already exists")
             volume = volume._replace(mount_point=point, type=kind, file_system=control)
@@ -119,7 +122,7 @@ def crfs(argv: list[str]) -> int:
         stanza.attributes["mount"] = "true" if options.value("A") in ("yes", "y") else "false"
         if options.value("u"):
             stanza.attributes["type"] = options.value("u")
-        write_stanzas(root, [*stanzas, stanza])
+        rewrite_stanzas(root, lambda stanzas: [*stanzas, stanza])
         size = volume.partitions * group.partition_bytes
         print(f"File system created successfully.\n{size // 1024} kilobytes total disk space.")
         print(f"New File System size is {size // BLOCK}")
@@ -130,6 +133,16 @@ def crfs(argv: list[str]) -> int:
         "[-u group]"
     )
     return invoke(argv, "v:g:m:a:A:p:t:d:n:u:l:", usage_text, work)
+
+
+def _check_new(root: NodeRoot, mount_point: str) -> None:
+    """Nothing, if there is no file system yet that is mounted there.
+
+    Raises:
+        StorageError: 0506-909, there is one.
+    """
+    if any(stanza.mount_point == mount_point for stanza in read_stanzas(root)):
+        raise StorageError(f"0506-909 crfs: {mount_point} file system already exists")
 
 
 def chfs(argv: list[str]) -> int:
@@ -147,8 +160,10 @@ def chfs(argv: list[str]) -> int:
             raise StorageError(f"chfs: 0506-915 No record matching {name} was found in /etc/filesystems.")
         stanza, group, volume = place
         control = _control_block(options, groups, attributes, volume.file_system)
+        if control != volume.file_system or "size" in attributes:
+            group, volume = changeable_volume(groups, "chfs", volume.name)
+            control = _control_block(options, groups, attributes, volume.file_system)
         if control != volume.file_system:
-            changeable_group(groups, "chfs", group.name)
             volume = volume._replace(file_system=control)
             changed = tuple(volume if v.name == volume.name else v for v in group.volumes)
             group = groups.store(group._replace(volumes=changed))
@@ -158,7 +173,6 @@ def chfs(argv: list[str]) -> int:
             changes["type"] = options.value("u")
         _change_stanza(root, stanza, volume, changes)
         if "size" in attributes:
-            changeable_group(groups, "chfs", group.name)
             grown = _grown(groups, group, volume, attributes["size"])
             print(f"Filesystem size changed to {grown.partitions * group.partition_bytes // BLOCK}")
         return 0
@@ -169,16 +183,18 @@ def chfs(argv: list[str]) -> int:
 
 def _change_stanza(root: NodeRoot, stanza: Stanza, volume: LogicalVolume, changes: dict[str, str]) -> None:
     """A stanza after a change of its volume's control block, and of what is the node's own."""
-    stanzas = read_stanzas(root)
     of_volume = stanza_of(volume).attributes
-    for found in stanzas:
-        if found.mount_point == stanza.mount_point:
-            found.attributes.update({name: of_volume.get(name, "") for name in ("log", "options")} | changes)
-            found.attributes.pop("quota", None)
-            if "quota" in of_volume:
-                found.attributes["quota"] = of_volume["quota"]
-    if stanzas != read_stanzas(root):
-        write_stanzas(root, stanzas)
+
+    def changed(stanzas: list[Stanza]) -> list[Stanza]:
+        for found in stanzas:
+            if found.mount_point == stanza.mount_point:
+                found.attributes.update({name: of_volume.get(name, "") for name in ("log", "options")} | changes)
+                found.attributes.pop("quota", None)
+                if "quota" in of_volume:
+                    found.attributes["quota"] = of_volume["quota"]
+        return stanzas
+
+    rewrite_stanzas(root, changed)
 
 
 def _grown(groups: VolumeGroups, group: VolumeGroup, volume: LogicalVolume, size: str) -> LogicalVolume:
@@ -206,11 +222,11 @@ def rmfs(argv: list[str]) -> int:
         if place is None:
             raise StorageError(f"rmfs: 0506-915 No record matching {name} was found in /etc/filesystems.")
         stanza, group, volume = place
-        group = changeable_group(groups, "rmfs", group.name)
+        group, volume = changeable_volume(groups, "rmfs", volume.name)
         if stanza.mount_point in filesystems.mounted(root):
             raise StorageError(f"rmfs: 0506-927 {stanza.mount_point} is currently mounted.")
         remove_volume(groups, root, group, volume)
-        write_stanzas(root, [s for s in read_stanzas(root) if s.mount_point != stanza.mount_point])
+        rewrite_stanzas(root, lambda stanzas: [s for s in stanzas if s.mount_point != stanza.mount_point])
         if "r" in options:
             try:
                 os.rmdir(root.path(stanza.mount_point))

@@ -31,16 +31,32 @@ def invoke(argv: list[str], flags: str, usage_text: str, work: Work) -> int:
         work: returns the exit code.
     """
     name = argv[0].rpartition("/")[2]
+    groups = None
     try:
         root = NodeRoot.current()
-        return work(parse(argv, flags, intermixed=True), VolumeGroups(root), root)
+        groups = VolumeGroups(root)
+        return work(parse(argv, flags, intermixed=True), groups, root)
     except UsageError:
         return usage(usage_text)
     except StorageError as error:
         sys.stderr.write(f"{error}\n")
     except (OdmError, IdentityError) as error:
         sys.stderr.write(f"{name}: {error}\n")
+    finally:
+        if groups is not None:
+            groups.locks.unlock()
     return 1
+
+
+def lock_group(groups: VolumeGroups, command: str, name: str) -> None:
+    """Lock a volume group that this node knows until the command's end: what is read from now on nobody else changes.
+
+    Raises:
+        OdmError, OSError: it cannot be changed here.
+    """
+    if name != rootvg.NAME and name in groups.known():
+        groups.check_writable()
+        groups.locks.lock(name, command)
 
 
 def known_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
@@ -83,17 +99,20 @@ def active_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
 
 
 def changeable_group(groups: VolumeGroups, command: str, name: str) -> VolumeGroup:
-    """As ``active_group``, and neither rootvg, since a node's own disk is what its file systems make it, nor passive.
+    """As ``active_group``, locked, and neither rootvg, since a node's own disk is what its file systems make it, nor
+    passive.
 
     Raises:
-        StorageError: it is (0516-1201 is inferred).
+        StorageError: it is (what is said of the passive mode is inferred).
+        OdmError, OSError: it cannot be changed here.
     """
     if name == rootvg.NAME:
         raise StorageError(f"{command}: rootvg of a node cannot be changed.")
+    lock_group(groups, command, name)
     group = active_group(groups, command, name)
     if groups.is_passive(group):
         raise StorageError(
-            f"0516-1201 {command}: {name} is varied on in passive mode.  Allocation and\n\tdescriptor areas can be "
+            f"{command}: {name} is varied on in passive mode.  Allocation and\n\tdescriptor areas can be "
             "changed on the node only that has it active."
         )
     return group

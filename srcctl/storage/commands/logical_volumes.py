@@ -34,6 +34,21 @@ def find_volume(groups: VolumeGroups, command: str, name: str) -> tuple[VolumeGr
     raise StorageError(f"0516-306 {prefix}Unable to find {name} in the Device\n\tConfiguration Database.")
 
 
+def changeable_volume(groups: VolumeGroups, command: str, name: str) -> tuple[VolumeGroup, LogicalVolume]:
+    """As ``find_volume``, in a volume group that can be changed and is locked.
+
+    Raises:
+        StorageError: there is none, or it cannot be changed.
+        OdmError, OSError: it cannot be changed here.
+    """
+    while True:
+        owner, _ = find_volume(groups, command, name)
+        changeable_group(groups, command, owner.name)
+        group, volume = find_volume(groups, command, name)
+        if group.name == owner.name:
+            return group, volume
+
+
 def lslv(argv: list[str]) -> int:
     """``lslv [-l | -m] LV``; ``lslv -p PV``: a logical volume, its disks, its partitions."""
 
@@ -218,6 +233,7 @@ def mklv(argv: list[str]) -> int:
             raise UsageError("a volume group and a size")
         name, size, *on = options.operands
         group = changeable_group(groups, "mklv", name)
+        groups.locks.lock_definitions("mklv")
         copies = options.value("c", "1")
         if copies not in ("1", "2", "3"):
             raise UsageError("-c")
@@ -361,8 +377,7 @@ def chlv(argv: list[str]) -> int:
         if not options.operands or not options.values or ("n" in options and len(options.operands) > 1):
             raise UsageError("a logical volume, and what to change")
         for name in options.operands:
-            group, volume = find_volume(groups, "chlv", name)
-            changeable_group(groups, "chlv", group.name)
+            group, volume = changeable_volume(groups, "chlv", name)
             changed = volume._replace(
                 name=options.value("n") or volume.name,
                 type=options.value("t") or volume.type,
@@ -372,6 +387,7 @@ def chlv(argv: list[str]) -> int:
             if "x" in options:
                 check_maximum("chlv", changed._replace(partitions=0), changed.partitions)
             if changed.name != volume.name:
+                groups.locks.lock_definitions("chlv")
                 _check_new_name(groups, root, group, volume, changed.name)
             groups.make_known(
                 groups.store(
@@ -405,8 +421,7 @@ def extendlv(argv: list[str]) -> int:
         if len(options.operands) < 2:
             raise UsageError("a logical volume and a number of partitions")
         name, size, *on = options.operands
-        group, volume = find_volume(groups, "extendlv", name)
-        changeable_group(groups, "extendlv", group.name)
+        group, volume = changeable_volume(groups, "extendlv", name)
         more = size_in_partitions(group, size)
         disks = tuple(disk_of(root, "extendlv", disk) for disk in on)
         if any(disk not in group.disks for disk in disks):
@@ -441,12 +456,14 @@ def rmlv(argv: list[str]) -> int:
         if not options.operands:
             raise UsageError("a logical volume")
         for name in options.operands:
-            group, volume = find_volume(groups, "rmlv", name)
-            changeable_group(groups, "rmlv", group.name)
+            group, volume = changeable_volume(groups, "rmlv", name)
+            if "f" not in options and not is_open(root, group, volume):
+                groups.locks.unlock()  # nobody has to wait for an answer
+                if not confirmed(volume.name):
+                    continue
+                group, volume = changeable_volume(groups, "rmlv", name)
             if is_open(root, group, volume):
                 raise StorageError(must_be_closed(volume.name))
-            if "f" not in options and not confirmed(volume.name):
-                continue
             remove_volume(groups, root, group, volume)
             print(f"rmlv: Logical volume {volume.name} is removed.")
         return 0

@@ -261,6 +261,8 @@ def _clear_owner(groups: VolumeGroups, root: NodeRoot, disk: str) -> None:
     Raises:
         StorageError: it is in use, here or on another node.
     """
+    groups.check_writable()
+    groups.locks.lock_definitions("chpv")
     owner = rootvg.NAME if disk == rootvg.DISK else groups.known_on(disk)
     if groups.is_repository(disk):
         owner = REPOSITORY_VG

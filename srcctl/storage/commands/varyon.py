@@ -8,7 +8,7 @@ from srcctl.commands.options import Options, UsageError
 from srcctl.errlog import log_entry
 from srcctl.node.root import NodeRoot
 from srcctl.storage import filesystems
-from srcctl.storage.commands.invocation import active_group, invoke, known_group, pvid_of
+from srcctl.storage.commands.invocation import active_group, invoke, known_group, lock_group, pvid_of
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
 from srcctl.storage.reservations import ENHANCED, PASSIVE, SHARED
 from srcctl.storage.volume_groups import VolumeGroups
@@ -41,7 +41,8 @@ def varyonvg(argv: list[str]) -> int:
                 f"0516-013 varyonvg: The volume group cannot be varied on because\n\tit is reserved by {holder}."
             )
         if mode != PASSIVE and group.name != "rootvg" and (len(group.disks) > 1 or group.status.serial):
-            group = groups.bring_back(group)
+            lock_group(groups, "varyonvg", group.name)
+            group = groups.bring_back(known_group(groups, "varyonvg", group.name))
             if "n" not in options and group.status.stale:
                 groups.synchronize(group, {volume.name for volume in group.volumes})
         return 0
@@ -96,6 +97,8 @@ def varyoffvg(argv: list[str]) -> int:
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         if len(options.operands) != 1:
             raise UsageError("one volume group")
+        # A command that is changing it comes to its end first: what it writes nobody else has meanwhile.
+        lock_group(groups, "varyoffvg", options.operands[0])
         group = active_group(groups, "varyoffvg", options.operands[0])
         _check_closed(root, group, "varyoffvg", "vary off volume group")
         groups.release(group)
