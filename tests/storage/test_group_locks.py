@@ -24,8 +24,12 @@ CODE = Path(__file__).parents[2]
 WORKER = """
 import json, sys
 from srcctl.commands.launch import call
-status = 0
-for entry, words in json.loads(sys.argv[1]):
+status, commands = 0, json.loads(sys.argv[1])
+for (module, _), _ in commands:
+    __import__(module)
+print("ready", flush=True)
+sys.stdin.readline()
+for entry, words in commands:
     status = call(*entry, words) or status
 sys.exit(status)
 """
@@ -45,10 +49,22 @@ def started(node: Node, *commands: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, json.dumps(words)],
         env={**os.environ, "HAES_ROOT": node.root.directory, "PYTHONPATH": str(CODE)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def go(*processes: subprocess.Popen[str]) -> None:
+    """Have processes begin at the same time."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
 
 
 def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
@@ -91,6 +107,7 @@ def test_concurrent_commands_lose_no_update(node: Node) -> None:
         for n in range(5)
     ]  # fmt: skip
     workers.append(started(node, "extendvg datavg hdisk3", "chvg -Q n datavg", "reducevg datavg hdisk3"))
+    go(*workers)
     assert ended(workers) == [(0, "")] * 6
     group = check(node)
     assert (group.disks, group.quorum) == (("hdisk1", "hdisk2"), False)
@@ -105,7 +122,9 @@ def test_concurrent_commands_lose_no_update(node: Node) -> None:
 
 
 def test_a_disk_is_taken_once(node: Node, run: Run) -> None:
-    results = ended([started(node, f"mkvg -y vg{n} hdisk3") for n in range(4)])
+    workers = [started(node, f"mkvg -y vg{n} hdisk3") for n in range(4)]
+    go(*workers)
+    results = ended(workers)
     assert sorted(status for status, _ in results) == [0, 1, 1, 1]
     assert all("0516-1398 mkvg:" in said for status, said in results if status), "it belongs to another one"
 
@@ -114,8 +133,9 @@ def test_commands_that_are_killed_leave_no_lock(node: Node, run: Run) -> None:
     for n in range(8):
         first = started(node, *(f"mklv -y a{n}{k} datavg 1" for k in range(4)))
         second = started(node, f"mklv -y b{n} datavg 1", f"rmlv -f b{n}", f"mklv -y c{n} datavg 1")
+        go(first, second)
         try:
-            first.wait(0.1 + n * 0.02)
+            first.wait(n * 0.01)
         except subprocess.TimeoutExpired:
             first.kill()
         assert ended([second]) == [(0, "")]
@@ -151,6 +171,7 @@ WARNING = (
 def test_who_waits_says_so_and_goes_on(node: Node, run: Run, holder: subprocess.Popen[str], end: str) -> None:
     try:
         waiting = started(node, "mklv -y later datavg 1")
+        go(waiting)
         assert waiting.stderr is not None
         assert tuple(waiting.stderr.readline() for _ in WARNING) == WARNING
         assert run(node, "lsvg", "datavg")[0] == 0, "who only looks does not wait"
