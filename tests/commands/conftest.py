@@ -36,7 +36,7 @@ def machine(nodes: tuple[Node, Node], run: NodeRun, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(paging, "percent_used", lambda: 1)
     node = prepare(nodes[0], run, monkeypatch)
     shutil.copytree(ETC / "security", node.root.path("/etc/security"))
-    for path, text in (("/var/run/lpar.pid", "1\n"), ("/etc/inittab", INITTAB)):
+    for path, text in (("/var/run/lpar.pid", "1\n"), ("/dev/lpar", ""), ("/etc/inittab", INITTAB)):
         Path(node.root.path(path)).write_text(text)
     for path in ("/var/run/lpar.pid", "/usr/lpp/bos/level"):
         os.utime(node.root.path(path), (NOW, NOW))

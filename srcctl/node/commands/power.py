@@ -1,6 +1,7 @@
 """halt, reboot, shutdown, and the host's names for them, which must never reach the host.
 
-Sources: the AIX manual pages halt, reboot and shutdown.
+Sources: the AIX manual pages halt, reboot and shutdown, which have the flags, what happens in which order, and what halt
+says at its end. The other lines of shutdown and what reboot says are as administrators know them (inferred).
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from srcctl.commands.options import is_number
+from srcctl.commands.options import UsageError, is_number, parse, usage
 from srcctl.node import control
 from srcctl.node.processes import Membership, kill_all
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
@@ -26,12 +28,20 @@ SHUTDOWN_MARK: Final = "/var/run/shutdown"
 """Which process shuts the node down, and whether it is to boot again."""
 
 TELINIT_FLAGS: Final = ""
+SHUTDOWN_FLAGS: Final = "dFhiklmprt:uv"
+HALT_FLAGS, REBOOT_FLAGS = "lnpqy", "lnqt:"
 _NO_CLOCK: Final = "{name}: -t is not supported; nothing powers a node on at a time, see srcctl boot."
 SHUTDOWN_LOG: Final = "/etc/shutdown.log"
-_HALT_USAGE: Final = "Usage: {name} [-l] [-n] [-p] [-q] [-y]"
+_HALT_USAGE: Final = {
+    "halt": "Usage: {name} [-l] [-n] [-p] [-q] [-y]",
+    "reboot": "Usage: {name} [-l] [-n] [-q] [-t mmddHHMM[yy]]",
+}
+LAST_WORDS: Final = {"halt": "....Halt completed....", "reboot": "Rebooting . . ."}
+"""What the last process of a node says, by what it is asked for."""
 _SHUTDOWN_USAGE: Final = (
     "Usage: shutdown [-d] [-F] [-h] [-i] [-k] [-l] [-m] [-p] [-r] [-t mmddHHMM[yy]] [-u] [-v] [+Time [Message]]"
 )
+_DAY_MINUTES: Final = 24 * 60
 
 
 def _complain(text: str) -> None:
@@ -42,15 +52,22 @@ def _request(kind: str, mode: str, reason: str) -> dict[str, str]:
     return {"type": kind, "mode": mode, "reason": reason}
 
 
-def _end_node(root: NodeRoot, request: dict[str, str], name: str) -> int:
-    """Ask lpar; if it does not answer (stopped, stuck) kill the node from here. Returns only on a refusal."""
+def _end_node(root: NodeRoot, request: dict[str, str], name: str, say: Callable[[str], None] | None = None) -> int:
+    """Ask lpar; if it does not answer (stopped, stuck) kill the node from here. Returns only on a refusal.
+
+    ``say`` takes what is said, by default to stdout.
+    """
     try:
         identity = root.identity
     except IdentityError as error:
         _complain(f"{name}: {error}")
         return 1
+    path = root.path("/dev/lpar")
+    if os.access(path, os.W_OK):
+        # Before it is so: nobody of this node lives to say it afterwards.
+        (say or _Log())(LAST_WORDS[request["type"]])
     try:
-        reply = control.exchange(root.path("/dev/lpar"), request, LPAR_PATIENCE)
+        reply = control.exchange(path, request, LPAR_PATIENCE)
     except control.LparUnreachable as error:
         _complain(f"{name}: {error}")
         return 1
@@ -69,16 +86,6 @@ def _end_node(root: NodeRoot, request: dict[str, str], name: str) -> int:
     return 1
 
 
-def _options(argv: list[str], letters: str) -> tuple[str, list[str]] | None:
-    import getopt
-
-    try:
-        options, operands = getopt.gnu_getopt(argv[1:], letters)
-    except getopt.GetoptError:
-        return None
-    return "".join(name[1:] for name, _ in options), operands
-
-
 def halt(argv: list[str]) -> int:
     """``halt [-q]``: the node stops at once; also ``poweroff`` and ``fasthalt``."""
     return _halt(argv, _request("halt", "q", f"{os.path.basename(argv[0])} by process {os.getppid()}"))
@@ -90,12 +97,14 @@ def reboot(argv: list[str]) -> int:
 
 
 def _halt(argv: list[str], request: dict[str, str]) -> int:
-    name = os.path.basename(argv[0])
-    parsed = _options(argv, "fhlnpqyt:")
-    if parsed is None or parsed[1]:
-        _complain(_HALT_USAGE.format(name=name))
-        return 1
-    if "t" in parsed[0]:
+    name, kind = os.path.basename(argv[0]), request["type"]
+    try:
+        options = parse(argv, HALT_FLAGS if kind == "halt" else REBOOT_FLAGS)
+        if options.operands:
+            raise UsageError("operands")
+    except UsageError:
+        return usage(_HALT_USAGE[kind].format(name=name))
+    if "t" in options:
         _complain(_NO_CLOCK.format(name=name))
         return 1
     root = NodeRoot.current()
@@ -131,56 +140,69 @@ def systemctl(argv: list[str]) -> int:
 
 
 def shutdown(argv: list[str]) -> int:
-    """``shutdown [-F] [-r]``: subsystems are stopped in order, then the node halts or boots again."""
-    parsed = _options(argv, "dFhiklmPprt:uvH")
-    if parsed is None:
-        _complain(_SHUTDOWN_USAGE)
-        return 1
-    options, operands = parsed
+    """``shutdown [-F] [-r] [+Time [Message]]``: subsystems are stopped in order, then the node halts or boots again."""
+    try:
+        options = parse(argv, SHUTDOWN_FLAGS, intermixed=True)
+        # With -F a time and a message are ignored.
+        operands = options.operands if "F" not in options else []
+        minutes = _minutes_until(operands[0]) if operands else 0 if "F" in options else 1
+    except UsageError:
+        return usage(_SHUTDOWN_USAGE)
     if "t" in options:
         _complain(_NO_CLOCK.format(name="shutdown"))
         return 1
-    minutes = 0 if "F" in options else 1
-    if operands:
-        word = operands.pop(0)
-        if word != "now" and not (is_number(word.removeprefix("+")) and len(word) <= MINUTES_DIGITS):
-            _complain(_SHUTDOWN_USAGE)
-            return 1
-        minutes = 0 if word == "now" or "F" in options else int(word.removeprefix("+"))
-    again = "r" in options
-    root = NodeRoot.current()
-    say = _Log(root.path(SHUTDOWN_LOG) if "l" in options else "")
+    root, kind = NodeRoot.current(), "reboot" if "r" in options else "halt"
+    # Who only warns (-k) does nothing else: nothing is logged, no script runs.
+    say = _Log(root.path(SHUTDOWN_LOG) if "l" in options and "k" not in options else "")
     say("\nSHUTDOWN PROGRAM")
     say(time.strftime("%a %b %e %H:%M:%S %Z %Y"))
-    if operands:
-        say(" ".join(operands))
+    if operands[1:]:
+        say(" ".join(operands[1:]))
     if minutes:
         say(f"\nshutdown: THE SYSTEM IS BEING SHUT DOWN IN {minutes} MINUTE{'S' if minutes != 1 else ''}")
         time.sleep(60 * minutes)
-    say(f"\nWait for '{'Rebooting...' if again else '....Halt completed....'}' before stopping.")
     if "k" in options:
         return 0
     if not _run_scripts(root):
         return 1
+    say(f"\nWait for '{'Rebooting...' if kind == 'reboot' else LAST_WORDS[kind]}' before stopping.")
     if "m" in options:
         return _to_level("S", "shutdown")
     try:
-        replace_file(root.path(SHUTDOWN_MARK), f"{os.getpid()} {'reboot' if again else 'halt'}\n".encode())
+        replace_file(root.path(SHUTDOWN_MARK), f"{os.getpid()} {kind}\n".encode())
     except OSError:
         pass  # a full disk keeps no node from being shut down
-    _stop_subsystems(root, say)
     if _stop_error_logging(root):
         say("Error reporting has stopped.")
-    say("Rebooting . . ." if again else "....Halt completed....")
-    reason = f"shutdown {' '.join(argv[1:])}".strip()
-    request = _request("reboot", "normal", reason) if again else _request("halt", "normal", reason)
-    return _end_node(root, request, "shutdown")
+    _stop_subsystems(root, say)
+    request = _request(kind, "normal", f"shutdown {' '.join(argv[1:])}".strip())
+    return _end_node(root, request, "shutdown", say)
+
+
+def _minutes_until(word: str) -> int:
+    """Minutes until ``now``, ``+number`` or ``hour:minute`` (which may be tomorrow's).
+
+    Raises:
+        UsageError: it is no time.
+    """
+    if word == "now":
+        return 0
+    hour, colon, minute = word.partition(":")
+    if colon:
+        if not (is_number(hour) and is_number(minute) and int(hour) < 24 and int(minute) < 60):
+            raise UsageError(word)
+        now = time.localtime(time.time())
+        return (int(hour) * 60 + int(minute) - now.tm_hour * 60 - now.tm_min) % _DAY_MINUTES
+    number = word.removeprefix("+")
+    if not is_number(number) or len(number) > MINUTES_DIGITS:
+        raise UsageError(word)
+    return int(number)
 
 
 class _Log:
-    """What shutdown says: on stdout, and with ``-l`` in /etc/shutdown.log, which is written anew each time."""
+    """What is said: on stdout, and with ``-l`` in /etc/shutdown.log, which is written anew each time."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str = "") -> None:
         self._path = path
         if path:
             with suppress(OSError):
@@ -233,7 +255,7 @@ def _stop_subsystems(root: NodeRoot, say: _Log) -> None:
 
 
 def _stop_error_logging(root: NodeRoot) -> bool:
-    """The last thing before the machine ends, as on AIX: errpt tells an orderly shutdown by it. Whether it was on."""
+    """What ends first, as documented for AIX: errpt tells an orderly shutdown by it. Whether it was on."""
     from srcctl.errlog import settings
     from srcctl.errlog.commands import errstop
 
