@@ -31,8 +31,14 @@ _READERS = frozenset({"parse", "invoke", "run", "_run", "_invoke", "_command", "
 
 FOREIGN = {"ps": "the host's, for the node's processes", "systemctl": "the host's, out of reach"}
 """Commands that are no AIX commands of ours."""
-REMOTE = ("startsrc", "stopsrc", "refresh", "traceson", "tracesoff", "lssrc", "nlssrc")
-"""Commands whose ``-h`` the tests of requests between nodes cover; a session has one node."""
+DAEMONS = ("srcmstr",)
+"""Daemons with flags that an administrator writes into /etc/inittab."""
+ELSEWHERE = {
+    **dict.fromkeys(("startsrc", "stopsrc", "refresh", "traceson", "tracesoff", "lssrc", "nlssrc"), "h"),
+    "srcmstr": "rB",
+}  # fmt: skip
+"""Flags that tests of several nodes cover (tests/src/test_remote.py), and of a srcmstr that is killed
+(tests/end_to_end/test_src.py); a session has one node, whose srcmstr lives."""
 
 IDLE = {
     "errpt": "vyz", "errclear": "y", "errdemon": "pR", "lslpp": "abuIJSU", "lsdev": "Cefhix", "lsattr": "fhZ",
@@ -42,8 +48,8 @@ IDLE = {
     "lscfg": "s", "lsmcode": "cr", "lsps": "l", "entstat": "rt", "getconf": "v",
     "mirrorvg": "mS", "rmlvcopy": "p", "unmirrorvg": "p", "syncvg": "fHP",
     "mklv": "iGOPRUY", "chlv": "tGMPU", "rmlv": "Bp", "crfs": "lnt", "chfs": "dmntv", "rmfs": "i", "lsfs": "al",
-    "df": "isv", "mount": "fnpsvV", "umount": "fnsv", "halt": "fhlnpy", "reboot": "fhlnpy",
-    "shutdown": "dhipuvHP", "who": "AdilpqstTuwX",
+    "df": "isv", "mount": "fnpsvV", "umount": "fnsv", "halt": "lnpy", "reboot": "ln",
+    "shutdown": "dhipuv", "who": "AdilpqstTuwX",
 }  # fmt: skip
 """What is taken and changes nothing: there is one machine, one kind of disk, one kind of logical volume, no login."""
 
@@ -54,7 +60,7 @@ def known_programs() -> Iterator[tuple[str, programs.Program]]:
     for component in COMPONENTS:
         for program in programs.parse((PROGRAMS / component).read_text(), component):
             name = program.path.rpartition("/")[2]
-            own = not program.daemon and name not in FOREIGN
+            own = (not program.daemon or name in DAEMONS) and name not in FOREIGN
             if own and seen.setdefault((program.module, program.function), name) == name:
                 yield name, program
 
@@ -96,8 +102,8 @@ def lines() -> Iterator[tuple[str, bool, tuple[str, ...]]]:
     """Command lines with a golden output: the line, whether it has a witness, the output."""
     for directory in ("src", "machine"):
         for session in read_sessions(GOLDEN / directory):
-            for line, output in session.steps:
-                yield line, session.witnessed, output
+            for step in session.steps:
+                yield step.command, step.witnessed, step.output
     for name, line in LISTINGS.items():
         yield line, _has_witness(name), ()
     for name, words in FACTS.items():
@@ -124,8 +130,9 @@ def table() -> dict[str, dict[str, str]]:
             if flag in IDLE.get(command, "") and mark != "refused":
                 mark = "idle"
             found[command][flag] = min(found[command][flag], mark, key=ORDER.index)
-    for command in REMOTE:
-        found[command]["h"] = min(found[command]["h"], "inferred", key=ORDER.index)
+    for command, flags in ELSEWHERE.items():
+        for flag in flags:
+            found[command][flag] = min(found[command][flag], "inferred", key=ORDER.index)
     return found
 
 

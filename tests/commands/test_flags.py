@@ -7,7 +7,7 @@ from tests.commands.flags import COMPONENTS, FOREIGN, IDLE, PROGRAMS, known_prog
 
 REFUSED = {
     *(("mkssys", flag) for flag in "Im"), *(("chssys", flag) for flag in "Im"),  # message queues
-    ("halt", "t"), ("reboot", "t"), ("shutdown", "t"),  # no clock that powers a node on
+    ("reboot", "t"), ("shutdown", "t"),  # no clock that powers a node on
     ("uname", "S"), ("uname", "T"),  # a node's name is for ever
 }  # fmt: skip
 
