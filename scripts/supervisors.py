@@ -19,11 +19,13 @@ import time
 from pathlib import Path
 
 import srcctl
+from srcctl.commands.options import is_number
 from srcctl.node import enter, power
 
 SRCCTL = str(Path(sys.executable).with_name("srcctl"))
 PATIENCE = 60.0
 IDLE_SECONDS = 5.0
+SERVICES_MAX = 1000
 ROUNDS, COLD_ROUNDS = 9, 3
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 CHANGED = 'while read -r new <{file} && [ "$new" = "$old" ]; do :; done'
@@ -329,10 +331,14 @@ def measure(supervisor: Supervisor) -> dict[str, float]:
 
 def main() -> int:
     """Print a line for each supervisor and number of services (the arguments; 7 and 100 without)."""
+    words = sys.argv[1:]
+    if not all(is_number(word) and 0 < int(word) <= SERVICES_MAX for word in words):
+        print(f"usage: scripts/bench supervisors [NUMBER ...]: numbers of services from 1 to {SERVICES_MAX}", file=sys.stderr)
+        return 2
     columns = ("restart", "start", "stop", "status", "cold start", "cold status", "memory", "written", "idle")
     print(f"{'':<16}" + "".join(f"{name:>12}" for name in columns))
     print(f"{'':<16}" + "".join(f"{unit:>12}" for unit in ("ms",) * 6 + ("MB", "MB", "%")))
-    for count in [int(word) for word in sys.argv[1:]] or [7, 100]:
+    for count in [int(word) for word in words] or [7, 100]:
         for kind in (Src, Runit, S6, Supervisord):
             label = f"{kind.name}, {count}"
             if not shutil.which(kind.program):

@@ -99,6 +99,12 @@ def call(module: str, function: str, argv: list[str]) -> int:
     except RecursionError:
         complain(f"{name}: the input is nested too deeply")
         return 1
+    except Exception as error:
+        odm = sys.modules.get("srcctl.odm.errors")
+        if odm is None or not isinstance(error, odm.OdmError):
+            raise
+        complain(f"{name}: {error}")  # an object class is gone, damaged, or another one of the same name
+        return 1
 
 
 def complain(text: str) -> None:

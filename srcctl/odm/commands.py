@@ -53,7 +53,7 @@ def _failed(name: str, what: str, class_name: str, error: OdmError) -> int:
 
 
 def _repository() -> Repository:
-    return Repository(NodeRoot.current())
+    return Repository(NodeRoot.current(), any_class=True)
 
 
 def odmget(argv: list[str]) -> int:

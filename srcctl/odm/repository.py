@@ -14,7 +14,7 @@ import time
 from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import criteria as criteria_module
-from srcctl.odm import description, stanza
+from srcctl.odm import description, installed, stanza
 from srcctl.odm.description import ObjectClass
 from srcctl.odm.errors import OdmError
 
@@ -55,10 +55,13 @@ class Repository:
         directory: a product path; by default ODMDIR of the environment, else /etc/objrepos. Several directories
             separated by colons are searched in order; those of ODMPATH follow the default one (inferred). In folder
             mode ODMDIR may be a real path, as it is when the node's scripts use it in paths.
+        any_class: take a class as it is, for who asks for no certain fields; otherwise one that was installed must have
+            the fields that it was installed with.
     """
 
-    def __init__(self, root: NodeRoot, directory: str | None = None) -> None:
+    def __init__(self, root: NodeRoot, directory: str | None = None, *, any_class: bool = False) -> None:
         self._root = root
+        self._any_class = any_class
         if not directory:
             directory = f"{os.environ.get('ODMDIR') or DEFAULT_DIRECTORY}:{os.environ.get('ODMPATH', '')}"
         self._directories = [root.path(root.product_path(part)) for part in directory.split(":") if part]
@@ -79,7 +82,8 @@ class Repository:
         """The description of a class.
 
         Raises:
-            OdmError: ODMI_CLASS_DNE, ODMI_CLASS_PERMS, ODMI_MAGICNO_ERR (the file is no class).
+            OdmError: ODMI_CLASS_DNE, ODMI_CLASS_PERMS, ODMI_MAGICNO_ERR (the file is no class), ODMI_INVALID_CLASS (it
+                is not the installed class of that name).
         """
         return self._read(class_name)[0]
 
@@ -177,12 +181,13 @@ class Repository:
             OdmError: ODMI_INVALID_CLASS, ODMI_CLASS_EXISTS (nothing was created), ODMI_CLASS_PERMS.
         """
         classes = description.parse(text)
-        for object_class in classes:
-            if os.path.lexists(os.path.join(self._directories[0], object_class.name)):
-                raise OdmError("ODMI_CLASS_EXISTS", f"{object_class.name} exists")
-        for object_class in classes:
-            path = os.path.join(self._directories[0], object_class.name)
+        # The link to a class that was dropped stays: the new one goes where the old one was.
+        paths = [self._file(self._directories[0], object_class.name) for object_class in classes]
+        for object_class, path in zip(classes, paths, strict=True):
+            _check_absent(object_class.name, path)
+        for object_class, path in zip(classes, paths, strict=True):
             with _locked(path):
+                _check_absent(object_class.name, path)  # of two at the same time the second must not empty the first's
                 self._write(path, object_class, [])
         return [object_class.name for object_class in classes]
 
@@ -215,13 +220,18 @@ class Repository:
         if not class_name or "/" in class_name or class_name.startswith("."):
             raise OdmError("ODMI_CLASS_DNE", f"{class_name} is not a class name")
         for directory in self._directories:
-            path = os.path.join(directory, class_name)
-            if os.path.islink(path):
-                target = os.readlink(path)
-                path = self._root.path(target) if target.startswith("/") else os.path.join(directory, target)
+            path = self._file(directory, class_name)
             if os.path.exists(path):
                 return path
         raise OdmError("ODMI_CLASS_DNE", f"{class_name} does not exist")
+
+    def _file(self, directory: str, class_name: str) -> str:
+        """Where a directory has a class, or would have it."""
+        path = os.path.join(directory, class_name)
+        if os.path.islink(path):
+            target = os.readlink(path)
+            path = self._root.path(target) if target.startswith("/") else os.path.join(directory, target)
+        return path
 
     def _is_class(self, path: str) -> bool:
         if os.path.islink(path):
@@ -255,7 +265,8 @@ class Repository:
             object_class = object_class._replace(name=os.path.basename(class_name))
         except (OdmError, ValueError) as error:
             raise OdmError("ODMI_MAGICNO_ERR", f"{class_name} is damaged: {error}") from None
-        self._check(object_class)
+        if not self._any_class:
+            installed.check(object_class, head)
         try:
             objects = [object_class.complete(s.values) for s in stanza.parse(body.split("\n"))]
         except (OdmError, ValueError) as error:
@@ -263,13 +274,6 @@ class Repository:
         if _remembered is not None and stamp is not None and time.time_ns() - max(stamp[:2]) > _RACY_NS:
             _remembered[path] = stamp, object_class, [dict(o) for o in objects]
         return object_class, objects
-
-    def _check(self, object_class: ObjectClass) -> None:
-        """Refuse a class: for a repository whose readers rely on its descriptors.
-
-        Raises:
-            OdmError: ODMI_INVALID_CLASS.
-        """
 
     def _update(
         self, class_name: str, change: Callable[[ObjectClass, list[OdmObject]], tuple[list[OdmObject], int]]
@@ -288,6 +292,11 @@ class Repository:
             replace_file(path, text.encode(), temporary=f"{path}.new")
         except OSError as error:
             raise OdmError(_code_of(error), f"{object_class.name}: {error.strerror}") from None
+
+
+def _check_absent(class_name: str, path: str) -> None:
+    if os.path.lexists(path):
+        raise OdmError("ODMI_CLASS_EXISTS", f"{class_name} exists")
 
 
 class _locked:  # noqa: N801 - used like a function

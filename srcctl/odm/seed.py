@@ -38,7 +38,7 @@ def load(root: NodeRoot, components: str, wanted: Callable[[str], bool] = bool) 
         if text.startswith(_DIRECTIVE):
             directory = text[len(_DIRECTIVE) :].partition("*/")[0].strip()
         os.makedirs(root.path(directory), exist_ok=True)
-        repository = Repository(root, directory)
+        repository = Repository(root, directory, any_class=True)
         try:
             for object_class in description.parse(text):
                 if os.path.lexists(os.path.join(root.path(directory), object_class.name)):
@@ -52,7 +52,7 @@ def load(root: NodeRoot, components: str, wanted: Callable[[str], bool] = bool) 
                         os.symlink(f"{os.path.relpath(directory, DEFAULT_DIRECTORY)}/{object_class.name}", link)
         except OdmError as error:
             raise OdmError(error.code, f"{name}: {error}") from None
-    repository = Repository(root, DEFAULT_DIRECTORY)
+    repository = Repository(root, DEFAULT_DIRECTORY, any_class=True)
     objects: dict[str, list[dict[str, int | str]]] = {}
     for name in (name for name in names if name.endswith(".add")):
         with open(os.path.join(components, name), encoding="utf-8") as file:

@@ -17,9 +17,9 @@ from srcctl.node import messages, sockets
 from srcctl.node.root import IdentityError, NodeRoot, replace_file
 from srcctl.node.signals import signal
 from srcctl.node.slots import SlotFile
-from srcctl.odm import OdmError, OdmObject
+from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.src import packets
-from srcctl.src.classes import CLASSES, DIRECTORY, SrcRepository
+from srcctl.src.classes import CLASSES, DIRECTORY
 from srcctl.src.outbox import Outbox
 from srcctl.srcmstr import exchange, memory
 from srcctl.srcmstr.core import SystemResourceController
@@ -73,7 +73,7 @@ class Shell:
         self._owner = os.geteuid()
         self._recent: dict[str, None] = {}
         self.machine = SystemResourceController()
-        self.repository = SrcRepository(root)
+        self.repository = Repository(root, DIRECTORY)
         self._stamps: list[tuple[int, int, int]] = []
         self._objects: dict[str, list[OdmObject]] = {}
         self._complaints: list[str] = []

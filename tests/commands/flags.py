@@ -38,7 +38,7 @@ ELSEWHERE = {
     "srcmstr": "rB",
 }  # fmt: skip
 """Flags that tests of several nodes cover (tests/src/test_remote.py), and of a srcmstr that is killed
-(tests/end_to_end/test_src.py); a session has one node, whose srcmstr lives."""
+(tests/src/test_survivors.py); a session has one node, whose srcmstr lives."""
 
 IDLE = {
     "errpt": "vyz", "errclear": "y", "errdemon": "pR", "lslpp": "abuIJSU", "lsdev": "Cefhix", "lsattr": "fhZ",

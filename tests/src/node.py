@@ -83,8 +83,9 @@ STAYS = ("/usr/sbin/mute", STUBBORN)
 class Lpar:
     """The other end of srcmstr's channel: hands out pids, lets socket subsystems live in threads."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, entries: tuple[messages.Entry, ...] = ()) -> None:
         self.end = end
+        self.entries = entries
         self.pid = FIRST_PID
         self.started: dict[int, messages.Start] = {}
         self.signals: list[tuple[int, int]] = []
@@ -92,7 +93,7 @@ class Lpar:
         self.subsystems: dict[int, Subsystem] = {}
 
     def serve(self) -> None:
-        self.tell(messages.Table([]))
+        self.tell(messages.Table(list(self.entries)))
         while True:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self.end, messages.PACKET_MAX, 1)
@@ -147,9 +148,18 @@ class Lpar:
 
 
 class SrcNode:
-    """A node's srcmstr."""
+    """A node's srcmstr. ``survivors`` are of a srcmstr before it, which it looks after with ``track``."""
 
-    def __init__(self, base: Path, address: str = "", name: str = "node1", remote: bool = False, port: int = 0) -> None:
+    def __init__(
+        self,
+        base: Path,
+        address: str = "",
+        name: str = "node1",
+        remote: bool = False,
+        port: int = 0,
+        track: bool = True,
+        survivors: tuple[messages.Entry, ...] = (),
+    ) -> None:
         self.root = NodeRoot(str(base / name))
         for folder in ("etc/objrepos", "dev", "var/adm/ras", "var/adm/SRC", "bin"):
             (base / name / folder).mkdir(parents=True)
@@ -161,11 +171,11 @@ class SrcNode:
         Path(self.root.path("/dev/console")).touch()
         Repository(self.root, "/etc/objrepos").create((ETC / "objrepos/src.cre").read_text())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.lpar = Lpar(ours)
+        self.lpar = Lpar(ours, survivors)
         self._theirs = theirs
         self._requests = sockets.bind(self.root.path("/dev/SRC"), socket.SOCK_DGRAM)
         self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.shell = Shell(self.root, theirs, self._requests, remote=remote)
+        self.shell = Shell(self.root, theirs, self._requests, remote=remote, track=track)
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self.lpar.serve, self.shell.run)]
 
     def settle(self) -> None:

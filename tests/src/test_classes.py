@@ -25,7 +25,7 @@ def damage(node: SrcNode, name: str) -> None:
 
 
 def describe_otherwise(node: SrcNode, name: str) -> None:
-    repository = Repository(node.root, "/etc/objrepos")
+    repository = Repository(node.root, "/etc/objrepos", any_class=True)
     repository.drop(name)
     repository.create(OTHER[name])
     repository.add(name, OBJECTS[name])

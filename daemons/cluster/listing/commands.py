@@ -395,7 +395,7 @@ def clodmget(argv: list[str]) -> int:
     except UsageError:
         return usage(syntax)
     try:
-        repository, name = Repository(NodeRoot.current(), None), options.operands[0]
+        repository, name = Repository(NodeRoot.current(), any_class=True), options.operands[0]
         known = [descriptor.name for descriptor in repository.describe(name).descriptors]
         fields = [field for field in options.value("f").split(",") if field] or known
         unknown = next((field for field in fields if field not in known), "")

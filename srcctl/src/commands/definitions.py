@@ -13,7 +13,7 @@ from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, OdmObject, Repository
 from srcctl.src.catalogue import message
-from srcctl.src.classes import SrcRepository
+from srcctl.src.classes import DIRECTORY
 
 MKSSYS_USAGE = (
     "usage: mkssys -p path -s subsystem -u userid [-a arguments] [-e standard_error] [-i standard_input]\n"
@@ -48,7 +48,7 @@ def _definitions() -> Iterator[Repository]:
     """The definitions, for one command at a time: what it has looked at is so until it has written."""
     root = NodeRoot.current()
     with locked(root.path(LOCK_FILE), 0o644):
-        yield SrcRepository(root)
+        yield Repository(root, DIRECTORY)
 
 
 def _change(repository: Repository, class_name: str, key: str, name: str, changes: OdmObject) -> None:

@@ -157,11 +157,11 @@ def _line(code: StatusCode) -> str:
 
 def _definitions(options: object) -> int:
     from srcctl.commands.options import Options
-    from srcctl.odm import OdmError
-    from srcctl.src.classes import SrcRepository
+    from srcctl.odm import OdmError, Repository
+    from srcctl.src.classes import DIRECTORY
 
     assert isinstance(options, Options)
-    repository = SrcRepository(NodeRoot.current())
+    repository = Repository(NodeRoot.current(), DIRECTORY)
     try:
         if "S" in options:
             if "d" in options:
