@@ -333,7 +333,10 @@ def main() -> int:
     """Print a line for each supervisor and number of services (the arguments; 7 and 100 without)."""
     words = sys.argv[1:]
     if not all(is_number(word) and 0 < int(word) <= SERVICES_MAX for word in words):
-        print(f"usage: scripts/bench supervisors [NUMBER ...]: numbers of services from 1 to {SERVICES_MAX}", file=sys.stderr)
+        print(
+            f"usage: scripts/bench supervisors [NUMBER ...]: numbers of services from 1 to {SERVICES_MAX}",
+            file=sys.stderr,
+        )
         return 2
     columns = ("restart", "start", "stop", "status", "cold start", "cold status", "memory", "written", "idle")
     print(f"{'':<16}" + "".join(f"{name:>12}" for name in columns))

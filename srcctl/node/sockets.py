@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import _socket
 import os
-from _struct import Struct
 from _thread import allocate_lock
+from struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import os
 import select
 import time
 from _socket import AF_UNIX, SO_RCVBUF, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET
-from _socket import socket as Socket  # noqa: N812 - socket itself takes longer to import than most commands run
-from _struct import Struct
+from _socket import socket as Socket  # noqa: N812 - see srcctl
+from struct import Struct
 
 from srcctl.node.root import NodeRoot
 from srcctl.node.sockets import bind_private, short_path

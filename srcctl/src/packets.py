@@ -283,7 +283,7 @@ def _header(retaddr: str, tag: int, cont: int) -> bytes:
     family, name = UNIX, _name(retaddr, 62)
     address = internet_address(retaddr)
     if address is not None:
-        from _socket import inet_aton  # socket itself takes longer to import than most commands work
+        from _socket import inet_aton
 
         family, name = INTERNET, inet_aton(address[0]) + address[1].to_bytes(2, "big")
     return _HEADER.pack(family, name, tag, VERSION, cont)

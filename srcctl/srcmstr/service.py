@@ -7,7 +7,7 @@ import _socket
 import os
 import sys
 import time
-from _struct import Struct
+from struct import Struct
 
 from srcctl import audit
 from srcctl.commands.options import UsageError, parse, usage

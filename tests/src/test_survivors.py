@@ -22,7 +22,7 @@ def test_a_subsystem_that_outlived_srcmstr(
 ) -> None:
     with SrcNode(tmp_path, track=track, survivors=(SURVIVOR,)) as node:
         monkeypatch.setenv("HAES_ROOT", node.root.directory)
-        assert run("mkssys -s sleeper -p /bin/sleeper -u 0 -S -n 15 -f 9".split())[0] == 0
+        assert run(["mkssys", "-s", "sleeper", "-p", "/bin/sleeper", "-u", "0", "-S", "-n", "15", "-f", "9"])[0] == 0
         row = run(["lssrc", "-s", "sleeper"])[1].splitlines()[1].split()
         assert row == (["sleeper", "4711", "active"] if track else ["sleeper", "inoperative"])
         status, out, err = run(["startsrc", "-s", "sleeper"])

@@ -152,6 +152,9 @@ def shutdown(argv: list[str]) -> int:
         _complain(_NO_CLOCK.format(name="shutdown"))
         return 1
     root, kind = NodeRoot.current(), "reboot" if "r" in options else "halt"
+    if not os.access(root.path("/dev/lpar"), os.W_OK):
+        _complain("shutdown: only root may shut the node down.")  # before scripts run and anything is stopped
+        return 1
     # Who only warns (-k) does nothing else: nothing is logged, no script runs.
     say = _Log(root.path(SHUTDOWN_LOG) if "l" in options and "k" not in options else "")
     say("\nSHUTDOWN PROGRAM")
