@@ -1,4 +1,4 @@
-"""System classes made anew with other descriptors (odmdrop, odmcreate): one sentence of who reads them, no traceback."""
+"""System classes made anew with other descriptors (odmdrop, odmcreate): who reads them says so in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a srcmstr makes of the subsystems of the one before it: it goes on with them, with ``-B`` it does not know them."""
+"""What a srcmstr makes of the subsystems of the one before it: it goes on with them, with ``-B`` they are strangers."""
 
 from __future__ import annotations
 

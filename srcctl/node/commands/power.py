@@ -1,7 +1,7 @@
 """halt, reboot, shutdown, and the host's names for them, which must never reach the host.
 
-Sources: the AIX manual pages halt, reboot and shutdown, which have the flags, what happens in which order, and what halt
-says at its end. The other lines of shutdown and what reboot says are as administrators know them (inferred).
+Sources: the AIX manual pages halt, reboot and shutdown, which have the flags, what happens in which order, and what
+halt says at its end. The other lines of shutdown and what reboot says are as administrators know them (inferred).
 """
 
 from __future__ import annotations
