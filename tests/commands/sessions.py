@@ -6,8 +6,8 @@
     = 1
 
 Such a mark holds until the next one, which may stand between two commands. A line of stderr begins with ``2> ``, an
-exit code other than 0 is told by ``= CODE``, a trailing blank by ``\\s``. With `` | `` between two commands the second one
-reads what the first one prints.
+exit code other than 0 is told by ``= CODE``, a trailing blank by ``\\s``. With `` | `` between two commands the
+second one reads what the first one prints.
 """
 
 from __future__ import annotations
