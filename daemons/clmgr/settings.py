@@ -113,7 +113,8 @@ def site_key(site: str, attribute: str) -> str:
 
 
 def label_key(label: str, attribute: str) -> str:
-    """The dynamic setting of a label's attribute that HACMPadapter has no field for (inferred)."""
+    """The dynamic setting of a label's attribute that HACMPadapter has no field for (inferred;
+    ``Configuration.site_of_label`` reads it)."""
     return f"LABEL.{label}.{attribute}"
 
 

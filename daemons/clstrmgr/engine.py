@@ -259,7 +259,11 @@ class EventEngine(Foundation):
             for group in cluster.configuration.groups:
                 if cluster.groups[group.name].state(self.node_id) == "ONLINE":
                     for label in cluster.configuration.labels:
-                        if label.network == event.network and label.label in group.resource("SERVICE_LABEL"):
+                        if (
+                            label.network == event.network
+                            and label.label in group.resource("SERVICE_LABEL")
+                            and cluster.configuration.may_hold(self.node_name, label.label)
+                        ):
                             self._notify_loss(group, "SERVICE_LABEL", label.label)
         self._log(f"event {event.serial} {event.name} is complete")
         for later in follow:

@@ -161,18 +161,27 @@ class JobList:
         return "SERVICE_LABELS" if home else "TAKEOVER_LABELS"
 
     def _service_labels(self, groups: list[ResourceGroup]) -> dict[str, str] | None:
-        values = _lists(groups, {"IP_LABELS": lambda group: group.resource("SERVICE_LABEL")})
+        values = _lists(groups, {"IP_LABELS": self._labels_here})
         if values is None:
             return None
         place = self._addresses.release if self._stage is Stage.RELEASE else self._addresses.acquire
         addresses = [
             found
             for group in groups
-            for label in group.resource("SERVICE_LABEL")
+            for label in self._labels_here(group)
             if (found := place(self._configuration, label)) is not None
         ]
         texts = [f"{entry.label}:{entry.address}:{entry.netmask}:{entry.interface}" for entry in addresses]
         return {**values, "COMMUNICATION_LINKS": "", "IP_ADDRESSES": " ".join(texts)}
+
+    def _labels_here(self, group: ResourceGroup) -> tuple[str, ...]:
+        """The group's service labels but those of another site, which are released where they are all the same."""
+        held = self._addresses.placed if self._stage is Stage.RELEASE else {}
+        return tuple(
+            label
+            for label in group.resource("SERVICE_LABEL")
+            if label in held or self._configuration.may_hold(self._node_name, label)
+        )
 
     def _filesystems(self, groups: list[ResourceGroup]) -> dict[str, str] | None:
         def mounts(group: ResourceGroup) -> tuple[str, ...]:

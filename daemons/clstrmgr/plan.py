@@ -204,13 +204,16 @@ def _site_events(cluster: ClusterState, event: Event) -> list[Event]:
     return [Event(events.SITE_ISOLATION if isolated else events.SITE_MERGE, event.node)]
 
 
-def needs(cluster: ClusterState, group: str, network: str) -> bool:
-    """Does the group fall over when it loses the network: has it a service label there that is not only notified?"""
+def needs(cluster: ClusterState, group: str, node: int, network: str) -> bool:
+    """Does the group fall over when the node loses the network: has it a service label there that is not only
+    notified?"""
     configured = cluster.configuration.group(group)
     return configured is not None and any(
         configured.notify_method("SERVICE_LABEL", name) is None
         for name in configured.resource("SERVICE_LABEL")
-        if (label := cluster.configuration.label(name)) is not None and label.network == network
+        if (label := cluster.configuration.label(name)) is not None
+        and label.network == network
+        and cluster.configuration.may_hold(cluster.node_names.get(node, ""), name)
     )
 
 
@@ -372,12 +375,14 @@ def _network_events(cluster: ClusterState, event: Event, members: tuple[int, ...
         follow.extend(
             Event(events.RG_MOVE, event.node, mode=events.FAILED, group=name)
             for name, group in cluster.groups.items()
-            if group.state(event.node) in HELD and needs(cluster, name, event.network)
+            if group.state(event.node) in HELD and needs(cluster, name, event.node, event.network)
         )
     elif event.name == events.JOIN_NETWORK:
         follow.extend(
             Event(events.RG_MOVE, event.node, mode=events.RETRY, group=name)
             for name, group in cluster.groups.items()
-            if group.wanted and event.network in cluster.group_networks[name] and not group.holders()
+            if group.wanted
+            and event.network in cluster.group_networks.get((name, event.node), ())
+            and not group.holders()
         )
     return follow

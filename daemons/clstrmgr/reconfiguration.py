@@ -97,7 +97,7 @@ def items(cluster: ClusterState) -> tuple[PlanItem, ...]:
         outside = tuple(node for node in holders if cluster.node_names.get(node) not in after.nodes)
         if outside:
             found.append(_moved(preview, group.name, outside))
-        elif _resources(group, without=after) or _resources(after, without=group):
+        elif _changed(old, group, new) or _changed(new, after, old):
             online = tuple(node for node in holders if states.state(node) == "ONLINE")
             found.append(PlanItem(group.name, (), (), False, change=online))
     added = [group.name for group in new.groups if old.group(group.name) is None]
@@ -154,9 +154,7 @@ def job_configuration(cluster: ClusterState, stage: Stage) -> Configuration:
     here, there = (former, new) if stage is Stage.RELEASE else (new, former)
     changed = {item.group for item in cluster.plan if item.change}
     groups = tuple(
-        msgspec.structs.replace(group, resources=_resources(group, without=there.group(group.name)))
-        if group.name in changed
-        else group
+        msgspec.structs.replace(group, resources=_changed(here, group, there)) if group.name in changed else group
         for group in here.groups
     )
     return msgspec.structs.replace(here, groups=groups)
@@ -175,9 +173,16 @@ def is_due(event: Event, step: tuple[str, ...]) -> bool:
     )
 
 
-def _resources(group: ResourceGroup, without: ResourceGroup | None) -> tuple[tuple[str, str], ...]:
-    other = set(without.resources) if without is not None else set()
-    return tuple(pair for pair in group.resources if pair not in other)
+def _changed(here: Configuration, group: ResourceGroup, there: Configuration) -> tuple[tuple[str, str], ...]:
+    """The resources of a group that it does not have in another configuration, or has for another site."""
+
+    def placed(configuration: Configuration, pair: tuple[str, str]) -> tuple[str, ...]:
+        site = configuration.site_of_label(pair[1]) if pair[0] == "SERVICE_LABEL" else ""
+        return (*pair, site)
+
+    other = there.group(group.name)
+    known = {placed(there, pair) for pair in other.resources} if other is not None else set()
+    return tuple(pair for pair in group.resources if placed(here, pair) not in known)
 
 
 def _labels(configuration: Configuration, service: bool) -> set[object]:

@@ -224,10 +224,16 @@ class ClusterState:
             if label.function == "boot" and label.node in self.node_ids
         }
         networks = {label.label: label.network for label in configuration.labels if label.function == "service"}
-        self.group_networks: dict[str, frozenset[str]] = {
-            group.name: frozenset(networks[label] for label in group.resource("SERVICE_LABEL") if label in networks)
+        self.group_networks: dict[tuple[str, int], frozenset[str]] = {
+            (group.name, number): frozenset(
+                networks[label]
+                for label in group.resource("SERVICE_LABEL")
+                if label in networks and configuration.may_hold(name, label)
+            )
             for group in configuration.groups
+            for name, number in self.node_ids.items()
         }
+        """The networks that a group needs on a node."""
 
     def prepare(self, digest: int) -> bool:
         """Pin the staged configuration for the event of that digest; False if this node does not have it."""
@@ -453,7 +459,7 @@ class ClusterState:
 
     def network_missing(self, node: int, group: str) -> bool:
         """Is a network that the group needs down on the node?"""
-        return any((node, network) in self.networks_down for network in self.group_networks[group])
+        return any((node, network) in self.networks_down for network in self.group_networks.get((group, node), ()))
 
     def situations(self, joiner: int = 0) -> dict[str, GroupSituation]:
         """The groups as placement sees them; ``joiner`` counts as up already."""

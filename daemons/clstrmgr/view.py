@@ -144,7 +144,7 @@ def _addresses(configuration: Configuration, cluster: ClusterState | None) -> tu
                 group = next(
                     (entry for entry in configuration.groups if label.label in entry.resource("SERVICE_LABEL")), None
                 )
-                if group is None or node.name not in group.nodes:
+                if group is None or node.name not in group.nodes or not configuration.may_hold(node.name, label.label):
                     continue
                 holder = _address_holder(cluster, group.name)
                 views.append(

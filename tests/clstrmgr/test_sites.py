@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+
 import msgspec
 import pytest
 
-from daemons.clstrmgr import messages
+from daemons.clstrmgr import messages, plan, reconfiguration
+from daemons.clstrmgr.addresses import ServiceAddresses
+from daemons.clstrmgr.events import Stage
 from daemons.clstrmgr.inputs import Reported, RunScript, Staged
+from daemons.clstrmgr.jobs import NONE, JobList
 from daemons.clstrmgr.render import colon, movement, override, plain, verbose
 from daemons.clstrmgr.view import snapshot
 from daemons.cluster.configuration import Configuration, ResourceGroup, Site
@@ -295,3 +300,51 @@ def test_site_policy_that_comes_and_goes(topology: bool) -> None:
     reconfigure(ring, stretched("ignore"))
     assert words(ring) == ["ONLINE", "OFFLINE", "OFFLINE", "OFFLINE"]
     assert all(not group.secondary for group in ring.nodes[1].cluster.groups.values())  # type: ignore[union-attr]
+
+
+def addresses(configured: Configuration, node: str, stage: Stage, placed: ServiceAddresses | None = None) -> str:
+    """The service addresses that a node is told to handle."""
+    made = JobList(configured, node, stage, ("rg",), set(), placed)
+    while (job := made.next()) != NONE:
+        values = dict(part.split("=", 1) for part in shlex.split(job))
+        if values["JOB_TYPE"] == "SERVICE_LABELS":
+            return values["IP_LABELS"]
+    return ""
+
+
+def test_site_specific_service_label_is_active_at_its_site_only() -> None:
+    everywhere = stretched("primary")
+    (label,) = everywhere.group("rg").resource("SERVICE_LABEL")
+    at_west = everywhere.with_setting(f"LABEL.{label}.SITE", "west")
+    found = {node.name: addresses(at_west, node.name, Stage.ACQUIRE) for node in at_west.nodes}
+    assert found == {"node1": "", "node2": "", "node3": label, "node4": label}
+    assert addresses(everywhere, "node1", Stage.ACQUIRE) == label
+    # One that is active where it may not be any more is released.
+    held = ServiceAddresses("node1")
+    held.acquire(everywhere, label)
+    assert addresses(at_west, "node1", Stage.RELEASE, held) == label
+    assert addresses(at_west, "node1", Stage.RELEASE) == ""
+
+
+def test_network_without_a_label_of_the_site_is_not_needed_there() -> None:
+    made = stretched("primary")
+    (label,) = made.group("rg").resource("SERVICE_LABEL")
+    ring = Ring(made.with_setting(f"LABEL.{label}.SITE", "west"))
+    ring.start(1, 2, 3, 4)
+    state = ring.nodes[1].cluster
+    network = made.label(label).network
+    state.networks_down |= {(1, network), (3, network)}
+    assert not state.network_missing(1, "rg") and state.network_missing(3, "rg")
+    assert not plan.needs(state, "rg", 1, network) and plan.needs(state, "rg", 3, network)
+
+
+def test_another_site_of_an_active_label_is_a_change_of_its_group() -> None:
+    made = stretched("primary")
+    (label,) = made.group("rg").resource("SERVICE_LABEL")
+    ring = Ring(made)
+    ring.start(1, 2, 3, 4)
+    state = ring.nodes[1].cluster
+    state.pending = made.with_setting(f"LABEL.{label}.SITE", "west")
+    assert [(item.group, item.change) for item in reconfiguration.items(state)] == [("rg", (1,))]
+    state.pending = made.with_setting("FC_SYNC_INTERVAL", "20")
+    assert not reconfiguration.items(state)

@@ -222,6 +222,13 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
     "stretched without sites": (
         SOUND.with_setting("CLUSTER_TYPE", "SC"), "ERROR: A stretched cluster has two sites, but 0 are defined."
     ),
+    "label of a site without nodes of its group": (
+        replace(
+            group(nodes=("node1",)),
+            sites=(c.Site(name="siteA", nodes=("node1",)), c.Site(name="siteB", nodes=("node2",))),
+        ).with_setting("LABEL.app_svc.SITE", "siteB"),
+        "WARNING: The service IP label 'app_svc' of 'app_rg' belongs to the site 'siteB', at which the group has no",
+    ),
     "no site": (replace(SOUND, sites=(c.Site(name="siteA", nodes=("node1",)),)), "'node2' belongs to no site"),
     "its own backup": (replace(SOUND, backup_repositories=(REPOSITORY,)), "is its own backup"),
     "repository in use": (replace(SOUND, repository=DISK), "is a part of volume group 'datavg'"),

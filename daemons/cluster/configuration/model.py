@@ -102,6 +102,15 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         """The first IP label of that name."""
         return next((entry for entry in self.labels if entry.label == label), None)
 
+    def site_of_label(self, label: str) -> str:
+        """The site at which alone a service label may be active, "" for one that may be everywhere (the key of the
+        setting is inferred)."""
+        return self.setting(f"LABEL.{label}.SITE") if self.sites else ""
+
+    def may_hold(self, node: str, label: str) -> bool:
+        """Whether a service label may be active on a node: a site-specific one is at its own site only."""
+        return self.site_of_label(label) in ("", self.site_of(node))
+
     def timer(self, name: str) -> FallbackTimer | None:
         """The fallback timer of that name."""
         return next((timer for timer in self.timers if timer.name == name), None)

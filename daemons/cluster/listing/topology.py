@@ -30,10 +30,10 @@ def head(c: Configuration, disks: Mapping[str, str]) -> list[str]:
 
 
 def labels_on(c: Configuration, node: str, network: str) -> list[Label]:
-    """The labels of a node's network: service labels, which every node can hold, then its own."""
+    """The labels of a node's network: service labels that it can hold, then its own."""
     found = [entry for entry in c.labels if entry.network == network]
     return [
-        *(entry for entry in found if entry.function == "service"),
+        *(entry for entry in found if entry.function == "service" and c.may_hold(node, entry.label)),
         *(entry for entry in found if entry.function == "persistent" and entry.node == node),
         *(entry for entry in found if entry.function == "boot" and entry.node == node),
     ]
@@ -109,7 +109,7 @@ def _rows(c: Configuration) -> Iterator[tuple[str, Label]]:
     """Each label once for every node that can have it, in the order of the nodes."""
     for node in c.nodes:
         for entry in c.labels:
-            if entry.node == node.name or entry.function == "service":
+            if entry.node == node.name or (entry.function == "service" and c.may_hold(node.name, entry.label)):
                 yield node.name, entry
 
 
@@ -127,7 +127,11 @@ def connections(c: Configuration, disks: Mapping[str, str]) -> list[str]:
         f"There are {len(c.nodes)} nodes in this cluster",
     ]
     for node in c.nodes:
-        service = [e for e in c.labels if e.function == "service" and _connected(c, node.name, e.network)]
+        service = [
+            e
+            for e in c.labels
+            if e.function == "service" and c.may_hold(node.name, e.label) and _connected(c, node.name, e.network)
+        ]
         lines += ["", f"NODE {node.name}:", f"        This node has {len(service)} service IP label(s):"]
         for entry in service:
             lines += ["", *_service_lines(c, entry)]

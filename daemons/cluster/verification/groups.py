@@ -93,7 +93,7 @@ def own_their_resources_alone(case: Case) -> Iterator[Finding]:
 
 
 def service_labels_fit(case: Case) -> Iterator[Finding]:
-    """Service labels are defined, on a network that every node of the group has."""
+    """Service labels are defined, on a network that every node of the group has, or every one at the label's site."""
     c = case.configuration
     for group in c.groups:
         for label in group.resource("SERVICE_LABEL"):
@@ -101,7 +101,14 @@ def service_labels_fit(case: Case) -> Iterator[Finding]:
             if entry is None or entry.function != "service":
                 yield error(f"The service IP label '{label}' of '{group.name}' is not defined.")
                 continue
+            if (site := c.site_of_label(label)) and not any(c.may_hold(node, label) for node in group.nodes):
+                yield warning(
+                    f"The service IP label '{label}' of '{group.name}' belongs to the site '{site}', at which the group "
+                    "has no nodes: it will never be active."
+                )
             for node in group.nodes:
+                if not c.may_hold(node, label):
+                    continue
                 if c.node(node) is not None and not any(
                     (b.network, b.node, b.function) == (entry.network, node, "boot") for b in c.labels
                 ):

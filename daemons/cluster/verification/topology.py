@@ -67,7 +67,8 @@ def sites_are_sound(case: Case) -> Iterator[Finding]:
     c = case.configuration
     kind = {"SC": "stretched", "LC": "linked"}.get(c.setting("CLUSTER_TYPE", "NSC"), "")
     if kind and len(c.sites) != 2:
-        yield error(f"A {kind} cluster has two sites, but {len(c.sites)} are defined.")
+        count = len(c.sites)
+        yield error(f"A {kind} cluster has two sites, but {count} {'is' if count == 1 else 'are'} defined.")
     owner: dict[str, str] = {}
     for site in c.sites:
         if not site.nodes:
