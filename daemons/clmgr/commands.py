@@ -57,7 +57,9 @@ def _request(root: NodeRoot, request: Request, transaction: str) -> int:
     if request.multiple is not None:
         return _several(root, request.multiple, transaction)
     if request.help or not request.class_name:
-        print("\n".join(grammar.usage_lines(request)))
+        from daemons.clmgr.syntax.help import usage_lines
+
+        print("\n".join(usage_lines(request)))
         return 0 if request.help else 1
     return _carry_out(root, request)
 

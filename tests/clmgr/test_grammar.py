@@ -15,7 +15,9 @@ from daemons.clmgr.storage.mirror_pools import CHANGES as POOL_CHANGES
 from daemons.clmgr.storage.physical_volumes import CHANGES as DISK_CHANGES
 from daemons.clmgr.storage.volume_groups import CHANGES as GROUP_CHANGES
 from daemons.clmgr.syntax import attributes, catalogue, grammar
-from tests.clmgr.sample import asked, golden
+from daemons.clmgr.syntax.attribute_tables import REQUIRED
+from daemons.clmgr.syntax.help import usage_lines
+from tests.clmgr.sample import HERE, asked, golden, rich
 
 
 @pytest.mark.parametrize(
@@ -165,14 +167,68 @@ def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
 
 
 def test_help_at_every_level() -> None:
-    assert "    replace   physical_volume repository" in grammar.usage_lines(asked("-v", "help"))
-    assert "    query" in grammar.usage_lines(asked())
-    assert "    resource_group" in grammar.usage_lines(asked("move"))
-    assert "    cluster" not in grammar.usage_lines(asked("move"))
+    assert "    replace   physical_volume repository" in usage_lines(asked("-v", "help"))
+    assert "    query" in usage_lines(asked())
+    assert "    resource_group" in usage_lines(asked("move"))
+    assert "    cluster" not in usage_lines(asked("move"))
     for class_name, entry in catalogue.CLASSES.items():
         for action in entry.actions:
-            lines = grammar.usage_lines(asked(action, class_name, "-h"))
+            lines = usage_lines(asked(action, class_name, "-h"))
             assert lines[0].startswith(f"clmgr {action} {class_name}")
             for alias in entry.aliases:
                 assert alias in "\n".join(lines[1:])
-    assert "[ STARTUP={OHN|OFAN|OAAN|OUDP} ]" in "\n".join(grammar.usage_lines(asked("add", "rg", "-h")))
+
+
+def test_help_has_required_inputs_by_themselves_and_optional_ones_in_brackets() -> None:
+    def syntax(words: str) -> list[str]:
+        lines = usage_lines(asked(*words.split(), "-h"))
+        return "\n".join(lines[: lines.index("")]).replace(" \\\n    ", "\n").splitlines()
+
+    assert syntax("add rg")[:3] == [
+        "clmgr add resource_group <name>", "NODES=<name>[,...]", "[ SECONDARYNODES=<name>[,...] ]"
+    ]  # fmt: skip
+    assert syntax("add cluster")[:2] == ["clmgr add cluster [ <name> ]", "[ NODES=<name>[,...] ]"]
+    assert syntax("move rg")[:2] == ["clmgr move resource_group <name>[,...]", "{ NODE=<name> | SITE=<name> }"]
+    assert syntax("delete site") == ["clmgr delete site {<name>[,...]|ALL}"]
+    assert syntax("add dependency")[0] == "clmgr add dependency PARENT=<name> CHILD=<name>[,...]"
+    assert syntax("manage app") == [
+        "clmgr manage application_controller {suspend|resume} <name>[,...]", "RESOURCE_GROUP=<name>"
+    ]  # fmt: skip
+
+
+WHOLE = {
+    "interface": "node1_en7 NETWORK=net_ether_01 NODE=node1 INTERFACE=en7 IPADDR=127.9.9.9",
+    "persistent_ip": "node2_per NETWORK=net_ether_01 NODE=node2",
+    "service_ip": "other_svc NETWORK=net_ether_01",
+    "resource_group": "new NODES=node1",
+    "application_controller": "new STARTSCRIPT=/a STOPSCRIPT=/b",
+    "application_monitor": "new TYPE=Custom APPLICATIONS=counter_app MODE=startup MONITORMETHOD=/m",
+    "fallback_timer": "new HOUR=1 MINUTE=2",
+    "udresource_type": "new STARTMETHOD=/a STOPMETHOD=/b",
+    "udresource": "new TYPE=queue",
+    "tape": "new SHARED_TAPE_RESOURCE=/dev/rmt1",
+    "file_collection": "new FILES=/etc/issue",
+    "method": "new TYPE=verify FILE=/m",
+    "event": "new FILE=/m",
+    "site": "new", "network": "new", "node": "node3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("class_name", sorted(set(edits.modules()) - {"cluster", "dependency"}))
+def test_what_the_help_calls_required_is(class_name: str) -> None:
+    """And nothing else is: the whole request has no more than that, and what its kind of object needs besides."""
+    words = WHOLE[class_name].split()
+    c = rich()
+    if class_name == "site":
+        c = edits.delete(asked("delete", "site", "east"), c)
+    edits.add(asked("add", class_name, *words), c, HERE)
+    required = REQUIRED.get(("add", class_name), ())
+    assert {word.partition("=")[0] for word in words[1:]} >= set(required)
+    for name in required:
+        request = asked("add", class_name, *(word for word in words if not word.startswith(f"{name}=")))
+        if name == "NETWORK":  # there is one only
+            edits.add(request, c, HERE)
+            continue
+        with pytest.raises(ClmgrError) as refused:
+            edits.add(request, c, HERE)
+        assert refused.value.code == 3, name

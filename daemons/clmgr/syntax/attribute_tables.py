@@ -441,3 +441,28 @@ TABLES: dict[str, Table] = {
     "hosts": {"TYPE": (("query",), "all|available|defined|text")},
 }  # fmt: skip
 """Class: attribute: the actions that take it, and its domain."""
+
+REQUIRED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("add", "interface"): ("NETWORK",),
+    ("add", "persistent_ip"): ("NETWORK", "NODE"),
+    ("add", "service_ip"): ("NETWORK",),
+    ("add", "resource_group"): ("NODES",),
+    ("move", "resource_group"): ("NODE|SITE",),
+    ("add", "application_controller"): ("STARTSCRIPT", "STOPSCRIPT"),
+    ("manage", "application_controller"): ("RESOURCE_GROUP",),
+    ("add", "application_monitor"): ("TYPE", "APPLICATIONS", "MODE"),
+    ("add", "fallback_timer"): ("HOUR", "MINUTE"),
+    ("add", "udresource_type"): ("STARTMETHOD", "STOPMETHOD"),
+    ("add", "udresource"): ("TYPE",),
+    ("add", "tape"): ("SHARED_TAPE_RESOURCE",),
+    ("add", "file_collection"): ("FILES",),
+    ("add", "method"): ("TYPE", "FILE"),
+    ("add", "event"): ("FILE",),
+    ("add", "volume_group"): ("PHYSICAL_VOLUMES",),
+    ("add", "logical_volume"): ("VOLUME_GROUP", "LOGICAL_PARTITIONS"),
+    ("add", "file_system"): ("VOLUME_GROUP", "UNITS"),
+    ("add", "mirror_pool"): ("VOLUME_GROUP", "PHYSICAL_VOLUMES"),
+    ("replace", "physical_volume"): ("DISK",),
+}
+"""Inputs without which nothing is done, in their order; ``A|B``: one of them. NETWORK may be left out where a cluster
+has one network, NODES of a volume group are all nodes by default (inferred: the product's syntax demands both)."""

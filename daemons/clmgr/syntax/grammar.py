@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError
@@ -199,47 +197,3 @@ def _valued_flag(request: Request, letter: str, value: str) -> None:
             request.transaction = value
         case "l" if value.lower() not in LOG_LEVELS:
             raise ClmgrError(f'an invalid log level was specified: "{value}"', INCORRECT_INPUT)
-
-
-def usage_lines(request: Request) -> list[str]:
-    """Help at each level: the actions; the classes of an action; the syntax and the aliases of both."""
-    if not request.action or request.action == "help":
-        title = ["The following operations (ACTIONs) are available:", ""]
-        if not request.verbose:
-            return [*title, *(f"    {name}" for name in ACTIONS)]
-        return title + [
-            f"    {name:<10}{' '.join(c for c in CLASSES if not refusal(name, c))}".rstrip() for name in ACTIONS
-        ]
-    if not request.class_name:
-        classes = [name for name in CLASSES if not refusal(request.action, name)]
-        return [f"The following classes are available for the {request.action} operation:", ""] + [
-            f"    {name}" for name in classes
-        ]
-    from daemons.clmgr.syntax.attributes import accepted
-
-    action, class_name = request.action, request.class_name
-    operations = OPERATIONS.get(class_name, ()) if action == "manage" else ()
-    head = f"clmgr {action} {class_name}" + (f" {{{'|'.join(operations)}}}" if operations else "")
-    attributes = [f"    [ {name}={_placeholder(domain)} ]" for name, domain in accepted(action, class_name).items()]
-    name = [] if class_name == "dependency" and action == "add" else ["    [ <name>[,...] ]"]
-    return [
-        " \\\n".join([head, *name, *attributes]),
-        "",
-        *_aliases(action, ACTIONS[action]),
-        *_aliases(class_name, CLASSES[class_name].aliases),
-    ]
-
-
-def _aliases(name: str, aliases: Iterable[str]) -> list[str]:
-    listed = ", ".join(aliases)
-    return [f"    {name} => {listed}"] if listed else []
-
-
-def _placeholder(domain: str) -> str:
-    known = {
-        "text": "<text>", "name": "<name>", "names": "<name>[,...]", "path": "<path>", "paths": "<path>[,...]",
-        "address": "<IP_address>", "multicast": "<IP_address>", "truth": "{true|false}",
-    }  # fmt: skip
-    if domain in known:
-        return known[domain]
-    return f"<{domain}>" if domain[0].isdigit() and "|" not in domain else f"{{{domain}}}"
