@@ -23,6 +23,7 @@ OBJECTS = {
 VALUES = {
     ("cluster", "NODES"): "",
     ("cluster", "NAME"): "other",
+    ("cluster", "TYPE"): "SC",
     ("cluster", "SPLIT_POLICY"): "manual",
     ("cluster", "MERGE_POLICY"): "manual",
     ("cluster", "DAILY_VERIFICATION"): "Disabled",
@@ -41,7 +42,6 @@ VALUES = {
     ("cluster", "ACQUISITION_ORDER"): "db_rg,web_rg",
     ("cluster", "RELEASE_ORDER"): "db_rg,web_rg",
     ("site", "NODES"): "node1",
-    ("site", "REPOSITORIES"): "hdisk2",
     ("node", "NAME"): "node1",
     ("node", "COMMPATH"): "127.9.9.1",
     ("node", "PERSISTENT_IP"): "node3_per",
@@ -130,8 +130,8 @@ SHOWN = {
 ON_CUSTOM_OBJECTS = {("event", "NAME"), ("event", "FILE"), ("event", "COMMAND"), ("event", "DESCRIPTION"),
                      ("method", "SOURCE")}  # fmt: skip
 """Attributes of custom events and methods only, which the cluster's own do not have."""
-ELSEWHERE = {("cluster", "NODES"), ("file_collection", "DELETE")}
-"""What chooses parts of the object; other tests have them."""
+ELSEWHERE = {("cluster", "NODES"), ("file_collection", "DELETE"), ("site", "REPOSITORIES")}
+"""What chooses parts of the object, or is refused; other tests have them."""
 PAIRS = [
     (class_name, attribute)
     for class_name in OBJECTS

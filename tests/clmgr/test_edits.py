@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -432,3 +433,47 @@ def test_the_nodes_own_disk_is_said_to_be_rootvgs(monkeypatch: pytest.MonkeyPatc
     for name, text in (("hdisk0", "belongs to the volume group rootvg"), ("hdisk9", "does not appear to exist")):
         with pytest.raises(ClmgrError, match=text):
             disks_named(NodeRoot("/nowhere"), [name])
+
+
+def test_a_site_is_renamed_with_what_names_it_and_held_by_its_labels() -> None:
+    c = done(rich(), "modify", "service_ip", "app_svc", "SITE=west")
+    c = done(c, "modify", "cluster", "DEFAULT_SURVIVING_SITE=west")
+    c = done(c, "modify", "site", "west", "NAME=far")
+    assert (c.site_of_label("app_svc"), c.setting("DEFAULT_SURVIVING_SITE")) == ("far", "far")
+    c = done(c, "modify", "service_ip", "app_svc", "NAME=other_svc")
+    assert (c.site_of_label("app_svc"), c.site_of_label("other_svc")) == ("", "far")
+    assert [node.name for node in c.nodes if c.may_hold(node.name, "other_svc")] == ["node2"]
+    with pytest.raises(ClmgrError, match='"far" is still in use by "other_svc"'):
+        done(c, "delete", "site", "far")
+    c = done(done(c, "modify", "service_ip", "other_svc", "SITE="), "delete", "site", "far")
+    assert (c.site("far"), c.setting("DEFAULT_SURVIVING_SITE")) == (None, "")
+
+
+def test_a_site_may_get_its_nodes_later() -> None:
+    c = done(sample(), "add", "site", "empty")
+    assert c.sites[0].nodes == ()
+    assert done(c, "modify", "node", "node1", "SITE=empty").sites[0].nodes == ("node1",)
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "code"),
+    [
+        ("modify cluster TYPE=LC", 'the cluster type "LC" is not available', 4),
+        ("modify site east REPOSITORIES=hdisk2", '"REPOSITORIES" is an attribute of the sites of a linked cluster', 4),
+        ("add rg new NODES=node1 VOLUME_GROUP=novg", '"novg" does not appear to exist!', 2),
+        ("modify rg db_rg VOLUME_GROUP=datavg,novg", '"novg" does not appear to exist!', 2),
+    ],
+)
+def test_what_there_is_not_is_refused(words: str, text: str, code: int) -> None:
+    here = dataclasses.replace(HERE, is_volume_group=lambda name: name == "datavg")
+    request = asked(*words.split())
+    with pytest.raises(ClmgrError, match=text) as refused:
+        (edits.add if request.action == "add" else edits.modify)(request, rich(), here)
+    assert refused.value.code == code
+
+
+def test_a_volume_group_that_is_gone_does_not_keep_its_group_from_being_changed() -> None:
+    c = done(rich(), "modify", "rg", "db_rg", "VOLUME_GROUP=datavg")
+    here = dataclasses.replace(HERE, is_volume_group=lambda name: False)
+    changed = edits.modify(asked("modify", "rg", "db_rg", "FALLBACK=NFB"), c, here).group("db_rg")
+    assert changed is not None and changed.resource("VOLUME_GROUP") == ("datavg",)

@@ -85,6 +85,11 @@ def _attributes(request: Request, c: Configuration, here: Surroundings) -> Confi
         if given["CLUSTER_IP"] and c.cluster.heartbeat_type != "C":
             raise ClmgrError('"CLUSTER_IP" is the address of HEARTBEAT_TYPE=multicast.', INCORRECT_INPUT)
         c = replace(c, multicast_address=given["CLUSTER_IP"])
+    if given.get("TYPE") == "LC":
+        raise ClmgrError(
+            'the cluster type "LC" is not available: the sites of a linked cluster have a repository disk each.',
+            INCORRECT_INPUT,
+        )
     if "TYPE" in given:
         c = c.with_setting("CLUSTER_TYPE", "" if given["TYPE"] == "NSC" else given["TYPE"])
     if "REPOSITORIES" in given:

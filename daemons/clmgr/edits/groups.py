@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from daemons.clmgr.edits.parts import Surroundings, existing, named, new_name, nodes_of, renamed, unused
+from daemons.clmgr.edits.parts import Surroundings, demand, existing, named, new_name, nodes_of, renamed, unused
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
@@ -36,8 +36,7 @@ DYNAMIC = ("mem", "cpu", "disk", "least", "most")
 def add_group(request: Request, c: Configuration, here: Surroundings) -> Configuration:
     """``add resource_group``."""
     name = new_name(request, c.groups)
-    if not request.words("NODES"):
-        raise missing("NODES")
+    demand(request, "NODES")
     return replace(c, groups=(*c.groups, _group(request, c, here, ResourceGroup(name=name, nodes=()))))
 
 
@@ -102,6 +101,10 @@ def _group(request: Request, c: Configuration, here: Surroundings, base: Resourc
         fallback_timer=given.get("FALLBACK_AT", base.fallback_timer),
     )
     _references(c, here, group)
+    for name in group.resource("VOLUME_GROUP"):
+        # Others that a group needs must be there, too; this one may have been removed since it was named (inferred).
+        if name not in base.resource("VOLUME_GROUP") and not here.is_volume_group(name):
+            raise does_not_exist(name)
     return replace(group, notified=_notified(request, group))
 
 

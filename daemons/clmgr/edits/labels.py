@@ -127,6 +127,12 @@ def modify_label(request: Request, c: Configuration, here: Surroundings) -> Conf
     )
     c = replace(c, labels=tuple(changed if entry is old else entry for entry in c.labels))
     c = with_renamed_resource(c, ("SERVICE_LABEL",), old.label, name)
+    if name != old.label:
+        site = c.setting(label_key(old.label, "SITE"))
+        c = c.with_setting(label_key(old.label, "SITE"), "").with_setting(label_key(name, "SITE"), site)
+        for entry in c.networks:
+            if c.setting(network_key(entry.name, "SOURCE_IP")) == old.label:
+                c = c.with_setting(network_key(entry.name, "SOURCE_IP"), name)
     return _site(request, c, name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -49,11 +49,13 @@ class Surroundings:
         identity: the node.
         addresses: IP labels of /etc/hosts.
         disks: PVIDs of the node's disks by name.
+        is_volume_group: whether a volume group of that name is on a shared disk, or known to this node.
     """
 
     identity: Identity
     addresses: Mapping[str, str] = field(default_factory=dict)
     disks: Mapping[str, str] = field(default_factory=dict)
+    is_volume_group: Callable[[str], bool] = lambda name: True
 
     def disk(self, wanted: str) -> str:
         """The PVID of a disk that is named by name or PVID.

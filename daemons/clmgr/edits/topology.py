@@ -16,14 +16,15 @@ from daemons.clmgr.edits.parts import (
     unused,
     without,
 )
-from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, ClmgrError, exists_already, missing
-from daemons.clmgr.settings import NETWORK_SETTINGS, network_key, site_key
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, ClmgrError, exists_already
+from daemons.clmgr.settings import NETWORK_SETTINGS, label_key, network_key, site_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration, Label, Network, Node, Site
 from srcctl.node.root import Identity
 
 SITES_MAX = 2
 NODES_MAX = 16
+SITE_SETTINGS = ("RECOVERY_PRIORITY", "SITE_IP")
 NODE_SETTINGS = ("START_ON_BOOT", "BROADCAST_ON_START", "CLINFO_ON_START", "VERIFY_ON_START", "RUN_DISCOVERY", "HMCS",
                  "ENABLE_LIVE_UPDATE")  # fmt: skip
 """Attributes of a node that are HACMPnode objects of their own (which names those have is inferred)."""
@@ -208,8 +209,6 @@ def add_site(request: Request, c: Configuration, here: Surroundings) -> Configur
     name = new_name(request, c.sites)
     if len(c.sites) >= SITES_MAX:
         raise ClmgrError(f"a cluster cannot have more than {SITES_MAX} sites.", INCORRECT_INPUT)
-    if not request.words("NODES"):
-        raise missing("NODES")
     site = Site(name=name, dominance="no" if c.sites else "yes")
     return _site(request, replace(c, sites=(*c.sites, site)), here, name)
 
@@ -220,35 +219,44 @@ def modify_site(request: Request, c: Configuration, here: Surroundings) -> Confi
     name = renamed(request, site, c.sites)
     c = replace(c, sites=exchange(c.sites, site.name, replace(site, name=name)))
     if name != site.name:
-        for key in ("RECOVERY_PRIORITY", "SITE_IP", "REPOSITORIES"):
+        for key in SITE_SETTINGS:
             value = c.setting(site_key(site.name, key))
             c = c.with_setting(site_key(site.name, key), "").with_setting(site_key(name, key), value)
+        for label in _labels_at(site.name, c):
+            c = c.with_setting(label_key(label, "SITE"), name)
+        if c.setting("DEFAULT_SURVIVING_SITE") == site.name:
+            c = c.with_setting("DEFAULT_SURVIVING_SITE", name)
     return _site(request, c, here, name)
 
 
 def _site(request: Request, c: Configuration, here: Surroundings, name: str) -> Configuration:
     if "NODES" in request.attributes:
         nodes = nodes_of(request.words("NODES"), c)
-        if not nodes:
-            raise missing("NODES")
         for node in nodes:
             if c.site_of(node) not in ("", name):
                 raise ClmgrError(f'the node "{node}" belongs to the site "{c.site_of(node)}".', INCORRECT_INPUT)
         c = replace(c, sites=exchange(c.sites, name, replace(named(name, c.sites), nodes=nodes)))
-    if "REPOSITORIES" in request.attributes:
-        disks = [here.disk(word) for word in request.words("REPOSITORIES")]
-        c = c.with_setting(site_key(name, "REPOSITORIES"), " ".join(disks))
-    for key in ("RECOVERY_PRIORITY", "SITE_IP"):
+    if request.words("REPOSITORIES"):
+        # All nodes of a stretched cluster share one repository; linked clusters are refused (inferred).
+        raise ClmgrError('"REPOSITORIES" is an attribute of the sites of a linked cluster only.', INCORRECT_INPUT)
+    for key in SITE_SETTINGS:
         if key in request.attributes:
             c = c.with_setting(site_key(name, key), request.attributes[key])
     return c
 
 
+def _labels_at(site: str, c: Configuration) -> list[str]:
+    return [entry.label for entry in c.labels if c.setting(label_key(entry.label, "SITE")) == site]
+
+
 def without_site(name: str, c: Configuration) -> Configuration:
-    """``delete site``."""
+    """``delete site``: service labels of the site hold it."""
     sites = without(name, c.sites)
-    for key in ("RECOVERY_PRIORITY", "SITE_IP", "REPOSITORIES"):
+    unused(name, _labels_at(name, c))
+    for key in SITE_SETTINGS:
         c = c.with_setting(site_key(name, key), "")
+    if c.setting("DEFAULT_SURVIVING_SITE") == name:
+        c = c.with_setting("DEFAULT_SURVIVING_SITE", "")
     return replace(c, sites=sites)
 
 

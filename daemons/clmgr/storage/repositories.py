@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from daemons.caa import client as caa
-from daemons.clmgr.edits.parts import required_names
+from daemons.clmgr.edits.parts import named, required_names
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
@@ -57,6 +57,8 @@ def change(root: NodeRoot, request: Request) -> None:
         c = transaction.configuration
         if c is None:
             raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
+        if site := request.attribute("SITE"):
+            named(site, c.sites)
         here = surroundings(root)
         disks = [here.disk(name) for name in names]
         present = (c.repository, *c.backup_repositories)

@@ -31,7 +31,15 @@ def surroundings(root: NodeRoot) -> Surroundings:
     """What edits may know: who this node is, /etc/hosts, the disks."""
     identity = root.identity
     disks = {name: identifier for identifier, name in by_pvid(root).items()}
-    return Surroundings(identity, host_addresses(root), disks)
+
+    def is_volume_group(name: str) -> bool:
+        from srcctl.storage import rootvg
+        from srcctl.storage.volume_groups import VolumeGroups
+
+        groups = VolumeGroups(root)
+        return name != rootvg.NAME and (groups.find(name) is not None or name in groups.known())
+
+    return Surroundings(identity, host_addresses(root), disks, is_volume_group)
 
 
 def host_addresses(root: NodeRoot) -> dict[str, str]:
