@@ -476,4 +476,5 @@ def test_a_volume_group_that_is_gone_does_not_keep_its_group_from_being_changed(
     c = done(rich(), "modify", "rg", "db_rg", "VOLUME_GROUP=datavg")
     here = dataclasses.replace(HERE, is_volume_group=lambda name: False)
     changed = edits.modify(asked("modify", "rg", "db_rg", "FALLBACK=NFB"), c, here).group("db_rg")
-    assert changed is not None and changed.resource("VOLUME_GROUP") == ("datavg",)
+    assert changed is not None
+    assert changed.resource("VOLUME_GROUP") == ("datavg",)

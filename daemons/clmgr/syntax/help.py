@@ -1,7 +1,7 @@
 """clmgr's help: the actions, the classes of an action, the syntax of an action on a class. Pure.
 
-Required inputs stand by themselves, optional ones in brackets, as in the product's syntax; a form that several ways lead
-to (a dependency) has one syntax each.
+Required inputs stand by themselves, optional ones in brackets, as in the product's syntax; the kinds of dependencies
+have a line each.
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ def service_labels_fit(case: Case) -> Iterator[Finding]:
                 continue
             if (site := c.site_of_label(label)) and not any(c.may_hold(node, label) for node in group.nodes):
                 yield warning(
-                    f"The service IP label '{label}' of '{group.name}' belongs to the site '{site}', at which the group "
-                    "has no nodes: it will never be active."
+                    f"The service IP label '{label}' of '{group.name}' belongs to the site '{site}', at which the "
+                    "group has no nodes: it will never be active."
                 )
             for node in group.nodes:
                 if not c.may_hold(node, label):
