@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 
 from daemons.caa import client as caa
@@ -10,8 +11,10 @@ from daemons.cthags.messages import (
     SOCKET_PATH,
     Decide,
     Decided,
+    DelayedError,
     Died,
     DomainStatus,
+    ErrorCode,
     Init,
     Initialized,
     Notification,
@@ -37,8 +40,17 @@ DOMAIN_PATIENCE = 2.0
 Connection = LocalConnection[Request, Notification]
 
 
+NO_SOCKET = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""Why a program gets no socket at all."""
+
+
 class Unreachable(Exception):
-    """cthags does not run on this node, or does not answer."""
+    """cthags does not run on this node, does not answer, or refuses the program. ``code``: the product's name of the
+    reason."""
+
+    def __init__(self, text: str, code: ErrorCode = "HA_GS_CONNECT_FAILED") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class GroupServices:
@@ -82,7 +94,8 @@ class GroupServices:
         try:
             connection = await Connection.open(root.path(SOCKET_PATH), request_codec, notification_codec)
         except OSError as error:
-            raise Unreachable(f"Group Services cannot be reached: {error}") from None
+            code: ErrorCode = "HA_GS_SOCK_CREATE_FAILED" if error.errno in NO_SOCKET else "HA_GS_CONNECT_FAILED"
+            raise Unreachable(f"Group Services cannot be reached: {error}", code) from None
         try:
             async with asyncio.timeout(INIT_PATIENCE):
                 answer = await connection.request(
@@ -90,10 +103,11 @@ class GroupServices:
                 )
         except (Closed, RemoteFault, TimeoutError) as error:
             connection.close()
-            raise Unreachable(f"Group Services do not answer: {error}") from None
+            raise Unreachable(f"Group Services do not answer: {error}", "HA_GS_SOCK_INIT_FAILED") from None
         if not isinstance(answer, Initialized):
             connection.close()
-            raise Unreachable("Group Services refused the client")
+            refused = answer.code if isinstance(answer, DelayedError) else "HA_GS_SOCK_INIT_FAILED"
+            raise Unreachable(f"Group Services refused the client: {refused}", refused)
         return cls(connection, answer.node, Vigil(interval_us if counter is None else 0, limit_us))
 
     def send(self, request: Request) -> None:

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from daemons.cthags.client import GroupServices
+from daemons.cthags.client import GroupServices, Unreachable
 from daemons.cthags.counter import ResponsivenessCounter
 from daemons.cthags.messages import (
     ENET_MEMBERSHIP,
@@ -157,8 +157,9 @@ class GroupServicesInterface:
                 (HA_GS_QUERY_NOTIFICATION), so one is refused rather than never called (inferred).
 
         Raises:
-            Unreachable: cthags does not run (HA_GS_CONNECT_FAILED).
-            GroupServicesError: HA_GS_BAD_PARAMETER; HA_GS_NOT_SUPPORTED: a query callback.
+            GroupServicesError: HA_GS_BAD_PARAMETER; HA_GS_NOT_SUPPORTED: a query callback; HA_GS_CONNECT_FAILED:
+                cthags does not run; HA_GS_SOCK_CREATE_FAILED: no socket is to be had; HA_GS_SOCK_INIT_FAILED: cthags
+                does not answer; HA_GS_NO_MEMORY: it has too many clients.
         """
         if query is not None:
             raise GroupServicesError("HA_GS_NOT_SUPPORTED")
@@ -167,15 +168,18 @@ class GroupServicesInterface:
             deactivate_script and not deactivate_script.startswith("/")
         ):
             raise GroupServicesError("HA_GS_BAD_PARAMETER")
-        services = await GroupServices.init(
-            root,
-            name,
-            interval_us=checks.interval_us,
-            limit_us=checks.limit_us,
-            critical=critical,
-            deactivate_script=deactivate_script,
-            counter=checks.counter.descriptor if checks.counter is not None else None,
-        )
+        try:
+            services = await GroupServices.init(
+                root,
+                name,
+                interval_us=checks.interval_us,
+                limit_us=checks.limit_us,
+                critical=critical,
+                deactivate_script=deactivate_script,
+                counter=checks.counter.descriptor if checks.counter is not None else None,
+            )
+        except Unreachable as reason:
+            raise GroupServicesError(reason.code) from reason
         return cls(services, delayed_error, responsiveness)
 
     # What the product's calls of these names do.
@@ -310,7 +314,13 @@ class GroupServicesInterface:
         return self.subscribe(ENET_MEMBERSHIP, callback)
 
     async def dispatch(self) -> Notification:
-        """``ha_gs_dispatch``: wait for the next notification, hand it to its callback, and return it."""
+        """``ha_gs_dispatch``: wait for the next notification, hand it to its callback, and return it.
+
+        Raises:
+            GroupServicesError: HA_GS_NO_INIT, there is none any more: Group Services have ended, or the program quit.
+        """
+        if self.died:
+            raise GroupServicesError("HA_GS_NO_INIT")
         notification = await self._services.receive()
         match notification:
             case Died():

@@ -82,6 +82,7 @@ ErrorCode: TypeAlias = Literal[
     "HA_GS_BAD_GROUP_ATTRIBUTES",
     "HA_GS_BAD_MEMBER_TOKEN",
     "HA_GS_BAD_PARAMETER",
+    "HA_GS_CONNECT_FAILED",
     "HA_GS_DUPLICATE_INSTANCE_NUMBER",
     "HA_GS_EXISTS",
     "HA_GS_INVALID_DEACTIVATE_PHASE",
@@ -90,14 +91,20 @@ ErrorCode: TypeAlias = Literal[
     "HA_GS_NAME_TOO_LONG",
     "HA_GS_NOT_A_MEMBER",
     "HA_GS_NO_INIT",
+    "HA_GS_NO_MEMORY",
     "HA_GS_NOT_SUPPORTED",
     "HA_GS_NO_SOURCE_GROUP_PROVIDER",
     "HA_GS_PROVIDER_APPEARS_TWICE",
+    "HA_GS_SOCK_CREATE_FAILED",
+    "HA_GS_SOCK_INIT_FAILED",
     "HA_GS_UNKNOWN_GROUP",
     "HA_GS_UNKNOWN_PROVIDER",
     "HA_GS_VOTE_NOT_EXPECTED",
     "HA_GS_WRONG_OLD_STATE",
 ]
+"""The names of ``ha_gs.h``. Three of them cannot occur here: HA_GS_BACKLEVEL_PROVIDERS, as all programs have the
+library of one level, HA_GS_BAD_CLIENT_TOKEN, as the client is an object of the program and no token, and HA_GS_NOT_OK,
+as every failure has a name of its own."""
 
 
 ENET_MEMBERSHIP = "enMembership"

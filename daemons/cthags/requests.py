@@ -217,7 +217,9 @@ class Requests:
 
     def _init(self, now: int, number: int, client: Client | None, init: Init) -> None:
         if client is not None or sum(1 for _ in self._clients) >= CLIENTS_MAX:
-            self._emit(Notify(number, DelayedError("", "HA_GS_EXISTS", "init")))
+            # Which code says that there are too many is inferred.
+            code: ErrorCode = "HA_GS_EXISTS" if client is not None else "HA_GS_NO_MEMORY"
+            self._emit(Notify(number, DelayedError("", code, "init")))
             return
         script = init.deactivate_script
         if (script and not script.startswith("/")) or "\0" in script:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,10 +22,12 @@ from daemons.cthags.messages import (
     Approved,
     DelayedError,
     GroupAttributes,
+    Init,
     NPhase,
     Provider,
     Subscription,
 )
+from srcctl.node.root import NodeRoot
 
 VOTED = GroupAttributes(phases="n", default_vote="approve")
 
@@ -142,6 +145,35 @@ async def test_what_is_refused_at_once(pair: Pair) -> None:
     with pytest.raises(GroupServicesError) as refused:
         gs.join("H", VOTED, none)
     assert refused.value.code == "HA_GS_NO_INIT"
+    with pytest.raises(GroupServicesError) as refused:
+        await gs.dispatch()
+    assert refused.value.code == "HA_GS_NO_INIT"
+
+
+async def test_why_a_program_is_no_client(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def code(root: NodeRoot) -> str:
+        with pytest.raises(GroupServicesError) as refused:
+            await GroupServicesInterface.init(root, "program")
+        return refused.value.code
+
+    assert await code(NodeRoot(str(tmp_path / "nothing"))) == "HA_GS_CONNECT_FAILED"
+    monkeypatch.setattr("daemons.cthags.requests.CLIENTS_MAX", 0)
+    assert await code(pair.roots[0]) == "HA_GS_NO_MEMORY"
+    monkeypatch.setattr("daemons.cthags.client.INIT_PATIENCE", 0.0)
+    assert await code(pair.roots[0]) == "HA_GS_SOCK_INIT_FAILED"
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        assert await code(pair.roots[0]) == "HA_GS_SOCK_CREATE_FAILED"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+async def test_a_program_registers_once(pair: Pair) -> None:
+    program = await Program().init(pair, 1)
+    program.gs._send(Init("program", 1))
+    assert await program.error() == DelayedError("", "HA_GS_EXISTS", "init")
+    program.gs.quit()
 
 
 async def test_subscribers_and_system_groups(pair: Pair) -> None:
