@@ -291,5 +291,6 @@ def _show(tune: Tune, status: Status, entity: str) -> None:
         if tune.view == "x":
             print(f"{name},{t.default},{low},{high},{t.unit},{t.scope},{entity},{values[name]}")
         else:
-            print(f"{name:<30}{t.default:<7}{low:<7}{high:<7}{t.unit:<16}{t.scope}".rstrip())
+            # A value that is wider than its column moves what follows (inferred).
+            print(f"{name:<29} {t.default:<6} {low:<6} {high:<6} {t.unit:<15} {t.scope}")
             print(f"     {entity:<65}{values[name]}\n{RULE}")

@@ -125,7 +125,10 @@ class SplitPolicy:
 
 def _site(site: Mapping[str, object], settings: dict[str, str]) -> Site:
     priority = settings.get(f"SITE.{site.get('name', '')}.RECOVERY_PRIORITY", "")
-    return Site(frozenset(str(site.get("nodelist", "")).split()), int(priority) if priority.isdigit() else UNRANKED)
+    return Site(
+        frozenset(str(site.get("nodelist", "")).split()),
+        int(priority) if priority.isascii() and priority.isdigit() else UNRANKED,
+    )
 
 
 class TieBreaker:

@@ -176,6 +176,7 @@ async def test_what_is_no_registration_is_refused_by_the_write(
         ("/aha/cpu/waitTmCPU.monFactory/other.mon", errno.ENODEV),
         ("/aha/cpu/pidProcessMon.monFactory/1.mon", errno.ENODEV),
         ("/aha/cpu/pidProcessMon.monFactory/99999999999999999999.mon", errno.ENODEV),
+        ("/aha/cpu/pidProcessMon.monFactory/²².mon", errno.ENODEV),
         ("/aha/disk/diskState.monFactory/hdisk9.mon", errno.ENODEV),
         ("/aha/cluster/nodeState.monFactory/other.mon", errno.ENODEV),
     ],

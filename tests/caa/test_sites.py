@@ -37,7 +37,8 @@ def test_a_new_site_has_what_the_command_says() -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["", "-x", "a b", "left{", "left{}", "left{cle_prio}", "left{cle_prio=0}", "left{cle_prio=x}", "left{cle_ip=1}",
+    ["", "-x", "a b", "left{", "left{}", "left{cle_prio}", "left{cle_prio=0}", "left{cle_prio=x}",
+     "left{cle_prio=²}", "left{cle_ip=1}",
      "left{cle_uuid=1}", "left{cle_globid=1}", f"x{{cle_uuid={UUIDS[0]}}}", "left{cle_prio=1", "x" * 64],
 )  # fmt: skip
 def test_what_is_no_site(word: str) -> None:

@@ -376,7 +376,7 @@ class EventFiles:
             node = processes.Membership.of_this_process(os.environ.get(processes.MARK_VARIABLE, ""), view)
             if factory == "cpu/processMon":
                 return sources.process_of(node, subject)
-            found = int(name) if name.isdigit() and len(name) < 10 else 0
+            found = int(name) if name.isascii() and name.isdigit() and len(name) < 10 else 0
             known = found > 0 and processes.is_member(found, node)
         if not known:
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), subject)

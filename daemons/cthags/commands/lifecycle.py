@@ -68,7 +68,7 @@ def lifecycle(argv: list[str]) -> int:
             raise UsageError("a name must be given" if not options.operands else "too many operands")
         if "A" in options and "L" in options:
             raise UsageError("only one of -A and -L may be given")
-        if not options.value("s", "0").isdigit():
+        if not (wait := options.value("s", "0")).isascii() or not wait.isdigit():
             raise UsageError(f"{options.value('s')} is no number of seconds")
     except UsageError as error:
         sys.stderr.write(f"{command}: {error}\nUsage: {USAGES[command]}\n")
