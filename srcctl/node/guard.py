@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final, NoReturn
 
+    from srcctl.node.root import NodeRoot
+
+END_MARKER: Final = "/var/adm/ras/.lastend"
+"""The file that tells the next boot why the node ended."""
 ENVIRONMENT: Final = "HAES_GUARD"
 """``page descriptor, lock descriptor, lpar's pid, turns, namespace, marker`` in caa's environment."""
 INTERVAL: Final = 200_000
@@ -254,6 +258,17 @@ class Guard:
         self._kill_others()
         os.kill(os.getpid(), signal.SIGKILL)
         os._exit(1)
+
+
+def end_without_lpar(root: NodeRoot) -> None:
+    """Kill what is left of a node without caa whose lpar has ended; for srcmstr, which watches lpar there.
+
+    Nobody restarts such a node: a machine's watchdog is set by CAA.
+    """
+    write_end_marker(root.path(END_MARKER), "panic", "lpar ended")
+    identity = root.identity
+    membership = Membership.of_this_process(f"{identity.lab_id}/{identity.node}", identity.mode == "view")
+    kill_all(membership, spare={os.getpid()})
 
 
 def write_end_marker(path: str, kind: str, reason: str) -> None:

@@ -46,9 +46,9 @@ CONTROL: Final = "/dev/lpar"
 SRC_SOCKET: Final = "/dev/SRC"
 SRC_INCARNATION: Final = "/dev/.SRC-unix/.srcmstr"
 PID_FILE: Final = "/var/run/lpar.pid"
-END_MARKER: Final = "/var/adm/ras/.lastend"
 FD_VARIABLE: Final = "HAES_LPAR_FD"
 SRC_FD_VARIABLE: Final = "HAES_SRC_FD"
+PID_VARIABLE: Final = "HAES_LPAR_PID"
 SHELL_CHARACTERS: Final = frozenset("|&;<>()$`\\\"'*?[]#~=%{}")
 CONSOLE_TURNS: Final = 25
 
@@ -178,7 +178,7 @@ class Lpar:
         if path is None:
             return
         turns = guard.silent_turns(self.identity.speed)
-        marker = self.root.path(END_MARKER)
+        marker = self.root.path(guard.END_MARKER)
         words = (self.page.descriptor, self.lock, os.getpid(), turns, self.membership.namespace or "-", marker)
         value = " ".join(map(str, words))
         request = spawn.Request(
@@ -196,7 +196,7 @@ class Lpar:
 
     def _log_boot(self) -> None:
         """Error-log entries of a boot: logging is on, and why the node was off."""
-        marker = self.root.path(END_MARKER)
+        marker = self.root.path(guard.END_MARKER)
         kind = reason = ""
         try:
             with open(marker, encoding="utf-8", errors="replace") as file:
@@ -250,8 +250,12 @@ class Lpar:
             theirs, source = self.channel.open(), self.src_socket.fileno()
             keep = (theirs.fileno(), source)
             variables = {**variables, FD_VARIABLE: str(theirs.fileno()), SRC_FD_VARIABLE: str(source)}
+            if self.guard is None:
+                variables[PID_VARIABLE] = str(os.getpid())
         simple = not SHELL_CHARACTERS.intersection(command)
-        request = spawn.Request(words[0], tuple(words[1:]), variables, keep=keep)
+        # Without caa it is srcmstr that ends the node when this process does.
+        outlives = PID_VARIABLE in variables
+        request = spawn.Request(words[0], tuple(words[1:]), variables, keep=keep, dies_with_parent=not outlives)
         try:
             if simple and words[0] in self.entries:
                 pid = spawn.fork_entry(self.root, request, self.entries[words[0]])
@@ -394,7 +398,7 @@ class Lpar:
     def power_off(self, request: messages.Halt | messages.Reboot) -> None:
         """Kill every process of the node at once; a reboot begins again in this very process."""
         again = isinstance(request, messages.Reboot)
-        guard.write_end_marker(self.root.path(END_MARKER), "reboot" if again else "halt", request.reason)
+        guard.write_end_marker(self.root.path(guard.END_MARKER), "reboot" if again else "halt", request.reason)
         self._kill_everything()
         if again:
             self._begin_again()
@@ -488,7 +492,7 @@ def main(argv: list[str]) -> int:
         lpar.console.write(f"lpar: {traceback.format_exc()}")
         if lpar.ready >= 0:
             os.write(lpar.ready, f"error {error}\n".encode())
-        guard.write_end_marker(root.path(END_MARKER), "panic", "lpar failed")
+        guard.write_end_marker(root.path(guard.END_MARKER), "panic", "lpar failed")
         lpar._kill_everything()
         raise
     return 0

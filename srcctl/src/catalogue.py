@@ -36,7 +36,7 @@ MESSAGES = {
     91: "The request to turn on tracing was completed successfully.",
     92: "The request to turn off tracing was completed successfully.",
     95: "The request for subsystem refresh was completed successfully.",
-    103: "The request is not supported by the %s Subsystem.",
+    103: "The request is not supported by the %s.",
     124: "The %s subserver has been started.",
     127: "The %s subserver was stopped successfully.",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 import sys
 import time
 from struct import Struct
@@ -34,6 +35,9 @@ MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
 LPAR_VARIABLE = "HAES_LPAR_FD"
 SRC_VARIABLE = "HAES_SRC_FD"
+PID_VARIABLE = "HAES_LPAR_PID"
+LPAR_END_MS = 1000
+"""Milliseconds after lpar has closed the channel in which it ends, if that was why."""
 CREDENTIALS = Struct("iII")
 """Of who sent a datagram: process, user, group (unix(7), SCM_CREDENTIALS)."""
 RECENT_MAX = 256
@@ -66,6 +70,7 @@ class Shell:
         *,
         remote: bool = False,
         track: bool = True,
+        watched: int = -1,
     ) -> None:
         self.root = root
         self.lpar = lpar
@@ -80,10 +85,12 @@ class Shell:
         self._ending = False
         self._remote = remote
         self._track = track
+        self._watched = watched
         self._outbox = Outbox()
 
     def run(self) -> int:
-        """Serve until lpar goes away or SIGTERM comes."""
+        """Serve until lpar goes away or SIGTERM comes. Of a lpar that has ended and that nobody else watches
+        (``watched`` is its pidfd) what is left of its node is killed."""
         table = self._first_packet()
         os.makedirs(self.root.path(packets.SRC_DIRECTORY), exist_ok=True)
         os.makedirs(os.path.dirname(self.root.path(MEMORY_FILE)), exist_ok=True)
@@ -111,6 +118,10 @@ class Shell:
         finally:
             readers.unregister(self.lpar)
             readers.close()
+        if self._watched >= 0 and _has_ended(self._watched):
+            from srcctl.node import guard
+
+            guard.end_without_lpar(self.root)
         return 0
 
     def _announce(self) -> None:
@@ -360,6 +371,19 @@ class Shell:
             pass
 
 
+def _has_ended(process: int) -> bool:
+    """Whether a process, by its pidfd, ends within LPAR_END_MS. One that lives has another srcmstr now."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(LPAR_END_MS))
+
+
+def _watch_lpar() -> int:
+    """The pidfd of a lpar that no caa watches, -1 if one does."""
+    pid = int(os.environ.pop(PID_VARIABLE, "0"))
+    return os.pidfd_open(pid) if pid and pid == os.getppid() else -1
+
+
 def _terminate(number: int, frame: object) -> NoReturn:
     sys.exit(0)
 
@@ -383,7 +407,11 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        return Shell(NodeRoot.current(), lpar, requests, remote="r" in options, track="B" not in options).run()
+        shell = Shell(
+            NodeRoot.current(), lpar, requests,
+            remote="r" in options, track="B" not in options, watched=_watch_lpar(),
+        )  # fmt: skip
+        return shell.run()
     except (OSError, ValueError, KeyError) as error:
         print(f"srcmstr: {error!r}", file=sys.stderr)
         return 1

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from srcctl.commands import plain_json
@@ -19,6 +19,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine it draws slowly
 @given(VALUES)
 def test_what_is_written_and_read(value: object) -> None:
     assert plain_json.dumps(value) == json.dumps(value)

@@ -12,6 +12,7 @@ import pytest
 
 from srcctl.lab import lifecycle
 from tests.end_to_end.lab import LabUnderTest, eventually
+from tests.node.test_machine import alive
 
 OPTIONS = ("--nodes", "1", "--base")
 CLUSTER_PROGRAMS = ("clmgr", "clRGinfo", "clshowsrv", "lscluster", "cl_rsh", "rmcctrl", "lsrsrc", "halevel")
@@ -80,6 +81,27 @@ def test_it_comes_back_at_the_next_boot(base: LabUnderTest) -> None:
     eventually(lambda: base.processes("node1").get("atboot"), "inittab starts it")
     assert not (base.directory / "nodes" / "node1" / "root" / "usr" / "es").exists(), "a boot installs no more"
     assert set(base.processes("node1")) == {"lpar", "srcmstr", "atboot"}
+
+
+def test_nothing_outlives_its_machine(base: LabUnderTest) -> None:
+    """There is no caa that would see lpar die."""
+    sleep = shutil.which("sleep")
+    base.run("node1", f"(setsid sh -c 'echo $$ >$HOME/apart; exec {sleep} 100001' >/dev/null 2>&1 </dev/null &)")
+    script = f"echo $$ >$HOME/below\n{sleep} 100002 &\necho $! >>$HOME/below\nwait\n"
+    base.run("node1", f"cat >$HOME/tree <<'END'\n{script}END\n")
+    base.run("node1", 'mkssys -s tree -p /bin/sh -a "$HOME/tree" -u $(id -u) -S -n 15 -f 9; startsrc -s tree')
+
+    def family() -> list[int]:
+        return [int(word) for word in base.output("node1", "cat $HOME/apart $HOME/below").split()]
+
+    pids = eventually(lambda: len(found := family()) == 3 and found, "all run")
+    assert all(alive(pid) for pid in pids)
+    os.kill(base.processes("node1")["lpar"], signal.SIGKILL)
+    eventually(lambda: not [pid for pid in pids if alive(pid)], "nothing of the node is left")
+    assert base.status()["nodes"]["node1"]["power"] == "off"
+    base.srcctl("boot", "node1")
+    assert "KERNEL_PANIC" in base.output("node1", "errpt -a -J KERNEL_PANIC")
+    eventually(lambda: base.processes("node1").get("atboot"), "inittab starts it")
 
 
 def test_the_choice_is_made_once(base: LabUnderTest) -> None:

@@ -22,7 +22,6 @@ LPAR_PATIENCE: Final = 0.5
 """Seconds until a lpar that does not answer is killed together with the node."""
 STOP_PATIENCE: Final = 20.0
 """Seconds that ``shutdown`` gives the subsystems to end."""
-END_MARKER: Final = "/var/adm/ras/.lastend"
 MINUTES_DIGITS: Final = 7
 SHUTDOWN_MARK: Final = "/var/run/shutdown"
 """Which process shuts the node down, and whether it is to boot again."""
@@ -72,9 +71,9 @@ def _end_node(root: NodeRoot, request: dict[str, str], name: str, say: Callable[
         _complain(f"{name}: {error}")
         return 1
     except control.LparSilent:
-        from srcctl.node.guard import write_end_marker
+        from srcctl.node import guard
 
-        write_end_marker(root.path(END_MARKER), "halt", request["reason"])
+        guard.write_end_marker(root.path(guard.END_MARKER), "halt", request["reason"])
         mark = f"{identity.lab_id}/{identity.node}"
         kill_all(Membership.of_this_process(mark, identity.mode == "view"), spare={os.getpid()})
         return 0

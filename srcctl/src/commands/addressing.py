@@ -105,6 +105,7 @@ def show(answer: Answer, success: int, subject: str) -> int:
         code = answer.codes[0]
         answer = Reply(code.status, code.objname, "", code.objtext)
     number = success if answer.rtncode == packets.OK else answer.rtncode
+    who = f"{subject} Subserver" if subject else f"{answer.objname} Subsystem"
     match answer.rtncode:
         case packets.OK | 44 | 59:
             sys.stdout.write(message(number, *_values(number, answer, subject)) + "\n")
@@ -112,11 +113,11 @@ def show(answer: Answer, success: int, subject: str) -> int:
         case packets.MESSAGE:
             sys.stderr.write(answer.rtnmsg + "\n")
         case packets.NOT_SUPPORTED:
-            sys.stderr.write(message(103, answer.objname or subject) + "\n")
+            sys.stderr.write(message(103, who) + "\n")
         case _ if number in MESSAGES:
             sys.stderr.write(message(number, answer.objname) + "\n")
         case _:  # a subsystem may answer with any number (inferred)
-            words = answer.rtnmsg or f"The {answer.objname or subject} Subsystem answered with the code {number}."
+            words = answer.rtnmsg or f"The {who} answered with the code {number}."
             sys.stderr.write(words + "\n")
     return 1
 

@@ -34,6 +34,8 @@ usage: nlssrc [-h host] -a
 
 LSSRC_FLAGS = "ah:g:ls:p:t:o:P:SdTNn:"
 NLSSRC_FLAGS = "ah:g:lcs:p:"
+DEFINITION_FLAGS = {"S": "sd", "T": "t", "N": "n"}
+"""The forms that list definitions, each with the flags of which it takes one."""
 SUBSYSTEM_COLUMNS = (17, 29)
 SUBSERVER_COLUMNS = (13, 49)
 SUBSYSTEM_HEADER = (
@@ -56,7 +58,10 @@ def lssrc(argv: list[str]) -> int:
 
     def work() -> int:
         options = parse(argv, LSSRC_FLAGS)
-        if any(flag in options for flag in "STN"):
+        form = next((flag for flag in DEFINITION_FLAGS if flag in options), "")
+        if form:
+            if options.operands or len(options.values) > 2 or set(options.values) - set(form + DEFINITION_FLAGS[form]):
+                raise UsageError("a form has its own flags")
             return _definitions(options)
         if "d" in options or "n" in options:
             raise UsageError("-d belongs to -S, -n to -N")
