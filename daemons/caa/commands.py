@@ -129,7 +129,8 @@ def rmcluster(argv: list[str]) -> int:
     """``rmcluster -n name | -r disk``: all nodes leave and the repository is wiped.
 
     ``-f``, or CAA_FORCE_ENABLED=1 in the environment, goes on where a node cannot be told, and wipes a disk that was
-    left as a repository by another cluster, damaged or old.
+    left as a repository by another cluster, damaged or old. On a node that was off meanwhile, ``-f -r`` of the disk
+    that was its repository ends its membership (the product's way: the forced removal is run on every node).
     """
     try:
         options = parse(argv, "n:r:fv")
@@ -137,6 +138,9 @@ def rmcluster(argv: list[str]) -> int:
             raise UsageError("-n or -r")
     except UsageError:
         return usage(RMCLUSTER_USAGE)
+    from daemons.caa.device import ClusterDevice
+    from daemons.caa.message_security import leave
+
     root = NodeRoot.current()
     status = 0
     try:
@@ -145,17 +149,16 @@ def rmcluster(argv: list[str]) -> int:
             raise CaaError(client.INACTIVE if "n" in options else f"{options.value('r')} is not a disk of this node.")
         repository = RepositoryDisk(root.identity.lab, disk)
         definition = repository.read_definition()
-        force = "f" in options or os.environ.get("CAA_FORCE_ENABLED") in ("1", "true")
+        force, leftover = "f" in options or os.environ.get("CAA_FORCE_ENABLED") in ("1", "true"), False
         now = client.status(root)
         left = now.membership is not None and now.disk != disk
         if definition is None or options.value("n", definition.name) != definition.name:
-            if not (force and "r" in options and repository.is_repository()):
+            leftover = definition is None and now.membership is None and ClusterDevice(root).disk == disk
+            if not (force and "r" in options and (leftover or repository.is_repository())):
                 raise CaaError(f"{disk} is not the repository of that cluster.")
         elif left and not force:
             raise CaaError(f"{disk} is not the repository that this node's cluster uses; use -f to wipe it.")
         members = [node.name for node in definition.nodes] if definition is not None and not left else []
-        from daemons.caa.message_security import leave
-
         for name in formation.own_last(root, members):
             try:
                 on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: leave(root))
@@ -163,6 +166,8 @@ def rmcluster(argv: list[str]) -> int:
                 if not force:
                     raise
                 status |= complain("rmcluster", str(error))
+        if leftover:
+            leave(root)
         repository.erase()
     except CaaError as error:
         return complain("rmcluster", str(error))

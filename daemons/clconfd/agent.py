@@ -22,12 +22,14 @@ from daemons.cluster.synchronization import (
     ArchiveError,
     Locked,
     attachments_of,
+    half_installed,
     has_unsynchronized_changes,
     install,
     installed_generation,
     mark_none,
     repair,
     staging,
+    unpack,
 )
 from daemons.cluster.synchronization.repair import Copy, Repair, decide
 from daemons.runtime.log import DaemonLog
@@ -36,6 +38,7 @@ from srcctl.commands.options import usage
 from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository, remember
+from srcctl.storage.disk import disk_names
 
 USAGE = (
     "Usage: cl_config lock OWNER GENERATION | stage GENERATION DISK | install | unlock [OWNER SINCE] | keep | running "
@@ -133,22 +136,29 @@ def _installing(root: NodeRoot) -> AbstractContextManager[None]:
     return locked(root.path(INSTALL_FILE))
 
 
+class Removed(Exception):
+    """This node was taken out of its cluster without being told, and has forgotten it now."""
+
+    def __init__(self) -> None:
+        super().__init__("this node was taken out of the cluster")
+
+
 def bring_in_step(root: NodeRoot) -> int:
     """Do what ``repair.decide`` says; returns the generation that this node has now, 0 for none.
 
     Raises:
+        Removed: it was taken out of the cluster.
         caa.CaaError: CAA is not active.
         caa.RepositoryError, ArchiveError, OdmError, OSError: it cannot be done now.
     """
-    commit = caa.repository(root).read_commit()
+    try:
+        repository = caa.repository(root)
+    except caa.CaaError:
+        _forget_if_removed(root)
+        raise
+    commit = repository.read_commit()
     committed = commit.generation if commit is not None else 0
-    installed = installed_generation(root, commit.checksum if commit is not None else None)
-    held = staging.read(root)
-    if held is None:
-        own = Copy(installed)
-    else:
-        age = held.age(root) * Scale(root.identity.speed).speed
-        own = Copy(installed, max(1, held.generation), age)
+    own = _own_copy(root, repository, commit)
     if own.installed == committed:
         persistent_labels.configure(root)
     match decide(own, committed, services_active(root)):
@@ -156,7 +166,63 @@ def bring_in_step(root: NodeRoot) -> int:
             return install_committed(root)
         case Repair.UNLOCK:
             staging.release(root)
+        case Repair.FORGET:
+            definition = repository.read_definition()
+            forget(root)
+            if definition is not None and definition.node(root.identity.node) is None:
+                from daemons.caa.message_security import leave
+
+                leave(root)
+            raise Removed
     return committed
+
+
+def _own_copy(root: NodeRoot, repository: caa.RepositoryDisk, commit: caa.Commit | None) -> Copy:
+    installed = installed_generation(root, commit.checksum if commit is not None else None)
+    named = True
+    if commit is not None and installed != commit.generation:
+        archive = repository.read_archive(commit)
+        # What cannot be read says nothing against this node.
+        named = archive is None or any(o["name"] == root.identity.node for o in unpack(archive)["HACMPnode"])
+        if not named:
+            # Whatever was installed, or half of it, is there to be forgotten.
+            installed = installed_generation(root) or int(half_installed(root))
+    held = staging.read(root)
+    if held is None:
+        return Copy(installed, named=named)
+    return Copy(installed, max(1, held.generation), held.age(root) * Scale(root.identity.speed).speed, named)
+
+
+def _forget_if_removed(root: NodeRoot) -> None:
+    """This node is no member of a CAA cluster: forget its configuration if that of the cluster does not have it either.
+
+    The cluster is known by its id, on whatever disk its repository is. One whose CAA cluster was removed (rmcluster)
+    keeps its definition for the next synchronization, as on the product.
+
+    Raises:
+        Removed: done.
+        OdmError, OSError: it cannot be done now.
+    """
+    clusters = Repository(root, DCD).get("HACMPcluster")
+    if not clusters or not (installed_generation(root) or half_installed(root)):
+        return
+    for name in disk_names(root.identity.lab):
+        try:
+            disk = caa.RepositoryDisk(root.identity.lab, name)
+        except OSError:
+            continue
+        try:
+            commit = disk.read_commit() if disk.is_repository() else None
+            archive = disk.read_archive(commit) if commit is not None else None
+            if archive is None or unpack(archive)["HACMPcluster"][0]["id"] != clusters[0]["id"]:
+                continue
+            if decide(_own_copy(root, disk, commit), commit.generation if commit else 0, False) is Repair.FORGET:
+                forget(root)
+                raise Removed
+        except (OSError, ArchiveError):
+            continue
+        finally:
+            disk.close()
 
 
 def classes_to_start(root: NodeRoot) -> str:

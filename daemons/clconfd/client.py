@@ -20,6 +20,8 @@ def bring_in_step(root: NodeRoot) -> str:
 
     try:
         agent.bring_in_step(root)
+    except agent.Removed as removed:
+        return str(removed)
     except caa.CaaError:
         return ""
     except (caa.RepositoryError, ArchiveError, OdmError) as error:

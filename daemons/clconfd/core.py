@@ -19,7 +19,8 @@ class Wake(Struct, frozen=True):
 
 
 class InStep(Struct, frozen=True):
-    """Input: the answer to ``BringInStep``. ``generation`` is the one installed now, ``error`` why it could not be."""
+    """Input: the answer to ``BringInStep``. ``generation`` is the one installed now, 0 if this node was taken out of
+    the cluster; ``error`` why it could not be."""
 
     generation: int
     error: str = ""
@@ -80,6 +81,8 @@ class Log(Struct, frozen=True):
 
     text: str
 
+
+FORGOTTEN = "this node was taken out of the cluster: it has no configuration any more"
 
 Effect: TypeAlias = BringInStep | TellManager | MeasureVar | ReportVar | Verify | Log
 
@@ -166,7 +169,8 @@ class ConfigurationDaemon:
             effects.append(Log(f"the configuration cannot be compared: {error}"))
         self.error = error
         if not error and generation != self.generation:
-            effects += [Log(f"installed generation {generation} of the configuration"), TellManager()]
+            done = f"installed generation {generation} of the configuration" if generation else FORGOTTEN
+            effects += [Log(done), TellManager()]
             self.generation = generation
         if self._again:
             self._again = False

@@ -96,6 +96,8 @@ class Clconfd(Daemon):
     async def _bring_in_step(self) -> None:
         try:
             generation = await asyncio.to_thread(agent.bring_in_step, self.root)
+        except agent.Removed:
+            self.pump.feed(core.InStep(0))
         except caa.CaaError:
             # Without a cluster, or with CAA stopped, there is nothing to be in step with.
             self.pump.feed(core.InStep(self.machine.generation))

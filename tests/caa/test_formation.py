@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
-from daemons.caa import client, formation, message_security, multicast, replacement
+from daemons.caa import client, commands, device, formation, message_security, multicast, replacement
 from daemons.caa.client import CaaError
 from daemons.caa.messages import Membership, Site, Status
 from daemons.caa.repository import Commit, Definition, RepositoryDisk
@@ -209,3 +210,21 @@ def test_a_disk_that_cannot_be_read_may_hold_the_newest_repository(here: Here, m
     monkeypatch.setattr(RepositoryDisk, "read_definition", fails)
     with pytest.raises(OSError, match="Input/output"):
         replacement.removed_from(here.root, NODES[1].uuid)
+
+
+def test_a_forced_removal_ends_the_membership_of_a_node_that_was_off(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its repository is wiped already: there is no cluster on any disk that could tell it so."""
+    left: list[bool] = []
+    with open(tmp_path / "disks/hdisk2", "wb") as file:
+        file.truncate(512 << 20)
+    monkeypatch.setattr(NodeRoot, "current", lambda: here.root)
+    monkeypatch.setattr(message_security, "leave", lambda root: left.append(True))
+    monkeypatch.setattr(device, "ClusterDevice", lambda root: SimpleNamespace(disk="hdisk1"))
+    assert commands.rmcluster(["rmcluster", "-r", "hdisk1"]) == 1, "not without -f"
+    assert commands.rmcluster(["rmcluster", "-f", "-n", "mycluster"]) == 1
+    assert commands.rmcluster(["rmcluster", "-f", "-r", "hdisk2"]) == 1, "that was not its repository"
+    assert not left
+    assert commands.rmcluster(["rmcluster", "-f", "-r", "hdisk1"]) == 0
+    assert left == [True]

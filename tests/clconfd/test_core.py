@@ -35,6 +35,12 @@ def test_a_missed_generation_is_told_once() -> None:
     assert m.step(701, core.InStep(4)) == []
 
 
+def test_a_node_that_was_taken_out_says_so_and_its_manager_reads_that() -> None:
+    m = machine()
+    m.step(0, TICK)
+    assert m.step(1, core.InStep(0)) == [core.Log(core.FORGOTTEN), core.TellManager()]
+
+
 def test_failures_are_logged_once_per_cause() -> None:
     m = machine()
     m.step(0, TICK)

@@ -92,7 +92,9 @@ def test_a_node_that_is_removed_while_it_is_off_is_no_member_when_it_boots(lab: 
     assert "caavg_private" in lab.output("node1", "lspv")
     assert lab.run("node2", "odmget -q name=cluster0 CuAt; ls $HAES_ROOT/etc/cluster/key").stdout == ""
     assert lab.ask()["node"] == "node1"
-    # The cluster takes it in again, with its old configuration still in its object classes.
+    lab.wait_for_state("node2", "NOT_CONFIGURED")
+    assert lab.output("node2", "odmget HACMPcluster; odmget HACMPnode; odmget HACMPgroup") == ""
+    # The cluster takes it in again.
     lab.output("node1", "clmgr add node node2")
     lab.output("node1", "clmgr modify resource_group app_rg NODES=node1,node2")
     lab.output("node1", "clmgr sync cluster", 120)

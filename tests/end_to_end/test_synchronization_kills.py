@@ -153,12 +153,24 @@ def strike(lab: LabUnderTest, victim: str, node: str) -> None:
         lab.srcctl("kill", node, victim, check=False)
 
 
+def start_what_stays_down(lab: LabUnderTest) -> None:
+    """SRC gives up what ends more than twice within its time, as when rounds kill the same daemon: somebody starts it.
+
+    Without clcomd on a member nobody synchronizes, and a node that wants to start finds errors.
+    """
+    for node in lab.nodes():
+        for line in lab.run(node, "lssrc -g caa").stdout.splitlines():
+            if line.endswith("inoperative"):
+                lab.output(node, f"startsrc -s {line.split()[0]}")
+
+
 def recover(lab: LabUnderTest, told: str) -> None:
     """What an administrator does: boot, start, and synchronize where a start is refused because configurations differ.
 
     They differ where the killed run had not committed what its node has, or the running cluster never got it.
     """
     deadline = time.monotonic() + 3 * PATIENCE
+    start_what_stays_down(lab)
     while states := {node: state for node in lab.nodes() if (state := lab.cluster_state(node)) != "ST_STABLE"}:
         assert time.monotonic() < deadline, f"{told}: the cluster does not become whole: {states}"
         for node, state in states.items():

@@ -23,17 +23,21 @@ class Repair(Enum):
     """Roll forward: the committed generation becomes this node's own."""
     UNLOCK = "unlock"
     """Roll back: what was staged was never committed."""
+    FORGET = "forget"
+    """The committed configuration does not have this node any more: it has none."""
 
 
 class Copy(msgspec.Struct, frozen=True):
     """A node's copy: the generation that is installed (0: none), and the lock in its staging directory.
 
     ``staged`` is the generation that the lock is about (0: no lock), ``lock_age`` product seconds since it was taken.
+    ``named`` says whether the committed configuration has this node.
     """
 
     installed: int
     staged: int = 0
     lock_age: float = 0.0
+    named: bool = True
 
 
 def is_abandoned(kept: bool, holder_runs: bool, committed: bool, reconfiguring: bool) -> bool:
@@ -61,6 +65,9 @@ def decide(copy: Copy, committed: int, services: bool) -> Repair:
     ``services`` says that cluster services run here: then the lock of a committed generation is the cluster manager's,
     which takes what is staged, or leaves it for the administrator if that failed.
     """
+    if committed and not copy.named:
+        # A lock is that of a synchronization which takes the node in.
+        return Repair.FORGET if copy.installed and not copy.staged else Repair.NOTHING
     if committed and copy.installed != committed:
         return Repair.INSTALL
     if not copy.staged:
