@@ -71,15 +71,16 @@ def announced(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
     """What the event says that groups will do: the plan of what it begins, as far as it is known now."""
     if not cluster.dependencies or event.name in events.RECONFIGURATIONS:
         return cluster.plan
-    if event.name == events.RG_MOVE and event.mode in MOVES:
+    if event.name not in RULES and not is_change(event):
         return ()
     items = []
+    there = {*cluster.up_nodes(), event.node if event.name == events.JOIN_NODE else 0}
     for name, group in cluster.groups.items():
         if "UNMANAGED" in group.states.values():
             continue
         held = group.holders()
         release = tuple(node for node in held if node not in group.goals)
-        acquire = tuple(node for node in group.goals if node not in held)
+        acquire = tuple(node for node in group.goals if node not in held and node in there)
         if release or acquire:
             items.append(PlanItem(name, release, acquire, False))
     return tuple(items)
@@ -140,7 +141,8 @@ def moves(cluster: ClusterState, changed: str = "") -> tuple[PlanItem, ...]:
         if not release and not acquire and not release_secondary and not acquire_secondary:
             continue
         # It has failed everywhere: that is an error, and not the place where it is to be.
-        lost = group.wanted and not group.goals and not group.operator_offline and bool(release & group.tried)
+        lost = group.wanted and not group.operator_offline and bool(release & group.tried)
+        lost = lost and (policy.concurrent or not group.goals)
         items.append(
             PlanItem(
                 policy.name,
@@ -214,10 +216,13 @@ def _kept_at_site(cluster: ClusterState, name: str) -> bool:
 
 def _manage_again(cluster: ClusterState, node: int) -> None:
     """Services start again where groups were left unmanaged: every resource of them is checked."""
-    for group in cluster.groups.values():
+    for policy in cluster.policies:
+        group = cluster.groups[policy.name]
         if group.state(node) == "UNMANAGED":
             group.set(node, "OFFLINE")
-            group.goals = (node,)
+            # A group that is online on all available nodes stays where it is besides.
+            others = group.holders() if policy.concurrent else ()
+            group.goals = tuple(sorted({*others, node}))
             group.wanted = True
         if group.secondary.get(node) == "UNMANAGED":
             group.set_secondary(node, "ONLINE")
@@ -237,9 +242,8 @@ def _trigger(cluster: ClusterState, event: Event, gone: bool) -> Trigger | None:
                 return NodeLeft(event.node, "offline" if event.mode == "offline" else "unmanage")
             return NodeLeft(event.node, "crash" if gone else "move")
         case events.RG_OFFLINE if event.group in cluster.groups:
-            cluster.forget_unmanaged(event.group)
-            cluster.groups[event.group].operator_offline = True
-            cluster.groups[event.group].wanted = False
+            cluster.note_operator_offline(event)
+            _forget_errors(cluster, event.group, event.target)
             return OperatorOffline(event.group, event.target)
         case events.RG_MOVE | events.RG_ONLINE:
             return _move_trigger(cluster, event)
@@ -278,6 +282,15 @@ def _move_trigger(cluster: ClusterState, event: Event) -> Trigger | None:
             return OperatorMove(event.group, event.target)
 
 
+def _forget_errors(cluster: ClusterState, name: str, node: int = 0) -> None:
+    """An operator takes a group in ERROR in hand, on a node or (0) on all: where nothing of it is left there is nothing
+    to release."""
+    group = cluster.groups[name]
+    for place, state in list(group.states.items()):
+        if state == "ERROR" and place not in group.unreleased() and node in (0, place):
+            group.set(place, "OFFLINE")
+
+
 def _aim(cluster: ClusterState, event: Event, trigger: Trigger) -> None:
     before = cluster.nodes.get(event.node)
     leaving = isinstance(trigger, NodeLeft)
@@ -296,6 +309,9 @@ def _aim(cluster: ClusterState, event: Event, trigger: Trigger) -> None:
             group.wanted = True
         elif isinstance(trigger, NodeLeft) and trigger.mode == "offline" and held:
             group.wanted = any(state in HELD for node, state in group.states.items() if node != event.node)
+    asked = cluster.policy(trigger.group) if isinstance(trigger, OperatorMove) else None
+    if asked is not None and not asked.concurrent and goals[asked.name]:
+        _forget_errors(cluster, asked.name)
     secondary_instances.aim(cluster, joiner, event.node if leaving else 0)
 
 

@@ -186,10 +186,10 @@ class EventEngine(Foundation):
         self._log("dynamic reconfiguration: the new configuration is active")
         self._effects.append(Reconfigured(cluster.configuration))
 
-    def _mark(self, event: Event, phase: Literal["start", "complete", "error"]) -> None:
+    def _mark(self, event: Event, phase: Literal["start", "complete", "error"], void: bool = False) -> None:
         assert self.cluster is not None
         event = dependent.shown(self.cluster, event)
-        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, phase))
+        self._effects.append(EventMark(event.serial, event.name, event.node, event.network, phase, void))
 
     def _participates(self, event: Event) -> bool:
         return self._node_participates(self.node_id, event)
@@ -244,6 +244,7 @@ class EventEngine(Foundation):
         event = run.event
         if cluster.plan_serial != event.serial and not run.cancelled:
             plan.begin(cluster, event, self.members)
+        void = not run.cancelled and plan.void(cluster, event)
         follow = plan.finish(cluster, event, self.members)
         self._unstable_since = None
         if event.name in events.RECONFIGURATIONS and not run.cancelled:
@@ -251,7 +252,7 @@ class EventEngine(Foundation):
             self._effects.append(ReconfigurationEnded())
             self._interfaces_changed()
         self._end_run()
-        self._mark(event, "complete")
+        self._mark(event, "complete", void)
         self._server_event_over(event)
         if event.name == events.INTERSITE_FALLOVER_PREVENTED:
             self._notify_site_policy(event)

@@ -228,13 +228,14 @@ class Preamble(Struct, frozen=True):
 
 
 class EventMark(Struct, frozen=True):
-    """An engine event began, ended or met an error on this node."""
+    """An engine event began, ended or met an error on this node; ``void``: there was nothing left to do for it."""
 
     serial: int
     name: str
     node: int
     network: str
     phase: Literal["start", "complete", "error"]
+    void: bool = False
 
 
 MonitorWord: TypeAlias = Literal["umtmonstart", "umtmonstop", "umtmonfail", "umtmonsus", "umtmonres"]

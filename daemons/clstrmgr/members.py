@@ -133,6 +133,10 @@ class Members(OperatorDesk):
         if (cluster.nodes.get(node) == "unmanaged" and not holding) or reason == "voluntary_leave":
             # Stopped before it left, or stopped with unmanage: nothing of it is taken over.
             cluster.nodes[node] = "down"
+            for group in cluster.groups.values():
+                if reason == "host_failure" and group.state(node) == "ERROR":
+                    # Whatever could not be released there is free now.
+                    group.set(node, "OFFLINE")
             self._drop_events_of(node)
             return
         began = cluster.nodes.get(node) in ("up", "leaving")

@@ -146,7 +146,7 @@ class MonitorDesk(EventEngine):
             self._carry_out(watched, monitor, monitor.counted(self._now, value.instances))
 
     def _carry_out_all(self, key: Key, watched: Watched) -> None:
-        for monitor, wish in list(watched.stop()):
+        for monitor, wish in list(watched.stop(self._now)):
             self._carry_out(watched, monitor, [wish])
 
     def _carry_out(self, watched: Watched, monitor: Monitor, wishes: list[Wish]) -> None:
@@ -189,7 +189,7 @@ class MonitorDesk(EventEngine):
         what = "restart" if restart else definition.action
         watched.handled = what
         self._record(watched, "umtmonfail", monitor)
-        for other, wish in list(watched.stop()):
+        for other, wish in list(watched.stop(self._now)):
             self._carry_out(watched, other, [wish])
         if definition.notify:
             # It runs whenever the application is restarted, given up, or falls over; its arguments are inferred.

@@ -190,8 +190,10 @@ class Monitor(Struct):
         self.stable_since = now
         return []
 
-    def stop(self) -> list[Wish]:
-        """Stop monitoring."""
+    def stop(self, now: int) -> list[Wish]:
+        """Stop monitoring; the stable time until now counts."""
+        if self.phase != "stopped":
+            self._count_anew(now)
         busy = self.phase in ("asking", "hung", "watching")
         self.phase, self.due = "stopped", None
         return [Unwatch()] if busy else []
@@ -244,10 +246,14 @@ class Monitor(Struct):
         used = self.restarts_left < self.definition.restarts
         return used and now - self.stable_since < self.definition.restart_interval * self.scale
 
-    def _failed(self, now: int, reason: str) -> list[Wish]:
-        self.phase, self.due = "stopped", None
+    def _count_anew(self, now: int) -> None:
+        """After the restart interval all restarts are there again."""
         if now - self.stable_since >= self.definition.restart_interval * self.scale:
             self.restarts_left = self.definition.restarts
+
+    def _failed(self, now: int, reason: str) -> list[Wish]:
+        self.phase, self.due = "stopped", None
+        self._count_anew(now)
         restart = self.restarts_left > 0
         if restart:
             self.restarts_left -= 1
@@ -272,10 +278,10 @@ class Watched(Struct):
         for monitor in self.monitors:
             monitor.start(now)
 
-    def stop(self) -> Iterator[tuple[Monitor, Wish]]:
+    def stop(self, now: int) -> Iterator[tuple[Monitor, Wish]]:
         """All monitors stop."""
         for monitor in self.monitors:
-            for wish in monitor.stop():
+            for wish in monitor.stop(now):
                 yield monitor, wish
 
     def deadline(self) -> int | None:

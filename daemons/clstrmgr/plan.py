@@ -29,10 +29,12 @@ def begin(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> None
     if event.name == events.FAIL_NODE:
         cluster.nodes[event.node] = "leaving"
         if _gone(event, members):
-            for group in cluster.groups.values():
+            for policy in cluster.policies:
+                group = cluster.groups[policy.name]
                 # The node has left the view: whatever it held is free.
                 if group.state(event.node) != "UNMANAGED":
-                    group.set(event.node, "OFFLINE", FALLOVER if group.state(event.node) in HELD else "")
+                    fell_over = policy.falls_over and group.state(event.node) in HELD
+                    group.set(event.node, "OFFLINE", FALLOVER if fell_over else "")
                 group.set_secondary(event.node, "OFFLINE")
 
 
@@ -154,6 +156,7 @@ def apply_report(cluster: ClusterState, report: Report) -> None:
 def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> list[Event]:
     """The event is over on all members: settle the states and return the events that follow from it."""
     follow: list[Event] = []
+    nothing = void(cluster, event)
     for item in cluster.plan_items():
         group = cluster.groups[item.group]
         for node in item.acquire_secondary:
@@ -169,7 +172,7 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
         if cluster.dependencies and item.release and blocked(cluster, item):
             # What cannot be released is not tried again before something new happens.
             group.goals = ()
-    if event.name == events.SERVER_DOWN and not void(cluster, event):
+    if event.name == events.SERVER_DOWN and not nothing:
         cluster.mark_application(event.node, event.application, "failed")
     if event.name == events.NETWORK_UNSTABLE:
         cluster.networks_unstable.add(event.network)
@@ -185,11 +188,12 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
         site = cluster.configuration.site_of(cluster.node_names.get(event.node, ""))
         if site and cluster.site_is_empty(site):
             follow.append(Event(events.FAIL_SITE, event.node, site=site))
-    if cluster.dependencies:
+    if cluster.dependencies and not (nothing and dependent.is_change(event)):
         follow.extend(dependent.follow(cluster, event, follow))
     cluster.drop(event.serial)
     cluster.plan, cluster.plan_serial, cluster.plan_step = (), 0, 0
-    cluster.last_event, cluster.last_event_node = dependent.shown(cluster, event).short_name, event.node
+    if not nothing:
+        cluster.last_event, cluster.last_event_node = dependent.shown(cluster, event).short_name, event.node
     return follow
 
 
@@ -218,7 +222,12 @@ def needs(cluster: ClusterState, group: str, node: int, network: str) -> bool:
 
 
 def void(cluster: ClusterState, event: Event) -> bool:
-    """Is there nothing left to do: an event about an application that is no longer online where it failed?"""
+    """Is there nothing left to do: an event about an application that is no longer online where it failed, or one that
+    moves groups, when none has to move any more (the settling time is over, and all of them are online)?"""
+    if event.name in (events.RG_MOVE, events.RG_ONLINE, events.RG_OFFLINE):
+        if cluster.dependencies and dependent.is_change(event):
+            return event.mode == events.SETTLE and not dependent.announced(cluster, event)
+        return not cluster.plan_items()
     if event.name not in (events.SERVER_RESTART, events.SERVER_DOWN):
         return False
     group = cluster.groups.get(event.group)
@@ -262,9 +271,7 @@ def _make(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> tupl
         case events.RG_MOVE | events.RG_ONLINE:
             return _move_plan(cluster, event)
         case events.RG_OFFLINE:
-            cluster.forget_unmanaged(event.group)
-            cluster.groups[event.group].operator_offline = True
-            cluster.groups[event.group].wanted = False
+            cluster.note_operator_offline(event)
             trigger = OperatorOffline(event.group, event.target)
         case _:
             return ()
@@ -321,6 +328,12 @@ def _move_plan(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
     return _items(tuple(decision for decision in decisions if decision.group == event.group))
 
 
+def _lacks(cluster: ClusterState, name: str, node: int) -> bool:
+    """Does the group wait for a place; one that is online on all available nodes, for this one?"""
+    policy, group = cluster.policy(name), cluster.groups[name]
+    return group.state(node) == "ERROR" if policy is not None and policy.concurrent else not group.holders()
+
+
 def _gone(event: Event, members: tuple[int, ...]) -> bool:
     return event.mode == events.CRASH and event.node not in members
 
@@ -341,14 +354,15 @@ def _settle_nodes(cluster: ClusterState, event: Event, members: tuple[int, ...])
             # Only this node can still give back what it holds, and only a member is heard: its services stay up.
             word = "up"
         cluster.nodes[event.node] = word
-        for group in cluster.groups.values():
+        for policy in cluster.policies:
+            group = cluster.groups[policy.name]
             if event.mode == "unmanage":
                 if group.state(event.node) in HELD:
                     group.set(event.node, "UNMANAGED")
                 if event.node in group.secondary_holders():
                     group.set_secondary(event.node, "UNMANAGED")
             elif event.mode == events.CRASH:
-                if group.wanted and not group.goals and not group.holders():
+                if policy.falls_over and group.wanted and not group.goals and not group.holders():
                     group.set(event.node, "OFFLINE", LACK_OF_NODE)
             elif group.state(event.node) == "ERROR" and event.node not in group.unreleased():
                 group.set(event.node, "OFFLINE")
@@ -383,6 +397,6 @@ def _network_events(cluster: ClusterState, event: Event, members: tuple[int, ...
             for name, group in cluster.groups.items()
             if group.wanted
             and event.network in cluster.group_networks.get((name, event.node), ())
-            and not group.holders()
+            and _lacks(cluster, name, event.node)
         )
     return follow

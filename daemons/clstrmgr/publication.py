@@ -39,6 +39,8 @@ class Publication:
         self._overrides: dict[str, int] = {}
         self._override_times: dict[str, int] = {}
         self._summary: Summary | None = None
+        self._was_active = False
+        """Were services active when the event began? The event that ends them has its summary, too."""
         self._noted: messages.ClusterSnapshot | None = None
 
     def picture(self) -> messages.ClusterSnapshot:
@@ -91,12 +93,13 @@ class Publication:
         self._last_change = int(now)
         files = self._files()
         if mark.phase == "start" and mark.name not in TOO_LONG:
-            self._summary = Summary(mark.serial, mark.name, now)
+            self._summary, self._was_active = Summary(mark.serial, mark.name, now), self._core.services
             if mark.name == FAIL_NODE and mark.node not in self._core.members:
                 files.append_to(files.availability, availability.failure(self._node_name(mark.node), now) + "\n")
         elif mark.phase == "complete" and self._summary is not None:
             self._note_availability(files, now)
-            if self._core.services or self._summary.lines:
+            active = self._was_active or self._core.services
+            if (active and not mark.void) or self._summary.lines:
                 files.append(self._summary.text(now))
             self._summary = None
         record = messages.EventRecord(

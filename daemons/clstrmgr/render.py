@@ -188,6 +188,7 @@ def movement(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     for group in groups:
         before = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "RELEASING")), 0)
         after = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "ACQUIRING")), 0)
+        before, after = before or group.unmanaged_on, after or group.unmanaged_on
         lines.append(f'{group.name:<14} PRIMARY="{names.get(before, "")}:{names.get(after, "")}"')
         if group.site_policy in ("primary", "either"):
             # The row of the other instance is inferred from the first one.

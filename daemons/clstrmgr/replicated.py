@@ -422,6 +422,15 @@ class ClusterState:
         if event.application and group.state(event.node) == "ONLINE":
             self.mark_application(event.node, event.application, "fallover")
 
+    def note_operator_offline(self, event: Event) -> None:
+        """An operator wants the group offline: policies leave it alone, unless another node goes on having it."""
+        self.forget_unmanaged(event.group)
+        group = self.groups[event.group]
+        if event.target and any(node != event.target for node in group.holders()):
+            return
+        group.operator_offline = True
+        group.wanted = False
+
     def forget_unmanaged(self, name: str) -> None:
         """An operator wants the group: where it was unmanaged on a node that has gone, nothing of it is left."""
         group = self.groups[name]

@@ -59,7 +59,7 @@ def snapshot(
         nodes=_nodes(configuration, cluster),
         networks=_networks(configuration, cluster),
         addresses=_addresses(configuration, cluster),
-        groups=_groups(configuration, cluster, override_times or {}, timers or {}),
+        groups=_groups(configuration, cluster, override_times or {}, timers or {}, _settling(core)),
         last_change=last_change,
         last_event=cluster.last_event if cluster is not None else "",
         last_event_node=cluster.last_event_node if cluster is not None else 0,
@@ -173,6 +173,7 @@ def _groups(
     cluster: ClusterState | None,
     override_times: Mapping[str, int],
     timers: Mapping[str, str],
+    settling: frozenset[str],
 ) -> tuple[GroupView, ...]:
     ids = {node.name: node.id for node in configuration.nodes}
     return tuple(
@@ -183,7 +184,11 @@ def _groups(
             fallover=group.fallover,
             fallback=group.fallback,
             nodes=tuple(
-                GroupNodeView(ids[name], *_group_state(cluster, group.name, ids[name]), configuration.site_of(name))
+                GroupNodeView(
+                    ids[name],
+                    *_group_state(cluster, group.name, ids[name], settling),
+                    configuration.site_of(name),
+                )
                 for name in group.nodes
                 if name in ids
             ),
@@ -215,8 +220,7 @@ def delayed_timers(core: ClusterManager, now: datetime, clock: int | None = None
     if cluster is None or configuration is None or not (configuration.timers or seconds is not None):
         return {}
     found: dict[str, str] = {}
-    situations = cluster.situations()
-    settling = {decision.group for decision in place(Settled(), cluster.policies, situations)}
+    situations, settling = cluster.situations(), _settling(core)
     for group in configuration.groups:
         if seconds is not None and group.name in settling:
             found[group.name] = f"{seconds // 60} Minutes {seconds % 60} Seconds"
@@ -228,7 +232,17 @@ def delayed_timers(core: ClusterManager, now: datetime, clock: int | None = None
     return found
 
 
-def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[GroupWord, str]:
+def _settling(core: ClusterManager) -> frozenset[str]:
+    """Groups that wait for the end of the settling time: a better node may come up."""
+    cluster = core.cluster
+    if cluster is None or not core.settling:
+        return frozenset()
+    return frozenset(decision.group for decision in place(Settled(), cluster.policies, cluster.situations()))
+
+
+def _group_state(
+    cluster: ClusterState | None, name: str, node: int, settling: frozenset[str] = frozenset()
+) -> tuple[GroupWord, str]:
     if cluster is None:
         return "UNKNOWN", ""
     group = cluster.groups[name]
@@ -242,7 +256,10 @@ def _group_state(cluster: ClusterState | None, name: str, node: int) -> tuple[Gr
     if word == "ERROR" and node not in group.unreleased() and cluster.network_missing(node, name):
         # Nothing of it is left there, and it is tried again when the network is back.
         return "TEMPORARY ERROR", ""
-    return word, (dependent.reason(cluster, name) if word == "OFFLINE" else "") or group.reasons.get(node, "")
+    reason = "settling" if name in settling and not group.holders() else ""
+    if word == "OFFLINE":
+        reason = reason or dependent.reason(cluster, name)
+    return word, reason or group.reasons.get(node, "")
 
 
 def _resources(
@@ -255,12 +272,15 @@ def _resources(
         for application in entry.applications
     }
     holders = cluster.groups[group.name].holders() if cluster is not None else ()
+    # What is unmanaged runs on, and nobody monitors it.
+    unmanaged = not holders and _unmanaged_on(cluster, group.name) != 0
 
     def view(number: int, kind: str, value: str) -> ResourceView:
         state = ""
         if kind == "APPLICATIONS":
             marks = [mark for node in holders if cluster and (mark := cluster.applications.get((node, value)))]
-            state = _application_word(bool(holders), value in monitored, marks[0] if marks else "")
+            watched = value in monitored and not unmanaged
+            state = _application_word(bool(holders) or unmanaged, watched, marks[0] if marks else "")
         return ResourceView(number, kind, value, value in monitored, state)
 
     return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))

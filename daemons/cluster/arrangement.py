@@ -68,9 +68,10 @@ def _reconcile(
     wishes: dict[str, tuple[int, ...]],
 ) -> dict[str, tuple[int, ...]]:
     """Bring sets that belong on one node together and keep groups apart that do not."""
-    result = {policy.name: wishes[policy.name] for policy in policies if policy.concurrent}
-    single = {policy.name: policy for policy in policies if not policy.concurrent}
     gone = trigger.node if isinstance(trigger, NodeLeft) else 0
+    everywhere = [policy.name for policy in policies if policy.concurrent]
+    result = {name: tuple(node for node in wishes[name] if node != gone) for name in everywhere}
+    single = {policy.name: policy for policy in policies if not policy.concurrent}
     units: list[tuple[GroupPolicy, ...]] = []
     for name in single:
         if not any(name == member.name for unit in units for member in unit):

@@ -44,6 +44,11 @@ class GroupPolicy(Struct, frozen=True):
         return self.startup == "OAAN"
 
     @property
+    def falls_over(self) -> bool:
+        """Does it look for another node when it loses one?"""
+        return not self.concurrent and self.fallover != "BO"
+
+    @property
     def heeds_sites(self) -> bool:
         """Has it an instance at one site, and a secondary instance at the other one?"""
         return self.site_policy in ("primary", "either") and bool(self.sites) and not self.concurrent

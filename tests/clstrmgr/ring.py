@@ -22,6 +22,7 @@ from daemons.clstrmgr.inputs import (
     MonitorEnded,
     MonitorRecord,
     Notified,
+    Preamble,
     ProcessesCounted,
     ReadStaged,
     ReconfigurationEnded,
@@ -164,6 +165,9 @@ class Ring:
         self.exits: dict[int, Exit] = {}
         self.marks: list[tuple[int, str, str]] = []
         """Engine events on a node: its number, the event and its phase."""
+        self.preambles: list[tuple[int, tuple[str, ...]]] = []
+        self.void: list[tuple[int, str]] = []
+        """Events for which there was nothing left to do, when they were over."""
         self.holding: dict[int, int] = {}
         self._queue: deque[Callable[[], object]] = deque()
         self._requests = 0
@@ -271,8 +275,12 @@ class Ring:
                     self.staged.pop(number, None)
                 case MonitorRecord(word, monitor):
                     self.recorded.append(f"[{number}] {word}:{monitor}")
-                case EventMark(_, name, _, _, phase):
+                case EventMark(_, name, _, _, phase, void):
                     self.marks.append((number, name, phase))
+                    if void:
+                        self.void.append((number, name))
+                case Preamble(sentences):
+                    self.preambles.append((number, sentences))
                 case Exit():
                     self.exits[number] = effect
                 case _:

@@ -367,3 +367,66 @@ def test_dependency_that_a_reconfiguration_brings_counts_from_then_on() -> None:
     ring.settle()
     assert where(ring) == {"app": [2], "db": [2]}
     assert [line for line in ring.trace if "APPLICATIONS" in line] == ["[2]   APPLICATIONS"] * 3
+
+
+def with_one_everywhere() -> Ring:
+    order = "node1 node2 node3"
+    groups = (group("app", order, "OFAN FNPN NFB", "svc1"), group("db", order, "OFAN FNPN NFB", "svc2"))
+    everywhere = group("web", order, "OAAN BO NFB", "svc3")
+    return Ring(configuration(3, *groups, everywhere, dependencies=PARENT_CHILD))
+
+
+def test_group_on_all_nodes_stays_on_the_others_when_a_node_is_managed_again() -> None:
+    ring = with_one_everywhere()
+    ring.start(1, 2, 3)
+    ring.request(2, messages.StopServices("unmanage"))
+    assert ring.states("web") == {1: "ONLINE", 2: "UNMANAGED", 3: "ONLINE"}
+    ring.trace.clear()
+    ring.start(2)
+    assert ring.states("web") == {1: "ONLINE", 2: "ONLINE", 3: "ONLINE"}
+    assert not [line for line in ring.trace if line.endswith("  RELEASE")]
+
+
+def test_preamble_announces_nothing_for_a_node_that_is_gone_and_only_what_an_event_begins() -> None:
+    ring = with_one_everywhere()
+    ring.start(1, 2, 3)
+    ring.preambles.clear()
+    ring.crash(3)
+    ring.settle()
+    assert [sentences for node, sentences in ring.preambles if node == 1] == [
+        ("Node Down Completion Event has been enqueued.",)
+    ]
+
+
+def test_manual_start_acquires_nothing_of_a_group_on_all_nodes() -> None:
+    ring = with_one_everywhere()
+    ring.start(1, 2, 3)
+    ring.crash(3)
+    ring.settle()
+    ring.boot(3)
+    ring.start(3, manage="manual")
+    assert ring.states("web") == {1: "ONLINE", 2: "ONLINE", 3: "OFFLINE"}
+
+
+def test_operator_brings_a_group_in_error_offline() -> None:
+    ring = family()
+    ring.start(1, 2)
+    start = 'JOB_TYPE=APPLICATIONS ACTION="ACQUIRE" ALL_APPLICATIONS="app_app"'
+    ring.job_hook = lambda node, job: "app" if job.startswith(start) else ""
+    ring.request(1, messages.OfflineGroup("app", 0))
+    assert ring.request(1, messages.OnlineGroup("app", 0)).error == "failed"
+    assert "ERROR" in ring.states("app").values()
+    assert ring.request(1, messages.OfflineGroup("app", 0)).error == ""
+    assert ring.states("app") == {1: "OFFLINE", 2: "OFFLINE"}
+
+
+def test_settling_time_that_moves_nothing_runs_no_event_scripts() -> None:
+    order = ("node1 node2", "OFAN FNPN NFB")
+    groups = (group("app", *order, "svc1"), group("db", *order, "svc2"))
+    ring = Ring(configuration(2, *groups, settling_time=60, dependencies=PARENT_CHILD))
+    ring.start(1)
+    ring.trace.clear()
+    ring.pass_time(100)
+    assert ring.trace == []
+    assert ring.void
+    assert ring.nodes[1].state == "ST_STABLE"

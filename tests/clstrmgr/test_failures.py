@@ -501,3 +501,27 @@ def test_refusals() -> None:
     assert ring.request(1, messages.MoveGroup("rg1", 3)).error == "node_down"
     assert ring.request(3, messages.MoveGroup("rg1", 1)).error == "not_active"
     assert ring.request(1, messages.RecoverFromScriptFailure()).error == "already"
+
+
+def test_group_on_all_nodes_is_in_error_where_it_lost_its_network_until_that_is_back() -> None:
+    ring = Ring(configuration(3, group("rg1", "node1 node2 node3", "OAAN BO NFB")))
+    ring.start(1, 2, 3)
+    ring.feed(3, Reported(messages.SystemEvent("interface_down", "127.0.0.3")))
+    ring.settle()
+    assert ring.states("rg1") == {1: "ONLINE", 2: "ONLINE", 3: "ERROR"}
+    ring.feed(3, Reported(messages.SystemEvent("interface_up", "127.0.0.3")))
+    ring.settle()
+    assert ring.states("rg1") == {1: "ONLINE", 2: "ONLINE", 3: "ONLINE"}
+
+
+def test_group_that_an_unmanaged_node_could_not_release_is_free_when_that_node_is_gone() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1, 2)
+    ring.job_hook = lambda node, job: "rg1" if "VGS" in job and 'ACTION="RELEASE"' in job else ""
+    assert ring.request(1, messages.OfflineGroup("rg1", 0)).error == "failed"
+    ring.request(1, messages.StopServices("unmanage"))
+    assert ring.states("rg1") == {1: "ERROR", 2: "OFFLINE"}
+    ring.crash(1)
+    ring.settle()
+    assert ring.request(2, messages.OnlineGroup("rg1", 2)).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}

@@ -421,3 +421,19 @@ def test_user_defined_resource_is_watched_and_restarted_by_the_methods_of_its_ty
     assert seen["server_restart_complete"]["RESTART_METHOD"] == "/q/start"
     assert seen["server_restart_complete"]["_PORT"] == "1414"
     assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}, "restarted once, then it falls over"
+
+
+def test_restarts_are_there_again_after_the_restart_interval_also_if_monitoring_was_suspended_since() -> None:
+    ring = cluster(RESTART_COUNT="1", RESTART_INTERVAL="200", **FALLOVER)
+    ring.monitor_hook = lambda node, method: 1
+    ring.pass_time(25)
+    assert ring.states("rg1")[1] == "ONLINE"
+    ring.monitor_hook = lambda node, method: 0
+    ring.pass_time(300)
+    ring.request(2, messages.SuspendMonitoring("rg1", "rg1_app"))
+    ring.request(2, messages.ResumeMonitoring("rg1", "rg1_app"))
+    ring.monitor_hook = lambda node, method: 1 if node == 1 else 0
+    ring.pass_time(25)
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+    ring.pass_time(60)
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}

@@ -50,6 +50,9 @@ def test_clrginfo_unmanaged() -> None:
     shown = picture(made)
     assert shown.groups[0].unmanaged_on == 2
     assert joined(render.plain(shown, list(shown.groups))) == golden("clRGinfo/unmanaged.txt")
+    # It is where it was, and its application runs on.
+    assert render.movement(shown, list(shown.groups))[-1].split() == ["rg_IHS", 'PRIMARY="node2:node2"']
+    assert render.monitoring(shown, list(shown.groups))[-1].split(maxsplit=1)[1] == "ONLINE NOT MONITORED"
 
 
 @pytest.mark.parametrize("name", ["colon", "verbose", "override", "movement", "monitoring"])
@@ -148,6 +151,7 @@ def test_clrginfo_with_the_settling_timer() -> None:
     timers = view.delayed_timers(machine, datetime(2026, 11, 27, 12, 0))
     shown = view.snapshot(machine, timers=timers)
     assert joined(render.plain(shown, list(shown.groups), timers=True)) == golden("clRGinfo/settling.txt")
+    assert render.verbose(shown, list(shown.groups))[-1].split(maxsplit=1) == ["node2", "OFFLINE due to settling"]
     # Time passes while nothing happens, and whoever asks then sees it.
     later = view.delayed_timers(machine, datetime(2026, 11, 27, 12, 0), clock=made.now + 30 * SECOND)
     assert later == {"rg_IHS": f"{(70 - 30) // 60} Minutes {(70 - 30) % 60} Seconds"}
@@ -198,3 +202,21 @@ def test_monitoring_shows_every_node_of_a_concurrent_group() -> None:
         f"{'':<14} {'ONLINE':<28} {'':<28} node2",
         f" {'rg1_app':<13} {'':<28} ONLINE NOT MONITORED",
     ]
+
+
+def test_only_a_group_that_looks_for_another_node_is_offline_due_to_fallover() -> None:
+    groups = (
+        group("over", "node1 node2", "OHN FNPN NFB", "svc1"),
+        group("stays", "node1 node2", "OHN BO NFB", "svc2"),
+        group("everywhere", "node1 node2", "OAAN BO NFB", "svc3"),
+    )
+    made = Ring(configuration(2, *groups))
+    made.start(1, 2)
+    made.crash(1)
+    made.settle()
+    shown = view.snapshot(made.nodes[2])
+    assert {entry.name: entry.nodes[0].reason for entry in shown.groups} == {
+        "over": "fallover",
+        "stays": "",
+        "everywhere": "",
+    }

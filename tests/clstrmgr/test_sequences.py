@@ -214,3 +214,30 @@ def test_group_falls_back_to_its_home() -> None:
     assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
     ring.start(1)
     assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+
+
+def test_settling_time_that_moves_nothing_runs_no_event_scripts() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OFAN FNPN NFB"), settling_time=60))
+    ring.start(1)
+    last = ring.nodes[1].cluster
+    assert last is not None
+    assert last.last_event == "JOIN_NODE_CO"
+    ring.trace.clear()
+    ring.pass_time(100)
+    assert ring.trace == []
+    assert ring.void == [(1, "TE_RG_ONLINE")]
+    assert last.settled
+    assert last.last_event == "JOIN_NODE_CO"
+    assert ring.nodes[1].state == "ST_STABLE"
+
+
+def test_group_on_all_nodes_that_is_offline_on_one_still_comes_on_the_others() -> None:
+    ring = Ring(configuration(3, group("rg1", "node1 node2 node3", "OAAN BO NFB")))
+    ring.start(1, 2)
+    assert ring.request(1, messages.OfflineGroup("rg1", 2)).error == ""
+    ring.start(3)
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE", 3: "ONLINE"}
+    assert ring.request(1, messages.OfflineGroup("rg1", 0)).error == ""
+    ring.request(3, messages.StopServices("offline"))
+    ring.start(3)
+    assert set(ring.states("rg1").values()) == {"OFFLINE"}

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 
 def _run(options: Options, what: str, picture: ClusterSnapshot, names: list[str]) -> int:
     """One group after the other, until one cannot be done; all of them are checked before."""
-    if not picture.services:
+    if not picture.members:
         sys.stderr.write(
             f"Cluster IPC error: The cluster manager on node {picture.local_name} is in ST_INIT or NOT_CONFIGURED "
             "state and cannot process the IPC request.\n"
