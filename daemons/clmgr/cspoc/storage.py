@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 from daemons.clcomd import client as clcomd
 from daemons.clmgr.cspoc.commands import CspocError, defined, log
+from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.storage.on_node import PROGRAM, on_node
 from daemons.cluster.configuration import Configuration
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.commands.record import Record
@@ -23,8 +25,6 @@ from srcctl.storage.commands.invocation import disk_of
 from srcctl.storage.descriptor_area import StorageError, VolumeGroup
 from srcctl.storage.disk import disk_names, pvid
 from srcctl.storage.volume_groups import VolumeGroups
-
-ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_lvm"
 
 
 class Wrapped(Record):
@@ -142,7 +142,7 @@ def _where_varied_on(root: NodeRoot, groups: VolumeGroups, group: VolumeGroup, c
     holders, own = groups.holders(group), root.identity.node
     if holders and own not in holders:
         try:
-            result = clcomd.run(root, holders[0], [ON_NODE, *command])
+            result = clcomd.run(root, holders[0], [PROGRAM, *command])
         except clcomd.ClcomdError as error:
             log(root, f"{holders[0]}: FAILED: {' '.join(command)}")
             raise CspocError(f"unable to communicate with {holders[0]}: {error}") from None
@@ -173,17 +173,14 @@ def _tell(root: NodeRoot, c: Configuration, group: VolumeGroup, point: str, name
     failed = []
     for node in c.nodes:
         for command in words:
-            if node.name == root.identity.node:
-                status = subprocess.run(
-                    [root.path(ON_NODE), *command], check=False, stdout=subprocess.DEVNULL
-                ).returncode
-            else:
-                try:
-                    status = clcomd.run(root, node.name, [ON_NODE, *command]).status
-                except clcomd.ClcomdError:
-                    status = 1
-            log(root, f"{node.name}: {'FAILED' if status else 'success'}: {' '.join(command)}")
-            failed += [node.name] if status else []
+            try:
+                on_node(root, node.name, command)
+                status = "success"
+            except ClmgrError as error:
+                sys.stderr.write(f"{name}: {error}\n")
+                failed.append(node.name)
+                status = "FAILED"
+            log(root, f"{node.name}: {status}: {' '.join(command)}")
     if failed:
         raise CspocError(f"{', '.join(dict.fromkeys(failed))} did not learn what {name} has changed; use cli_updatevg.")
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError, does_not_exist, missing
+from daemons.clmgr.storage.on_node import on_nodes
 from daemons.clmgr.storage.volume_groups import (
-    ON_NODE,
     Change,
     disks_named,
     group_named,
     identifiers,
     members,
-    on_others,
     run_here,
     tell_others,
     varied_on,
@@ -53,28 +52,9 @@ def modify_physical_volume(root: NodeRoot, request: Request, c: Configuration | 
     words = [word for change in changes for word in ("-a", change)]
     for identifier in identifiers(root, disks):
         if changes:
-            _on_nodes(root, nodes, ["chdev", identifier, *words])
+            on_nodes(root, nodes, ["chdev", identifier, *words])
         if name:
-            _on_nodes(root, nodes, ["rendev", identifier, "-n", name])
-
-
-def _on_nodes(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
-    """Run cl_lvm on nodes, which know the disk by its PVID; all are tried.
-
-    Raises:
-        ClmgrError: one could not; what it said.
-    """
-    failed: list[str] = []
-    for node in nodes:
-        try:
-            if node == root.identity.node:
-                run_here([root.path(ON_NODE), *command])
-            else:
-                on_others(root, [node], command)
-        except ClmgrError as error:
-            failed.append(f"{node}: {error}" if node == root.identity.node else str(error))
-    if failed:
-        raise ClmgrError("\n".join(failed))
+            on_nodes(root, nodes, ["rendev", identifier, "-n", name])
 
 
 def replace_physical_volume(root: NodeRoot, request: Request, c: Configuration | None) -> None:

@@ -23,19 +23,18 @@ from daemons.clmgr.errors import (
     no_such_disk,
 )
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
+from daemons.clmgr.storage.on_node import on_node
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
-from srcctl.storage import device_names, partitions
+from srcctl.storage import partitions
 from srcctl.storage.descriptor_area import VolumeGroup, erase
 from srcctl.storage.disk import pvid
-from srcctl.storage.filesystems import rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 Words = Mapping[str, str]
 """A flag's words for an attribute's."""
 Change = Callable[[NodeRoot, Request, Configuration | None], None]
-ON_NODE = "/usr/es/sbin/cluster/cspoc/cl_lvm"
 NAME_MAX = 15
 """Characters of a volume group's or logical volume's name."""
 
@@ -73,14 +72,8 @@ def on_others(root: NodeRoot, nodes: list[str], command: list[str]) -> None:
         ClmgrError: a node cannot be reached, or it failed there.
     """
     for node in nodes:
-        if node == root.identity.node:
-            continue
-        try:
-            result = clcomd.run(root, node, [ON_NODE, *command])
-        except clcomd.ClcomdError as error:
-            raise ClmgrError(f'unable to communicate with "{node}": {error}') from None
-        if result.status:
-            raise ClmgrError(f'"{node}": {result.err.decode(errors="replace").strip()}')
+        if node != root.identity.node:
+            on_node(root, node, command)
 
 
 def _nodes(request: Request, c: Configuration | None) -> list[str]:
@@ -352,31 +345,3 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("volume_group", "modify"): modify_volume_group,
     ("volume_group", "delete"): delete_volume_group,
 }
-
-
-def cl_lvm(argv: list[str]) -> int:
-    """``cl_lvm {importvg | exportvg | learn | unlearn | forget | chdev | mklv ...} ...``: what clmgr and C-SPOC have
-    other nodes do to their knowledge of storage, or to a volume group that they have varied on."""
-    match argv[1:]:
-        case ["forget", point]:
-            root = NodeRoot.current()
-            rewrite_stanzas(root, lambda stanzas: [stanza for stanza in stanzas if stanza.mount_point != point])
-            return 0
-        case ["unlearn", name]:
-            known = name in VolumeGroups(NodeRoot.current()).known()
-            return subprocess.run(["exportvg", name], check=False).returncode if known else 0
-        case ["learn", name, disk]:
-            known = name in VolumeGroups(NodeRoot.current()).known()
-            return subprocess.run(["importvg", "-n", "-L" if known else "-y", name, disk], check=False).returncode
-        case ["chdev" | "rendev" as command, identifier, *rest]:
-            own = device_names.by_pvid(NodeRoot.current()).get(identifier, identifier)
-            if command == "rendev" and rest[-1:] == [own]:
-                return 0  # it is called so already
-            return subprocess.run([command, "-l", own, *rest], check=False).returncode
-        case ["importvg" | "exportvg", *_]:
-            return subprocess.run(argv[1:], check=False).returncode
-        case [name, *_]:
-            from daemons.clmgr.cspoc.storage import RUN_HERE
-
-            return subprocess.run(argv[1:], check=False).returncode if name in RUN_HERE else 1
-    return 1
