@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-import signal
-import socket
 import sys
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 from daemons.clcomd import security
 from daemons.clcomd.messages import (
@@ -35,18 +32,25 @@ from daemons.clcomd.messages import (
     request_codec,
 )
 from daemons.runtime import keys
-from daemons.runtime.codec import LENGTH_BYTES
+from daemons.runtime.plain_codec import LENGTH_BYTES
 from daemons.runtime.ports import UnknownService, port
-from daemons.runtime.trust import Refused, connect_trusted
+from daemons.runtime.trust import Refused, connect_bare, connect_trusted
+from srcctl.commands.record import Record
 from srcctl.machine import RemoteFault
 from srcctl.network.faults import Faults
 from srcctl.node.root import NodeRoot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     import ssl
+    from collections.abc import Callable
 
     from srcctl.node.root import LabNode
+
+    Connection = _socket.socket | ssl.SSLSocket
+else:
+    import _signal as signal  # the module around it loads regular expressions
 
 CONNECT_LIMIT = 5.0
 """Seconds for connection and challenge (patience)."""
@@ -63,7 +67,7 @@ class NotListening(ClcomdError):
     """No clcomd listens there: it is stopped, or its node is off or still booting."""
 
 
-class Result(NamedTuple):
+class Result(Record):
     """What a remote command left behind."""
 
     status: int
@@ -94,6 +98,8 @@ class Session:
                 if time.monotonic() >= deadline or not _is_powered_on(root, node):
                     raise
                 time.sleep(LISTEN_POLL)
+        # Of all sockets only one of TLS has this (its module is imported only where it is used).
+        self._tls: ssl.SSLSocket | None = self._socket if hasattr(self._socket, "pending") else None  # type: ignore[assignment]
         self._buffer = bytearray()
         self._socket.settimeout(None)
 
@@ -153,7 +159,7 @@ class Session:
         Raises:
             ClcomdError: the connection was lost or the limit passed; whether the command ran to its end is not known.
         """
-        if not hasattr(self._socket, "pending"):
+        if self._tls is None:
             return self._run(request, output, stdin, signals, limit)
         # A descriptor of TLS that can be read may hold a record without data, or half of one: no call may wait for the
         # rest while the node waits for input.
@@ -231,8 +237,8 @@ class Session:
             self.send(Put(target, status.st_size, status.st_mode & 0o7777, status.st_mtime_ns, preserve))
             try:
                 left = status.st_size
-                if hasattr(self._socket, "pending"):
-                    left -= self._socket.sendfile(file, 0, status.st_size)
+                if self._tls is not None:
+                    left -= self._tls.sendfile(file, 0, status.st_size)
                     if left:
                         raise ClcomdError(f"{source} became shorter while it was copied")
                 while left > 0:
@@ -313,13 +319,12 @@ class Session:
             raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
 
     def _decrypted(self) -> int:
-        pending = getattr(self._socket, "pending", None)
-        return pending() if pending is not None else 0
+        return self._tls.pending() if self._tls is not None else 0
 
     def _send_some(self, data: bytearray) -> int:
-        if hasattr(self._socket, "pending"):
-            return self._socket.send(memoryview(data)[:CHUNK])
-        return self._socket.send(data, socket.MSG_DONTWAIT)
+        if self._tls is not None:
+            return self._tls.send(memoryview(data)[:CHUNK])
+        return self._socket.send(data, _socket.MSG_DONTWAIT)
 
     def _fill(self) -> None:
         try:
@@ -371,7 +376,7 @@ def _is_not_yet(error: OSError) -> bool:
     return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")
 
 
-def _connect(root: NodeRoot, node: str) -> socket.socket:
+def _connect(root: NodeRoot, node: str) -> Connection:
     """A connection whose challenge succeeded, over the first network that leads there.
 
     Raises:
@@ -399,10 +404,12 @@ def _connect(root: NodeRoot, node: str) -> socket.socket:
             continue
         for context, key in ways:
             try:
+                own, limit = interface.address, CONNECT_LIMIT
+                if context is None:
+                    return connect_bare(address, number, key, identity.node, source=own, time_limit=limit)
                 return connect_trusted(
-                    address, number, key, identity.node, source=interface.address, time_limit=CONNECT_LIMIT,
-                    context=context,
-                )  # fmt: skip
+                    address, number, key, identity.node, source=own, time_limit=limit, context=context
+                )
             except Refused as refused:
                 reason = ClcomdError(str(refused))
             except ConnectionRefusedError:

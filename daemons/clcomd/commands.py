@@ -43,9 +43,7 @@ def _stream(node: str, request: Run, stdin: bool) -> int:
     # A terminal would make the command wait for input that nobody means to give.
     use_stdin = stdin and not sys.stdin.isatty() and _readable_stdin()
     try:
-        import msgspec
-
-        return stream(NodeRoot.current(), node, msgspec.structs.replace(request, stdin=use_stdin), use_stdin)
+        return stream(NodeRoot.current(), node, request._replace(stdin=use_stdin), use_stdin)
     except ClcomdError:
         sys.stderr.write(COMMUNICATION_ERROR + "\n")
         return TRANSPORT_FAILED

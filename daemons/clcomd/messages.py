@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import msgspec
-
-from daemons.runtime.codec import Codec
+from daemons.runtime.plain_codec import PlainCodec
+from srcctl.commands.record import Record
 
 SERVICE = "clcomd_caa"
 CHUNK = 256 << 10
@@ -16,7 +13,7 @@ NAMES_MAX = 500
 """Names of a directory in one answer."""
 
 
-class Run(msgspec.Struct, frozen=True, tag="run"):
+class Run(Record):
     """Run a command: an argument vector, or one string for the shell. ``stdin`` says that input follows."""
 
     arguments: tuple[str, ...] = ()
@@ -25,19 +22,19 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     directory: str = "/"
 
 
-class Input(msgspec.Struct, frozen=True, tag="input"):
+class Input(Record):
     """A piece of the command's standard input; an empty one ends it."""
 
     data: bytes
 
 
-class SignalCommand(msgspec.Struct, frozen=True, tag="signal"):
+class SignalCommand(Record):
     """Signal the command's process group."""
 
     number: int
 
 
-class Put(msgspec.Struct, frozen=True, tag="put"):
+class Put(Record):
     """Write a file: ``size`` bytes follow the frame. ``preserve`` keeps the modification time."""
 
     path: str
@@ -47,34 +44,34 @@ class Put(msgspec.Struct, frozen=True, tag="put"):
     preserve: bool = False
 
 
-class Get(msgspec.Struct, frozen=True, tag="get"):
+class Get(Record):
     """Read a file."""
 
     path: str
 
 
-class Look(msgspec.Struct, frozen=True, tag="look"):
+class Look(Record):
     """Ask what a path is, and for the names in a directory that come after ``after``."""
 
     path: str
     after: str = ""
 
 
-class MakeDirectory(msgspec.Struct, frozen=True, tag="mkdir"):
+class MakeDirectory(Record):
     """Make a directory, or set the mode of the one that is there."""
 
     path: str
     mode: int
 
 
-class Output(msgspec.Struct, frozen=True, tag="output"):
+class Output(Record):
     """A piece of the command's output; ``stream`` is 1 or 2."""
 
     stream: int
     data: bytes
 
 
-class Taken(msgspec.Struct, frozen=True, tag="taken"):
+class Taken(Record):
     """One ``Input`` was taken by the command.
 
     A client has at most ``INPUTS_MAX`` of them under way, so that its signals and its end are seen although the command
@@ -82,13 +79,13 @@ class Taken(msgspec.Struct, frozen=True, tag="taken"):
     """
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
+class Ended(Record):
     """The command ended: an exit code, or 128 plus the signal's number."""
 
     status: int
 
 
-class File(msgspec.Struct, frozen=True, tag="file"):
+class File(Record):
     """The answer to ``Get``: ``size`` bytes follow the frame."""
 
     size: int
@@ -96,7 +93,7 @@ class File(msgspec.Struct, frozen=True, tag="file"):
     modified_ns: int
 
 
-class Entry(msgspec.Struct, frozen=True, tag="entry"):
+class Entry(Record):
     """The answer to ``Look``: ``kind`` is file, directory, other, or "" for nothing; ``more`` names follow the last."""
 
     kind: str
@@ -105,14 +102,23 @@ class Entry(msgspec.Struct, frozen=True, tag="entry"):
     more: bool = False
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
+class Done(Record):
     """The answer to ``Put``, or a refusal; ``error`` is empty on success."""
 
     error: str = ""
 
 
-Request: TypeAlias = Run | Input | SignalCommand | Put | Get | Look | MakeDirectory
-Answer: TypeAlias = Output | Taken | Ended | File | Entry | Done
+Request = Run | Input | SignalCommand | Put | Get | Look | MakeDirectory
+Answer = Output | Taken | Ended | File | Entry | Done
 
-request_codec: Codec[Request] = Codec(Request, limit=CHUNK + 4096)
-answer_codec: Codec[Answer] = Codec(Answer, limit=CHUNK + 4096)
+# Commands speak this: what they need of it must load at once.
+request_codec: PlainCodec[Request] = PlainCodec(
+    {
+        "run": Run, "input": Input, "signal": SignalCommand, "put": Put, "get": Get, "look": Look,
+        "mkdir": MakeDirectory,
+    },
+    limit=CHUNK + 4096,
+)  # fmt: skip
+answer_codec: PlainCodec[Answer] = PlainCodec(
+    {"output": Output, "taken": Taken, "ended": Ended, "file": File, "entry": Entry, "done": Done}, limit=CHUNK + 4096
+)

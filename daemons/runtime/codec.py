@@ -6,14 +6,13 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from daemons.runtime.plain_codec import DEFAULT_LIMIT, LENGTH_BYTES, VERSION
 from srcctl.machine import RemoteFault
 
-VERSION = 1
+__all__ = ["DEFAULT_LIMIT", "LENGTH_BYTES", "SMALL", "VERSION", "Codec"]
+
 _PREFIX = bytes((VERSION,))
 SMALL = 4096
-LENGTH_BYTES = 4
-DEFAULT_LIMIT = 1 << 20
-"""Bytes of one message on a stream, unless a codec says otherwise."""
 
 MessageT = TypeVar("MessageT")
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from daemons.runtime.codec import LENGTH_BYTES, Codec
+from daemons.runtime.plain_codec import PlainCodec
 from srcctl.machine import RemoteFault
 from srcctl.node import sockets
 
@@ -33,8 +34,8 @@ class LocalConnection(Generic[SentT, ReceivedT]):
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        sends: Codec[SentT],
-        receives: Codec[ReceivedT],
+        sends: Codec[SentT] | PlainCodec[SentT],
+        receives: Codec[ReceivedT] | PlainCodec[ReceivedT],
     ) -> None:
         self._reader = reader
         self._writer = writer

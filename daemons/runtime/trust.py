@@ -16,18 +16,19 @@ Both sides are machines over bytes (``ServerChallenge``, ``ClientChallenge``); t
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
-import socket
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from srcctl.digest import blake2b, same_digest
 from srcctl.machine import RemoteFault
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    import socket
     import ssl
+    from collections.abc import Sequence
 
 MAGIC, MAGIC_TLS = b"HAES1", b"HAES2"
 NONCE_BYTES = 32
@@ -206,6 +207,50 @@ async def challenge_client(
         raise Refused("the other side ended the key challenge") from None
 
 
+def connect_bare(
+    address: str,
+    port: int,
+    key: bytes,
+    name: str,
+    *,
+    source: str | None = None,
+    time_limit: float = TIME_LIMIT,
+    encrypted: bool = False,
+) -> _socket.socket:
+    """As ``connect_trusted``, but the interpreter's own kind of socket: the module ``socket`` takes a command as long
+    to import as all of the conversation. ``encrypted``: the other side goes over to TLS next.
+
+    Raises:
+        OSError, Refused: see there.
+    """
+    challenge = ClientChallenge(key, name, os.urandom(NONCE_BYTES), encrypted)
+    # Addresses are numbers here; a resolver would be loaded for nothing.
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    sock.settimeout(time_limit)
+    try:
+        if source:
+            sock.bind((source, 0))
+        sock.connect((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        sock.sendall(challenge.hello)
+        while challenge.wants:
+            sock.sendall(challenge.receive(_receive_exactly(sock, challenge.wants)))
+    except TimeoutError:
+        sock.close()
+        raise _late(time_limit) from None
+    except (ConnectionError, EOFError):
+        sock.close()
+        raise Refused("the other side ended the key challenge") from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def connect_trusted(
     address: str,
     port: int,
@@ -231,39 +276,29 @@ def connect_trusted(
         OSError: nobody listens there, or nobody answers.
         Refused: it refused us, or does not hold the key.
     """
-    challenge = ClientChallenge(key, name, os.urandom(NONCE_BYTES), context is not None)
-    # Addresses are numbers here; a resolver would be loaded for nothing.
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    import socket
+
+    encrypted = context is not None
+    bare = connect_bare(address, port, key, name, source=source, time_limit=time_limit, encrypted=encrypted)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=bare.detach())
     sock.settimeout(time_limit)
+    if context is None:
+        return sock
     try:
-        if source:
-            sock.bind((source, 0))
-        sock.connect((address, port))
-    except BaseException:
-        sock.close()
-        raise
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(challenge.hello)
-        while challenge.wants:
-            sock.sendall(challenge.receive(_receive_exactly(sock, challenge.wants)))
-        if context is not None:
-            try:
-                sock = context.wrap_socket(sock)
-            except TimeoutError:
-                raise
-            except OSError as error:
-                raise Refused(f"TLS failed: {error}") from None
+        return context.wrap_socket(sock)
     except TimeoutError:
         sock.close()
-        raise TimeoutError(errno.ETIMEDOUT, f"no answer within {time_limit:g} seconds") from None
-    except (ConnectionError, EOFError):
+        raise _late(time_limit) from None
+    except OSError as error:
         sock.close()
-        raise Refused("the other side ended the key challenge") from None
+        raise Refused(f"TLS failed: {error}") from None
     except BaseException:
         sock.close()
         raise
-    return sock
+
+
+def _late(time_limit: float) -> TimeoutError:
+    return TimeoutError(errno.ETIMEDOUT, f"no answer within {time_limit:g} seconds")
 
 
 def _roles(encrypted: bool) -> tuple[bytes, bytes]:
@@ -271,7 +306,7 @@ def _roles(encrypted: bool) -> tuple[bytes, bytes]:
     return (b"client tls", b"server tls") if encrypted else (b"client", b"server")
 
 
-def _receive_exactly(sock: socket.socket, count: int) -> bytes:
+def _receive_exactly(sock: _socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
         part = sock.recv(count - len(data))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 
 from srcctl.commands.record import Record
 from srcctl.network.faults import Faults
@@ -19,6 +18,10 @@ from srcctl.node.mounts import unescape_mount_point
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
 from srcctl.storage.disk import DIRECTORY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILESYSTEMS_FILE, LOCK_FILE = "/etc/filesystems", "/etc/.filesystems.lock"
 BLOCK = 512
