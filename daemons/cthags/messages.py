@@ -112,6 +112,9 @@ ENET_MEMBERSHIP = "enMembership"
 
 SYSTEM_GROUPS = (HOST_MEMBERSHIP, ENET_MEMBERSHIP)
 
+RMC_PEERS = "rmc_peers"
+"""The group of the RMC daemons of the domain."""
+
 
 class Provider(msgspec.Struct, frozen=True, order=True, array_like=True):
     """A member of a group. ``instance`` is unique among the providers of the node; a process that comes back has a

@@ -176,6 +176,12 @@ class Paths:
 
         return admit
 
+    @property
+    def uuid(self) -> str:
+        """This node's uuid in the cluster."""
+        nodes = self._first.nodes if self._first is not None else ()
+        return next((node.uuid for node in nodes if node.number == self.node), "")
+
     def name_of(self, number: int) -> str | None:
         """The name of a node of the cluster."""
         membership = self._membership or self._first

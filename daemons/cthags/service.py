@@ -15,6 +15,7 @@ import time
 import msgspec
 
 from daemons.caa import messages as caa
+from daemons.cthags import node_identity
 from daemons.cthags.core import Core
 from daemons.cthags.counter import CounterReader
 from daemons.cthags.detector import Settings
@@ -106,6 +107,10 @@ class GroupServicesDaemon(Daemon):
             await self._server.start()
         except (OSError, UnknownService) as error:
             raise CannotStart(f"cannot listen: {error}") from None
+        try:
+            node_identity.store(self.root, node_identity.node_id(self._paths.uuid))
+        except OSError as error:
+            self.log.write(f"{node_identity.FILES[0]}: {error.strerror}")  # lsnodeid asks CAA
         log_entry(self.root, "GS_START_ST", "cthags")
         self.log.write(f"started on node {self._paths.node}")
         self._paths.follow(self.spawn)

@@ -10,7 +10,7 @@ from collections import deque
 import msgspec
 
 from daemons.cthags.client import peer_domain
-from daemons.ctrmc import core, definitions, expression
+from daemons.ctrmc import core, definitions, expression, peers
 from daemons.ctrmc.messages import (
     SERVICE,
     SOCKET_PATH,
@@ -89,6 +89,7 @@ class ResourceMonitoring(Daemon):
         log_entry(self.root, "RMCD_INFO_0_ST", "RMCdaemon")
         self.log.write("started")
         self.pump.start()
+        self.spawn(peers.take_part(self.root, self.log.write))
 
     async def stop(self, forced: bool) -> int:
         self.pump.close()

@@ -13,7 +13,15 @@ from daemons.clcomd import client as clcomd
 from daemons.cthags.client import Unreachable
 from daemons.cthags.commands import domain, hags, lifecycle, rmc_domain
 from daemons.cthags.commands.domain import BAD_FLAG, BAD_PARAMETER, Domain
-from daemons.cthags.messages import Ballots, ClientStatus, DomainStatus, GroupStatus, LinkStatus, Provider
+from daemons.cthags.messages import (
+    RMC_PEERS,
+    Ballots,
+    ClientStatus,
+    DomainStatus,
+    GroupStatus,
+    LinkStatus,
+    Provider,
+)
 from srcctl.node.root import NodeRoot
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -192,31 +200,54 @@ def test_life_cycle_commands(words: str, status: int, complaint: str, capsys: py
 
 
 @pytest.mark.usefixtures("online")
-def test_node_id_and_recfgct(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_node_id_and_recfgct(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert lifecycle.lsnodeid(["lsnodeid"]) == 0
     assert capsys.readouterr().out == "14d2851cae61463f\n"
     assert lifecycle.recfgct(["recfgct"]) == 1
     assert capsys.readouterr().err == lifecycle.RECFGCT_REFUSAL
     monkeypatch.setattr(lifecycle, "ask", lambda root: None)
-    assert lifecycle.recfgct(["recfgct"]) == 0
+    ids = []
+    for _ in range(2):
+        assert lifecycle.recfgct(["recfgct"]) == 0
+        assert lifecycle.lsnodeid(["lsnodeid"]) == lifecycle.lsnodeid(["lsnodeid"]) == 0
+        one, again = capsys.readouterr().out.split()
+        assert one == again == (tmp_path / "etc/ct_node_id").read_text().strip()
+        assert len(bytes.fromhex(one)) == 8
+        ids.append(one)
+    assert ids[0] != ids[1], "each is a new one"
+    (tmp_path / "var/ct/cfg/ct_node_id").write_text("rubbish\n")
+    assert lifecycle.lsnodeid(["lsnodeid"]) == 0
+    assert capsys.readouterr().out.strip() not in (*ids, "rubbish")
     assert lifecycle.lifecycle(["addrpnode", "node3"]) == 5
     assert lifecycle.lifecycle(["mkrpdomain", "new", "node1"]) == 5
+
+
+def in_rmc_peers(*nodes: int) -> DomainStatus:
+    """A domain of both nodes, of which those have an RMC daemon."""
+    peers = GroupStatus(RMC_PEERS, 1, tuple(Provider(node, 1) for node in nodes), 1, 0)
+    return msgspec.structs.replace(STATUS, node=1, members=(1, 2), groups=(peers,))
 
 
 @pytest.fixture
 def in_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
-    status = msgspec.structs.replace(STATUS, node=1, members=(1,))
-    monkeypatch.setattr(rmc_domain, "ask", lambda root: Domain(CLUSTER, status))
+    monkeypatch.setattr(rmc_domain, "ask", lambda root: Domain(CLUSTER, in_rmc_peers(1)))
 
 
 @pytest.mark.usefixtures("in_domain")
 def test_the_domain_as_rmc_sees_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert rmc_domain.rmcdomainstatus(["rmcdomainstatus", "-s", "ctrmc"]) == 0
     assert capsys.readouterr().out == golden("rmcdomainstatus/domain.txt")
-    up = msgspec.structs.replace(STATUS, members=(1, 2))
-    assert "  I A  0x77572edc66a94fdf  0002  node2\n" in rmc_domain.status(Domain(CLUSTER, up))
+    both = rmc_domain.status(Domain(CLUSTER, in_rmc_peers(1, 2)))
+    assert both is not None
+    assert "  I A  0x77572edc66a94fdf  0002  node2\n" in both
     assert rmc_domain.status(Domain(CLUSTER, None)) == ""
+    monkeypatch.setattr(rmc_domain, "ask", lambda root: Domain(CLUSTER, in_rmc_peers(2)))
+    assert rmc_domain.rmcdomainstatus(["rmcdomainstatus", "-s", "ctrmc"]) == 1
+    assert capsys.readouterr().err.startswith("0513-036 The request could not be passed to the ctrmc subsystem.")
+    monkeypatch.setattr(rmc_domain, "ask", lambda root: Domain(CLUSTER, in_rmc_peers(1)))
     for words, complaint in (
         ([], "Usage: rmcdomainstatus "),
         (["-s", "other"], "0513-085 The other Subsystem is not on file."),

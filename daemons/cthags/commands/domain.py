@@ -9,6 +9,7 @@ from daemons.caa import messages as caa
 from daemons.cthags.client import QUERY_PATIENCE, Unreachable, query_status
 from daemons.cthags.commands.tables import render
 from daemons.cthags.messages import DomainStatus
+from daemons.cthags.node_identity import node_id
 from daemons.runtime.local_client import LocalClient
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.machine import RemoteFault
@@ -74,11 +75,6 @@ def operational_state(domain: Domain) -> str:
     if status is None:
         return "Offline"
     return "Online" if status.established else "Pending online"
-
-
-def node_id(uuid: str) -> str:
-    """The RSCT node id, 16 hexadecimal digits; derived from CAA's uuid (inferred)."""
-    return uuid.replace("-", "")[:16].lower().ljust(16, "0")
 
 
 def _begin(name: str, argv: list[str], flags: str, usage_text: str) -> tuple[Options, str, str, Domain] | int:

@@ -19,9 +19,9 @@ from daemons.cthags.commands.domain import (
     RMC_ERROR,
     Domain,
     ask,
-    node_id,
     operational_state,
 )
+from daemons.cthags.node_identity import make, node_id, stored
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 
@@ -137,28 +137,30 @@ def _ran(command: str, words: list[str]) -> int:
 
 
 def lsnodeid(argv: list[str]) -> int:
-    """``lsnodeid``: the node's RSCT id."""
-    domain = _own("lsnodeid")
-    if isinstance(domain, int):
-        return domain
-    own = next(node for node in domain.cluster.nodes if node.number == domain.cluster.own)
-    sys.stdout.write(node_id(own.uuid) + "\n")
+    """``lsnodeid``: the node's RSCT id, in a domain or not."""
+    try:
+        root = NodeRoot.current()
+        domain = ask(root)
+        if domain is None:
+            found = stored(root) or make(root)
+        else:
+            found = node_id(next(n.uuid for n in domain.cluster.nodes if n.number == domain.cluster.own))
+    except (OSError, Unreachable, IdentityError) as error:
+        sys.stderr.write(f"lsnodeid: {error}\n")
+        return RMC_ERROR
+    sys.stdout.write(found + "\n")
     return OK
 
 
 def recfgct(argv: list[str]) -> int:
-    """``recfgct``: refused while the node is in a domain; without one there is nothing to do."""
-    domain = _own("recfgct")
-    if isinstance(domain, int):
-        return OK if domain == BAD_PARAMETER else domain
+    """``recfgct``: another node id, for a node that was cloned; refused while the node is in a domain."""
+    try:
+        root = NodeRoot.current()
+        if ask(root) is None:
+            make(root)
+            return OK
+    except (OSError, Unreachable, IdentityError) as error:
+        sys.stderr.write(f"recfgct: {error}\n")
+        return RMC_ERROR
     sys.stderr.write(RECFGCT_REFUSAL)
     return 1
-
-
-def _own(command: str) -> Domain | int:
-    try:
-        domain = ask(NodeRoot.current())
-    except (OSError, Unreachable, IdentityError) as error:
-        sys.stderr.write(f"{command}: {error}\n")
-        return RMC_ERROR
-    return BAD_PARAMETER if domain is None else domain

@@ -1,7 +1,8 @@
 """``rmcdomainstatus -s ctrmc``: the nodes of the peer domain as RMC sees them. ``cthagsctrl``: controls cthags.
 
 The layout is that of published output: two blanks, two tokens, the node id, the node's number with four digits, its
-name. What the tokens say of a node that is down (``O A``) is inferred: all samples show nodes that are up.
+name. A node is up (``I``) if its RMC daemon is in the group rmc_peers. What the tokens say of one that is not (``O A``)
+is inferred: all samples show nodes that are up.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import subprocess
 import sys
 
 from daemons.cthags.client import Unreachable
-from daemons.cthags.commands.domain import Domain, ask, node_id
+from daemons.cthags.commands.domain import Domain, ask
+from daemons.cthags.messages import RMC_PEERS
+from daemons.cthags.node_identity import node_id
 from srcctl.commands.options import UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.src.catalogue import message
@@ -54,18 +57,25 @@ def rmcdomainstatus(argv: list[str]) -> int:
         return 1
     if "a" in options:
         return _asked_there(root, domain, options.value("a"))
-    sys.stdout.write(status(domain) if domain is not None else "")
+    text = status(domain) if domain is not None else ""
+    if text is None:
+        sys.stderr.write(message(36, SUBSYSTEM) + "\n")
+        return 1
+    sys.stdout.write(text)
     return 0
 
 
-def status(domain: Domain) -> str:
-    """The text: the other nodes in the order of their numbers, then this one."""
+def status(domain: Domain) -> str | None:
+    """The text: the other nodes in the order of their numbers, then this one; None if ctrmc does not run here."""
     group_services, own = domain.group_services, domain.cluster.own
     if group_services is None or not group_services.established:
         return ""
+    here = {p.node for group in group_services.groups if group.name == RMC_PEERS for p in group.providers}
+    if own not in here:
+        return None
     lines = []
     for node in sorted(domain.cluster.nodes, key=lambda node: (node.number == own, node.number)):
-        tokens = "S S" if node.number == own else f"{'I' if node.number in group_services.members else 'O'} A"
+        tokens = "S S" if node.number == own else f"{'I' if node.number in here else 'O'} A"
         lines.append(f"  {tokens}  0x{node_id(node.uuid)}  {node.number:04}  {node.name}\n")
     return "\nPeer Domain Status\n" + "".join(lines)
 
