@@ -12,6 +12,8 @@ from daemons.runtime.codec import Codec
 SOCKET_PATH = "/dev/cluster0"
 DISK_PATH = "dpcom"
 """The name of the path over the repository disk."""
+GROUP_SERVICES_SILENCE = 40.0
+"""Product seconds of silence of Group Services that a node survives while they have critical clients (inferred)."""
 RELAY_MAX = 8_000
 """Bytes of a datagram that travels over the repository disk."""
 

@@ -18,6 +18,7 @@ from daemons.caa.arbiter import Arbiter
 from daemons.caa.device import ClusterDevice, cluster_name
 from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
+    GROUP_SERVICES_SILENCE,
     SOCKET_PATH,
     Answer,
     DeadMansSwitch,
@@ -67,8 +68,6 @@ from srcctl.storage.disk import uuid_of
 
 HEARTBEAT = 1.0
 """Product seconds between heartbeats."""
-GROUP_SERVICES = 40.0
-"""Product seconds of silence of Group Services that the node survives while they have critical clients (inferred)."""
 SERVICE = "caa"
 SRC_PATIENCE = 30.0
 """Seconds to wait for srcmstr at boot."""
@@ -215,7 +214,7 @@ class ClusterAwareAix(RepositoryKeeper):
             node_timeout_us=schedule(tunables.seconds(values, "node_timeout")),
             node_down_delay_us=schedule(tunables.seconds(values, "node_down_delay")),
             network_fdt_us=schedule(tunables.seconds(values, "network_fdt")),
-            group_services_us=schedule(GROUP_SERVICES),
+            group_services_us=schedule(GROUP_SERVICES_SILENCE),
             deadman=tunables.value_of(values, "deadman_mode") == "a",
             repository_assert=tunables.value_of(values, "repos_mode") == "a",
             lan=tunables.value_of(values, "hb_src_lan") != "0",

@@ -13,6 +13,7 @@ from daemons.cthags.messages import (
     Decided,
     DelayedError,
     Died,
+    Disarm,
     DomainStatus,
     ErrorCode,
     Init,
@@ -154,6 +155,19 @@ def query_status(root: NodeRoot) -> DomainStatus:
     if not isinstance(answer, DomainStatus):
         raise Unreachable("unexpected answer")
     return answer
+
+
+def disarm(root: NodeRoot, request: Disarm) -> None:
+    """Have the node's cthags disarm what protects the node from it, or from its clients.
+
+    Raises:
+        Unreachable: it does not run or does not answer.
+    """
+    try:
+        with LocalClient(root.path(SOCKET_PATH), request_codec, notification_codec, QUERY_PATIENCE) as client:
+            client.request(request)
+    except (OSError, EOFError, RemoteFault) as error:
+        raise Unreachable(str(error)) from None
 
 
 def decide(root: NodeRoot, go_on: bool) -> bool:

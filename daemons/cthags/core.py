@@ -39,6 +39,7 @@ from daemons.cthags.messages import (
     ClientStatus,
     Decide,
     Decided,
+    Disarm,
     DomainStatus,
     ErrorCode,
     GroupStatus,
@@ -90,7 +91,7 @@ class Core:
         self._base: ViewId | None = None
         self.faults: Counter[str] = Counter()
         self._loopback: list[PeerMessage] = []
-        self._armed = False
+        self._armed = self._disarmed = False
         self._prompted: tuple[int, ...] = ()
         self._beats = 0
         incarnation = durable.get("incarnation", 0) + 1
@@ -139,6 +140,10 @@ class Core:
             case ClientRequest(client, Decide(go_on)):
                 self._out.append(Notify(client, Decided(bool(self._membership.conflict))))
                 self._membership.decided(now, go_on)
+            case ClientRequest(client, Disarm(switch, client_kill)):
+                self._disarmed |= switch
+                self._requests.kills_clients &= not client_kill
+                self._out.append(Notify(client, self.status()))
             case ClientRequest(client, request):
                 self._requests.take(now, client, request)
             case Deactivated(group, serial, provider, success):
@@ -166,7 +171,8 @@ class Core:
 
     def _dead_mans_switch(self) -> list[Effect]:
         """Armed before anything is joined for a critical client; set again with every beat."""
-        armed = any(client.init.critical and (client.providers or client.joining) for client in self.clients)
+        critical = any(client.init.critical and (client.providers or client.joining) for client in self.clients)
+        armed = critical and not self._disarmed
         beats = self._membership.beats
         if armed == self._armed and not (armed and beats != self._beats):
             return []
@@ -209,6 +215,7 @@ class Core:
             },
             "clients": [client.init.name for client in self.clients],
             "outstanding": self._requests.outstanding,
+            "disarmed": [self._disarmed, not self._requests.kills_clients],
         }
 
     def status(self) -> DomainStatus:
@@ -270,6 +277,8 @@ class Core:
             stable=self._log.stable,
             clients_ever=self.clients.ever,
             requests=self._requests.served,
+            dead_mans_switch=self._armed and not self._disarmed,
+            kills_clients=self._requests.kills_clients,
             links=tuple(self._link(node) for node in view.nodes if node != self.node) if view else (),
         )
 

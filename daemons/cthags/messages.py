@@ -309,6 +309,14 @@ class Decide(msgspec.Struct, frozen=True, tag="decide"):
     go_on: bool
 
 
+class Disarm(msgspec.Struct, frozen=True, tag="disarm"):
+    """Until this daemon ends its dead man's switch is not set any more (``hags_stopdms``), or critical clients are not
+    killed when they do not respond (``hags_disable_client_kill``). Needs no ``Init``; answered by ``DomainStatus``."""
+
+    dead_mans_switch: bool = False
+    client_kill: bool = False
+
+
 # Notifications -------------------------------------------------------------------------------------------------------
 
 
@@ -520,6 +528,10 @@ class DomainStatus(msgspec.Struct, frozen=True, tag="domain_status"):
     clients_ever: int = 0
     requests: int = 0
     """Clients and their requests since the daemon was started."""
+    dead_mans_switch: bool = False
+    """CAA ends the node if this daemon falls silent."""
+    kills_clients: bool = True
+    """Critical clients are killed when they do not respond."""
 
 
 Request: TypeAlias = (
@@ -537,6 +549,7 @@ Request: TypeAlias = (
     | Alive
     | QueryStatus
     | Decide
+    | Disarm
 )
 Notification: TypeAlias = (
     Initialized

@@ -21,6 +21,7 @@ from daemons.cthags.messages import (
     ChangeStateValue,
     Decide,
     DelayedError,
+    Disarm,
     ErrorCode,
     Expel,
     Goodbye,
@@ -94,6 +95,8 @@ class Requests:
         self._reports: dict[tuple[str, Provider], Deactivated] = {}
         self.served = 0
         """Requests of clients so far."""
+        self.kills_clients = True
+        """Critical clients are killed when they do not respond."""
         self._deactivating: dict[str, int] = {}
         """Expels whose deactivate phase began in this life, by group."""
         self._told: dict[tuple[str, Provider], bool] = {}
@@ -197,8 +200,8 @@ class Requests:
     # Clients.
 
     def take(self, now: int, number: int, request: Request) -> None:
-        """A request arrives on a client's connection (the core itself answers ``QueryStatus`` and ``Decide``)."""
-        assert not isinstance(request, QueryStatus | Decide)
+        """A request arrives on a client's connection (the core itself answers those that need no ``Init``)."""
+        assert not isinstance(request, QueryStatus | Decide | Disarm)
         client = self._clients.get(number)
         self.served += 1
         if isinstance(request, Init):
@@ -378,7 +381,7 @@ class Requests:
                 self._notifier.notify(client, ResponsivenessProbe(client.probe))
             elif isinstance(check, Look):
                 self._emit(ReadCounter(client.number))
-            elif isinstance(check, Unresponsive) and client.init.critical:
+            elif isinstance(check, Unresponsive) and client.init.critical and self.kills_clients:
                 text = f"client {client.init.name} (pid {client.init.pid}) does not answer"
                 self._emit(Log(f"{text}: killed"))
                 self._emit(CloseClient(client.number, client.init.pid, True, text))

@@ -52,7 +52,7 @@ from daemons.cthags.messages import (
     request_codec,
 )
 from daemons.cthags.paths import Paths
-from daemons.cthags.status import canonical_status, long_status
+from daemons.cthags.status import BEAT, canonical_status, long_status
 from daemons.cthags.wire import PACKET_LIMIT, packet_codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
@@ -64,7 +64,6 @@ from srcctl.machine import SECOND, RemoteFault
 from srcctl.node.slots import SlotFile
 
 STATE_FILE = "/var/ct/cfg/cthags.json"
-BEAT = 5.0
 HELLO = 0.5
 SCRIPT_PATIENCE = 60.0
 """Seconds that a deactivate script has where the expel has no time limit."""

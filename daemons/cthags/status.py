@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from daemons.caa.messages import GROUP_SERVICES_SILENCE
 from daemons.cthags.messages import DomainStatus, GroupStatus
 
+BEAT = 5.0
+"""Product seconds between beats of the daemon."""
 NAME_WIDTH = 27
 PROVIDERS_WIDTH = 8
 LOCAL_WIDTH = 12
@@ -30,8 +33,19 @@ def long_status(status: DomainStatus) -> list[str]:
         widths = (PROVIDERS_WIDTH, LOCAL_WIDTH, LOCAL_WIDTH)
         columns = "".join(f"{number:>{width}}" for number, width in zip(counts, widths, strict=True))
         lines.append(f"{group.name:<{NAME_WIDTH}}{columns}")
-    lines += ["", "Critical clients will be terminated if unresponsive"]
-    return lines
+    negation = "" if status.kills_clients else "not "
+    return [*lines, "", f"Critical clients will {negation}be terminated if unresponsive", *_dead_mans_switch(status)]
+
+
+def _dead_mans_switch(status: DomainStatus) -> list[str]:
+    """The lines of the dead man's switch (inferred: that there are some, and what they tell, is known)."""
+    if not status.dead_mans_switch:
+        return ["Dead Man Switch Disabled"]
+    return [
+        "Dead Man Switch Enabled",
+        f"   reset interval = {BEAT:.0f} seconds",
+        f"   trip interval = {GROUP_SERVICES_SILENCE:.0f} seconds",
+    ]
 
 
 def canonical_status(status: DomainStatus) -> list[str]:

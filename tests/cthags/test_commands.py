@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemons.caa import messages as caa
 from daemons.cthags.commands import domain
@@ -67,6 +68,20 @@ def test_filters_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("status", "name", "state"),
+    [
+        (replace(STATUS, established=False, leader=0, view=0, members=()), "not_established", "Pending online"),
+        (replace(STATUS, established=False), "recovering", "Pending online"),
+        (replace(STATUS, kills_clients=False), "disarmed", "Online"),
+    ],
+)
+def test_the_domain_in_other_states(status: DomainStatus, name: str, state: str) -> None:
+    assert "\n".join(long_status(status)) + "\n" == golden(f"lssrc-ls-cthags/{name}.txt")
+    assert domain.operational_state(Domain(CLUSTER, status)) == state
+    assert domain.operational_state(Domain(CLUSTER, None)) == "Offline"
+
+
 def test_no_domain_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(domain, "_domain", lambda command: domain.OK)
     assert domain.lsrpdomain(["lsrpdomain"]) == 0
@@ -88,5 +103,6 @@ def test_long_status() -> None:
             GroupStatus("elsewhere", 2, (Provider(2, 7),), 0, 0),
         ),
     )
+    status = replace(status, dead_mans_switch=True)
     assert "\n".join(long_status(status)) + "\n" == golden("lssrc-ls-cthags/online.txt")
     assert "\n".join(canonical_status(status)) + "\n" == golden("lssrc-ls-cthags/canonical.txt")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from daemons.cthags.inputs import DeadMansSwitch, Effect, Send
-from daemons.cthags.messages import GroupAttributes, Init, Join, Leave
+from daemons.cthags.messages import Disarm, DomainStatus, GroupAttributes, Init, Join, Leave
 from daemons.cthags.wire import Data
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -58,6 +58,29 @@ def test_a_critical_provider_arms_it_before_its_join_leaves_the_node() -> None:
     times = [at for at, _ in ring.told[2]]
     assert max(b - a for a, b in itertools.pairwise(times)) <= ring.settings.beat_us
     assert 1 not in ring.told
+
+
+def test_an_operator_disarms_it_for_the_life_of_the_daemon() -> None:
+    ring = Watching(1)
+    ring.start(1)
+    assert ring.run_until(lambda: ring.agreed(1))
+    ring.request(1, 1, Init("clstrmgr", 11, critical=True))
+    ring.request(1, 1, Join("G", GroupAttributes()))
+    ring.run(10)
+    assert ring.cores[1].status().dead_mans_switch
+    ring.request(1, 77, Disarm(client_kill=True))
+    ring.run(10)
+    assert ring.told[1][-1][1], "that is another matter"
+    ring.request(1, 77, Disarm(dead_mans_switch=True))
+    answer = ring.last(1, 77)
+    assert isinstance(answer, DomainStatus)
+    assert (answer.dead_mans_switch, answer.kills_clients) == (False, False)
+    assert not ring.told[1][-1][1]
+    count = len(ring.told[1])
+    ring.request(1, 2, Init("clstrmgr", 12, critical=True))
+    ring.request(1, 2, Join("G", GroupAttributes()))
+    ring.run(60)
+    assert len(ring.told[1]) == count
 
 
 def test_it_is_disarmed_when_the_last_critical_provider_is_gone() -> None:

@@ -17,6 +17,7 @@ from daemons.cthags.messages import (
     RMC_PEERS,
     Ballots,
     ClientStatus,
+    Disarm,
     DomainStatus,
     GroupStatus,
     LinkStatus,
@@ -106,6 +107,45 @@ def test_status_of_group_services(
 ) -> None:
     assert getattr(hags, command)([command, *arguments]) == 0
     assert capsys.readouterr().out == golden(name)
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("recovering", msgspec.structs.replace(STATUS, established=False, proposing=True)),
+        (
+            "not_established",
+            msgspec.structs.replace(
+                STATUS, established=False, view=0, leader=0, members=(), certain_at=0.0, first_certain_at=0.0
+            ),
+        ),
+    ],
+)
+def test_a_name_server_that_is_none_yet(
+    name: str, status: DomainStatus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hags, "query_status", lambda root: status)
+    assert hags.hagsns(["hagsns", "-s", "cthags"]) == 0
+    assert capsys.readouterr().out == golden(f"hagsns/{name}.txt")
+
+
+@pytest.mark.usefixtures("answering")
+def test_what_is_disarmed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[Disarm] = []
+    monkeypatch.setattr(hags, "disarm", lambda root, request: asked.append(request))
+    assert hags.hags_stopdms(["hags_stopdms", "-s", "cthags"]) == 0
+    assert hags.hags_disable_client_kill(["hags_disable_client_kill", "-g", "cthags"]) == 0
+    assert asked == [Disarm(dead_mans_switch=True), Disarm(client_kill=True)]
+    assert hags.hags_stopdms(["hags_stopdms"]) == 1
+
+    def unreachable(root: NodeRoot, request: Disarm) -> None:
+        raise Unreachable("nobody")
+
+    assert capsys.readouterr().err.startswith("Usage: hags_stopdms [-h host] [-c] ")
+    monkeypatch.setattr(hags, "disarm", unreachable)
+    assert hags.hags_stopdms(["hags_stopdms", "-s", "cthags"]) == 1
+    assert capsys.readouterr().err.startswith("0513-036 ")
 
 
 @pytest.mark.usefixtures("answering")

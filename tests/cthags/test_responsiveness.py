@@ -23,6 +23,7 @@ from daemons.cthags.messages import (
     Announcement,
     Approved,
     ClientStatus,
+    Disarm,
     GroupAttributes,
     Init,
     Join,
@@ -144,6 +145,16 @@ def test_a_critical_client_that_does_not_respond_is_killed(well: bool | None) ->
     ring.run(1)
     assert members(ring, 1) == [1]
     assert announced(ring, 1) == [], "its end is a failure leave"
+
+
+def test_a_critical_client_is_not_killed_where_an_operator_has_said_so() -> None:
+    ring = group_of(2, critical=True)
+    ring.request(2, 77, Disarm(client_kill=True))
+    answering(ring, (2, 1))
+    ring.run(60)
+    assert not ring.killed
+    assert announced(ring, 1) == [(NO_RESPONSE, (2,))], "the others are told as of any client"
+    assert members(ring, 1) == [1, 2]
 
 
 def test_a_counter_must_move_within_the_limit() -> None:

@@ -187,7 +187,7 @@ async def test_votes_status_and_the_end_of_a_client(pair: Pair) -> None:
     assert lines[0] == "1 locally-connected client.  Its PID:"
     assert lines[1] == f"{os.getpid()}(test)"
     assert lines[3] == "Domain established by node 1"
-    assert lines[-3] == "G                                 2           1           0"
+    assert lines[7] == "G                                 2           1           0"
     clients[1].quit()
     left = await until(clients[0], Approved)
     assert left.reasons == ("provider_failure",)  # type: ignore[union-attr]

@@ -1,4 +1,5 @@
-"""hagsns, hagsvote, hagsgr, hagscl and hagspbs: what Group Services' name server, votes, groups and links are doing.
+"""hagsns, hagsvote, hagsgr, hagscl and hagspbs: what Group Services' name server, votes, groups and links are doing;
+hags_stopdms and hags_disable_client_kill, before an orderly stop.
 
 Syntax: the manual pages of hagsns and hagsvote (the others share it). The head of hagsns and the local part of hagsvote
 are laid out as printed examples show; of the rest no output is published: inferred from those.
@@ -10,8 +11,16 @@ import sys
 import time
 from collections.abc import Callable
 
-from daemons.cthags.client import Unreachable, query_status
-from daemons.cthags.messages import ENET_MEMBERSHIP, HOST_MEMBERSHIP, Ballots, DomainStatus, GroupStatus, Provider
+from daemons.cthags.client import Unreachable, disarm, query_status
+from daemons.cthags.messages import (
+    ENET_MEMBERSHIP,
+    HOST_MEMBERSHIP,
+    Ballots,
+    Disarm,
+    DomainStatus,
+    GroupStatus,
+    Provider,
+)
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.src.catalogue import message
@@ -66,6 +75,21 @@ def hagspbs(argv: list[str]) -> int:
     return _command("hagspbs", argv, "l", lambda status, options: broadcast(status))
 
 
+def hags_stopdms(argv: list[str]) -> int:
+    """``hags_stopdms -s cthags``: silence on success (inferred), as of the next one."""
+    return _command("hags_stopdms", argv, "", lambda status, options: _disarmed(Disarm(dead_mans_switch=True)))
+
+
+def hags_disable_client_kill(argv: list[str]) -> int:
+    """``hags_disable_client_kill -s cthags``."""
+    return _command("hags_disable_client_kill", argv, "", lambda status, options: _disarmed(Disarm(client_kill=True)))
+
+
+def _disarmed(request: Disarm) -> str:
+    disarm(NodeRoot.current(), request)
+    return ""
+
+
 def _command(name: str, argv: list[str], flags: str, render: Render) -> int:
     extra = "".join(f" [-{flag}{' group' if flag == 'a' else ''}]" for flag in flags.replace(":", ""))
     try:
@@ -93,7 +117,11 @@ def _command(name: str, argv: list[str], flags: str, render: Render) -> int:
     if wanted is not None and all(group.name != wanted for group in known_groups(status)):
         sys.stderr.write(f"{name}: the group {wanted} is not known on this node.\n")
         return 1
-    sys.stdout.write(render(status, options))
+    try:
+        sys.stdout.write(render(status, options))
+    except Unreachable:
+        sys.stderr.write(message(36, SUBSYSTEM) + "\n")
+        return 1
     return 0
 
 
@@ -130,7 +158,7 @@ def name_server(status: DomainStatus, now: float) -> str:
     else:
         word, state = "NS not established", "kGrovel" if min(status.alive, default=0) == status.node else "kDeferring"
     protocol = "kMembershipProtocol" if status.proposing else "kNoProtocol"
-    domain = f"{status.leader_incarnation}.{status.leader}" if status.view else "unknown"
+    domain = f"{status.leader_incarnation}.{status.leader}" if status.view else "0.Nil"
     lines = [
         "HA GS NameServer Status",
         f"NodeID={status.incarnation}.{status.node}, pid={status.pid}, domainID={domain}, {word},"
@@ -144,10 +172,11 @@ def name_server(status: DomainStatus, now: float) -> str:
         lines.append(
             f"Initial NS certainty on {_moment(status.first_certain_at)}, ({_span(since)}) ago, taking ({_span(took)})."
         )
-        lines.append(
-            f"Our current epoch of certainty started on {_moment(status.certain_at)}, "
-            f"({_span(now - status.certain_at)}) ago."
-        )
+        if status.established:
+            lines.append(
+                f"Our current epoch of certainty started on {_moment(status.certain_at)}, "
+                f"({_span(now - status.certain_at)}) ago."
+            )
     lines.append(f"Number of UP nodes: {len(status.alive)}")
     lines.append(f"List of UP nodes: {' '.join(map(str, status.alive))}")
     return "\n".join(lines) + "\n"
