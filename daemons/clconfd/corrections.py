@@ -15,7 +15,7 @@ from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.filesystems import Stanza, rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
-INIT_RECORD = "hacmp:2:once:/usr/es/sbin/cluster/etc/rc.init >>/dev/console 2>&1"
+INIT_RECORD = "hacmp:2:once:/usr/es/sbin/cluster/etc/rc.init"
 SMUX_ENTRY = "smux            1.3.6.1.4.1.2.3.1.2.1.5         clsmuxpd_password # PowerHA SystemMirror clsmuxpd"
 
 

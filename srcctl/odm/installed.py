@@ -21,11 +21,13 @@ _text = ""
 def _descriptions() -> str:
     global _text
     if not _text:
-        for name in sorted(os.listdir(DESCRIPTIONS)):
-            if name.endswith(".cre"):
-                with open(os.path.join(DESCRIPTIONS, name), encoding="utf-8") as file:
-                    _text += file.read()
+        _text = "".join(_read(name) for name in sorted(os.listdir(DESCRIPTIONS)) if name.endswith(".cre"))
     return _text
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(DESCRIPTIONS, name), encoding="utf-8") as file:
+        return file.read()
 
 
 def check(object_class: ObjectClass, head: str) -> None:
@@ -36,9 +38,13 @@ def check(object_class: ObjectClass, head: str) -> None:
         head: its description as text, without its end; the installed ones are written in the same form.
 
     Raises:
-        OdmError: ODMI_INVALID_CLASS, a descriptor is missing, or is a string for a number or the other way round.
+        OdmError: ODMI_INVALID_CLASS, a descriptor is missing, or is a string for a number or the other way round;
+            ODMI_OPEN_ERR, the descriptions cannot be read now (too many open files).
     """
-    text = _descriptions()
+    try:
+        text = _descriptions()
+    except OSError as error:
+        raise OdmError("ODMI_OPEN_ERR", f"{object_class.name} cannot be checked: {error.strerror}") from None
     begin = text.find(f"class {object_class.name} {{\n")
     if begin < 0:
         return
