@@ -35,6 +35,7 @@ from srcctl.node.requests import ControlSocket
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.node.signals import signal
 from srcctl.node.subsystems import Subsystems
+from srcctl.src.packets import SRC_INCARNATION, SRC_SOCKET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,12 +44,7 @@ if TYPE_CHECKING:
 SRCMSTR: Final = "/usr/sbin/srcmstr"
 CAA_NAME: Final = "caa"
 CONTROL: Final = "/dev/lpar"
-SRC_SOCKET: Final = "/dev/SRC"
-SRC_INCARNATION: Final = "/dev/.SRC-unix/.srcmstr"
 PID_FILE: Final = "/var/run/lpar.pid"
-FD_VARIABLE: Final = "HAES_LPAR_FD"
-SRC_FD_VARIABLE: Final = "HAES_SRC_FD"
-PID_VARIABLE: Final = "HAES_LPAR_PID"
 SHELL_CHARACTERS: Final = frozenset("|&;<>()$`\\\"'*?[]#~=%{}")
 CONSOLE_TURNS: Final = 25
 
@@ -249,12 +245,16 @@ class Lpar:
         if words[0] == SRCMSTR and self.src_socket is not None:
             theirs, source = self.channel.open(), self.src_socket.fileno()
             keep = (theirs.fileno(), source)
-            variables = {**variables, FD_VARIABLE: str(theirs.fileno()), SRC_FD_VARIABLE: str(source)}
+            variables = {
+                **variables,
+                messages.LPAR_DESCRIPTOR: str(theirs.fileno()),
+                messages.SRC_DESCRIPTOR: str(source),
+            }
             if self.guard is None:
-                variables[PID_VARIABLE] = str(os.getpid())
+                variables[messages.WATCHED_LPAR] = str(os.getpid())
         simple = not SHELL_CHARACTERS.intersection(command)
         # Without caa it is srcmstr that ends the node when this process does.
-        outlives = PID_VARIABLE in variables
+        outlives = messages.WATCHED_LPAR in variables
         request = spawn.Request(words[0], tuple(words[1:]), variables, keep=keep, dies_with_parent=not outlives)
         try:
             if simple and words[0] in self.entries:

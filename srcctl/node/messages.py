@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 PACKET_MAX = 1 << 16
 """Bytes of one packet."""
+LPAR_DESCRIPTOR: Final = "HAES_LPAR_FD"
+SRC_DESCRIPTOR: Final = "HAES_SRC_FD"
+"""What srcmstr finds in its environment: the descriptors of its channel to lpar and of /dev/SRC."""
+WATCHED_LPAR: Final = "HAES_LPAR_PID"
+"""And, on a node without caa, the pid of the lpar that it watches."""
 
 
 class DecodeError(ValueError):

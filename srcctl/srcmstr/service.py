@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 MEMORY_FILE = "/var/adm/SRC/active_list"
 WATCH_FILE = "/var/adm/SRC/watch_list"
-LPAR_VARIABLE = "HAES_LPAR_FD"
-SRC_VARIABLE = "HAES_SRC_FD"
-PID_VARIABLE = "HAES_LPAR_PID"
 LPAR_END_MS = 1000
 """Milliseconds after lpar has closed the channel in which it ends, if that was why."""
 CREDENTIALS = Struct("iII")
@@ -380,7 +377,7 @@ def _has_ended(process: int) -> bool:
 
 def _watch_lpar() -> int:
     """The pidfd of a lpar that no caa watches, -1 if one does."""
-    pid = int(os.environ.pop(PID_VARIABLE, "0"))
+    pid = int(os.environ.pop(messages.WATCHED_LPAR, "0"))
     return os.pidfd_open(pid) if pid and pid == os.getppid() else -1
 
 
@@ -397,11 +394,12 @@ def main(argv: list[str]) -> int:
     except UsageError:
         return usage("usage: srcmstr [-r] [-B]")
     try:
-        lpar, requests = (_socket.socket(fileno=int(os.environ[name])) for name in (LPAR_VARIABLE, SRC_VARIABLE))
+        names = messages.LPAR_DESCRIPTOR, messages.SRC_DESCRIPTOR
+        lpar, requests = (_socket.socket(fileno=int(os.environ[name])) for name in names)
     except (KeyError, ValueError, OSError):
         print("srcmstr: it runs under the node's machine only: see /etc/inittab.", file=sys.stderr)
         return 1
-    for name, inherited in ((LPAR_VARIABLE, lpar), (SRC_VARIABLE, requests)):
+    for name, inherited in zip(names, (lpar, requests), strict=True):
         os.environ.pop(name, None)
         os.set_inheritable(inherited.fileno(), False)
     signal.signal(signal.SIGTERM, _terminate)
