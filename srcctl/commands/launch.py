@@ -51,8 +51,23 @@ def launch(module: str, function: str, path: str) -> None:
         path: the program's product path.
     """
     postpone()
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        open_closed_streams()
     gc.disable()  # until everything is imported, see call
     _leave(call(module, function, [path, *sys.argv[1:]]))
+
+
+def open_closed_streams() -> None:
+    """Let what the caller has closed (``lssrc -a >&-``) lead nowhere; else the next file takes its place."""
+    import os
+
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
+            setattr(sys, name, stream)
 
 
 def _leave(status: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,16 @@ def with_atexit(argv):
 def with_thread(argv):
     import threading, time
     threading.Thread(target=lambda: (time.sleep(0.2), print("by a thread"))).start()
+    return 0
+
+def with_closed_streams(argv):
+    file = open(argv[1], "w")
+    print("into the void", flush=True)
+    sys.stdout.write("too")
+    sys.stderr.write("here, too")
+    import subprocess
+    subprocess.run(["echo", "of a child"], check=True)
+    file.write(repr(sys.stdin.read()))
     return 0
 
 def with_file(argv):
@@ -78,6 +89,13 @@ def test_a_reader_who_has_gone_is_no_complaint(directory: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert process.stdin is not None
     process.stdin.close()
+
+
+def test_streams_that_the_caller_has_closed_lead_nowhere(directory: Path) -> None:
+    file = directory / "file"
+    done = run(directory, "with_closed_streams", str(file), preexec_fn=lambda: os.closerange(0, 3))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert file.read_text() == "''"
 
 
 DEFERRED = """
