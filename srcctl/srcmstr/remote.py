@@ -90,7 +90,7 @@ class RemoteRequests:
         self._key = remote.lab_key(root)
         self._relays: dict[str, Relay] = {}
         self._seen: dict[bytes, float] = {}
-        self._refused: set[str] = set()
+        self._complained: set[str] = set()
         for interface in root.identity.interfaces:
             port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
             port.bind((interface.address, remote.port(root)))
@@ -120,12 +120,21 @@ class RemoteRequests:
         if asker is None or asker[0] != address or request.cont != packets.NEWREQUEST:
             return
         if not self._may_ask(address):
-            if address not in self._refused:
-                self._refused.add(address)
-                self._complain(f"srcmstr: a request from {address} is refused: it is not in /etc/hosts.equiv.")
+            self._complain_once(f"srcmstr: a request from {address} is refused: it is not in /etc/hosts.equiv.")
+            return
+        try:
+            retaddr = self._relay(found[1], port, asker, request.retaddr)
+        except OSError as error:
+            # It comes again until its asker's patience ends.
+            self._complain_once(f"srcmstr: a request from {address} cannot be answered: {error.strerror}")
             return
         self._seen[found[1]] = time.monotonic()
-        self._ask(request._replace(retaddr=self._relay(found[1], port, asker, request.retaddr)))
+        self._ask(request._replace(retaddr=retaddr))
+
+    def _complain_once(self, text: str) -> None:
+        if text not in self._complained:
+            self._complained.add(text)
+            self._complain(text)
 
     def _may_ask(self, address: str) -> bool:
         names = {address, *(n for known, names in remote.hosts(self._root) if known == address for n in names)}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from srcctl.src import packets, remote
+from srcctl.srcmstr import remote as remote_requests
 from srcctl.srcmstr.remote import Relay, RemoteRequests, allowed
 from tests.src.node import Inetd, Run, SrcNode
 
@@ -109,6 +113,27 @@ def test_a_request_to_a_srcmstr_that_is_just_being_started(
     with far:
         asker.join(20)
     assert answers == [(0, "Subsystem         Group            PID          Status \n", "")]
+
+
+def test_a_request_for_whose_answer_there_is_no_room_yet(
+    far: SrcNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, too many open files: srcmstr lives, says so once, and carries it out when it comes again."""
+    monkeypatch.setenv("HAES_ROOT", far.root.directory.replace("node2", "node1"))
+    refused: list[str] = []
+    bind = remote_requests.sockets.bind
+
+    def full(path: str, kind: int) -> socket.socket:
+        if len(refused) < 2:
+            refused.append(path)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return bind(path, kind)
+
+    monkeypatch.setattr(remote_requests, "sockets", SimpleNamespace(bind=full))
+    assert run(["lssrc", "-h", "node2", "-a"])[0] == 0
+    assert len(refused) == 2
+    complaint = f"srcmstr: a request from {OURS} cannot be answered: No space left on device\n"
+    assert Path(far.root.path("/dev/console")).read_text().count(complaint) == 1
 
 
 @pytest.mark.usefixtures("slow_asker")
