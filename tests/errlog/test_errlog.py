@@ -343,7 +343,7 @@ def test_notification_methods_run(root: NodeRoot, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["errnotify", "SWservAt", "CuDv"])
 def test_a_class_with_other_descriptors_keeps_nothing_from_the_log(root: NodeRoot, name: str) -> None:
-    repository = Repository(root, "/etc/objrepos")
+    repository = Repository(root, "/etc/objrepos", any_class=True)
     repository.add("errnotify", {"en_name": "x", "en_method": "/bin/true", "en_persistenceflg": 0})
     if name in repository.classes():
         repository.drop(name)
