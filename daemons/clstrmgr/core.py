@@ -74,8 +74,10 @@ class ClusterManager(Members):
                     self._send_join()
             case JobWanted(run):
                 self._job_wanted(run)
+                return self._effects  # like the next one, nothing that others see, and two of three inputs of a move
             case ResourceUpdated():
                 self._resource_updated(value)
+                return self._effects
             case MonitorEnded() | ProcessesCounted():
                 self._monitor_said(value)
             case Staged():

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
+
 from daemons.clstrmgr import availability, messages
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.eventlog import LogFiles, Summary
@@ -72,7 +74,7 @@ class Publication:
         if picture == self._published:
             return
         self._last_change = int(time.time())
-        self._published = picture = self.picture()
+        self._published = picture = msgspec.structs.replace(picture, last_change=self._last_change)
         for watcher in self._watchers:
             watcher.send(picture)
 
