@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from daemons.clstrmgr.inputs import GroupServicesLost, Input, Notified
 from daemons.cthags import messages as cthags
-from daemons.cthags.client import GroupServices, Unreachable
+from daemons.cthags.client import GroupServices
+from daemons.cthags.query import Unreachable
 from daemons.runtime.daemon import Daemon
 
 PROBE_INTERVAL = 30.0

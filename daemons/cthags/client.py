@@ -1,4 +1,4 @@
-"""How others talk to Group Services: an asyncio client for daemons that join groups, a blocking one for commands."""
+"""How daemons talk to Group Services: an asyncio client. Commands ask by ``daemons.cthags.query``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import os
 from daemons.caa import client as caa
 from daemons.cthags.messages import (
     SOCKET_PATH,
-    Decide,
-    Decided,
     DelayedError,
     Died,
-    Disarm,
     DomainStatus,
     ErrorCode,
     Init,
@@ -24,14 +21,12 @@ from daemons.cthags.messages import (
     notification_codec,
     request_codec,
 )
+from daemons.cthags.query import Unreachable
 from daemons.cthags.vigil import Vigil
 from daemons.runtime.local import Closed, LocalConnection
-from daemons.runtime.local_client import LocalClient
 from srcctl.machine import SECOND, RemoteFault
 from srcctl.node.root import NodeRoot
 
-QUERY_PATIENCE = 10.0
-"""Seconds within which cthags answers a status query."""
 INIT_PATIENCE = 5.0
 """Seconds within which cthags registers a client."""
 DOMAIN_PATIENCE = 2.0
@@ -43,15 +38,6 @@ Connection = LocalConnection[Request, Notification]
 
 NO_SOCKET = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 """Why a program gets no socket at all."""
-
-
-class Unreachable(Exception):
-    """cthags does not run on this node, does not answer, or refuses the program. ``code``: the product's name of the
-    reason."""
-
-    def __init__(self, text: str, code: ErrorCode = "HA_GS_CONNECT_FAILED") -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class GroupServices:
@@ -139,49 +125,6 @@ class GroupServices:
         if self._reading is not None:
             self._reading.cancel()
         self._connection.close()
-
-
-def query_status(root: NodeRoot) -> DomainStatus:
-    """Ask the node's cthags for its status, without an event loop.
-
-    Raises:
-        Unreachable: it does not run or does not answer.
-    """
-    try:
-        with LocalClient(root.path(SOCKET_PATH), request_codec, notification_codec, QUERY_PATIENCE) as client:
-            answer = client.request(QueryStatus())
-    except (OSError, EOFError, RemoteFault) as error:
-        raise Unreachable(str(error)) from None
-    if not isinstance(answer, DomainStatus):
-        raise Unreachable("unexpected answer")
-    return answer
-
-
-def disarm(root: NodeRoot, request: Disarm) -> None:
-    """Have the node's cthags disarm what protects the node from it, or from its clients.
-
-    Raises:
-        Unreachable: it does not run or does not answer.
-    """
-    try:
-        with LocalClient(root.path(SOCKET_PATH), request_codec, notification_codec, QUERY_PATIENCE) as client:
-            client.request(request)
-    except (OSError, EOFError, RemoteFault) as error:
-        raise Unreachable(str(error)) from None
-
-
-def decide(root: NodeRoot, go_on: bool) -> bool:
-    """An operator's answer where two parts of the domain meet; returns whether one was awaited.
-
-    Raises:
-        Unreachable: cthags does not run or does not answer.
-    """
-    try:
-        with LocalClient(root.path(SOCKET_PATH), request_codec, notification_codec, QUERY_PATIENCE) as client:
-            answer = client.request(Decide(go_on))
-    except (OSError, EOFError, RemoteFault) as error:
-        raise Unreachable(str(error)) from None
-    return isinstance(answer, Decided) and answer.awaited
 
 
 async def peer_domain(root: NodeRoot) -> str:

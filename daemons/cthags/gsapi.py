@@ -19,7 +19,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from daemons.cthags.client import GroupServices, Unreachable
+from daemons.cthags.client import GroupServices
 from daemons.cthags.counter import ResponsivenessCounter
 from daemons.cthags.messages import (
     ENET_MEMBERSHIP,
@@ -56,6 +56,7 @@ from daemons.cthags.messages import (
     Vote,
     VoteValue,
 )
+from daemons.cthags.query import Unreachable
 from srcctl.node.root import NodeRoot
 
 Token: TypeAlias = int

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pytest
 from test_service import Pair
 
-from daemons.cthags.client import GroupServices, Unreachable
+from daemons.cthags.client import GroupServices
 from daemons.cthags.gsapi import Callbacks, GroupServicesError, GroupServicesInterface
 from daemons.cthags.messages import (
     ENET_MEMBERSHIP,
@@ -27,6 +27,7 @@ from daemons.cthags.messages import (
     Provider,
     Subscription,
 )
+from daemons.cthags.query import Unreachable
 from srcctl.node.root import NodeRoot
 
 VOTED = GroupAttributes(phases="n", default_vote="approve")

@@ -10,7 +10,6 @@ import pytest
 
 from daemons.caa import messages as caa
 from daemons.clcomd import client as clcomd
-from daemons.cthags.client import Unreachable
 from daemons.cthags.commands import domain, hags, lifecycle, rmc_domain
 from daemons.cthags.commands.domain import BAD_FLAG, BAD_PARAMETER, Domain
 from daemons.cthags.messages import (
@@ -23,6 +22,7 @@ from daemons.cthags.messages import (
     LinkStatus,
     Provider,
 )
+from daemons.cthags.query import Unreachable
 from srcctl.node.root import NodeRoot
 
 GOLDEN = Path(__file__).parents[1] / "golden"

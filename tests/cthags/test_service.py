@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemons.caa import messages as caa
-from daemons.cthags.client import GroupServices, Unreachable
+from daemons.cthags.client import GroupServices
 from daemons.cthags.messages import (
     Alive,
     Approved,
@@ -26,6 +26,7 @@ from daemons.cthags.messages import (
     ResponsivenessProbe,
     Vote,
 )
+from daemons.cthags.query import Unreachable
 from daemons.cthags.service import GroupServicesDaemon
 from daemons.runtime.daemon import CannotStart
 from daemons.runtime.local import LocalConnection, LocalServer

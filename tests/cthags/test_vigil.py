@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.cthags.client import GroupServices, Unreachable
+from daemons.cthags.client import GroupServices
 from daemons.cthags.messages import (
     SOCKET_PATH,
     Died,
@@ -21,6 +21,7 @@ from daemons.cthags.messages import (
     notification_codec,
     request_codec,
 )
+from daemons.cthags.query import Unreachable
 from daemons.cthags.vigil import SILENT_TICKS, Vigil
 from daemons.runtime.local import LocalConnection, LocalServer
 from srcctl.node.root import NodeRoot

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from daemons.caa import client as caa
-from daemons.cthags import client as cthags
+from daemons.cthags import query as cthags
 from srcctl.node.root import NodeRoot
 
 

@@ -6,10 +6,10 @@ import sys
 from typing import NamedTuple
 
 from daemons.caa import messages as caa
-from daemons.cthags.client import QUERY_PATIENCE, Unreachable, query_status
 from daemons.cthags.commands.tables import render
 from daemons.cthags.messages import DomainStatus
 from daemons.cthags.node_identity import node_id
+from daemons.cthags.query import QUERY_PATIENCE, Unreachable, query_status
 from daemons.runtime.local_client import LocalClient
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.machine import RemoteFault

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from daemons.cthags.client import Unreachable, disarm, query_status
 from daemons.cthags.messages import (
     ENET_MEMBERSHIP,
     HOST_MEMBERSHIP,
@@ -21,6 +20,7 @@ from daemons.cthags.messages import (
     GroupStatus,
     Provider,
 )
+from daemons.cthags.query import Unreachable, disarm, query_status
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.src.catalogue import message

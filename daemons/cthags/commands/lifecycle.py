@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 
-from daemons.cthags.client import Unreachable
 from daemons.cthags.commands.domain import (
     BAD_FLAG,
     BAD_PARAMETER,
@@ -22,6 +21,7 @@ from daemons.cthags.commands.domain import (
     operational_state,
 )
 from daemons.cthags.node_identity import make, node_id, stored
+from daemons.cthags.query import Unreachable
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 

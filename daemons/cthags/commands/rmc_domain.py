@@ -10,10 +10,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from daemons.cthags.client import Unreachable
 from daemons.cthags.commands.domain import Domain, ask
 from daemons.cthags.messages import RMC_PEERS
 from daemons.cthags.node_identity import node_id
+from daemons.cthags.query import Unreachable
 from srcctl.commands.options import UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.src.catalogue import message
