@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,6 @@ KEPT = (
 
 
 MODES = ("view", "folder")
-EITHER = "either"
 BOTH_MODES = os.environ.get("HAES_BOTH_MODES", "") != ""
 
 
@@ -28,13 +28,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What runs on a lab runs in both modes.
 
     A module with ``ANY_MODE`` is about what nodes say to each other, whatever they stand on: it runs in view mode where
-    that is possible, else in folder mode, and in both with HAES_BOTH_MODES set.
+    that is possible, else in folder mode; in both run those of its tests that are marked ``both_modes``, or all with
+    HAES_BOTH_MODES set.
     """
-    either = getattr(metafunc.module, "ANY_MODE", False) and not BOTH_MODES
+    everywhere = BOTH_MODES or metafunc.definition.get_closest_marker("both_modes") is not None
+    modes = MODES if everywhere or not getattr(metafunc.module, "ANY_MODE", False) else (_preferred_mode(),)
     for name in ("lab", "bare_lab"):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, (EITHER,) if either else MODES, indirect=True, scope="module")
+            metafunc.parametrize(name, modes, indirect=True, scope="module")
             return
+
+
+@functools.cache
+def _preferred_mode() -> str:
+    """View mode, where a node is most like AIX, if this host has it."""
+    with tempfile.TemporaryDirectory() as directory:
+        return "folder" if _without_view(directory) else "view"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -78,8 +87,6 @@ def _lab(request: pytest.FixtureRequest, factory: pytest.TempPathFactory, *optio
     module, mode = _module(request), request.param
     name = f"{module.path.stem.removeprefix('test_')}-{mode}"
     directory = factory.mktemp(name)
-    if mode == EITHER:
-        mode = "folder" if _without_view(str(directory)) else "view"
     if mode == "view" and (why := _without_view(str(directory))):
         pytest.skip(f"view mode is not possible here: {why}")
     lab = LabUnderTest(directory / "lab")

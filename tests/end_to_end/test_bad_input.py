@@ -15,6 +15,7 @@ from daemons.runtime.trust import MAGIC, connect_trusted
 from srcctl.node import enter
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
 RUBBISH = random.Random(16191)
 PAYLOADS = (
     b"",

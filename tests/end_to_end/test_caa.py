@@ -7,6 +7,7 @@ import subprocess
 
 from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
 
+ANY_MODE = True
 OPTIONS = ("--networks", "2")
 GROUP = "228.100.9.9"
 """The administrator's multicast group: one for both networks."""

@@ -8,7 +8,10 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
 
+
+@pytest.mark.both_modes
 def test_the_queries_answer(lab: LabUnderTest) -> None:
     assert lab.output("node1", "clmgr query cluster").count("=") > 10
     assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="STABLE"\n'
@@ -24,6 +27,7 @@ def test_lscluster_answers(lab: LabUnderTest, option: str) -> None:
     assert "haes_cluster" in lab.output("node1", f"lscluster {option}") or option in ("-m", "-i", "-d")
 
 
+@pytest.mark.both_modes
 def test_a_planned_move(lab: LabUnderTest) -> None:
     counter = lab.ask()["counter"]
     owner = lab.owner()
@@ -43,6 +47,7 @@ def access(lab: LabUnderTest, node: str) -> list[str]:
     return [*row.split()[3:], *permission]
 
 
+@pytest.mark.both_modes
 def test_the_volume_group_is_passive_where_its_group_is_not(lab: LabUnderTest) -> None:
     """Fast disk takeover: concurrent everywhere, written on one node; with cluster services it goes."""
     owner = lab.owner()
@@ -143,6 +148,7 @@ def address_on(lab: LabUnderTest, node: str, address: str) -> bool:
     return address in lab.status()["nodes"][node]["addresses"]["en0"]
 
 
+@pytest.mark.both_modes
 def test_offline_and_online(lab: LabUnderTest) -> None:
     lab.make_whole()
     assert "The cluster is now offline." in lab.output("node1", "clmgr offline cluster WHEN=now MANAGE=offline", 120)
@@ -167,6 +173,7 @@ def test_unmanaged_group_is_managed_again_where_it_runs(lab: LabUnderTest) -> No
     assert "ERROR" not in lab.group_states().values()
 
 
+@pytest.mark.both_modes
 def test_services_by_c_spoc_and_at_system_restart(lab: LabUnderTest) -> None:
     lab.make_whole()
     said = lab.output("node1", 'cl_clstop -cspoc "-n node2" -yg', 60)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
 SUBTREE = "1.3.6.1.4.1.2.3.1.2.1.5"
 
 

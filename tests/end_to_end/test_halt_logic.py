@@ -9,6 +9,8 @@ import pytest
 
 from tests.end_to_end.lab import LabUnderTest, eventually
 
+ANY_MODE = True
+
 
 @pytest.fixture(autouse=True)
 def whole(lab: LabUnderTest) -> None:
@@ -39,6 +41,7 @@ def check_takeover(lab: LabUnderTest, dead: str, acknowledged: int) -> None:
     assert "DOWN" in members
 
 
+@pytest.mark.both_modes
 def test_kill_9_of_the_cluster_manager(lab: LabUnderTest) -> None:
     owner = lab.owner()
     acknowledged = count(lab)
@@ -60,6 +63,7 @@ def test_a_hung_cluster_manager_is_a_dead_one(lab: LabUnderTest) -> None:
     check_takeover(lab, owner, acknowledged)
 
 
+@pytest.mark.both_modes
 def test_halted_by_clexit_stands_in_the_error_log(lab: LabUnderTest) -> None:
     owner = lab.owner()
     lab.srcctl("kill", owner, "clstrmgrES")
@@ -70,6 +74,7 @@ def test_halted_by_clexit_stands_in_the_error_log(lab: LabUnderTest) -> None:
     assert "SRC" in log
 
 
+@pytest.mark.both_modes
 def test_a_stop_is_no_halt(lab: LabUnderTest) -> None:
     owner = lab.owner()
     lab.output(owner, f"clmgr offline node {owner} WHEN=now MANAGE=move", timeout=120)
@@ -100,6 +105,7 @@ def test_a_node_that_comes_back_waits_until_it_is_asked(lab: LabUnderTest) -> No
     assert lab.group_states() == {survivor: "ONLINE", owner: "OFFLINE"}
 
 
+@pytest.mark.both_modes
 @pytest.mark.parametrize("name", ["lpar", "caa"])
 @pytest.mark.parametrize("how", ["kill", "hang"])
 def test_lpar_and_caa_guard_each_other(lab: LabUnderTest, name: str, how: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from daemons.clstrmgr import client, render
 from daemons.clstrmgr.messages import ClusterSnapshot
 from srcctl.commands.options import UsageError, parse, usage
 from srcctl.node.root import NodeRoot
+
+if TYPE_CHECKING:
+    import subprocess
 
 USAGE = "Usage: clRGinfo [-h] [-v] [-s|-c] [-t] [-p] [-a] [-m] [-i] [resgroup1] [resgroup2]...\n"
 CLRSH = "/usr/es/sbin/cluster/utilities/cl_rsh"
@@ -70,6 +73,8 @@ def main(argv: list[str]) -> int:
 
 def _ask_others(picture: ClusterSnapshot, arguments: list[str]) -> subprocess.CompletedProcess[str] | None:
     """The answer of the first node where services are up, over clcomd."""
+    import subprocess  # only where services are down: scripts ask again and again
+
     root = NodeRoot.current()
     for node in picture.nodes:
         if node.number == picture.local_node:
