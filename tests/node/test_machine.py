@@ -26,8 +26,7 @@ ENDLESS = "while :; do (sleep 0.01 & ) ; sleep 0.002; done"
 
 
 def ignored_signals(pid: int) -> set[int]:
-    """But 32 and 33: they are the C library's own, and posix_spawn(3), by which a test run may have been started, leaves
-    them ignored for good."""
+    """But 32 and 33: they are the C library's own, and posix_spawn(3) leaves them ignored for good."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigIgn"))
     mask = int(line.split()[1], 16)
     return {number for number in range(1, 65) if mask & 1 << (number - 1)} - {32, 33}
