@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from daemons.caa import client, tunables
-from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
-from daemons.caa.formation import on_node, own_last, tell_live
+from daemons.caa import changes, client, tunables
+from daemons.caa.client import CaaError, Definition, RepositoryError
+from daemons.caa.formation import carry_out
 from daemons.caa.messages import Status
 from srcctl.commands.options import UsageError, usage
 from srcctl.node.root import NodeRoot
@@ -77,7 +78,7 @@ def _power(root: NodeRoot, words: list[str]) -> int:
                 raise UsageError(word)
     if everybody == (wanted is not None) or wanted == [""]:
         raise UsageError("-m or -a")
-    repository, definition = client.own_repository(root)
+    _, definition = client.own_repository(root)
     if name not in ("", definition.name):
         raise CaaError(f"{name} is not the name of this node's cluster.")
     members = [node.name for node in definition.nodes]
@@ -86,32 +87,13 @@ def _power(root: NodeRoot, words: list[str]) -> int:
     if unknown:
         raise CaaError(f"{unknown[0]} is not a node of the cluster.")
     status = 0
-    # This node last: what it asks of the others goes through a cluster that it still knows.
-    for node in own_last(root, chosen):
-        command = ["/usr/sbin/clusterconf", "-r", ""] if start else ["/usr/sbin/clusterconf", "-s"]
-        try:
-            on_node(root, node, command, lambda: client.join(root, "") if start else client.leave(root))
-            _order(repository, node, None)
-        except CaaError as error:
-            if node == root.identity.node:
-                status |= complain("clctrl", str(error))
-            else:
-                # It is off, or cannot be reached: it finds the order when it boots.
-                _order(repository, node, start)
-                complain("clctrl", f"{error}: the order waits until {node} boots.")
+    own = root.identity.node
+    for node, error in carry_out(root, changes.power(start, chosen, own)):
+        if node == own:
+            status |= complain("clctrl", error)
+        else:
+            complain("clctrl", f"{error}: the order waits until {node} boots.")
     return status
-
-
-def _order(repository: RepositoryDisk, node: str, start: bool | None) -> None:
-    """Leave an order for a node's next boot in the definition, or take it back."""
-    definition = repository.read_definition()
-    if definition is None:
-        return
-    orders = tuple(order for order in definition.orders if order[0] != node)
-    if start is not None:
-        orders = (*orders, (node, start))
-    if orders != definition.orders:
-        repository.write_definition(msgspec.structs.replace(definition, orders=orders))
 
 
 # Security, and the level of the cluster.
@@ -245,25 +227,23 @@ def _tune(root: NodeRoot, tune: Tune) -> int:
     if tune.view:
         _show(tune, status, f"{membership.cluster_name}({membership.cluster_id})")
         return 0
-    changes = {name: t.default for name, t in tunables.TUNABLES.items()} if tune.all_defaults else {}
+    values = {name: t.default for name, t in tunables.TUNABLES.items()} if tune.all_defaults else {}
     for name, value in tune.changes.items():
-        changes[name] = tunables.TUNABLES[name].default if value is None else value
-        fault = tunables.TUNABLES[name].fault(changes[name])
+        values[name] = tunables.TUNABLES[name].default if value is None else value
+        fault = tunables.TUNABLES[name].fault(values[name])
         if fault:
             return complain("clctrl", f"{value} is not valid for {name}: it {fault}.")
-    repository = client.repository(root)
-    definition = repository.read_definition()
-    if definition is None:
-        raise CaaError(client.INACTIVE)
-    merged = tuple(sorted({**dict(definition.tunables), **changes}.items()))
-    definition = msgspec.structs.replace(definition, tunables=merged)
-    repository.write_definition(definition)
     told = 0
-    for text in tell_live(root, definition):
+    for text in carry_out(root, changes.change(lambda definition: _tuned(definition, values))):
         told |= complain("clctrl", text)
-    count = len(changes)
+    count = len(values)
     print(f"{count} tunable{'' if count == 1 else 's'} updated on cluster {membership.cluster_name}.")
     return told
+
+
+def _tuned(definition: Definition, values: Mapping[str, str]) -> Definition:
+    merged = tuple(sorted({**dict(definition.tunables), **values}.items()))
+    return msgspec.structs.replace(definition, tunables=merged)
 
 
 def _help(names: list[str]) -> None:

@@ -190,11 +190,12 @@ def own_repository(root: NodeRoot) -> tuple[RepositoryDisk, Definition]:
         CaaError: the node is no member.
         OSError: the repository disk has failed.
     """
-    from daemons.caa.device import ClusterDevice
-    from daemons.caa.replacement import newest_repository
+    from daemons.caa.own_repository import Joins
+    from daemons.caa.replacement import at_boot
 
-    device = ClusterDevice(root)
-    named = status(root).disk or newest_repository(root, device.node_uuid, device.disk)
+    named = status(root).disk
+    if not named and isinstance(found := at_boot(root), Joins):
+        named = found.disk
     disk = RepositoryDisk(root.identity.lab, named) if named else None
     definition = disk.read_definition() if disk is not None else None
     if disk is None or definition is None:

@@ -8,6 +8,7 @@ import sys
 import msgspec
 
 from daemons.caa import client, formation, sites
+from daemons.caa.changes import own_last
 from daemons.caa.clctrl import clctrl, complain
 from daemons.caa.client import CaaError, RepositoryDisk, RepositoryError
 from daemons.caa.formation import make, on_node
@@ -159,7 +160,7 @@ def rmcluster(argv: list[str]) -> int:
         elif left and not force:
             raise CaaError(f"{disk} is not the repository that this node's cluster uses; use -f to wipe it.")
         members = [node.name for node in definition.nodes] if definition is not None and not left else []
-        for name in formation.own_last(root, members):
+        for name in own_last(root.identity.node, members):
             try:
                 on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: leave(root))
             except CaaError as error:
@@ -230,7 +231,7 @@ def chrepos(argv: list[str]) -> int:
     try:
         _of_this_cluster(root, options.value("n"))
         errors = formation.replace_repository(root, added[0], removed[0] if removed else "")
-    except CaaError as error:
+    except (CaaError, RepositoryError) as error:
         return complain("chrepos", str(error))
     for text in errors:
         complain("chrepos", text)
@@ -268,7 +269,7 @@ def clras(argv: list[str]) -> int:
     rule = "-" * 79
     print(f"{rule}\n{'NODE_NAME':<20} | {'INTERFACE':<9} | {'UUID':<36} | STATUS\n{rule}")
     for node in membership.nodes if argv[1] == "dpcomm_status" else ():
-        up = node.number in membership.alive and node.number not in membership.repositories_down
+        up = node.number in membership.up and node.number not in membership.repositories_down
         print(f"{node.name:<20} | {'dpcom':<9} | {node.uuid:<36} | {'UP' if up else 'DOWN'}")
     print(rule)
     return 0

@@ -115,6 +115,12 @@ class Membership:
         """Group Services, of this life or a former one, have critical clients: without them the node goes down."""
         return self._group_services_switch.armed
 
+    @property
+    def newest_epoch(self) -> int:
+        """Of the repositories that this node and the nodes that it has heard use."""
+        own = self.settings.epoch if self.settings is not None else 0
+        return max((own, *(peer.epoch for peer in self.peers.values())))
+
     def describe(self) -> dict[str, object]:
         return {
             "generation": self.generation,
@@ -191,6 +197,9 @@ class Membership:
             self._liveness.begin(settings.own)
             return [*self._announce(now), Publish("NODE_UP", settings.own), *self._beat(now)]
         self._interfaces.configure(settings.networks)
+        if settings.epoch != before.epoch:
+            for peer in self.peers.values():
+                peer.looked = False  # what the other repository disk holds may have been written before a death
         effects: list[Effect] = [Publish("NODE_DELETE", node) for node in sorted(before.nodes - settings.nodes)]
         effects += [Publish("NODE_ADD", node) for node in sorted(settings.nodes - before.nodes)]
         return effects + self._evaluate(now, frozenset())
@@ -271,6 +280,7 @@ class Membership:
             verdict=self._split.verdict[0],
             verdict_side=self._split.verdict[1],
             unheard=unheard,
+            epoch=settings.epoch,
         )
 
     def _beat(self, now: int) -> list[Effect]:
@@ -366,6 +376,7 @@ class Membership:
             frozenset(live) - direct,
             contacts.apart(settings, self.peers, direct, self.alive),
             self.alive - self._liveness.reached,
+            self._liveness.undecided & self.alive,
         )
         if picture == self._announced:
             return []

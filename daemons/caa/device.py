@@ -15,6 +15,8 @@ from srcctl.storage.disk import uuid_of
 DEVICE = "cluster0"
 STOPPED_FILE = "/etc/cluster/caa_stopped"
 """Exists while CAA was stopped by hand; a reboot does not start it then."""
+EPOCH_FILE = "/etc/cluster/repository_epoch"
+"""Which of the cluster's repositories this node used last, if the first one was replaced."""
 
 
 def cluster_name(number: int) -> str:
@@ -39,8 +41,20 @@ class ClusterDevice:
         wanted = self._attribute("clvdisk")
         return find_disk(self._root, wanted) or "" if wanted else ""
 
-    def remember(self, node_uuid: str, disk: str) -> None:
-        """Make the node a member of the cluster on a disk, also after a reboot."""
+    @property
+    def epoch(self) -> int:
+        """Of the repository that this node used last; 0 if it is no member."""
+        try:
+            with open(self._root.path(EPOCH_FILE), encoding="ascii") as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return 0
+
+    def remember(self, node_uuid: str, disk: str, epoch: int = 0) -> None:
+        """Make the node a member of the cluster on a disk, also after a reboot; ``epoch``: of that repository."""
+        if epoch != self.epoch:
+            os.makedirs(os.path.dirname(self._root.path(EPOCH_FILE)), exist_ok=True)
+            replace_file(self._root.path(EPOCH_FILE), b"%d" % epoch)
         repository = Repository(self._root, "/etc/objrepos")
         values = {"node_uuid": node_uuid, "clvdisk": uuid_of(self._root.identity.lab_id, disk)}
         present = {str(o["attribute"]): str(o["value"]) for o in repository.get("CuAt", f"name={DEVICE}")}
@@ -85,6 +99,7 @@ class ClusterDevice:
         Repository(self._root, "/etc/objrepos").delete("CuAt", f"name={DEVICE}")
         keys.forget_cluster_key(self._root)
         self.set_stopped(False)
+        _remove(self._root.path(EPOCH_FILE))
 
     @property
     def stopped(self) -> bool:
@@ -98,10 +113,7 @@ class ClusterDevice:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             replace_file(path, b"")
             return
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+        _remove(path)
 
     def _attribute(self, name: str) -> str:
         try:
@@ -109,3 +121,10 @@ class ClusterDevice:
         except OdmError:
             return ""
         return str(found[0]["value"]) if found else ""
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

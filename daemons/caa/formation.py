@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
-from daemons.caa import client, replacement, sites, tunables
-from daemons.caa.client import CaaError, Definition, RepositoryDisk
+from daemons.caa import changes, client, replacement, sites, tunables
+from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
 from daemons.caa.messages import Node
 from daemons.clcomd import client as clcomd
 from daemons.runtime.trust import key_bytes
@@ -17,6 +18,7 @@ from srcctl.network.liveness import is_alive
 from srcctl.node.root import Identity, NodeRoot
 
 CLUSTERCONF = ("/usr/sbin/clusterconf",)
+ResultT = TypeVar("ResultT")
 BOOT_PATIENCE = 10.0
 """Seconds for the clcomd of a node that is powered on to listen."""
 
@@ -65,7 +67,7 @@ def make(
             join_node(root, node.name, disk, change)
             joined.append(node.name)
     except CaaError:
-        for name_of_member in own_last(root, joined):
+        for name_of_member in changes.own_last(identity.node, joined):
             on_node(root, name_of_member, [*CLUSTERCONF, "-u"], lambda: client.leave(root, forget=True))
         repository.erase()
         raise
@@ -134,7 +136,7 @@ def join_node(root: NodeRoot, node: str, disk: str, change: ChangeTime | None = 
     Raises:
         CaaError: it does not.
     """
-    on_node(root, node, [*CLUSTERCONF, "-r", disk], lambda: client.join(root, disk), change)
+    tell(root, node, changes.JOIN, disk, change)
 
 
 def on_node(
@@ -161,83 +163,111 @@ def on_node(
         raise CaaError(f"{node}: {result.err.decode(errors='replace').strip() or f'exit code {result.status}'}")
 
 
-def own_last(root: NodeRoot, names: Sequence[str]) -> list[str]:
-    """Node names with this node's at the end: with the cluster's key it forgets how to talk to the others."""
-    return sorted(names, key=lambda name: name == root.identity.node)
+def carry_out(root: NodeRoot, change: changes.Change[ResultT]) -> ResultT:
+    """Carry a change of the cluster out, all of it within config_timeout.
+
+    Raises:
+        CaaError: as the change says, or CAA does not answer.
+        RepositoryError: the definition was changed meanwhile, or cannot be written.
+        OSError: the repository disk has failed.
+    """
+    shell = _Shell(root)
+    try:
+        effect = next(change)
+        while True:
+            try:
+                answer = shell.answer(effect)
+            except (CaaError, RepositoryError, OSError) as error:
+                effect = change.throw(error)
+                continue
+            effect = change.send(answer)
+    except StopIteration as end:
+        result: ResultT = end.value
+        return result
+
+
+class _Shell:
+    """Does what a change asks for, on this node and on others."""
+
+    def __init__(self, root: NodeRoot) -> None:
+        self._root = root
+        self._repository: RepositoryDisk | None = None
+        self._time: ChangeTime | None = None
+
+    def answer(self, effect: changes.Effect) -> changes.Answer:
+        root = self._root
+        match effect:
+            case changes.Read():
+                if self._repository is None:
+                    self._repository = client.own_repository(root)[0]
+                serial, definition = self._repository.read_numbered()
+                if definition is not None and self._time is None:
+                    self._time = ChangeTime(definition)
+                return changes.Numbered(serial, definition)
+            case changes.Write(definition, after):
+                assert self._repository is not None
+                self._repository.write_definition(definition, after)
+                return self._repository.read_numbered()[0]
+            case changes.Tell(node, what, disk):
+                try:
+                    tell(root, node, what, disk, self._time)
+                except CaaError as error:
+                    return str(error)
+                return ""
+            case changes.HandOver(node):
+                from daemons.caa.message_security import hand_over
+
+                hand_over(root, node)
+                return None
+            case changes.AskMembership():
+                membership = client.status(root).membership
+                nodes = membership.nodes if membership is not None else ()
+                alive = membership.alive if membership is not None else ()
+                live = tuple(node.name for node in nodes if node.number in alive)
+                return changes.Members(root.identity.node, frozenset(node.name for node in nodes), live)
+
+
+def tell(root: NodeRoot, node: str, what: str, disk: str = "", change: ChangeTime | None = None) -> None:
+    """Have a node do what a change asks of it (``changes.JOIN`` and so on).
+
+    Raises:
+        CaaError: it cannot be told, or refuses.
+    """
+    match what:
+        case changes.JOIN:
+            command, local = [*CLUSTERCONF, "-r", disk], lambda: client.join(root, disk)
+        case changes.FORGET:
+            from daemons.caa.message_security import leave
+
+            command, local = [*CLUSTERCONF, "-u"], lambda: leave(root)
+        case changes.STOP:
+            command, local = [*CLUSTERCONF, "-s"], lambda: client.leave(root)
+        case changes.MOVE:
+            command, local = [*CLUSTERCONF, "-R", disk], lambda: client.move(root, disk)
+        case changes.REPLACE:
+            command, local = [], lambda: client.replace(root, disk)
+        case _:
+            command, local = [*CLUSTERCONF], lambda: client.reread(root)
+    on_node(root, node, command, local, change)
 
 
 def add_node(root: NodeRoot, name: str, site: str = "") -> None:
-    """Add a node to this node's cluster, at a site if one is named; it gets a number that was never used.
-
-    A node that was written down by a run which was killed before anybody was told is no member yet: that is completed.
+    """Add a node to this node's cluster; see ``changes.add``.
 
     Raises:
-        CaaError: CAA is not active, the node is unknown or cannot join; then it is no member. Or a node that is up
-            cannot be told of it.
-        OSError: the repository disk has failed.
+        CaaError, RepositoryError, OSError: as ``carry_out``.
     """
-    repository, definition, disk = _definition(root)
-    if definition.node(name) is None:
-        number = definition.highest_number + 1
-        nodes = (*definition.nodes, member(root.identity, number, name))
-        placed = sites.placed(definition.sites, name, site)
-        definition = msgspec.structs.replace(definition, nodes=nodes, highest_number=number, sites=placed)
-        repository.write_definition(definition)
-    elif _is_known_here(root, name):
-        raise CaaError(f"{name} is a node of the cluster already.")
-    change = ChangeTime(definition)
-    try:
-        join_node(root, name, disk, change)
-    except CaaError:
-        repository.write_definition(_without(definition, name))
-        raise
-    from daemons.caa.message_security import hand_over
-
-    hand_over(root, name)
-    if errors := tell_live(root, definition):
-        raise CaaError(errors[0])
-
-
-def _is_known_here(root: NodeRoot, name: str) -> bool:
-    """Whether CAA on this node has the node as a member."""
-    membership = client.status(root).membership
-    return membership is not None and any(node.name == name for node in membership.nodes)
-
-
-def _without(definition: Definition, name: str) -> Definition:
-    """The definition without a node; its number is not given again."""
-    nodes = tuple(node for node in definition.nodes if node.name != name)
-    return msgspec.structs.replace(definition, nodes=nodes, sites=sites.placed(definition.sites, name, ""))
+    disk = client.status(root).disk
+    carry_out(root, changes.add(name, disk, lambda number: member(root.identity, number, name), site))
 
 
 def remove_node(root: NodeRoot, name: str, site: str = "") -> None:
-    """Remove a node from this node's cluster; ``site``: the one that it must be at.
-
-    The others go on without it, whether it can be told or not; what a run that was killed left is completed.
+    """Remove a node from this node's cluster; see ``changes.remove``.
 
     Raises:
-        CaaError: CAA is not active, or the node is no member, or at another site. Or a node, the one that is removed
-            among them, cannot be told; all others have been.
-        OSError: the repository disk has failed.
+        CaaError, RepositoryError, OSError: as ``carry_out``.
     """
-    repository, definition, _ = _definition(root)
-    if definition.node(name) is not None:
-        own = definition.site_of(name)
-        if site and (own is None or own.name != site):
-            raise CaaError(f"{name} is not a node of the site {site}.")
-        definition = _without(definition, name)
-        repository.write_definition(definition)
-    elif not _is_known_here(root, name):
-        raise CaaError(f"{name} is not a node of the cluster.")
-    from daemons.caa.message_security import leave
-
-    errors = []
-    try:
-        on_node(root, name, [*CLUSTERCONF, "-u"], lambda: leave(root), ChangeTime(definition))
-    except CaaError as error:
-        errors.append(str(error))
-    if errors := [*errors, *tell_live(root, definition)]:
-        raise CaaError(errors[0])
+    carry_out(root, changes.remove(name, site))
 
 
 def _shared(root: NodeRoot, wanted: str) -> str:
@@ -260,22 +290,24 @@ def change_disks(root: NodeRoot, added: Sequence[str], removed: Sequence[str]) -
         CaaError: CAA is not active, or a disk cannot be added or is not there to be removed.
         OSError: the repository disk has failed.
     """
-    repository, definition, _ = _definition(root)
-    present = dict(definition.shared_disks)
-    for wanted in removed:
-        disk = client.find_disk(root, wanted) or wanted
-        if disk not in present:
-            raise CaaError(f"{wanted} is not a shared disk of the cluster.")
-        del present[disk]
-    for wanted in added:
-        disk = _shared(root, wanted)
-        if disk in present:
-            raise CaaError(f"{wanted} is a shared disk of the cluster already.")
-        # The lowest number that is free (inferred): a disk keeps its own for as long as it is clustered.
-        present[disk] = next(number for number in range(1, len(present) + 2) if number not in present.values())
-    definition = msgspec.structs.replace(definition, shared_disks=present)
-    repository.write_definition(definition)
-    tell_all(root, definition)
+
+    def changed(definition: Definition) -> Definition:
+        present = dict(definition.shared_disks)
+        for wanted in removed:
+            disk = client.find_disk(root, wanted) or wanted
+            if disk not in present:
+                raise CaaError(f"{wanted} is not a shared disk of the cluster.")
+            del present[disk]
+        for wanted in added:
+            disk = _shared(root, wanted)
+            if disk in present:
+                raise CaaError(f"{wanted} is a shared disk of the cluster already.")
+            # The lowest number that is free (inferred): a disk keeps its own for as long as it is clustered.
+            present[disk] = next(number for number in range(1, len(present) + 2) if number not in present.values())
+        return msgspec.structs.replace(definition, shared_disks=present)
+
+    if errors := carry_out(root, changes.change(changed)):
+        raise CaaError(errors[0])
 
 
 def replace_repository(root: NodeRoot, wanted: str, old: str = "") -> list[str]:
@@ -285,61 +317,22 @@ def replace_repository(root: NodeRoot, wanted: str, old: str = "") -> list[str]:
         CaaError: CAA is not active, or the disk cannot be used; nothing changed.
     """
     status = client.status(root)
-    membership = status.membership
-    if membership is None:
+    if status.membership is None:
         raise CaaError(client.INACTIVE)
     disk = client.find_disk(root, wanted)
     if disk is None:
         raise CaaError(replacement.not_shared(wanted))
     if old and client.find_disk(root, old) != status.disk:
         raise CaaError(f"{old} is not the repository disk of the cluster.")
-    client.replace(root, disk)
-    names = {node.number: node.name for node in membership.nodes}
-    errors = [moved(root, names[number], disk) for number in membership.alive if number != membership.own]
-    try:
-        RepositoryDisk(root.identity.lab, status.disk).erase()
-    except OSError:
-        pass  # it has failed: should it come back, its epoch tells that it is old
-    return [error for error in errors if error]
+    return carry_out(root, changes.replace(disk))
 
 
-def moved(root: NodeRoot, node: str, disk: str) -> str:
-    """Have another node use the repository on a disk; returns what went wrong."""
-    try:
-        on_node(root, node, [*CLUSTERCONF, "-R", disk], lambda: client.move(root, disk))
-    except CaaError as error:
-        return str(error)
-    return ""
+def tell_moved(root: NodeRoot, disk: str) -> list[str]:
+    """Have the other nodes that are up use a repository that this node has written; returns what went wrong."""
 
+    def moved() -> changes.Change[list[str]]:
+        members = yield changes.AskMembership()
+        assert isinstance(members, changes.Members)
+        return (yield from changes.moved(disk, members))
 
-def tell_all(root: NodeRoot, definition: Definition, change: ChangeTime | None = None) -> None:
-    """Have every node read the definition again, within config_timeout (what ``change`` has left of it).
-
-    Raises:
-        CaaError: one could not be told.
-    """
-    change = change or ChangeTime(definition)
-    for node in definition.nodes:
-        on_node(root, node.name, [*CLUSTERCONF], lambda: client.reread(root), change)
-
-
-def tell_live(root: NodeRoot, definition: Definition) -> list[str]:
-    """Have the nodes that are up read the definition again, the others do when they boot; returns what went wrong."""
-    membership = client.status(root).membership
-    change, errors = ChangeTime(definition), []
-    for node in definition.nodes:
-        if membership is not None and node.number in membership.alive:
-            try:
-                tell_all(root, msgspec.structs.replace(definition, nodes=(node,)), change)
-            except CaaError as error:
-                errors.append(str(error))
-    return errors
-
-
-def _definition(root: NodeRoot) -> tuple[RepositoryDisk, Definition, str]:
-    status = client.status(root)
-    repository = client.repository(root)
-    definition = repository.read_definition()
-    if definition is None:
-        raise CaaError(client.INACTIVE)
-    return repository, definition, status.disk
+    return carry_out(root, moved())

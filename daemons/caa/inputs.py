@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True):
     """Nodes of another site are sent every so-manieth heartbeat only (remote_hb_factor)."""
     traffic_monitor: bool = True
     """An interface that hears nobody while others hear each other on its network is down (no_if_traffic_monitor)."""
+    epoch: int = 0
+    """That of the repository in use, which heartbeats tell."""
 
     def down_delay_us(self, node: int) -> int:
         """How long a suspected node is not yet called down."""
@@ -167,6 +169,8 @@ class Announce(Struct, frozen=True):
     stale: frozenset[int] = frozenset()
     apart: frozenset[tuple[int, int]] = frozenset()
     silent: frozenset[int] = frozenset()
+    undecided: frozenset[int] = frozenset()
+    """Those of the silent nodes whose time is over, so that only the tie breaker or an operator is waited for."""
 
     @property
     def reached(self) -> frozenset[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,6 +12,7 @@ from daemons.caa import core, formation, replacement
 from daemons.caa.arbiter import Arbiter
 from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import Answer, Letter, Membership, Node, Relay, Request, Subscribe
+from daemons.caa.own_repository import Changed, Joins, News, OwnRepository, Refused, Removed
 from daemons.caa.repository import Definition, RepositoryDisk, RepositoryError, find_disk
 from daemons.caa.syslog import CaaLog
 from daemons.caa.tiebreaker import SplitPolicy
@@ -30,10 +32,11 @@ class RepositoryKeeper(Daemon):
     device: ClusterDevice
     log: CaaLog
     faults: Faults
-    definition: Definition | None
     membership: Membership | None
-    disk: RepositoryDisk | None
-    copy: replacement.RepositoryCopy
+    machine: core.Membership
+    own: OwnRepository
+    turning: asyncio.Lock
+    """Held while the node joins its cluster or leaves it."""
     subscribers: dict[Connection, Subscribe]
     counts: Counter[str]
     policy: SplitPolicy
@@ -59,27 +62,47 @@ class RepositoryKeeper(Daemon):
         if self.membership is not None:
             self.arbiter.welcome(self._names(self.reached), self._everybody())
 
+    @property
+    def definition(self) -> Definition | None:
+        """The cluster's definition as this node knows it, None while CAA is not active."""
+        return self.own.definition
+
+    @property
+    def disk(self) -> RepositoryDisk | None:
+        """The repository disk, None while CAA is not active."""
+        return self.own.disk
+
     def _use(self, definition: Definition, own: Node) -> None:
         """Take up a definition."""
         raise NotImplementedError
 
-    def _own_disk(self) -> str:
-        """The repository disk of this node's cluster, "" if the node is no member."""
-        uuid = self.device.node_uuid
-        return replacement.newest_repository(self.root, uuid, self.device.disk) if uuid else ""
+    async def _leave(self) -> None:
+        """Stop CAA."""
+        raise NotImplementedError
 
-    def _forget_if_removed(self) -> None:
-        """This node was taken out of its cluster while it was off: as after ``clusterconf -u``, it is in none."""
+    def _own_disk(self) -> tuple[str, str]:
+        """The repository disk of this node's cluster, or "" and why it is in none or cannot join it.
+
+        A node that was taken out of its cluster while it was off is in none from now on, as after ``clusterconf -u``.
+        """
+        match replacement.at_boot(self.root):
+            case Joins(disk):
+                return disk, ""
+            case Removed(cluster):
+                self._forget(cluster)
+            case Refused(reason):
+                return "", reason
+        return "", "this node is not a member of a cluster"
+
+    def _forget(self, cluster: str) -> None:
+        """This node is no member of its cluster any more, which nobody has told it."""
+        from daemons.clcomd import security
+
         try:
-            cluster = replacement.removed_from(self.root, self.device.node_uuid)
-            if not cluster:
-                return
             self.device.forget()
-            from daemons.clcomd import security
-
             security.install(self.root, None)
         except (OSError, OdmError) as error:
-            self.log.error(f"whether this node is still a member of its cluster is not known: {error}")
+            self.log.error(f"this node does not forget the cluster {cluster}: {error}")
             return
         self.log.write(f"this node was removed from the cluster {cluster}: it is no member any more")
 
@@ -87,29 +110,54 @@ class RepositoryKeeper(Daemon):
         """CAA was started or stopped on this node while it was off (clctrl)."""
         disk = RepositoryDisk(self.identity.lab, disk_name)
         try:
-            definition = disk.read_definition()
+            serial, definition = disk.read_numbered()
             orders = dict(definition.orders) if definition is not None else {}
             if definition is not None and self.identity.node in orders:
                 self.device.set_stopped(not orders.pop(self.identity.node))
-                disk.write_definition(msgspec.structs.replace(definition, orders=tuple(orders.items())))
-        except OSError as error:
-            self.log.error(f"{disk_name}: {error.strerror}")
+                disk.write_definition(msgspec.structs.replace(definition, orders=tuple(orders.items())), serial)
+        except (OSError, RepositoryError) as error:
+            self.log.error(f"{disk_name}: {error}")
 
     def _read_disk(self) -> core.DiskSeen:
         if self.disk is None or self.definition is None:
             return core.DiskSeen(None)
         own = self.identity.node
-        visible = frozenset(
-            n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_hides(n.name, own)
-        )
         try:
             self.counts["disk_reads"] += 1
-            self.copy.refresh(self.disk)
+            self._take_up(self.own.look(self.machine.newest_epoch))
+            visible = frozenset(
+                n.number for n in self.definition.nodes if n.name != own and not self.faults.disk_hides(n.name, own)
+            )
             heartbeats = self.disk.read_heartbeats(visible)
             member = self.definition.node(own)
             return core.DiskSeen(heartbeats, self.disk.collect(member.number, visible) if member is not None else ())
         except OSError:
             return core.DiskSeen(None)
+
+    def _take_up(self, news: News) -> None:
+        """What the repository says is something else than before."""
+        match news:
+            case Removed(cluster):
+                self.spawn(self._leave_for_good(cluster))
+            case Changed(definition, moved_from):
+                own = definition.node(self.identity.node)
+                assert own is not None
+                try:
+                    self.device.remember(own.uuid, self.own.name, definition.epoch)
+                except (OSError, OdmError) as error:
+                    self.log.error(f"the repository is not remembered over a reboot: {error}")
+                if moved_from:
+                    self.log.write(f"the repository moves from {moved_from} to {self.own.name}")
+                self._use(definition, own)
+                if moved_from:
+                    self._follow(self.own.name)
+
+    async def _leave_for_good(self, cluster: str) -> None:
+        async with self.turning:
+            if self.definition is None:
+                return
+            await self._leave()
+            self._forget(cluster)
 
     def _replace(self, wanted: str) -> str:
         name = find_disk(self.root, wanted)
@@ -118,38 +166,21 @@ class RepositoryKeeper(Daemon):
         reason = replacement.refusal(self.root, name)
         if reason:
             return reason
+        return self._moved(name, lambda: self.own.replace(name))
+
+    def _move(self, wanted: str) -> str:
+        name = find_disk(self.root, wanted)
+        if self.disk is None or name is None:
+            return "CAA is not active on this node" if self.disk is None else replacement.not_shared(wanted)
+        return self._moved(name, lambda: self.own.move(name))
+
+    def _moved(self, name: str, move: Callable[[], News]) -> str:
         try:
-            self.copy.refresh(self.disk)
-        except OSError:
-            pass  # it is lost: what was read last is what there is
-        try:
-            self.copy.write(RepositoryDisk(self.identity.lab, name))
+            self._take_up(move())
         except RepositoryError as error:
             return str(error)
         except OSError as error:
             return f"{name}: {error.strerror}"
-        return self._move(name)
-
-    def _move(self, wanted: str) -> str:
-        name = find_disk(self.root, wanted)
-        if self.disk is None or self.definition is None or name is None:
-            return "CAA is not active on this node" if self.disk is None else replacement.not_shared(wanted)
-        disk = RepositoryDisk(self.identity.lab, name)
-        try:
-            definition = disk.read_definition()
-        except OSError as error:
-            return f"{name}: {error.strerror}"
-        own = definition.node(self.identity.node) if definition else None
-        if definition is None or own is None or definition.uuid != self.definition.uuid:
-            return f"{name} is not a repository of this cluster"
-        if definition.epoch <= self.definition.epoch:
-            return f"{name} is an older repository than {self.disk.name}" if name != self.disk.name else ""
-        self.device.remember(own.uuid, name)
-        old, self.disk = self.disk, disk
-        self.log.write(f"the repository moves from {old.name} to {name}")
-        old.close()
-        self._use(definition, own)
-        self._follow(name)
         return ""
 
     def _follow(self, disk: str) -> None:
@@ -163,7 +194,7 @@ class RepositoryKeeper(Daemon):
     async def _replace_by_itself(self) -> None:
         """The repository is lost: the lowest of the nodes that live takes the first backup disk that can be had."""
         membership = self.membership
-        if membership is None or membership.own != min(membership.alive) or self.disk is None:
+        if membership is None or membership.own != min(membership.alive) or self.disk is None or self.own.wiped:
             return
         lost = self.disk.name
         for name in await asyncio.to_thread(replacement.backups, self.root):
@@ -171,10 +202,8 @@ class RepositoryKeeper(Daemon):
             if error:
                 self.log.error(f"automatic repository update: {error}")
                 continue
-            for node in membership.nodes:
-                if node.number in membership.alive and node.number != membership.own:
-                    error = await asyncio.to_thread(formation.moved, self.root, node.name, name)
-                    self.log.write(f"automatic repository update of {node.name}: {error or 'done'}")
+            for text in await asyncio.to_thread(formation.tell_moved, self.root, name):
+                self.log.write(f"automatic repository update: {text}")
             self.log.write(f"automatic repository update: {lost} is replaced by {name}")
             log_entry(self.root, "CL_ARU_PASSED", "CAA (for RSCT)", (("DISK NAME", own_name(self.root, name)),))
             return
@@ -186,7 +215,7 @@ class RepositoryKeeper(Daemon):
                 connection.send(Relay(sender, payload))
 
     def _write_letter(self, node: int, letter: Letter) -> None:
-        if self.disk is None:
+        if self.disk is None or not self.own.usable:
             return
         try:
             self.disk.post(node, letter)

@@ -26,6 +26,8 @@ class Liveness:
         """Grows with every change of the alive set."""
         self.reached: frozenset[int] = frozenset()
         """The nodes that can be reached now, this one among them: the live ones without those that nobody hears."""
+        self.undecided: frozenset[int] = frozenset()
+        """The live nodes that would be down if nobody had to be asked whether this side may act."""
         self._reborn: dict[int, int] = {}
         """Nodes that died and came back before anybody missed them, and have not been alive since: from when on."""
 
@@ -70,9 +72,11 @@ class Liveness:
         missed = {node for node, at in self._reborn.items() if now - at >= settings.down_delay_us(node)}
         if settings.arbitrate and not (self.alive | missed) & settings.nodes <= alive | granted:
             effects = split.ask(frozenset(alive))
-            alive |= self.alive & settings.nodes
+            self.undecided = self.alive & settings.nodes - alive
+            alive |= self.undecided
         else:
             effects = split.settle()
+            self.undecided = frozenset()
         effects += [Publish("NODE_DOWN", node) for node in sorted(self.alive - alive) if node in settings.nodes]
         effects += [Publish("NODE_UP", node) for node in sorted(alive - self.alive)]
         if alive != self.alive:

@@ -12,8 +12,8 @@ import json
 from collections.abc import Sequence
 
 from daemons.caa import client
+from daemons.caa.changes import own_last
 from daemons.caa.client import CaaError, Definition
-from daemons.caa.formation import own_last
 from daemons.clcomd import client as clcomd
 from daemons.clcomd import security
 from daemons.clcomd.security import SecurityFault
@@ -84,7 +84,7 @@ def secure(root: NodeRoot, definition: Definition, alive: Sequence[int], wanted:
         pair = _certificate(root, definition, wanted)
     except SecurityFault as fault:
         raise CaaError(str(fault)) from None
-    for node in own_last(root, [node.name for node in definition.nodes]):
+    for node in own_last(root.identity.node, [node.name for node in definition.nodes]):
         if node == root.identity.node:
             security.install(root, pair)
             continue

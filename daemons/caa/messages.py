@@ -177,6 +177,14 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
     sites: tuple[Site, ...] = ()
     multicast: str = ""
     """The multicast group that an administrator chose for the cluster, "" if none was."""
+    undecided: tuple[int, ...] = ()
+    """Live nodes that are down for everybody who looks: they have fallen silent for good, and that is no event yet only
+    because a tie breaker or an operator must say first which side of a split may act."""
+
+    @property
+    def up(self) -> frozenset[int]:
+        """The nodes that commands show as UP."""
+        return frozenset(self.alive) - frozenset(self.undecided)
 
     def site_of(self, node: str) -> Site:
         """The site of the node of that name; a node at none is at LOCAL."""
@@ -291,6 +299,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     ``echoes``: of a heartbeat to all by multicast: triples of a receiver and what ``echo`` and ``held`` say to it.
     ``unheard``: pairs of a contact and the networks on which the sender does not hear it, bits as in ``down``.
     ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, for the side ``verdict_side``.
+    ``epoch``: that of the repository which the sender uses.
     Sets of nodes are numbers with a bit for each (``mask_of``): a heartbeat must fit into a sector of the disk.
     """
 
@@ -309,6 +318,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     verdict_side: int = 0
     echoes: tuple[tuple[int, int, int], ...] = ()
     unheard: tuple[tuple[int, int], ...] = ()
+    epoch: int = 0
 
     def to(self, receiver: int) -> Heartbeat:
         """What a heartbeat to all says to one node."""

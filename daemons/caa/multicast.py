@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from daemons.caa import client
-from daemons.caa.client import CaaError
+from daemons.caa.client import CaaError, Definition
 from srcctl.node.root import NodeRoot
 
 
@@ -35,16 +34,12 @@ def assign(root: NodeRoot, cluster: str, sites: Mapping[str, str]) -> None:
     for address in (cluster, *sites.values()):
         if address and not is_group(address):
             raise CaaError(f"{address} is not a multicast address.")
-    repository = client.repository(root)
-    before = repository.read_definition()
-    if before is None:
-        raise CaaError(client.INACTIVE)
-    placed = tuple(msgspec.structs.replace(site, multicast=sites.get(site.name, "")) for site in before.sites)
-    definition = msgspec.structs.replace(before, multicast=cluster, sites=placed)
-    if definition == before:
-        return
-    from daemons.caa.formation import tell_live
 
-    repository.write_definition(definition)
-    if told := tell_live(root, definition):
+    def changed(definition: Definition) -> Definition:
+        placed = tuple(msgspec.structs.replace(site, multicast=sites.get(site.name, "")) for site in definition.sites)
+        return msgspec.structs.replace(definition, multicast=cluster, sites=placed)
+
+    from daemons.caa import changes, formation
+
+    if told := formation.carry_out(root, changes.change(changed)):
         raise CaaError(told[0])

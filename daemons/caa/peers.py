@@ -52,6 +52,8 @@ class Peer(Struct):
     """The networks on which it does not hear this node although it does on another path, a bit for each."""
     misses: tuple[tuple[int, int], ...] = ()
     """The same of all its contacts: pairs of a contact and the networks on which it does not hear it."""
+    epoch: int = 0
+    """That of the repository which it uses."""
 
     def begin(self, incarnation: int) -> bool:
         """Note a newer life of the node: nothing from the former one counts; True if there was one."""
@@ -64,6 +66,7 @@ class Peer(Struct):
         self.proven = self.looked = False
         self.newest, self.first_heard, self.hears_us = -1, None, None
         self.deaf, self.row, self.rows, self.unheard, self.misses = frozenset(), frozenset(), (), 0, ()
+        self.epoch = 0
         self.last_stamp = self.last_stamp_at = 0
         return not first
 
@@ -104,7 +107,7 @@ class Peer(Struct):
             self.contacts, self.deaf = heartbeat.contacts, nodes_of(heartbeat.deaf)
             self.row = frozenset(node for node, _ in heartbeat.contacts if 0 < node <= NODES_MAX) - self.deaf
         self.contacts_at, self.rows = now, heartbeat.rows
-        self.misses = heartbeat.unheard
+        self.misses, self.epoch = heartbeat.unheard, heartbeat.epoch
         self.unheard = next((mask for node, mask in heartbeat.unheard if node == own[0]), 0)
         if self.first_heard is None:
             self.first_heard = now

@@ -38,6 +38,7 @@ def membership_of(definition: Definition, node: str, picture: Announce, policies
         tuple(sorted(picture.repositories_down)),
         tuple(sorted(picture.stale)),
         tuple(sorted(picture.apart)),
+        undecided=tuple(sorted(picture.undecided)),
     )
     return with_policies(membership, definition, node, policies)
 

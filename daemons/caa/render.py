@@ -27,7 +27,7 @@ def nodes(status: Status, membership: Membership, identity: Identity) -> str:
         if number:
             lines += ["", RULE]
         own = node.number == membership.own
-        state = "UP" if node.number in membership.alive else "DOWN"
+        state = "UP" if node.number in membership.up else "DOWN"
         smoothed, deviation = trips.get(node.number, (0, 0))
         paths = [] if isolated else [path for path in membership.paths if path.node == node.number]
         on_networks = any(path.up for path in paths if path.network != DISK_PATH)
@@ -94,7 +94,7 @@ def _head(title: str, membership: Membership, stale: bool) -> list[str]:
         "",
         f"Cluster Name: {membership.cluster_name}",
         f"Cluster uuid: {membership.cluster_id}",
-        f"Number of nodes reporting = {len(membership.alive)}",
+        f"Number of nodes reporting = {len(membership.up)}",
     ]
     if stale:
         lines.append(f"Number of nodes stale = {len(membership.stale)}")
@@ -109,7 +109,7 @@ def interfaces(status: Status, membership: Membership, identity: Identity) -> st
     lines = _head("Network/Storage Interface Query", membership, stale=True)
     trips = {node: (smoothed, deviation) for node, smoothed, deviation in status.round_trips}
     for node in membership.nodes:
-        if node.number not in membership.alive:
+        if node.number not in membership.up:
             continue
         smoothed, deviation = trips.get(node.number, (0, 0))
         lines += [
@@ -164,7 +164,7 @@ def disks(status: Status, membership: Membership, identity: Identity) -> str:
     """``lscluster -d``: the disks of every node that is up; the repository's state is what the node itself tells."""
     lines = _head("Storage Interface Query", membership, stale=False)
     for node in membership.nodes:
-        if node.number not in membership.alive:
+        if node.number not in membership.up:
             continue
         repository_up = node.number not in membership.repositories_down
         shown = [*status.disks, DiskState(status.disk, status.disk_uuid, "REPDISK", repository_up)]

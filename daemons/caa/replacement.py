@@ -1,17 +1,12 @@
-"""Replacing the repository disk of a running cluster, by hand (chrepos) or by itself when it is lost.
-
-A node keeps in memory what the repository holds, so that a cluster whose repository is gone can write a new one. Each
-replacement has a higher epoch than the one before: a node that was off meanwhile, and an old disk that comes back, are
-told apart from the cluster by it.
-"""
+"""Which disks can become the repository of a cluster, by hand (chrepos) or by itself when it is lost."""
 
 from __future__ import annotations
 
 import os
 
-import msgspec
-
-from daemons.caa.repository import Commit, Definition, RepositoryDisk, RepositoryError
+from daemons.caa.device import ClusterDevice
+from daemons.caa.own_repository import Joins, OwnRepository, Refused, Removed
+from daemons.caa.repository import RepositoryDisk
 from daemons.runtime.keys import cluster_key
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
@@ -24,41 +19,20 @@ CONFIGURATIONS = ("/etc/es/objrepos", "/usr/es/sbin/cluster/etc/objrepos/active"
 """Default and active configuration directory."""
 
 
-class RepositoryCopy:
-    """What the repository held when it was read last."""
+def own_repository(root: NodeRoot) -> OwnRepository:
+    """The repository of a node's cluster, on the disks of its lab."""
+    identity = root.identity
+    return OwnRepository(
+        identity.node, lambda: disk_names(identity.lab), lambda name: RepositoryDisk(identity.lab, name)
+    )
 
-    def __init__(self) -> None:
-        self.definition: Definition | None = None
-        self.commit: Commit | None = None
-        self.archive: bytes | None = None
 
-    def refresh(self, disk: RepositoryDisk) -> None:
-        """Read the commit record, and what is new since.
-
-        Raises:
-            OSError: the disk has failed.
-        """
-        commit = disk.read_commit()
-        if commit is not None and commit != self.commit:
-            archive = disk.read_archive(commit)
-            if archive is not None:
-                self.commit, self.archive = commit, archive
-
-    def write(self, disk: RepositoryDisk) -> Definition:
-        """Make a disk the repository; returns its definition.
-
-        Raises:
-            RepositoryError: it is a repository already, or nothing is known of the old one.
-            OSError: the disk cannot be written.
-        """
-        if self.definition is None:
-            raise RepositoryError("nothing is known of the old repository")
-        definition = msgspec.structs.replace(self.definition, epoch=self.definition.epoch + 1)
-        disk.create(definition)
-        if self.commit is not None and self.archive is not None:
-            disk.store_archive(self.commit.generation, self.archive)
-            disk.commit(self.commit)
-        return definition
+def at_boot(root: NodeRoot) -> Joins | Removed | Refused | None:
+    """What becomes of this node's membership when it is switched on, or CAA is started; None if it is in no cluster."""
+    device, key = ClusterDevice(root), cluster_key(root)
+    if not device.node_uuid or key is None:
+        return None
+    return own_repository(root).at_boot(key.hex(), device.epoch)
 
 
 def not_shared(wanted: str) -> str:
@@ -111,45 +85,3 @@ def follow(root: NodeRoot, disk: str) -> bool:
             repository.change(CLASS, None, {"repository": identifier, "backup_repository": " ".join(kept)})
             changed = True
     return changed
-
-
-def removed_from(root: NodeRoot, node_uuid: str) -> str:
-    """The name of the cluster that a node was taken out of without being told, "" if it was not.
-
-    The cluster is the one whose key the node holds, on whatever disk its repository is by now; its newest definition
-    counts. A repository that is wiped says nothing about its nodes.
-
-    Raises:
-        OSError: a disk cannot be read, and it may be the one with the newest definition.
-    """
-    key, newest = cluster_key(root), None
-    if key is None or not node_uuid:
-        return ""
-    for name in disk_names(root.identity.lab):
-        disk = RepositoryDisk(root.identity.lab, name)
-        try:
-            definition = disk.read_definition()
-        finally:
-            disk.close()
-        if definition is not None and definition.key == key.hex() and (not newest or definition.epoch > newest.epoch):
-            newest = definition
-    # By name, too: a node that is being taken in again while it boots has another uuid by now.
-    own = root.identity.node
-    if newest is None or any(node.uuid == node_uuid or node.name == own for node in newest.nodes):
-        return ""
-    return newest.name
-
-
-def newest_repository(root: NodeRoot, node_uuid: str, named: str) -> str:
-    """The disk with the newest repository of the cluster that a node is in; ``named`` (by its ODM) if there is none."""
-    best, epoch = named, -1
-    for disk in disk_names(root.identity.lab):
-        try:
-            definition = RepositoryDisk(root.identity.lab, disk).read_definition()
-        except OSError:
-            continue
-        if definition is None or all(node.uuid != node_uuid for node in definition.nodes):
-            continue
-        if definition.epoch > epoch or (definition.epoch == epoch and disk == named):
-            best, epoch = disk, definition.epoch
-    return best

@@ -42,6 +42,7 @@ _LETTER_HEADER = struct.Struct(">QQQQI")
 _POSTED = struct.Struct(f">Q{NODES_MAX + 1}Q")
 """Incarnation of the sender, number of its last letter to each node; the checksum follows."""
 _SLOT_HEADER = 4 + 4 + 8 + 4
+_NOT_HELD = "the repository disk does not hold what was written to it; nothing was changed"
 
 ValueT = TypeVar("ValueT")
 
@@ -57,7 +58,7 @@ class Definition(msgspec.Struct, frozen=True):
     are clustered beside the repository, by the lab's name, each with the N of its name cldiskN; ``epoch`` counts
     replacements of the repository; ``orders`` are pairs of node name and whether CAA is to be started (or stopped)
     there at its next boot; ``multicast`` is the group that an administrator chose for heartbeats, "" for those that
-    follow from addresses.
+    follow from addresses; ``former`` are the nodes that were taken out, the last one at the end.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Definition(msgspec.Struct, frozen=True):
     orders: tuple[tuple[str, bool], ...] = ()
     sites: tuple[Site, ...] = ()
     multicast: str = ""
+    former: tuple[Node, ...] = ()
 
     def site_of(self, name: str) -> Site | None:
         """The site of the node of that name, None if it is at none."""
@@ -150,8 +152,12 @@ class RepositoryDisk:
 
     # Definition.
 
-    def create(self, definition: Definition) -> None:
-        """Make this disk a repository.
+    def create(self, definition: Definition, commit: Commit | None = None, archive: bytes | None = None) -> None:
+        """Make this disk a repository; that it is one is written last.
+
+        Args:
+            definition: of the cluster.
+            commit, archive: what was committed already, of a cluster that has its repository replaced.
 
         Raises:
             RepositoryError: it is one already.
@@ -162,7 +168,14 @@ class RepositoryDisk:
             self._disk.write(offset, bytes(SECTOR))
         self._disk.write(HEARTBEATS, bytes(SECTOR * (NODES_MAX + 1) * 2))
         self.write_definition(definition)
+        if commit is not None and archive is not None:
+            self._write_archive(commit.generation, archive)
+            self._write_next(COMMIT_SLOTS, SECTOR, commit)
+            if self.read_commit() != commit or self.read_archive(commit) != archive:
+                raise RepositoryError(_NOT_HELD)
         self._disk.write(0, REPOSITORY_MAGIC.ljust(SECTOR, b"\0"))
+        if not self.is_repository():
+            raise RepositoryError(_NOT_HELD)
 
     def erase(self) -> None:
         """Wipe it: no cluster lives here any more."""
@@ -171,13 +184,37 @@ class RepositoryDisk:
 
     def read_definition(self) -> Definition | None:
         """The cluster's definition, or None if no cluster lives here."""
-        if not self.is_repository():
-            return None
-        return self._read_newest(DEFINITION_SLOTS, DEFINITION_BYTES, Definition)[1]
+        return self.read_numbered()[1]
 
-    def write_definition(self, definition: Definition) -> None:
-        """Replace the definition."""
+    def read_numbered(self) -> tuple[int, Definition | None]:
+        """The definition, and how often one was written to this disk: with its epoch that tells the newer of two."""
+        if not self.is_repository():
+            return 0, None
+        return self._read_newest(DEFINITION_SLOTS, DEFINITION_BYTES, Definition)
+
+    def definition_serial(self) -> int:
+        """The highest number of a definition that was written here, whole or not; 0 if no cluster lives here."""
+        return self._serial_of(DEFINITION_SLOTS) if self.is_repository() else 0
+
+    def commit_serial(self) -> int:
+        """The highest number of a commit record that was written here, whole or not."""
+        return self._serial_of(COMMIT_SLOTS)
+
+    def _serial_of(self, slots: tuple[int, int]) -> int:
+        heads = (self._disk.read(slots[0], 16), self._disk.read(slots[1], 16))
+        return max(int.from_bytes(head[8:], "big") if head[:4] == b"SLOT" else 0 for head in heads)
+
+    def write_definition(self, definition: Definition, after: int | None = None) -> None:
+        """Replace the definition; ``after``: that with this number, and no other.
+
+        Raises:
+            RepositoryError: the definition was changed since, or the disk does not hold what was written.
+        """
+        if after is not None and self.read_numbered()[0] != after:
+            raise RepositoryError("the cluster was changed by another command meanwhile; try again")
         self._write_next(DEFINITION_SLOTS, DEFINITION_BYTES, definition)
+        if self._read_newest(DEFINITION_SLOTS, DEFINITION_BYTES, Definition)[1] != definition:
+            raise RepositoryError(_NOT_HELD)
 
     # Configuration.
 
@@ -193,6 +230,10 @@ class RepositoryDisk:
         """
         if len(archive) > ARCHIVE_BYTES - 16:
             raise RepositoryError(f"the configuration takes {len(archive)} bytes, more than {ARCHIVE_BYTES - 16}")
+        self._check()
+        return self._write_archive(generation, archive)
+
+    def _write_archive(self, generation: int, archive: bytes) -> int:
         checksum = zlib.crc32(archive)
         header = generation.to_bytes(8, "big") + len(archive).to_bytes(4, "big") + checksum.to_bytes(4, "big")
         self._disk.write(ARCHIVE_SLOTS[generation % 2], header + archive)
@@ -214,9 +255,10 @@ class RepositoryDisk:
         Raises:
             RepositoryError: the disk does not hold what was written.
         """
+        self._check()
         self._write_next(COMMIT_SLOTS, SECTOR, commit)
         if self.read_commit() != commit or self.read_archive(commit) is None:
-            raise RepositoryError("the repository disk does not hold what was written to it; nothing was changed")
+            raise RepositoryError(_NOT_HELD)
 
     def read_archive(self, commit: Commit) -> bytes | None:
         """The archive of a commit record, or None if it is not whole."""
@@ -305,6 +347,11 @@ class RepositoryDisk:
         return Letter(sender, incarnation, number, target, beat, payload)
 
     # Slots.
+
+    def _check(self) -> None:
+        """A repository that was replaced is wiped: what is written to it is lost."""
+        if not self.is_repository():
+            raise RepositoryError(f"{self.name} is not the repository of the cluster any more")
 
     def _read_newest(self, slots: tuple[int, int], size: int, kind: type[ValueT]) -> tuple[int, ValueT | None]:
         newest: tuple[int, ValueT | None] = (0, None)

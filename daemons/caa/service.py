@@ -45,6 +45,7 @@ from daemons.caa.messages import (
     request_codec,
 )
 from daemons.caa.networks import Networks
+from daemons.caa.own_repository import Removed
 from daemons.caa.repository import Definition, RepositoryDisk, find_disk
 from daemons.caa.surroundings import Surroundings
 from daemons.caa.syslog import CaaLog
@@ -92,9 +93,10 @@ class ClusterAwareAix(RepositoryKeeper):
         self.asked: frozenset[int] = frozenset()
         self.producers = aha.producers_of(self.root)
         self.faults = Faults(self.identity.lab)
-        self.definition: Definition | None = None
+        self.own = replacement.own_repository(self.root)
+        self.turning = asyncio.Lock()
+        self.shared_disks: dict[str, int] = {}
         self.membership: Membership | None = None
-        self.disk: RepositoryDisk | None = None
         self.machine = core.Membership()
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         self.networks = Networks(self.identity.node, self.faults, self._received, self.log.error)
@@ -103,7 +105,6 @@ class ClusterAwareAix(RepositoryKeeper):
         self.incarnation = boot_microseconds()
         self.events = 0
         self.counts: Counter[str] = Counter()
-        self.copy = replacement.RepositoryCopy()
         self.uuids: dict[int, str] = {}
         self._keep_fences()
         self.watch: asyncio.TimerHandle | None = None
@@ -119,14 +120,8 @@ class ClusterAwareAix(RepositoryKeeper):
             raise CannotStart(str(reason)) from None
         except OSError as error:
             raise CannotStart(f"cannot listen: {error}") from None
-        self._forget_if_removed()
-        disk = self._own_disk()
-        if disk:
-            self._obey_order(disk)
-        if disk and not self.device.stopped:
-            refusal = await self._join(disk)
-            if refusal:
-                self.log.error(f"cannot join at boot: {refusal}")
+        if self.device.node_uuid:
+            await self._join_at_boot()
 
     async def stop(self, forced: bool) -> int:
         await self._leave()
@@ -141,29 +136,46 @@ class ClusterAwareAix(RepositoryKeeper):
 
     # Joining and leaving.
 
+    async def _join_at_boot(self) -> None:
+        disk, refusal = self._own_disk()
+        if disk:
+            self._obey_order(disk)
+            refusal = "" if self.device.stopped else await self._join(disk)
+        if refusal:
+            self.log.error(f"cannot join at boot: {refusal}")
+
     async def _join(self, disk_name: str) -> str:
         """Become a member; returns an error text."""
         if self.definition is not None:
-            return ""
+            return self._reread()
         disk = RepositoryDisk(self.identity.lab, disk_name)
         try:
             definition = disk.read_definition()
         except OSError as error:
             return f"{disk_name}: {error.strerror}"
+        finally:
+            disk.close()
         own = definition.node(self.identity.node) if definition else None
         if definition is None or own is None:
             return f"{disk_name} is not the repository of a cluster with the node {self.identity.node}"
-        self.device.remember(own.uuid, disk_name)
+        self.device.remember(own.uuid, disk_name, definition.epoch)
         keys.store_cluster_key(self.root, bytes.fromhex(definition.key))
         try:
             await self.networks.open(definition, own, self.port)
         except OSError as error:
             return f"cannot listen: {error.strerror}"
-        self.disk, self.definition = disk, definition
+        try:
+            begun = self.own.begin(disk_name)
+        except OSError as error:
+            self.networks.close()
+            return f"{disk_name}: {error.strerror}"
+        if begun is None:
+            self.networks.close()
+            return f"{disk_name} is not the repository of a cluster with the node {self.identity.node}"
+        definition = begun
         # Another life: the other nodes hear nothing more from one that they have called down.
         self.incarnation = boot_microseconds()
-        self.copy = replacement.RepositoryCopy()
-        self.copy.definition = definition
+        self.shared_disks = definition.shared_disks
         self._set_machine()
         await self._join_groups()
         try:
@@ -192,9 +204,8 @@ class ClusterAwareAix(RepositoryKeeper):
         except OSError as error:
             self.log.error(f"/aha: {error.strerror}")
         self.networks.close()
-        if self.disk is not None:
-            self.disk.close()
-        self.definition = self.disk = self.membership = None
+        self.own.close()
+        self.membership = None
         if self.guard is not None:
             self.guard.set_action(tunables.TUNABLES["pvm_watchdog_timer"].default)
         self.arbiter.acting = False
@@ -225,6 +236,7 @@ class ClusterAwareAix(RepositoryKeeper):
             link_timeout_us=schedule(tunables.seconds(values, "link_timeout")),
             remote_factor=int(tunables.value_of(values, "remote_hb_factor")),
             traffic_monitor=tunables.value_of(values, "no_if_traffic_monitor") == "0",
+            epoch=definition.epoch,
         )
 
     async def _join_groups(self) -> None:
@@ -323,7 +335,7 @@ class ClusterAwareAix(RepositoryKeeper):
             case core.Send(network, node, heartbeat):
                 self._send(network, node, heartbeat)
             case core.WriteDisk(heartbeat):
-                if self.disk is not None:
+                if self.disk is not None and self.own.usable:
                     try:
                         self.disk.write_heartbeat(heartbeat)
                         self.counts["disk_writes"] += 1
@@ -461,48 +473,51 @@ class ClusterAwareAix(RepositoryKeeper):
             self.subscribers.pop(connection, None)
 
     async def _asked_to_join(self, wanted: str) -> str:
-        if self.definition is None and not wanted:
-            self._forget_if_removed()
-        disk = find_disk(self.root, wanted) if wanted else self._own_disk()
-        if not disk:
-            return f"there is no disk {wanted}" if wanted else "this node is not a member of a cluster"
-        error = await self._join(disk)
-        if not error:
-            self.device.set_stopped(False)
-        return error
+        async with self.turning:
+            if wanted:
+                disk, reason = find_disk(self.root, wanted) or "", f"there is no disk {wanted}"
+            else:
+                disk, reason = (self.own.name, "") if self.own.name else self._own_disk()
+            if not disk:
+                return reason
+            error = await self._join(disk)
+            if not error:
+                self.device.set_stopped(False)
+            return error
 
     async def _asked_to_leave(self, forget: bool) -> str:
-        await self._leave()
-        if forget:
-            self.device.forget()
-        else:
-            self.device.set_stopped(True)
-        return ""
+        async with self.turning:
+            await self._leave()
+            if forget:
+                self.device.forget()
+            else:
+                self.device.set_stopped(True)
+            return ""
 
     def _reread(self) -> str:
         if self.disk is None:
             return "CAA is not active on this node"
         try:
-            definition = self.disk.read_definition()
+            news = self.own.reread()
         except OSError as error:
-            return f"{self.disk.name}: {error.strerror}"
-        own = definition.node(self.identity.node) if definition else None
-        if definition is None or own is None:
-            return "this node is not in the definition"
-        self._use(definition, own)
-        return ""
+            return f"{error.filename or self.own.name}: {error.strerror}"
+        self._take_up(news)
+        return "this node is not in the definition" if isinstance(news, Removed) else ""
 
     def _use(self, definition: Definition, own: Node) -> None:
-        before, self.definition = self.definition, definition
-        self.copy.definition = definition
         self._set_machine()
         self.pump.feed(core.Configure(self._settings(definition, own.number)))
         if self.membership is not None:
             # Nodes that are down come and go without a change of who is alive, of which the machine would tell.
-            self.membership = replace(self.membership, nodes=definition.nodes)
+            self.membership = replace(
+                self.membership, nodes=definition.nodes, sites=definition.sites, multicast=definition.multicast
+            )
+            for connection in self.subscribers:
+                connection.send(self.membership)
         self.spawn(self._join_groups())
         self._name_disks(definition)
-        disks, old = definition.shared_disks, before.shared_disks if before is not None else {}
+        disks, old = definition.shared_disks, self.shared_disks
+        self.shared_disks = disks
         for name in sorted(old.keys() ^ disks.keys()):
             details = (f"DISK_UID={uuid_of(self.identity.lab_id, name)}",)
             kind, number = ("DISK_DELETE", old[name]) if name in old else ("DISK_ADD", disks[name])

@@ -8,11 +8,10 @@ with ``-m`` and without ``-r`` comes into being with that node (inferred).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from daemons.caa import client
 from daemons.caa.client import CaaError, Definition
 from daemons.caa.messages import Site
 from srcctl.node.root import NodeRoot
@@ -103,21 +102,24 @@ def change(root: NodeRoot, word: str) -> None:
         OSError: the repository disk has failed.
     """
     name, attributes = split_entity(word, CHANGED)
-    repository, definition = _definition(root)
-    if name not in (site.name for site in definition.sites):
-        raise CaaError(f"{name} is not a site of the cluster.")
-    if not attributes:
-        raise CaaError(f"{name}: nothing to change.")
-    new = attributes.get("cle_name", name)
-    if new != name and any(site.name == new for site in definition.sites):
-        raise CaaError(f"{new} is a site of the cluster already.")
-    sites = tuple(
-        msgspec.structs.replace(site, name=new, priority=int(attributes.get("cle_prio", site.priority)))
-        if site.name == name
-        else site
-        for site in definition.sites
-    )
-    _write(root, repository, definition, sites)
+
+    def changed(definition: Definition) -> Definition:
+        if name not in (site.name for site in definition.sites):
+            raise CaaError(f"{name} is not a site of the cluster.")
+        if not attributes:
+            raise CaaError(f"{name}: nothing to change.")
+        new = attributes.get("cle_name", name)
+        if new != name and any(site.name == new for site in definition.sites):
+            raise CaaError(f"{new} is a site of the cluster already.")
+        sites = tuple(
+            msgspec.structs.replace(site, name=new, priority=int(attributes.get("cle_prio", site.priority)))
+            if site.name == name
+            else site
+            for site in definition.sites
+        )
+        return msgspec.structs.replace(definition, sites=sites)
+
+    _carry_out(root, changed)
 
 
 def assign(root: NodeRoot, wanted: Mapping[str, Sequence[str]]) -> None:
@@ -127,34 +129,26 @@ def assign(root: NodeRoot, wanted: Mapping[str, Sequence[str]]) -> None:
         CaaError: CAA is not active.
         OSError: the repository disk has failed.
     """
-    repository, definition = _definition(root)
-    members = {node.name for node in definition.nodes}
-    old = {site.name: site for site in definition.sites}
-    sites: list[Site] = []
-    for name, nodes in wanted.items():
-        here = tuple(node for node in nodes if node in members)
-        if not here:
-            continue
-        if name in old:
-            sites.append(msgspec.structs.replace(old[name], nodes=here))
-        else:
-            sites.append(Site(name, _next([*old.values(), *sites]), str(uuid.uuid4()), here))
-    if tuple(sites) != definition.sites:
-        _write(root, repository, definition, tuple(sites))
+
+    def changed(definition: Definition) -> Definition:
+        members = {node.name for node in definition.nodes}
+        old = {site.name: site for site in definition.sites}
+        sites: list[Site] = []
+        for name, nodes in wanted.items():
+            here = tuple(node for node in nodes if node in members)
+            if not here:
+                continue
+            if name in old:
+                sites.append(msgspec.structs.replace(old[name], nodes=here))
+            else:
+                sites.append(Site(name, _next([*old.values(), *sites]), str(uuid.uuid4()), here))
+        return msgspec.structs.replace(definition, sites=tuple(sites))
+
+    _carry_out(root, changed)
 
 
-def _definition(root: NodeRoot) -> tuple[client.RepositoryDisk, Definition]:
-    repository = client.repository(root)
-    definition = repository.read_definition()
-    if definition is None:
-        raise CaaError(client.INACTIVE)
-    return repository, definition
+def _carry_out(root: NodeRoot, changed: Callable[[Definition], Definition]) -> None:
+    from daemons.caa import changes, formation
 
-
-def _write(root: NodeRoot, repository: client.RepositoryDisk, definition: Definition, sites: tuple[Site, ...]) -> None:
-    from daemons.caa.formation import tell_live
-
-    definition = msgspec.structs.replace(definition, sites=sites)
-    repository.write_definition(definition)
-    if told := tell_live(root, definition):
+    if told := formation.carry_out(root, changes.change(changed)):
         raise CaaError(told[0])

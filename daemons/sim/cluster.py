@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daemons.caa.own_repository import Found, OwnRepository
 from daemons.caa.repository import NODES_MAX, Commit, RepositoryDisk
 from daemons.cluster.configuration import Configuration
 from daemons.sim.configuration import sample, shipped_programs, varied
+from daemons.sim.definition import KEY, REPOSITORIES, defined
 from daemons.sim.disks import AttachedDisk, SharedDisk
-from daemons.sim.invariants import Checker
+from daemons.sim.invariants import STALE_US, Checker
 from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import Parts
 from daemons.sim.policies import DISABLE
@@ -66,9 +68,12 @@ class Cluster:
         """All that was ever committed, by generation."""
         self.programs = shipped_programs()
         self.holdings = Holdings()
-        self.topology = Topology(self.numbers, network_names(networks))
-        self.disk = SharedDisk(self.topology)
-        """The repository disk."""
+        self.topology = Topology(self.numbers, network_names(networks), self.repository_of)
+        self._disks: dict[str, SharedDisk] = {}
+        self.newest = Found(REPOSITORIES[0], defined(self.numbers, network_names(networks)))
+        """The repository, and the definition of the CAA cluster on it."""
+        self.redefined_at = 0
+        """When another definition was written, or to another disk."""
         self.has_disk_path = count <= NODES_MAX
         """The repository disk has room for the nodes of a real cluster; larger ones are for the measure of traffic."""
         self.split = split
@@ -77,8 +82,10 @@ class Cluster:
         """The names of the nodes that hold the tie breaker."""
         self.local_faults: list[str] = []
         self.on_phase: Callable[[Fault, SimulatedNode], None] = lambda fault, node: None
+        self._watcher = OwnRepository("", lambda: REPOSITORIES, lambda name: self.open_disk(name, 0))
         self._make_repository()
         self.checker = Checker(self)
+        self.nodes: dict[int, SimulatedNode] = {}
         self.nodes = {number: SimulatedNode(self, number) for number in self.numbers}
 
     def apply(self, scenario: Scenario) -> None:
@@ -113,19 +120,57 @@ class Cluster:
         groups = self.configuration.groups if self.quarantine != DISABLE else ()
         return next((group.name for group in groups if not group.concurrent), "")
 
+    # Disks.
+
+    def disk(self, name: str) -> SharedDisk:
+        """A disk that all nodes are attached to."""
+        found = self._disks.get(name)
+        if found is None:
+            found = self._disks[name] = SharedDisk(self.topology, name)
+        return found
+
+    def open_disk(
+        self, name: str, node: int, tear: Callable[[int, int], int | None] = lambda offset, size: None
+    ) -> RepositoryDisk:
+        """A disk as a process of a node has it open; node 0 has lost none."""
+        return RepositoryDisk("", name, AttachedDisk(self.disk(name), node, tear))
+
+    def lose_reservations(self, node: int) -> None:
+        """A node is off: what it has reserved is free."""
+        for disk in self._disks.values():
+            disk.lose(node)
+
+    def repository_of(self, number: int) -> str:
+        """The disk that a node uses as repository, the newest one while CAA is not active on it."""
+        node = self.nodes.get(number)
+        return (node.states.repository.name if node is not None and node.states is not None else "") or self.newest.disk
+
     def _make_repository(self) -> None:
-        repository = RepositoryDisk("", "hdisk1", AttachedDisk(self.disk, 0))
+        repository = self.open_disk(self.newest.disk, 0)
+        repository.create(self.newest.definition)
         checksum = repository.store_archive(self.generation, pack(self.configuration))
         repository.commit(Commit(self.generation, checksum, "node1", 0))
-        self._repository = repository
 
-    def look_at_commit(self) -> None:
-        """A commit record may have been written: what the disk holds is what is committed."""
-        commit = self._repository.read_commit()
-        if commit is None or commit.generation == self.generation:
+    def look_at_repository(self) -> None:
+        """Something may have been written: what the newest repository holds is what counts."""
+        found, _ = self._watcher.newest(KEY)
+        if found is not None and found != self.newest:
+            if found.disk != self.newest.disk:
+                self.world.trace("-", f"the repository is {found.disk}")
+            for gone in {n.number for n in self.newest.definition.nodes} - {n.number for n in found.definition.nodes}:
+                node = self.nodes[gone]
+                self.world.after(STALE_US, self.checker.removed, node, node.boot_number)
+            self.newest, self.redefined_at = found, self.world.now
+        self._look_at_commit()
+
+    def _look_at_commit(self) -> None:
+        repository = self.open_disk(self.newest.disk, 0)
+        commit = repository.read_commit()
+        # A node that has lost the old disk writes to its successor what it knows; the rest is brought along.
+        if commit is None or commit.generation <= self.generation:
             return
-        archive = self._repository.read_archive(commit)
-        if commit.generation < self.generation or archive is None:
+        archive = repository.read_archive(commit)
+        if archive is None:
             raise InvariantBroken(CONFIGURATION, f"the repository disk holds {commit} after {self.generation}")
         self.generation, self.configuration = commit.generation, unpack(archive)
         self.committed[self.generation] = self.configuration

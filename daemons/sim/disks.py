@@ -40,11 +40,13 @@ class SharedDisk:
 
     Args:
         topology: says for which nodes it is lost.
+        name: of the disk.
         size: bytes.
     """
 
-    def __init__(self, topology: Topology, size: int = REPOSITORY_BYTES) -> None:
+    def __init__(self, topology: Topology, name: str, size: int = REPOSITORY_BYTES) -> None:
         self.topology = topology
+        self.name = name
         self.memory = mmap.mmap(-1, size)
         self.holder: AttachedDisk | None = None
         """Who has reserved it."""
@@ -104,5 +106,6 @@ class AttachedDisk:
             self._disk.holder = None
 
     def _check(self) -> None:
-        if self.node in self._disk.topology.without_disk:
-            raise OSError(errno.EIO, "Input/output error", "hdisk1")
+        lost = self._disk.topology.disks_lost
+        if lost and (self.node, self._disk.name) in lost:
+            raise OSError(errno.EIO, "Input/output error", self._disk.name)

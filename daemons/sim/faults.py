@@ -215,13 +215,33 @@ def _disk(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
     return {**one, "for": _for(chance)}
 
 
+def _left(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
+    """A node is removed from the cluster, from another one or itself, and taken in again later."""
+    return {**_struck(chance, numbers, networks), "from": _node(chance, numbers), **_stricken(chance, numbers)}
+
+
+def _replaced(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
+    return {"node": _node(chance, numbers), **_stricken(chance, numbers)}
+
+
+def _stricken(chance: Random, numbers: Numbers) -> Words:
+    """Services may be left on where they are in the way; the command or a node may end before a step of the change."""
+    words = {"services": "on"} if chance.random() < 0.25 else {}
+    if chance.random() < 0.6:
+        words |= {"step": str(chance.randint(1, 9)), "what": chance.choice((CHANGE, "node")), "off": _for(chance, 40)}
+    return words
+
+
 def _torn_sectors(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
     return {**_struck(chance, numbers, networks), "share": f"{0.05 + 0.6 * chance.random():.3f}"}
 
 
 def _torn_write(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -> Words:
     """The power goes in the middle of the next write to one part of the repository disk, or to any."""
-    return {**_struck(chance, numbers, networks), "area": chance.choice(("any", "heartbeat", "letter", *SYNCHRONIZED))}
+    return {
+        **_struck(chance, numbers, networks),
+        "area": chance.choice(("any", "heartbeat", "letter", "definition", *SYNCHRONIZED)),
+    }
 
 
 def _clock(chance: Random, numbers: Numbers, _: tuple[str, ...]) -> Words:
@@ -249,6 +269,8 @@ def _synchronized(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -
     return words
 
 
+CHANGE = "chcluster"
+"""The command that changes the CAA cluster."""
 SYNCHRONIZED = ("archive", "commit")
 """Parts of the repository disk that only a synchronization writes."""
 
@@ -274,5 +296,8 @@ KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]
     "clock-step": (1, _clock),
     "operator": (2, _operator),
     "synchronize": (3, _synchronized),
+    "member-leaves": (1, _left),
+    "repository-replaced": (1, _replaced),
+    "caa-stopped": (1, _left),
 }
 """How often each kind comes, and how its particulars are drawn."""

@@ -63,17 +63,19 @@ class GroupServicesProcess(Process):
 
     def start(self) -> None:
         """Listen, and follow caa, which does not let in a successor while clients of a former life may hold things."""
-        if self.node.states is not None and self.node.states.core.group_services_armed:
-            self.node.trace("caa does not let cthags in: its dead man's switch is armed")
+        states = self.node.states
+        if states is not None and (not states.active or states.core.group_services_armed):
+            armed = "its dead man's switch is armed" if states.active else "this node is in no cluster"
+            self.node.trace(f"caa does not let cthags in: {armed}")
             self.end(0)
             return
         self.states_changed()
 
     def states_changed(self) -> None:
         """caa's picture of the nodes."""
-        if self.node.states is not None:
+        if self.node.states is not None and self.node.states.active:
             generation, alive, boots, apart = self.node.states.picture()
-            numbers = self.node.cluster.numbers
+            numbers = self.node.states.numbers
             cluster = self.node.cluster
             policies = (cluster.merge, apart, cluster.detection_us, cluster.priorities)
             self.feed(AliveNodes(generation, alive, numbers, boots, (), *policies))
@@ -165,7 +167,7 @@ class GroupServicesProcess(Process):
     def _transmit(self, target: int, data: bytes) -> None:
         """On the first network that caa calls up, else over the repository disk."""
         node, states, topology = self.node, self.node.states, self.node.cluster.topology
-        if states is None:
+        if states is None or not states.active:
             return
         paths = states.paths()
         for network in topology.networks:

@@ -15,7 +15,11 @@ what clients answered.
 4. A group is acquired only while no live node of the same view holds any of it.
 5. A serial event script begins only when no other serial one runs on its node, whoever started that.
 7. Whatever a node does, it does on a configuration that was committed as a whole, the old one or the new one; it joins
-   a cluster only on one that is not older than what was committed when it was last brought in step.
+   a cluster only on one that is not older than what was committed when it was last brought in step. The same of the
+   definition of the CAA cluster: a node never goes back to an older one, nor to a repository that was replaced; all
+   that read the same one know the same nodes; nobody installs a view with a node that is no member; a node that was
+   removed and can read it is out of the cluster soon, and none that can read the newest one joins the cluster long
+   after it was written without having taken it up.
 8. A subsystem runs once on a node. Whenever srcmstr serves it knows of every process of a subsystem and takes none for
    running that has ended and was seen to end. One that ended by itself with an error is there again, or given up
    after too many restarts, or SRC's notify method runs, within a second (on a slow node, soon after it has
@@ -27,6 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from daemons.caa.own_repository import LOOKS_BETWEEN, Found
 from daemons.cluster.dependencies import Dependencies
 from daemons.cthags.inputs import ViewInstalled
 from daemons.cthags.messages import (
@@ -43,17 +48,21 @@ from daemons.cthags.messages import (
 from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.member import PREFIX
 from daemons.sim.scenario import CONFIGURATION, NONE, SUPERVISION
+from daemons.sim.timing import HEARTBEAT_US
 from daemons.sim.world import InvariantBroken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from daemons.caa.repository import Definition
     from daemons.cluster.configuration import Configuration
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
     from daemons.sim.process import Process
     from daemons.sim.scripts import Script
 
+STALE_US = (LOOKS_BETWEEN + 5) * HEARTBEAT_US
+"""After so long whoever can look has seen that a definition was replaced."""
 FAILED_OVER = "view: the leader fails over"
 """In the table of what a campaign has come to."""
 
@@ -105,6 +114,10 @@ class Checker:
         self.views_changed: dict[int, int] = {}
         """When each node installed its newest view."""
         self._separated: frozenset[tuple[int, int]] = frozenset()
+        self._definitions: dict[tuple[int, str, int], Definition] = {}
+        """Of the CAA cluster, by epoch, disk and number."""
+        self._newest: dict[int, tuple[object, int]] = {}
+        """The rank and number of the newest one that each node has known."""
         self._scripts: dict[int, Script] = {}
         """The serial script that runs on a node."""
 
@@ -123,12 +136,19 @@ class Checker:
         members = self._members.setdefault(view.id, view.members)
         if members != view.members:
             raise InvariantBroken(2, f"{node.name} lists {view.members} in view {view.id}, others {members}")
+        self._check_members(node, view)
         if known.view is not None and installed.base == known.view.id:
             self._compare_histories(node, installed.base, view, known)
         known.view = view
         known.told = {}
         known.joined = {}
         self.forgive()
+
+    def _check_members(self, node: SimulatedNode, view: View) -> None:
+        self.checks[CONFIGURATION] += 1
+        states = node.states
+        if states is not None and (strangers := set(view.nodes) - set(states.numbers)):
+            raise InvariantBroken(CONFIGURATION, f"{node.name} has nodes {sorted(strangers)} in its view, no members")
 
     def _note_view(self, known: _Knowledge, installed: ViewInstalled) -> None:
         """For the table of what a campaign has come to: what the view changed, and what it interrupted."""
@@ -369,6 +389,43 @@ class Checker:
             if not any({one, other} <= set(holdings.holders(group)) for group in holdings.groups()):
                 del self._excused[one, other]
 
+    # The CAA cluster.
+
+    def defined(self, node: SimulatedNode, definition: Definition, serial: int) -> None:
+        """A node takes up a definition."""
+        self.checks[CONFIGURATION] += 1
+        assert node.states is not None
+        disk = node.states.repository.name
+        first = self._definitions.setdefault((definition.epoch, disk, serial), definition)
+        if first != definition:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} reads {definition} where another node read {first}")
+        newest, known = (Found(disk, definition).rank, serial), self._newest.get(node.number)
+        if known is not None and newest < known:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} goes back to an older definition, on {disk}")
+        self._newest[node.number] = newest
+
+    def removed(self, node: SimulatedNode, boot: int) -> None:
+        """A while after a node was removed."""
+        states = node.states
+        if boot != node.boot_number or states is None or self.cluster.newest.definition.node(node.name) is not None:
+            return
+        self.checks[CONFIGURATION] += 1
+        looks = states.repository.usable and node.live and not states.hung and not node.slowed
+        if looks and self.cluster.world.now - self.cluster.redefined_at >= STALE_US:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} was removed and is in the cluster all the same")
+
+    def _check_definition(self, node: SimulatedNode) -> None:
+        states, newest = node.states, self.cluster.newest
+        if states is None or not states.active:
+            return
+        stale = states.repository.definition != newest.definition
+        sees = states.repository.usable and not any(number == node.number for number, _ in self._lost_disks())
+        if stale and sees and not node.slowed and self.cluster.world.now - self.cluster.redefined_at >= STALE_US:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} joins the cluster on a definition that was replaced")
+
+    def _lost_disks(self) -> frozenset[tuple[int, str]]:
+        return self.cluster.topology.disks_lost
+
     # Configurations.
 
     def acts(self, node: SimulatedNode, configuration: Configuration | None, older: bool = True) -> None:
@@ -386,6 +443,7 @@ class Checker:
     def joins(self, node: SimulatedNode, configuration: Configuration | None) -> None:
         """A node's cluster manager joins the cluster."""
         self.acts(node, configuration, older=False)
+        self._check_definition(node)
         self._met.pop(node.number, None)
         self._joining.add(node.number)
 

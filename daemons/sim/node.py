@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from daemons.caa.repository import RepositoryDisk
-from daemons.sim.disks import AttachedDisk, area
+from daemons.sim.definition import Device
+from daemons.sim.disks import area
 from daemons.sim.resources import KINDS
 from daemons.sim.store import Store
 from daemons.sim.supervisor import Supervisor
@@ -39,6 +41,11 @@ class SimulatedNode:
         self.number = number
         self.name = f"node{number}"
         self.store = Store(cluster.configuration, cluster.generation)
+        self.device = Device()
+        self.lives = 0
+        """How often CAA has become active here."""
+        self.out_until = self.stopped_until = 0
+        """When it is to be taken into the cluster again, and CAA started, by the operator."""
         self.in_step_with = cluster.generation
         """The generation that was committed when this node was last brought in step."""
         self.commands: list[Process] = []
@@ -149,11 +156,24 @@ class SimulatedNode:
         action(*arguments)
 
     def repository(self) -> RepositoryDisk:
-        """The repository disk as a process of this node has it open."""
-        return RepositoryDisk("", "hdisk1", AttachedDisk(self.cluster.disk, self.number, self._tear))
+        """The repository disk as a process of this node has it open.
+
+        Raises:
+            OSError: CAA is not active.
+        """
+        name = self.states.repository.name if self.states is not None else ""
+        if not name:
+            raise OSError(errno.ENXIO, "CAA is not active on this node", "cluster0")
+        return self.open_disk(name)
+
+    def open_disk(self, name: str) -> RepositoryDisk:
+        """A disk as a process of this node has it open."""
+        return self.cluster.open_disk(name, self.number, self._tear)
 
     def _tear(self, offset: int, size: int) -> int | None:
         """Whether a write to the repository disk stops in the middle: by chance, or because the power goes."""
+        if not self.on:
+            return 0  # whoever was at it does not know yet that the power is gone
         if self.torn_area and self.torn_area in ("any", area(offset)):
             self.torn_area = ""
             self.crash(f"in a write to the repository disk ({area(offset)})")
@@ -215,7 +235,7 @@ class SimulatedNode:
                 process.abandon()
         self.commands.clear()
         self.store.installer = None
-        self.cluster.disk.lose(self.number)
+        self.cluster.lose_reservations(self.number)
         self.states = self.member = None
         self.cluster.holdings.lose(self.number)
         self.cluster.checker.powered_off(self)

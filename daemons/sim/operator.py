@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemons.caa import changes
 from daemons.clstrmgr import messages
+from daemons.sim import works
+from daemons.sim.changing import COMMAND as CHANGE
+from daemons.sim.changing import ChangeProcess
+from daemons.sim.definition import member
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.policies import DISABLE
@@ -50,11 +55,46 @@ class Operator:
                 node.boot()
         else:
             self._away[node.number] = 0
+            if node.live and node.started and not node.read_only:
+                self._look_after_membership(node)
             if node.live and node.supervisor is not None:
                 self._decide(node)
             if node.live and node.supervisor is not None:  # what was decided may have ended it
                 self._start_missing(node)
         self.cluster.world.after(LOOK_US, self._look_after, node)
+
+    def _look_after_membership(self, node: SimulatedNode) -> None:
+        """A node that was taken out comes in again, CAA that was stopped or could not join is started."""
+        states, now = node.states, self.cluster.world.now
+        definition, disk = self.cluster.newest.definition, self.cluster.newest.disk
+        if states is None or states.hung or states.turning or node.process(CHANGE) is not None:
+            return
+        if definition.node(node.name) is None:
+            if now >= node.out_until:
+                self._take_in(node)
+        elif states.active:
+            return
+        elif node.device.stopped:
+            if now >= node.stopped_until:
+                change = changes.power(True, (node.name,), node.name)
+                ChangeProcess(node, f"clctrl -start {node.name}", change).start()
+        else:
+            # What a command that was killed has left, or a repository that could not be read at boot.
+            name = "" if node.device.member else disk
+            work = works.carried_out(works.caa(node, changes.JOIN, name))
+            states.drive(work, lambda status, complaint: None)
+
+    def _take_in(self, node: SimulatedNode) -> None:
+        networks = self.cluster.topology.networks
+        for other in self.cluster.nodes.values():
+            states = other.states
+            usable = other.live and other.started and states is not None and states.repository.usable
+            if not usable or states is None or states.repository.definition != self.cluster.newest.definition:
+                continue
+            if other.process(CHANGE) is None:
+                add = changes.add(node.name, states.repository.name, lambda number: member(number, networks))
+                ChangeProcess(other, f"chcluster + {node.name}", add).start()
+            return
 
     def _decide(self, node: SimulatedNode) -> None:
         """Under split policy manual the side of the lowest node that is on goes on, once all others are off."""
@@ -86,7 +126,7 @@ class Operator:
         return all(
             other.number in node.states.core.alive and (other.number in domain or other.process("cthags") is None)
             for other in self.cluster.nodes.values()
-            if other.on
+            if other.on and (other.states is None or other.states.active)
         )
 
     def _start_missing(self, node: SimulatedNode) -> None:

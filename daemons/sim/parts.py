@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from daemons.caa import core as caa
+from daemons.caa.own_repository import OwnRepository
 from daemons.caa.tiebreaker import TieBreaker
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.quarantine import shut_out
@@ -16,6 +17,7 @@ from daemons.cthags.detector import Settings
 from daemons.sim.breaker import SimulatedTieBreaker
 from daemons.sim.communication import CommunicationProcess
 from daemons.sim.configurator import ConfigurationProcess
+from daemons.sim.definition import REPOSITORIES
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.member import MemberProcess
@@ -39,6 +41,10 @@ class Parts:
     def membership(self) -> caa.Membership:
         """caa's core."""
         return caa.Membership()
+
+    def repository(self, node: SimulatedNode) -> OwnRepository:
+        """The repository of the cluster as a node follows it."""
+        return OwnRepository(node.name, lambda: REPOSITORIES, node.open_disk)
 
     def process(self, node: SimulatedNode, name: str) -> Process:
         """A subsystem's process.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from daemons.caa import core as caa
+from daemons.caa.own_repository import Found, Joins, News, OwnRepository, Refused, Removed
+from daemons.caa.repository import RepositoryDisk
 from daemons.clstrmgr.activity import Run
 from daemons.clstrmgr.core import ClusterManager
 from daemons.clstrmgr.events import Event, Stage, stage_of_step
@@ -24,6 +26,8 @@ from daemons.cthags.membership import Membership
 from daemons.cthags.messages import Provider
 from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
+from daemons.sim.definition import REPOSITORIES
+from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import SETTINGS, Parts
 from daemons.sim.policies import FENCING, NODE_HALT
 from daemons.sim.scenario import NONE, TIE_BREAKER, Scenario
@@ -320,6 +324,41 @@ class _ProcessesForgotten(Parts):
         return _AmnesiacController()
 
 
+# The CAA cluster ------------------------------------------------------------------------------------------------------
+
+
+class _ObstinateRepository(OwnRepository):
+    def _take_up(self, disk: RepositoryDisk) -> News:
+        return None
+
+
+class _DefinitionNotFollowed(Parts):
+    """A node does not take up a definition that has changed."""
+
+    def repository(self, node: SimulatedNode) -> OwnRepository:
+        return _ObstinateRepository(node.name, lambda: REPOSITORIES, node.open_disk)
+
+
+class _NostalgicRepository(OwnRepository):
+    def newest(self, key: str) -> tuple[Found | None, bool]:
+        found, whole = super().newest(key)
+        try:
+            first = self._open(REPOSITORIES[0]).read_definition()
+        except OSError:
+            first = None
+        return (Found(REPOSITORIES[0], first) if first is not None else found), whole
+
+    def at_boot(self, key: str, epoch: int) -> Joins | Removed | Refused:
+        return super().at_boot(key, 0)
+
+
+class _OldRepositoryIsBack(Parts):
+    """The first repository counts as long as it can be read, whatever has replaced it."""
+
+    def repository(self, node: SimulatedNode) -> OwnRepository:
+        return _NostalgicRepository(node.name, lambda: REPOSITORIES, node.open_disk)
+
+
 PLANTS = {
     plant.name: plant
     for plant in (
@@ -339,6 +378,8 @@ PLANTS = {
         Plant("nobody-gives-way", (6,), _NobodyGivesWay, ("partition",), NONE),
         Plant("repair-forgotten", (7,), _RepairForgotten, ("synchronize", "crash")),
         Plant("commit-forgotten", (7,), _CommitForgotten, ("synchronize",)),
+        Plant("definition-not-followed", (7, 6), _DefinitionNotFollowed, ("member-leaves",)),
+        Plant("old-repository-is-back", (7, 6), _OldRepositoryIsBack, ("repository-replaced", "disk-lost", "crash")),
         Plant("acknowledged-first", (8,), _AcknowledgedFirst, ("kill",)),
         Plant("restarted-twice", (8,), _RestartedTwice, ("kill",)),
         Plant("processes-forgotten", (8,), _ProcessesForgotten, ("kill",)),

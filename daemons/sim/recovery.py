@@ -9,6 +9,11 @@ from daemons.sim.manager import ManagerProcess
 
 def unrecovered(cluster: Cluster) -> str:
     """What is not well a while after the last fault; empty if all is."""
+    newest = cluster.newest
+    for node in cluster.nodes.values():
+        states = node.states
+        if states is None or states.repository.definition != newest.definition or states.repository.name != newest.disk:
+            return f"CAA of {node.name} does not use the newest definition of the cluster"
     views = set()
     for node in cluster.nodes.values():
         daemon = node.process("cthags")

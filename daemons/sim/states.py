@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from daemons.caa import core as caa
 from daemons.caa.arbiter import Arbiter
 from daemons.caa.messages import DISK_PATH, heartbeat_codec
+from daemons.caa.own_repository import Changed, Joins, News, Refused, Removed
+from daemons.caa.repository import RepositoryError
+from daemons.sim.definition import KEY, Device
 from daemons.sim.group_services import LOCAL_US, GroupServicesProcess, receive
 from daemons.sim.policies import BOTH, FENCING
 from daemons.sim.process import Process
@@ -18,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemons.sim.node import SimulatedNode
+    from daemons.sim.works import Work
 
 DISK_US = 5 * MILLISECOND
+TURN_US = 20 * MILLISECOND
+"""Until SRC has answered that Group Services are being stopped; also between looks at what is under way."""
 
 
 class StatesProcess(Process):
@@ -35,56 +43,214 @@ class StatesProcess(Process):
 
     def __init__(self, node: SimulatedNode, make: Callable[[], caa.Membership]) -> None:
         super().__init__(node, make())
+        self._make = make
         self._picture: caa.Announce | None = None
-        self._repository = node.repository()
+        self.repository = node.cluster.parts.repository(node)
         self._breaker = node.cluster.parts.breaker(node) if node.cluster.split in (TIE_BREAKER, NFS) else None
         self.asked: frozenset[int] | None = None
         """The side about which an operator must decide."""
         self.arbiter = Arbiter(lambda: self._breaker, node.trace, lambda _: None)
-        self._everybody = self._names(frozenset(node.cluster.numbers))
-        self._others = frozenset(node.cluster.numbers) - {node.number}
+        self.turning = False
+        """CAA is just being started or stopped."""
+
+    @property
+    def active(self) -> bool:
+        """The node has joined its cluster."""
+        return self.repository.definition is not None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The nodes of the cluster, as this one knows."""
+        definition = self.repository.definition
+        return tuple(sorted(node.number for node in definition.nodes)) if definition is not None else ()
+
+    # Joining and leaving.
 
     def start(self) -> None:
-        """Join the cluster that the repository disk names."""
+        """Power on: join the cluster of which the node is a member."""
+        for name in self.node.cluster.fences.switched_on(self.node.name, str(self.node.boot_number)):
+            self.node.trace(f"{name} is let in, nobody that kept it out has stayed on")
+        if not self.node.device.member:
+            return
+        disk, refusal = self.own_disk()
+        if disk:
+            self._obey_order(disk)
+            refusal = "" if self.node.device.stopped else self.join(disk)
+        if refusal and self.running:
+            self.node.trace(f"caa cannot join at boot: {refusal}")
+
+    def own_disk(self) -> tuple[str, str]:
+        """The repository disk of this node's cluster, or "" and why it is in none or cannot join it."""
+        device = self.node.device
+        if device.member:
+            match self.repository.at_boot(KEY, device.epoch):
+                case Joins(disk):
+                    return disk, ""
+                case Removed():
+                    self.forget()
+                case Refused(reason):
+                    return "", reason
+        return "", "this node is not a member of a cluster"
+
+    def _obey_order(self, name: str) -> None:
+        disk = self.node.open_disk(name)
+        try:
+            serial, definition = disk.read_numbered()
+            orders = dict(definition.orders) if definition is not None else {}
+            if definition is not None and self.node.name in orders:
+                self.node.device.stopped = not orders.pop(self.node.name)
+                disk.write_definition(msgspec.structs.replace(definition, orders=tuple(orders.items())), serial)
+        except (OSError, RepositoryError) as error:
+            self.node.trace(f"caa: {error}")
+        self.node.cluster.look_at_repository()
+
+    def join(self, disk: str) -> str:
+        """Become a member of the cluster on a disk; what keeps the node from it."""
+        if self.active:
+            return self.reread()
+        try:
+            definition = self.repository.begin(disk)
+        except OSError as error:
+            return str(error)
+        if definition is None:
+            return f"{disk} is not the repository of a cluster with {self.node.name}"
+        device = self.node.device
+        device.member, device.epoch = True, definition.epoch
+        self.node.lives += 1
+        self.node.trace(f"caa joins on {disk}, nodes {' '.join(map(str, self.numbers))}")
+        self._defined()
+        self.links_changed()
+        self._watch_policy(self.node.lives)
+        if self.node.cluster.quarantine in (FENCING, BOTH):
+            self._watch_fence()
+        return ""
+
+    def leave(self) -> None:
+        """Stop CAA, once Group Services are told to stop."""
+        if self.active:
+            self.node.trace("caa leaves the cluster")
+            self.repository.close()
+            self.arbiter.acting = False
+            self._picture, self.asked = None, None
+            self.core = self._make()
+
+    def leaving(self) -> Work:
+        """Stop Group Services and CAA."""
+        while self.turning:
+            yield TURN_US
+        self.turning = True
+        try:
+            yield from self._leaving()
+        finally:
+            self.turning = False
+        return 0, ""
+
+    def _leaving(self) -> Work:
+        if self.active and self.node.supervisor is not None:
+            if self.node.process("cthags") is not None:
+                self.node.supervisor.request_stop("cthags")
+            yield TURN_US
+            self.leave()
+        return 0, ""
+
+    def _leave_for_good(self) -> Work:
+        """Somebody has removed this node, and could not tell it."""
+        while self.turning:
+            yield TURN_US
+        self.turning = True
+        try:
+            yield from self._leaving()
+            self.forget()
+        finally:
+            self.turning = False
+        return 0, ""
+
+    def forget(self) -> None:
+        """The node is no member any more."""
+        self.node.trace("caa: this node is no member any more")
+        self.node.device = Device(member=False)
+
+    # The repository.
+
+    def reread(self) -> str:
+        """The definition has changed, somebody says."""
+        try:
+            news = self.repository.reread()
+        except OSError as error:
+            return str(error)
+        self.take_up(news)
+        return "this node is not in the definition" if isinstance(news, Removed) else ""
+
+    def move(self, change: Callable[[str], News], disk: str) -> str:
+        """Have another disk be the repository, or use one that is."""
+        try:
+            self.take_up(change(disk))
+        except (OSError, RepositoryError) as error:
+            return str(error)
+        return ""
+
+    def take_up(self, news: News) -> None:
+        """What the repository says is something else than before."""
+        match news:
+            case Removed():
+                self.drive(self._leave_for_good(), lambda status, complaint: None)
+            case Changed(definition, moved_from):
+                self.node.device.epoch = definition.epoch
+                moved = f"the repository moves from {moved_from} to {self.repository.name}, " if moved_from else ""
+                self.node.trace(f"caa: {moved}nodes {' '.join(map(str, self.numbers))}")
+                self._defined()
+                if moved_from:
+                    self.node.cluster.look_at_repository()
+                    self.node.cluster.topology_changed()
+                process = self.node.process("cthags")
+                if isinstance(process, GroupServicesProcess):
+                    process.states_changed()
+
+    def _defined(self) -> None:
+        definition, cluster = self.repository.definition, self.node.cluster
+        assert definition is not None
+        cluster.checker.defined(self.node, definition, self.repository.serial)
         settings = caa.Settings(
             own=self.node.number,
-            incarnation=self.node.boot_number,
-            nodes=frozenset(self.node.cluster.numbers),
-            networks=self.node.cluster.topology.networks,
+            incarnation=self.node.lives,
+            nodes=frozenset(self.numbers),
+            networks=cluster.topology.networks,
             heartbeat_us=HEARTBEAT_US,
             node_timeout_us=NODE_TIMEOUT_US,
             node_down_delay_us=NODE_DOWN_DELAY_US,
             network_fdt_us=NODE_TIMEOUT_US,
-            disk=self.node.cluster.has_disk_path,
-            arbitrate=self._breaker is not None or self.node.cluster.split == MANUAL,
-            remote=self.node.cluster.remote(self.node.number),
+            disk=cluster.has_disk_path,
+            arbitrate=self._breaker is not None or cluster.split == MANUAL,
+            remote=cluster.remote(self.node.number),
             link_timeout_us=LINK_TIMEOUT_US,
+            epoch=definition.epoch,
         )
-        for name in self.node.cluster.fences.switched_on(self.node.name, str(self.node.boot_number)):
-            self.node.trace(f"{name} is let in, nobody that kept it out has stayed on")
         self.feed(caa.Configure(settings))
-        self.links_changed()
-        self._watch_policy()
-        if self.node.cluster.quarantine in (FENCING, BOTH):
-            self._watch_fence()
 
     def _watch_fence(self) -> None:
         """Once a heartbeat: the disks refuse this node."""
+        if not self.active:
+            return
         fence = self.node.cluster.fences.of(self.node.name)
         if fence is not None and fence.life == str(self.node.boot_number):
             self.node.crash(f"quarantine policy: shut out of the disks by {fence.by}")
         else:
             self.later(HEARTBEAT_US, self._watch_fence)
 
-    def _watch_policy(self) -> None:
+    def _watch_policy(self, life: int) -> None:
         """Once a heartbeat, as a real node does."""
+        if not self.active or life != self.node.lives:
+            return
         if self.arbiter.welcome_owed:
             self._welcome()
         reached = self._picture.reached if self._picture is not None else frozenset({self.node.number})
-        if self.arbiter.begins_to_act(self._names(reached), self._everybody) and self.node.supervisor is not None:
+        if self.arbiter.begins_to_act(self._names(reached), self._everybody()) and self.node.supervisor is not None:
             self.node.supervisor.request_start("cthags")
         if self._breaker is not None:
-            self.later(HEARTBEAT_US, self._watch_policy)
+            self.later(HEARTBEAT_US, self._watch_policy, life)
+
+    def _everybody(self) -> frozenset[str]:
+        return self._names(frozenset(self.numbers))
 
     def _names(self, numbers: frozenset[int]) -> frozenset[str]:
         return frozenset(self.node.cluster.nodes[number].name for number in numbers)
@@ -99,11 +265,12 @@ class StatesProcess(Process):
 
     def _welcome(self) -> None:
         if self._picture is not None:
-            self.arbiter.welcome(self._names(self._picture.reached), self._everybody)
+            self.arbiter.welcome(self._names(self._picture.reached), self._everybody())
 
     def links_changed(self) -> None:
         """The node's interfaces may have gone or come."""
-        self.feed(caa.Links(self.node.cluster.topology.links(self.node.number)))
+        if self.active:
+            self.feed(caa.Links(self.node.cluster.topology.links(self.node.number)))
 
     def paths(self) -> frozenset[tuple[int, str]]:
         """Nodes and the paths to them that are up."""
@@ -135,8 +302,10 @@ class StatesProcess(Process):
                     world.count("caa", data)
                     world.transmit(other.deliver, _receive, other, own, network, data)
             case caa.WriteDisk(heartbeat):
+                disk = self.repository.disk
                 try:
-                    self._repository.write_heartbeat(heartbeat)
+                    if disk is not None and self.repository.usable:
+                        disk.write_heartbeat(heartbeat)
                 except OSError:
                     pass
             case caa.ReadDisk():
@@ -152,8 +321,10 @@ class StatesProcess(Process):
                     if isinstance(process, GroupServicesProcess):
                         process.states_changed()
             case caa.WriteLetter(target, letter):
+                disk = self.repository.disk
                 try:
-                    self._repository.post(target, letter)
+                    if disk is not None and self.repository.usable:
+                        disk.post(target, letter)
                 except OSError:
                     pass
             case caa.Deliver(sender, data):
@@ -171,12 +342,19 @@ class StatesProcess(Process):
                 pass
 
     def _read_disk(self) -> None:
-        visible, own = self._others, self.node.number
-        if cuts := self.node.cluster.topology.cuts:
-            visible = frozenset(number for number in visible if (number, own, DISK_PATH) not in cuts)
+        if not self.active:
+            return
+        own = self.node.number
         try:
-            heartbeats = self._repository.read_heartbeats(visible)
-            letters = self._repository.collect(own, visible) if self.node.cluster.has_disk_path else ()
+            self.take_up(self.repository.look(self.core.newest_epoch))
+            disk = self.repository.disk
+            if disk is None:
+                return
+            visible = frozenset(self.numbers) - {own}
+            if cuts := self.node.cluster.topology.cuts:
+                visible = frozenset(number for number in visible if (number, own, DISK_PATH) not in cuts)
+            heartbeats = disk.read_heartbeats(visible)
+            letters = disk.collect(own, visible) if self.node.cluster.has_disk_path else ()
         except OSError:
             self.feed(caa.DiskSeen(None))
             return
@@ -185,5 +363,9 @@ class StatesProcess(Process):
 
 def _receive(node: SimulatedNode, sender: int, network: str, data: bytes) -> None:
     topology = node.cluster.topology
-    if node.states is not None and (topology.whole or topology.passes(sender, node.number, network)):
+    if (
+        node.states is not None
+        and node.states.active
+        and (topology.whole or topology.passes(sender, node.number, network))
+    ):
         node.states.feed(caa.Received(network, heartbeat_codec.decode(data)))

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from daemons.caa import changes
 from daemons.caa.messages import DISK_PATH
 from daemons.clstrmgr import messages
+from daemons.sim.changing import ChangeProcess
 from daemons.sim.configuration import changed
+from daemons.sim.definition import REPOSITORIES
 from daemons.sim.faults import Fault
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.synchronization import SynchronizationProcess
 from daemons.sim.world import Weather
-from srcctl.machine import MILLISECOND
+from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
     from daemons.sim.process import Process
 
+CHANGES = ("member-leaves", "repository-replaced", "caa-stopped")
+"""Faults that are changes of the CAA cluster."""
+SERVICES_US = 40_000_000
+"""Patience for cluster services to stop before a node leaves."""
 LPAR_NOTICES_US = 2_000_000
 """Within which lpar sees that caa hangs."""
 
@@ -27,9 +35,14 @@ LPAR_NOTICES_US = 2_000_000
 def what(fault: Fault) -> str:
     """What a fault is, in the table of a campaign."""
     particular = fault.word(
-        {"kill": "what", "hang": "what", "operator": "asks", "crash-in-disk-write": "area", "synchronize": "phase"}.get(
-            fault.kind, ""
-        )
+        {
+            "kill": "what",
+            "hang": "what",
+            "operator": "asks",
+            "crash-in-disk-write": "area",
+            "synchronize": "phase",
+            **dict.fromkeys(CHANGES, "step"),
+        }.get(fault.kind, "")
     )
     return f"{fault.kind} {particular}".rstrip()
 
@@ -68,6 +81,7 @@ class Strikes:
             node.script_slowness, node.scripts_hang_until = 1.0, 0
             node.step_cost, node.read_only, node.torn = 0, False, ""
             node.torn_writes, node.torn_area = 0.0, ""
+            node.out_until = node.stopped_until = 0
             for name in ("clcomd", "clconfd", "cthags", "clstrmgrES"):
                 process = node.process(name)
                 if process is not None:
@@ -90,7 +104,7 @@ class Strikes:
 
     @staticmethod
     def _is_there(fault: Fault, node: SimulatedNode) -> bool:
-        if fault.kind == "synchronize":
+        if fault.kind == "synchronize" or fault.kind in CHANGES:
             return False  # counted when it begins, or when the phase is reached
         name = fault.word("what")
         if name in ("", "caa", "srcmstr"):
@@ -113,7 +127,7 @@ class Strikes:
                 topology.cut(name := self._name(), frozenset((source, target, path) for path in paths))
                 self._mend_later(fault, name)
             case "disk-lost":
-                topology.take_disk(name := self._name(), frozenset(self.cluster.numbers))
+                topology.take_disk(name := self._name(), frozenset(self.cluster.numbers), self._disk_of(fault))
                 self._mend_later(fault, name)
             case "breaker-lost":
                 topology.take_breaker(name := self._name(), frozenset(self.cluster.numbers))
@@ -161,7 +175,7 @@ class Strikes:
                 topology.take_interface(name := self._name(), node.number, fault.word("network"))
                 self._mend_later(fault, name)
             case "disk-lost":
-                topology.take_disk(name := self._name(), frozenset((node.number,)))
+                topology.take_disk(name := self._name(), frozenset((node.number,)), self._disk_of(fault))
                 self._mend_later(fault, name)
             case "breaker-lost":
                 topology.take_breaker(name := self._name(), frozenset((node.number,)))
@@ -180,6 +194,8 @@ class Strikes:
                 node.wall_offset += fault.time("by")
             case "operator":
                 self._operate(fault, node)
+            case "member-leaves" | "repository-replaced" | "caa-stopped":
+                self._change(fault, node)
             case "synchronize":
                 manager = node.process("clstrmgrES")
                 starting = isinstance(manager, ManagerProcess) and manager.starting
@@ -200,7 +216,64 @@ class Strikes:
         else:
             self._kill(victim, whom)
 
+    # Changes of the CAA cluster.
+
+    def _change(self, fault: Fault, node: SimulatedNode) -> None:
+        """Have a node leave, its CAA be stopped, or the repository replaced, by a command on a node that is up."""
+        orderer = self.cluster.nodes[fault.number("from") or node.number]
+        until = self.world.now + SERVICES_US
+        match fault.kind:
+            case "repository-replaced":
+                disk = next((d for d in REPOSITORIES if not self.cluster.open_disk(d, 0).is_repository()), "")
+                if disk:
+                    self._order(fault, orderer, f"chrepos {disk}", changes.replace(disk))
+            case "caa-stopped":
+                node.stopped_until = self.world.now + fault.time("for")
+                stop = changes.power(False, (node.name,), orderer.name)
+                self._when_stopped(
+                    fault, node, until, lambda: self._order(fault, orderer, f"clctrl -stop {node.name}", stop)
+                )
+            case _:
+                node.out_until = self.world.now + fault.time("for")
+                remove = changes.remove(node.name)
+                self._when_stopped(
+                    fault, node, until, lambda: self._order(fault, orderer, f"chcluster - {node.name}", remove)
+                )
+
+    def _when_stopped(self, fault: Fault, node: SimulatedNode, until: int, order: Callable[[], None]) -> None:
+        """An administrator stops cluster services on a node first, or not."""
+        manager = node.process("clstrmgrES")
+        running = node.live and isinstance(manager, ManagerProcess) and manager.core.services
+        if fault.word("services") == "on" or not running or self.world.now >= until:
+            order()
+            return
+        if self.world.now + SERVICES_US == until and isinstance(manager, ManagerProcess):
+            manager.ask(messages.StopServices("move"))
+        self.world.after(SECOND, self._when_stopped, fault, node, until, order)
+
+    def _order(self, fault: Fault, orderer: SimulatedNode, words: str, change: changes.Change[Any]) -> None:
+        states = orderer.states
+        if not orderer.live or not orderer.started or states is None or not states.active:
+            return
+        self.struck[what(fault)] += not fault.word("step")
+
+        def reached(process: ChangeProcess, step: int) -> None:
+            if step == fault.number("step"):
+                self.struck[what(fault)] += 1
+                orderer.trace(f"fault: {fault.word('what')} before step {step} of {words}")
+                if fault.word("what") == "node":
+                    orderer.crash("fault")
+                    self.world.after(fault.time("off"), orderer.boot)
+                else:
+                    process.end(9)
+
+        ChangeProcess(orderer, words, change, reached).start()
+
     # Networks and disks.
+
+    def _disk_of(self, fault: Fault) -> str:
+        """The disk that a fault is about; without a name the repository."""
+        return fault.word("disk") or self.cluster.newest.disk
 
     def _name(self) -> str:
         self._serial += 1

@@ -95,6 +95,12 @@ class Supervisor:
         request = packets.Request(packets.START, name, retaddr=f"operator.{self._serial}")
         self.feed(Asked(packets.decode_request(packets.encode_request(request))))
 
+    def request_stop(self, name: str) -> None:
+        """``stopsrc -s NAME``."""
+        self._serial += 1
+        request = packets.Request(packets.STOP, name, retaddr=f"operator.{self._serial}")
+        self.feed(Asked(packets.decode_request(packets.encode_request(request))))
+
     def kill_srcmstr(self) -> None:
         """srcmstr is killed; lpar starts it again and tells it what it missed."""
         if self._running and self._effects_left is None:
@@ -175,8 +181,10 @@ class Supervisor:
                 self._reactions[subsystem] += 1
             case RunNotify(method, subsystem, _):
                 self.node.halt(f"{method.rsplit('/', 1)[-1]} after {subsystem}")
-            case Forward():
-                pass
+            case Forward(number, request):
+                process = self.processes.get(number)
+                if process is not None and request.action == packets.STOP:
+                    process.later(MILLISECOND, process.end, 0)
             case _:
                 pass
 

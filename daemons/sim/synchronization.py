@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from daemons.caa.repository import Commit, RepositoryError
+from daemons.caa.repository import Commit, RepositoryDisk, RepositoryError
 from daemons.clstrmgr import messages
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization.session import Held
@@ -44,7 +44,7 @@ class SynchronizationProcess(Process):
     def __init__(self, node: SimulatedNode, fault: Fault | None = None) -> None:
         super().__init__(node, node.cluster.parts.session())
         self._fault = fault
-        self._repository = node.repository()
+        self._repository: RepositoryDisk | None = None
         self._archive = b""
         self._chance = node.world.stream(f"clmgr/{node.number}/{node.boot_number}/{self.pid}")
         self._answers: dict[str, tuple[str, core.Answer, str]] = {}
@@ -59,14 +59,16 @@ class SynchronizationProcess(Process):
     def _begin(self) -> None:
         node, store = self.node, self.node.store
         try:
-            before = self._repository.read_commit()
-            old = self._repository.read_archive(before) if before is not None else None
+            repository = self._repository = node.repository()
+            before = repository.read_commit()
+            old = repository.read_archive(before) if before is not None else None
         except OSError as error:
             self._end_with(str(error))
             return
         self._archive = pack(store.load())
         active = self._active()
-        names = tuple(other.name for other in node.cluster.nodes.values())
+        members = node.states.repository.definition if node.states is not None else None
+        names = tuple(member.name for member in members.nodes) if members is not None else (node.name,)
         committed = before.generation if before is not None else 0
         manager = node.process("clstrmgrES")
         cluster = manager.core.cluster if isinstance(manager, ManagerProcess) else None
@@ -123,7 +125,8 @@ class SynchronizationProcess(Process):
         self.end(1 << 8)
 
     def end(self, status: int) -> None:
-        self._repository.close()
+        if self._repository is not None:
+            self._repository.close()
         super().end(status)
 
     # Requests.
@@ -221,22 +224,34 @@ class SynchronizationProcess(Process):
 
     def _store(self, generation: int, after: int) -> Generator[int, None, tuple[int, str]]:
         yield works.DISK_US
-        if not self._repository.lock():
+        repository = self._opened
+        if not repository.lock():
             raise RepositoryError(core.OVERTAKEN)
-        now = self._repository.read_commit()
+        self._confirm(repository)
+        now = repository.read_commit()
         if (now.generation if now is not None else 0) != after:
             raise RepositoryError(core.OVERTAKEN)
         yield works.DISK_US
-        self._checksum = self._repository.store_archive(generation, self._archive)
+        self._checksum = repository.store_archive(generation, self._archive)
         return 0, ""
 
     def _commit(self, generation: int) -> Generator[int, None, tuple[int, str]]:
         yield works.DISK_US
         try:
-            self._repository.commit(Commit(generation, self._checksum, self.node.name, self.node.world.now))
+            self._opened.commit(Commit(generation, self._checksum, self.node.name, self.node.world.now))
+            # A node that had lost the disk may have replaced it meanwhile.
+            self._confirm(self._opened)
         finally:
-            self.node.cluster.look_at_commit()
+            self.node.cluster.look_at_repository()
         return 0, ""
+
+    @property
+    def _opened(self) -> RepositoryDisk:
+        assert self._repository is not None
+        return self._repository
+
+    def _confirm(self, repository: RepositoryDisk) -> None:
+        self.node.cluster.parts.repository(self.node).confirm(repository.name)
 
     # The running cluster.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from daemons.caa.messages import DISK_PATH
 
 Cut = tuple[int, int, str]
@@ -14,19 +16,24 @@ class Topology:
     Args:
         numbers: the nodes.
         networks: names of networks; every node is on each.
+        repository: the disk that a node uses as its cluster's repository.
     """
 
-    def __init__(self, numbers: tuple[int, ...], networks: tuple[str, ...]) -> None:
+    def __init__(
+        self, numbers: tuple[int, ...], networks: tuple[str, ...], repository: Callable[[int], str] = lambda node: ""
+    ) -> None:
         self.numbers = numbers
         self.networks = networks
         self.cuts: frozenset[Cut] = frozenset()
         self.interfaces_down: frozenset[tuple[int, str]] = frozenset()
-        self.without_disk: frozenset[int] = frozenset()
+        self.disks_lost: frozenset[tuple[int, str]] = frozenset()
+        """Nodes, and the disks that they have lost."""
+        self._repository = repository
         self.whole = True
         """Nothing is broken."""
         self._cuts: dict[str, frozenset[Cut]] = {}
         self._interfaces: dict[str, frozenset[tuple[int, str]]] = {}
-        self._disks: dict[str, frozenset[int]] = {}
+        self._disks: dict[str, frozenset[tuple[int, str]]] = {}
         self.without_breaker: frozenset[int] = frozenset()
         """For whom the tie breaker disk is lost."""
         self._breakers: dict[str, frozenset[int]] = {}
@@ -43,9 +50,9 @@ class Topology:
         self._interfaces[name] = frozenset(((node, network),))
         self._combine()
 
-    def take_disk(self, name: str, nodes: frozenset[int]) -> None:
-        """The repository disk is lost for these nodes."""
-        self._disks[name] = nodes
+    def take_disk(self, name: str, nodes: frozenset[int], disk: str) -> None:
+        """A disk is lost for these nodes."""
+        self._disks[name] = frozenset((node, disk) for node in nodes)
         self._combine()
 
     def take_breaker(self, name: str, nodes: frozenset[int]) -> None:
@@ -70,9 +77,9 @@ class Topology:
     def _combine(self) -> None:
         self.cuts = frozenset[Cut]().union(*self._cuts.values())
         self.interfaces_down = frozenset[tuple[int, str]]().union(*self._interfaces.values())
-        self.without_disk = frozenset[int]().union(*self._disks.values())
+        self.disks_lost = frozenset[tuple[int, str]]().union(*self._disks.values())
         self.without_breaker = frozenset[int]().union(*self._breakers.values())
-        self.whole = not (self.cuts or self.interfaces_down or self.without_disk)
+        self.whole = not (self.cuts or self.interfaces_down or self.disks_lost)
 
     # What is open.
 
@@ -87,7 +94,8 @@ class Topology:
         if (source, target, path) in self.cuts:
             return False
         if path == DISK_PATH:
-            return source not in self.without_disk and target not in self.without_disk
+            disk, other = self._repository(source), self._repository(target)
+            return disk == other and not {(source, disk), (target, disk)} & self.disks_lost
         down = self.interfaces_down
         return not down or ((source, path) not in down and (target, path) not in down)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from daemons.caa import changes
 from daemons.caa.repository import RepositoryError
 from daemons.cluster.synchronization.repair import LOCK_LIFE, Copy, Repair
 from daemons.cluster.synchronization.staging import may_lock
@@ -151,6 +152,40 @@ def bring_in_step(node: SimulatedNode) -> Work:
     return 0, ""
 
 
+def caa(node: SimulatedNode, what: str, disk: str) -> Work:
+    """What ``clusterconf`` and ``chrepos`` ask of CAA on the node."""
+    yield START_US
+    states = node.states
+    while states is not None and (states.hung or states.turning):
+        yield CLASS_US
+    if states is None:
+        return 1, "CAA does not answer"
+    complaint = ""
+    match what:
+        case changes.JOIN:
+            name, complaint = (disk or states.repository.name), ""
+            if not name:
+                name, complaint = states.own_disk()
+            if name:
+                complaint = states.join(name)
+            if not complaint:
+                node.device.stopped = False
+        case changes.FORGET:
+            yield from states.leaving()
+            states.forget()
+        case changes.STOP:
+            yield from states.leaving()
+            node.device.stopped = True
+        case changes.REPLACE:
+            complaint = states.move(states.repository.replace, disk)
+            node.cluster.look_at_repository()
+        case changes.MOVE:
+            complaint = states.move(states.repository.move, disk)
+        case _:
+            complaint = states.reread() if states.active else "CAA is not active on this node"
+    return (1 if complaint else 0), complaint
+
+
 def work_of(node: SimulatedNode, words: tuple[str, ...]) -> Work:
     """The work that the words of ``cl_config`` ask for."""
     match words:
@@ -166,6 +201,8 @@ def work_of(node: SimulatedNode, words: tuple[str, ...]) -> Work:
             return keep(node)
         case ("running",):
             return running(node)
+        case ("clusterconf", what, disk):
+            return caa(node, what, disk)
         case _:
             return unlock(node)
 

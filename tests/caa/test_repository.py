@@ -259,3 +259,10 @@ def test_an_archive_that_is_torn_is_not_staged(disk: RepositoryDisk) -> None:
     assert disk.read_staged(3) == b"b" * 5000
     disk._disk.write(repository.ARCHIVE_SLOTS[1] + 16 + 3000, b"a" * 2000)
     assert disk.read_staged(3) is None
+
+
+def test_nodes_of_which_only_an_operator_has_yet_to_decide_are_shown_as_down() -> None:
+    """A split under policy Manual: no cluster event, but the product's CAA marks the node (inferred)."""
+    membership = Membership(3, 1, (1, 2), NODES, (), True, "mycluster", "", undecided=(2,))
+    text = nodes(Status(membership), membership, IDENTITY)
+    assert [line.split(": ")[1] for line in text.splitlines() if "State of node" in line] == ["UP  NODE_LOCAL", "DOWN"]

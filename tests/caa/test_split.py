@@ -80,6 +80,7 @@ def test_who_is_called_alive_only_because_nobody_has_decided_yet_is_silent() -> 
     ring.isolate(3, disk=True)
     ring.run(TIMEOUT + 2 * BEAT)
     assert (ring.pictures[1].alive, ring.pictures[1].silent) == (frozenset({1, 2, 3}), frozenset({3}))
+    assert ring.pictures[1].undecided == frozenset(), "it may only be slow"
     assert ring.pictures[3].reached == frozenset({3})
 
 
@@ -92,6 +93,8 @@ def test_nobody_is_dead_until_an_operator_has_decided() -> None:
             ring.disk_cut.add(frozenset({one, other}))
     ring.run(5 * (TIMEOUT + DELAY))
     assert ring.questions == {1: {1, 2}, 2: {1, 2}, 3: {3, 4}, 4: {3, 4}}
+    assert ring.pictures[1].undecided == {3, 4}, "nobody acts on it, but an administrator who looks sees them down"
+    assert ring.pictures[4].undecided == {1, 2}
     assert ring.views() == [frozenset({1, 2, 3, 4})] * 4
     ring.answer(4, False)
     ring.run(2 * BEAT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.caa import clctrl, client, tunables
+from daemons.caa import clctrl, client, formation, tunables
 from daemons.caa.messages import Membership, Status
 from daemons.caa.repository import Definition, RepositoryDisk
 from srcctl.node.root import NodeRoot
@@ -46,8 +46,9 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RepositoryDisk:
     disk.create(DEFINITION)
     monkeypatch.setattr(NodeRoot, "current", lambda: NodeRoot(str(tmp_path)))
     monkeypatch.setattr(client, "status", lambda root: _status(disk))
-    monkeypatch.setattr(client, "repository", lambda root: disk)
-    monkeypatch.setattr(clctrl, "tell_live", lambda root, definition: [])
+    monkeypatch.setattr(client, "own_repository", lambda root: (disk, _definition(disk)))
+    monkeypatch.setattr(formation, "tell", lambda root, node, what, disk="", change=None: None)
+    monkeypatch.setattr(NodeRoot, "identity", type("Named", (), {"lab": "", "node": "nodeA"})())
     return disk
 
 

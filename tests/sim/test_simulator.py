@@ -36,6 +36,8 @@ FOUND_BY = {
     "view-number-forgotten": (1, 20),
     "members-of-first-proposal": (3, 20),
     "flush-forgotten": (1, 100),
+    "definition-not-followed": (1, 5),
+    "old-repository-is-back": (1, 10),
     "hasty-barrier": (1, 20),
     "loser-goes-on": (1, 20),
     "winner-does-not-wait": (1, 40),
@@ -174,7 +176,7 @@ def test_a_campaign_in_which_no_leader_failed_over_has_tested_nothing(
 def test_seeds_with_two_sites_pass_and_come_to_every_policy() -> None:
     reached: Counter[str] = Counter()
     policies = set()
-    for seed in (1, 2, 4, 7, 9, 12, 19):
+    for seed in (2, 3, 4, 5, 7, 8, 19):
         scenario = Scenario.of_seed(seed, 3, sites=True)
         assert Scenario.parse(str(scenario)) == scenario
         result = play(scenario)

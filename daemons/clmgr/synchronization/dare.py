@@ -13,6 +13,7 @@ import msgspec
 
 from daemons.caa import client as caa
 from daemons.caa import formation
+from daemons.caa.replacement import own_repository
 from daemons.clcomd import client as clcomd
 from daemons.clcomd import security
 from daemons.clconfd import agent
@@ -310,6 +311,7 @@ class Dare:
     def _store(self, generation: int, after: int) -> None:
         if not self._disk.lock():
             raise caa.RepositoryError(core.OVERTAKEN)
+        own_repository(self._root).confirm(self._disk_name)
         now = self._disk.read_commit()
         if (now.generation if now else 0) != after:
             raise caa.RepositoryError(core.OVERTAKEN)
@@ -317,6 +319,8 @@ class Dare:
 
     def _commit(self, generation: int) -> None:
         self._disk.commit(caa.Commit(generation, self._checksum, self._own, int(time.time())))
+        # A node that had lost the disk may have replaced it meanwhile.
+        own_repository(self._root).confirm(self._disk_name)
 
     def _change_members(self) -> None:
         membership = caa.status(self._root).membership
@@ -334,7 +338,7 @@ class Dare:
             answer, _ = self._there(node, ["forget"])
             try:
                 formation.remove_node(self._root, node)
-            except caa.CaaError as error:
+            except (caa.CaaError, caa.RepositoryError) as error:
                 print(f"WARNING: node {node} was taken out of the cluster, but cannot be told: {error}")
             if answer is core.Answer.DONE:
                 print(f"Removing the PowerHA SystemMirror configuration from node {node}.")

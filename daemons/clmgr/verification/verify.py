@@ -214,7 +214,7 @@ def nodes_down(root: NodeRoot) -> frozenset[str]:
         membership = None
     if membership is None:
         return frozenset()
-    return frozenset(node.name for node in membership.nodes if node.number not in membership.alive)
+    return frozenset(node.name for node in membership.nodes if node.number not in membership.up)
 
 
 # Checks.

@@ -91,7 +91,7 @@ def _nodes(root: NodeRoot) -> list[NodeStatus]:
         membership = caa.status(root).membership
     except caa.CaaError:
         membership = None
-    alive = {node.name: node.number in membership.alive for node in membership.nodes} if membership is not None else {}
+    alive = {node.name: node.number in membership.up for node in membership.nodes} if membership is not None else {}
     others = [node for node in picture.nodes if node.number != picture.local_node]
     answers: dict[str, str | None] = {}
 

@@ -1,0 +1,96 @@
+"""Changes of the CAA cluster: whoever dies at whatever step, all end with one definition; nobody acts on another."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemons.sim.run import Result, play
+from daemons.sim.scenario import Scenario
+
+STEPS = 9
+"""At least as many as any change of three nodes has."""
+
+
+def played(*faults: str, nodes: int = 3, split: str = "none") -> Result:
+    text = "\n".join((f"nodes {nodes}", "networks 1", f"split {split}", *(f"at {fault}" for fault in faults)))
+    result = play(Scenario.parse(text + "\nexpect pass\n"), keep_trace=True)
+    assert not result.broken, (result.text, result.lines[-40:])
+    return result
+
+
+def said(result: Result, words: str) -> list[float]:
+    """When a line of the trace said so, seconds."""
+    return [float(line[:11]) for line in result.lines if words in line]
+
+
+@pytest.mark.parametrize("what", ["chcluster", "node"])
+@pytest.mark.parametrize(
+    "change",
+    ["member-leaves node=3 for=40.000 from=1", "caa-stopped node=3 for=40.000 from=1", "repository-replaced node=1"],
+)
+def test_its_orderer_dies_at_any_step(change: str, what: str) -> None:
+    struck = 0
+    for step in range(1, STEPS + 1):
+        result = played(f"60.000 {change} step={step} what={what} off=15.000")
+        if not said(result, f"fault: {what} before step {step}"):
+            break
+        struck += 1
+    assert struck >= 2, "or it dies at none of them"
+
+
+def test_a_node_leaves_and_joins_again() -> None:
+    result = played("60.000 member-leaves node=3 from=1 for=60.000")
+    assert said(result, "node3    caa leaves the cluster")
+    assert said(result, "node1    caa: nodes 1 2")
+    assert said(result, "chcluster + node3: done")
+    assert said(result, "node3    caa joins on hdisk1, nodes 1 2 3")[-1] > 120
+    assert result.reached["cluster change: chcluster -"] == 1
+
+
+def test_a_node_that_holds_groups_gives_them_up_before_it_is_no_member() -> None:
+    """Cluster services were left on: it halts, and only then the others go on without it."""
+    result = played("60.000 member-leaves node=1 from=2 services=on for=60.000")
+    assert said(result, "node1    clexit.rc")[0] <= said(result, "node2    acquires rg1")[0]
+
+
+def test_a_node_is_removed_while_it_is_off() -> None:
+    result = played("60.000 crash node=3 for=60.000", "100.000 member-leaves node=3 from=1 for=100.000")
+    assert said(result, "node3    caa: this node is no member any more")[0] > 120, "it finds out when it boots"
+
+
+def test_a_node_that_is_cut_off_finds_that_it_was_removed() -> None:
+    result = played(
+        "60.000 partition halves=1,2/3 for=80.000", "110.000 member-leaves node=3 from=1 services=on for=150.000"
+    )
+    assert 110 < said(result, "node3    caa: this node is no member any more")[0] < 120, "the disk says it"
+
+
+@pytest.mark.parametrize("node", ["", " node=2"])
+def test_the_repository_is_replaced_after_it_was_lost(node: str) -> None:
+    result = played(
+        f"60.000 disk-lost{node} for=200.000", "90.000 crash node=3 for=60.000", "100.000 repository-replaced node=2"
+    )
+    assert said(result, "node1    caa: the repository moves from hdisk1 to hdisk4")
+    assert said(result, "node3    caa joins on hdisk4"), "it was off meanwhile"
+
+
+def test_two_halves_that_replace_the_repository_end_with_one() -> None:
+    result = played(
+        "60.000 partition halves=1/2,3 for=60.000",
+        "65.000 disk-lost for=200.000",
+        "100.000 repository-replaced node=1",
+        "101.000 repository-replaced node=2",
+    )
+    assert said(result, "has been replaced by hdisk4 already") or said(result, "node2    caa: the repository moves")
+
+
+def test_caa_that_was_stopped_stays_stopped_over_a_reboot() -> None:
+    result = played("60.000 caa-stopped node=3 from=1 for=150.000", "120.000 crash node=3 for=10.000")
+    booted = said(result, "node3    power on")[-1]
+    assert not [at for at in said(result, "node3    caa joins") if booted < at < 210]
+    assert said(result, "clctrl -start node3: done")[0] > 210
+
+
+def test_an_order_to_stop_waits_for_a_node_that_is_off() -> None:
+    result = played("60.000 crash node=3 for=60.000", "80.000 caa-stopped node=3 from=1 for=150.000")
+    assert not [at for at in said(result, "node3    caa joins") if 80 < at < 230]
