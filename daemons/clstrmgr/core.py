@@ -227,6 +227,7 @@ class ClusterManager(Members):
             assert self.cluster is not None
             for provider in approved.changing:
                 self._gone.pop(provider.node, None)
+                self.cluster.forget_interfaces(provider.node)
                 if self.cluster.nodes.get(provider.node) == "down":
                     self.cluster.nodes[provider.node] = "joining"
                 self._log(f"node {provider.node} joined the group, members {list(nodes)}")

@@ -167,6 +167,7 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
                 group.set(node, "ONLINE")
                 group.site = cluster.configuration.site_of(cluster.node_names.get(node, ""))
                 cluster.forget_applications(node, item.group)
+                _forget_former_errors(cluster, item.group)
             elif group.state(node) == "ERROR":
                 follow.append(Event(events.RG_MOVE, node, mode=events.FAILED, group=item.group))
         if cluster.dependencies and item.release and blocked(cluster, item):
@@ -195,6 +196,16 @@ def finish(cluster: ClusterState, event: Event, members: tuple[int, ...]) -> lis
     if not nothing:
         cluster.last_event, cluster.last_event_node = dependent.shown(cluster, event).short_name, event.node
     return follow
+
+
+def _forget_former_errors(cluster: ClusterState, name: str) -> None:
+    """A group is online again: it is no error any more that it found no place before."""
+    policy, group = cluster.policy(name), cluster.groups[name]
+    if policy is None or policy.concurrent:
+        return
+    for node, state in list(group.states.items()):
+        if state == "ERROR" and node not in group.unreleased():
+            group.set(node, "OFFLINE")
 
 
 def _site_events(cluster: ClusterState, event: Event) -> list[Event]:

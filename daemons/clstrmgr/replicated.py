@@ -409,6 +409,11 @@ class ClusterState:
             group.tried.clear()
             group.secondary = {node: state for node, state in group.secondary.items() if state != "ERROR"}
 
+    def forget_interfaces(self, node: int) -> None:
+        """A node joins: it tells of those interfaces that are down, the others have been mended while it was away."""
+        self.addresses_down = {entry for entry in self.addresses_down if entry[0] != node}
+        self.networks_down = {entry for entry in self.networks_down if entry[0] != node}
+
     def forget_failures_before(self, node: int) -> None:
         """A node goes: its groups look for a place anew, and one where they failed is better than none (inferred)."""
         for group in self.groups.values():

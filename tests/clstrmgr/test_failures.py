@@ -525,3 +525,38 @@ def test_group_that_an_unmanaged_node_could_not_release_is_free_when_that_node_i
     ring.settle()
     assert ring.request(2, messages.OnlineGroup("rg1", 2)).error == ""
     assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
+
+
+def test_interface_that_was_mended_while_its_node_was_away_counts_when_the_node_joins() -> None:
+    ring = three()
+    ring.feed(3, Reported(messages.SystemEvent("interface_down", "127.0.0.3")))
+    ring.settle()
+    assert ring.request(1, messages.MoveGroup("rg1", 3)).error == "not_eligible"
+    ring.crash(3)
+    ring.settle()
+    ring.boot(3)
+    ring.start(3)
+    assert ring.request(1, messages.MoveGroup("rg1", 3)).error == ""
+    ring.feed(3, Reported(messages.SystemEvent("interface_down", "127.0.0.3")))
+    ring.settle()
+    assert ring.states("rg1")[3] != "ONLINE"
+
+
+def test_interface_that_is_down_still_is_told_by_the_node_that_joins() -> None:
+    ring = three()
+    ring.crash(3)
+    ring.settle()
+    ring.boot(3)
+    ring.feed(3, Reported(messages.SystemEvent("interface_down", "127.0.0.3")))
+    ring.start(3)
+    assert ring.request(1, messages.MoveGroup("rg1", 3)).error == "not_eligible"
+
+
+def test_group_that_comes_online_is_in_error_nowhere_any_more() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OFAN FNPN NFB")))
+    ring.start(2)
+    ring.feed(2, Reported(messages.SystemEvent("interface_down", "127.0.0.2")))
+    ring.settle()
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ERROR"}
+    ring.start(1)
+    assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
