@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import shutil
 import socket
 import stat
@@ -90,7 +89,7 @@ def create(directory: str, *, nodes: int, speed: float, mode: str, networks: int
         )
         for name in SHARED_DIRECTORIES:
             os.makedirs(os.path.join(lab.shared, name))
-        replace_file(lab.path(KEY_FILE), secrets.token_bytes(KEY_BYTES), 0o600)
+        replace_file(lab.path(KEY_FILE), os.urandom(KEY_BYTES), 0o600)
         disks.make(lab)
         for node in lab.description.nodes:
             seeding.seed_node(lab, node)

@@ -9,7 +9,6 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 from srcctl.lab import links
@@ -156,6 +155,8 @@ def _together(action: Callable[[str], None], names: list[str]) -> None:
         for name in names:
             action(name)
         return
+    from concurrent.futures import ThreadPoolExecutor  # late: it imports logging, and most commands are for one node
+
     with ThreadPoolExecutor(len(names)) as pool:
         for finished in [pool.submit(action, name) for name in names]:
             finished.result()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from srcctl.lab.errors import NotRunning
+from srcctl.network.faults import Faults
 from srcctl.node import enter, power
 
 ValueT = TypeVar("ValueT")
@@ -92,6 +93,12 @@ class LabUnderTest:
             return power.status(str(self.directory), node)
         except power.PowerError:
             return {}
+
+    def mend(self) -> None:
+        """Mend partitions, links and the repository disk in this process: every scenario begins with it."""
+        faults = Faults(str(self.directory / "shared"))
+        faults.heal()
+        faults.set_disk("hdisk1", failed=False)
 
     # Commands on nodes.
 
@@ -182,8 +189,7 @@ class LabUnderTest:
 
     def make_whole(self) -> None:
         """Every node on and in the one cluster, every fault mended: where each scenario begins."""
-        self.srcctl("heal")
-        self.srcctl("disk", "hdisk1", "repair")
+        self.mend()
         deadline = time.monotonic() + 3 * PATIENCE
 
         def state_of(node: str) -> str:
