@@ -76,6 +76,14 @@ class GroupLocks:
                 )
             time.sleep(RETRY)
 
+    def prepare(self, name: str) -> None:
+        """Make the file of a lock, so that it can be had on a disk that is full, or read-only, later.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        os.close(self._open(name))
+
     def unlock(self) -> None:
         """Give up whatever is held."""
         while self._held:
@@ -92,11 +100,14 @@ class GroupLocks:
         except FileNotFoundError:
             pass
 
+    def _open(self, name: str) -> int:
+        os.makedirs(self._directory, exist_ok=True)
+        return os.open(os.path.join(self._directory, name), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
     def _take(self, name: str) -> bool:
         """Have a lock if nobody else has it."""
         path = os.path.join(self._directory, name)
-        os.makedirs(self._directory, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open(name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(descriptor).st_ino == os.stat(path).st_ino:  # else the lock was removed meanwhile

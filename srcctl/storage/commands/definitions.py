@@ -61,6 +61,7 @@ def mkvg(argv: list[str]) -> int:
                 f"0516-1254 mkvg: A disk is too small for partitions of {size} megabytes.\n"
                 "0516-862 mkvg: Unable to create volume group."
             )
+        groups.locks.prepare(name)
         for disk in disks:
             descriptor_area.erase(root.identity.lab, disk)
         group = groups.store(group)
@@ -328,6 +329,7 @@ def importvg(argv: list[str]) -> int:
                 )
             groups.forget(group.name)
             group = groups.store(group._replace(name=wanted))
+        groups.locks.prepare(group.name)
         groups.make_known(group)
         _learn_file_systems(root, group)
         if "n" not in options and "L" not in options and groups.reserve(group) is not None:
