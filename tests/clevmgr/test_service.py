@@ -10,12 +10,17 @@ import pytest
 
 from daemons.caa import messages as caa
 from daemons.clevmgr import service
+from daemons.clevmgr.core import GroupDisks
 from daemons.clstrmgr import client as manager_codecs
 from daemons.clstrmgr import messages as manager
 from daemons.runtime.daemon import CannotStart
 from daemons.runtime.local import LocalConnection, LocalServer
+from srcctl.devices.configuration import attribute
 from srcctl.node.root import Identity, LabNode, NodeRoot
-from srcctl.odm import seed
+from srcctl.odm import Repository, seed
+from srcctl.storage.descriptor_area import VolumeGroup
+from srcctl.storage.disk import unique_identifier
+from srcctl.storage.volume_groups import VolumeGroups
 from tests.clstrmgr.ring import ETC
 
 Subscriber = LocalConnection[caa.Answer, caa.Request]
@@ -82,6 +87,15 @@ class Surroundings:
         await daemon.start()
         return daemon
 
+    async def stop(self, daemon: service.EventManagement) -> None:
+        await daemon.stop(forced=True)
+        tasks = list(daemon._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.stop_caa()
+        await self.manager.close()
+
     async def report(self) -> str:
         async with asyncio.timeout(DEADLINE):
             report = await self.reports.get()
@@ -104,13 +118,23 @@ async def test_it_listens_again_when_caa_was_stopped_and_started(
         await around.subscribed.wait()
     around.subscribers[0].send(caa.Event(0, "REP_UP", 1, "hdisk1", 0))
     assert await around.report() == "repository_back hdisk1"
-    await daemon.stop(forced=True)
-    tasks = list(daemon._tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await around.stop_caa()
-    await around.manager.close()
+    await around.stop(daemon)
+
+
+async def test_disks_are_called_as_the_node_calls_them(tmp_path: Path) -> None:
+    around = Surroundings(tmp_path)
+    (tmp_path / "disks").mkdir()
+    for disk, name in (("hdisk1", "repos"), ("hdisk2", "data")):
+        (tmp_path / "disks" / disk).write_bytes(bytes(1 << 20))
+        known = attribute(name, "unique_id", unique_identifier("lab", disk))
+        Repository(around.root, "/etc/objrepos").rewrite("CuAt", lambda old, known=known: [*old, known])
+    group = VolumeGroup("datavg", "00f9", ("hdisk2",), serial=1)
+    VolumeGroups(around.root).make_known(group)
+    await around.start()
+    daemon = await around.daemon()
+    assert await around.report() == "repository_back repos"
+    assert daemon._known_groups() == (GroupDisks("datavg", ("data",)),)
+    await around.stop(daemon)
 
 
 async def test_it_does_not_start_without_caa(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def change(argv: list[str]) -> int:
     def work(root: NodeRoot, there: Nodes, options: Options) -> list[str]:
         *pairs, name = options.operands
         values = {key: value for key, mark, value in (pair.partition("=") for pair in pairs) if mark}
-        if len(values) != len(pairs) or bool(pairs) < command.startswith("ch") or bool(pairs) > (command[:2] != "rm"):
+        changing, removing = command.startswith("ch"), command.startswith("rm")
+        if len(values) != len(pairs) or (changing and not pairs) or (removing and pairs):
             raise UsageError("attribute=value")
         if command.startswith("mk"):
             if not NAME.fullmatch(name):
