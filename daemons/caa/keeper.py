@@ -10,7 +10,7 @@ import msgspec
 
 from daemons.caa import core, formation, replacement
 from daemons.caa.arbiter import Arbiter
-from daemons.caa.device import ClusterDevice
+from daemons.caa.device import ClusterDevice, cluster_name
 from daemons.caa.messages import Answer, Letter, Membership, Node, Relay, Request, Subscribe
 from daemons.caa.own_repository import Changed, Joins, News, OwnRepository, Refused, Removed
 from daemons.caa.repository import Definition, RepositoryDisk, RepositoryError, find_disk
@@ -163,6 +163,8 @@ class RepositoryKeeper(Daemon):
         name = find_disk(self.root, wanted)
         if self.disk is None or name is None:
             return "CAA is not active on this node" if self.disk is None else replacement.not_shared(wanted)
+        if self.definition is not None and name in self.definition.shared_disks:
+            return f"{cluster_name(self.definition.shared_disks[name])} is a shared disk of the cluster"
         reason = replacement.refusal(self.root, name)
         if reason:
             return reason

@@ -75,6 +75,8 @@ def test_a_shared_disk_fails_by_the_clusters_name(bare_lab: LabUnderTest) -> Non
     event = first_event(lab, "/aha/disk/clDiskState.monFactory/clDiskStateEvent.mon", "disk", "hdisk3", "fail")
     lab.srcctl("disk", "hdisk3", "repair")
     assert "EVENT_TYPE=DISK_DOWN\nDISK_NAME=cldisk2\n" in event
+    refused = lab.run("node1", "chrepos -r +cldisk2")
+    assert (refused.returncode, "cldisk2 is a shared disk of the cluster" in refused.stderr) == (1, True)
     lab.output("node2", "chcluster -d -cldisk2")
     assert "cldisk2" not in lab.output("node1", "lspv")
 
