@@ -11,6 +11,7 @@ import msgspec
 
 from daemons.caa import changes, client, replacement, sites, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
+from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import Node
 from daemons.clcomd import client as clcomd
 from daemons.runtime.trust import key_bytes
@@ -48,6 +49,9 @@ def make(
         raise CaaError("this node is a member of a cluster already.")
     repository = RepositoryDisk(identity.lab, disk)
     definition = _begun(root, repository, name, members)
+    device = ClusterDevice(root)
+    if other := replacement.other_cluster(root, device.node_uuid, definition.uuid if definition is not None else ""):
+        raise CaaError(f"this node is a member of the cluster {other} already.")
     if definition is None:
         if reason := replacement.refusal(root, disk):
             raise CaaError(reason)

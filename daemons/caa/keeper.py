@@ -94,6 +94,17 @@ class RepositoryKeeper(Daemon):
                 return "", reason
         return "", "this node is not a member of a cluster"
 
+    def _in_another_cluster(self, disk_name: str) -> str:
+        """The cluster that this node is in, whether CAA is active or stopped, if it is not the one on a disk."""
+        try:
+            wanted = RepositoryDisk(self.identity.lab, disk_name).read_definition()
+        except OSError:
+            return ""  # who joins it will say so
+        cluster = wanted.uuid if wanted is not None else ""
+        if self.definition is not None:
+            return self.definition.name if self.definition.uuid != cluster else ""
+        return replacement.other_cluster(self.root, self.device.node_uuid, cluster)
+
     def _forget(self, cluster: str) -> None:
         """This node is no member of its cluster any more, which nobody has told it."""
         from daemons.clcomd import security

@@ -167,7 +167,9 @@ def disks(status: Status, membership: Membership, identity: Identity) -> str:
         if node.number not in membership.up:
             continue
         repository_up = node.number not in membership.repositories_down
-        shown = [*status.disks, DiskState(status.disk, status.disk_uuid, "REPDISK", repository_up)]
+        backups = [disk for disk in status.disks if disk.kind == "BACKUP_DISK"]
+        repository = DiskState(status.disk, status.disk_uuid, "REPDISK", repository_up)
+        shown = [*(disk for disk in status.disks if disk not in backups), repository, *backups]
         lines += [
             "",
             f"Node {node.name}",
@@ -198,13 +200,14 @@ def configuration(status: Status, membership: Membership, identity: Identity) ->
             f"\tCluster ID for node {node.name}: {node.number}",
             f"\tPrimary IP address for node {node.name}: {primary_address(node)}",
         ]
+    clustered = [disk for disk in status.disks if disk.kind == "CLUSDISK"]
     mode = "unicast" if dict(status.tunables).get("communication_mode", "u") == "u" else "multicast"
     lines += [
-        f"Number of disks in cluster = {1 + len(status.disks)}",
+        f"Number of disks in cluster = {1 + len(clustered)}",
         f"\tDisk = {status.disk} UUID = {status.disk_uuid} cluster_major = 0 cluster_minor = 1",
         *(
             f"\tDisk = {disk.name} UUID = {disk.uuid} cluster_major = 0 cluster_minor = {minor}"
-            for minor, disk in enumerate(status.disks, 2)
+            for minor, disk in enumerate(clustered, 2)
         ),
         *(_groups(site, membership) for site in membership.sites or (LOCAL_SITE,)),
         f"Communication Mode: {mode}",

@@ -56,13 +56,18 @@ def refusal(root: NodeRoot, disk: str) -> str:
 
 def backups(root: NodeRoot) -> list[str]:
     """The backup repository disks of the cluster configuration that can be used now, in their order."""
+    return [disk for disk in named_backups(root) if not refusal(root, disk)]
+
+
+def named_backups(root: NodeRoot) -> list[str]:
+    """All backup repository disks of the cluster configuration, in their order."""
     try:
         found = Repository(root, CONFIGURATIONS[0]).get(CLASS)
     except OdmError:
         return []
     wanted = str(found[0].get("backup_repository", "")).split() if found else []
     by_pvid = {pvid(root.identity.lab_id, disk): disk for disk in disk_names(root.identity.lab)}
-    return [by_pvid[name] for name in wanted if name in by_pvid and not refusal(root, by_pvid[name])]
+    return [by_pvid[name] for name in wanted if name in by_pvid]
 
 
 def follow(root: NodeRoot, disk: str) -> bool:
@@ -85,3 +90,23 @@ def follow(root: NodeRoot, disk: str) -> bool:
             repository.change(CLASS, None, {"repository": identifier, "backup_repository": " ".join(kept)})
             changed = True
     return changed
+
+
+def other_cluster(root: NodeRoot, node_uuid: str, cluster: str) -> str:
+    """The name of another cluster that a node is in, whether CAA is active on it or stopped; "" if it is in none.
+
+    A cluster whose repository was wiped is no more, whatever the node remembers.
+
+    Args:
+        root: the node.
+        node_uuid: its uuid in the cluster that it is in.
+        cluster: the uuid of the cluster that is not meant.
+    """
+    for name in disk_names(root.identity.lab) if node_uuid else ():
+        try:
+            definition = RepositoryDisk(root.identity.lab, name).read_definition()
+        except OSError:
+            continue
+        if definition is not None and definition.uuid != cluster and any(n.uuid == node_uuid for n in definition.nodes):
+            return definition.name
+    return ""

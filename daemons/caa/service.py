@@ -480,6 +480,8 @@ class ClusterAwareAix(RepositoryKeeper):
                 disk, reason = (self.own.name, "") if self.own.name else self._own_disk()
             if not disk:
                 return reason
+            if wanted and (other := self._in_another_cluster(disk)):
+                return f"this node is a member of the cluster {other} already"
             error = await self._join(disk)
             if not error:
                 self.device.set_stopped(False)
@@ -544,16 +546,19 @@ class ClusterAwareAix(RepositoryKeeper):
             if self.definition
             else (),
             picture.statistics_of(self.counts, self.networks.drops),
-            tuple(
-                DiskState(
-                    cluster_name(number),
-                    uuid_of(self.identity.lab_id, name),
-                    "CLUSDISK",
-                    not self.faults.disk_failed(name),
-                )
-                for name, number in (self.definition.shared_disks if self.definition is not None else {}).items()
-            ),
+            self._disks(),
             self._aliases(),
+        )
+
+    def _disks(self) -> tuple[DiskState, ...]:
+        """The disks of the cluster beside its repository, clustered ones and backups of that."""
+        if self.definition is None:
+            return ()
+        known = [(name, cluster_name(number), "CLUSDISK") for name, number in self.definition.shared_disks.items()]
+        known += [(disk, own_name(self.root, disk), "BACKUP_DISK") for disk in replacement.named_backups(self.root)]
+        return tuple(
+            DiskState(name, uuid_of(self.identity.lab_id, disk), kind, not self.faults.disk_failed(disk))
+            for disk, name, kind in known
         )
 
     def _aliases(self) -> tuple[tuple[str, str, str, str], ...]:

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from daemons.caa import changes, client, commands, device, formation, message_security, multicast
+from daemons.caa import changes, client, commands, device, formation, message_security, multicast, replacement
 from daemons.caa.client import CaaError
+from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import Membership, Node, Site, Status
 from daemons.caa.repository import NODES_MAX, Commit, Definition, RepositoryDisk, RepositoryError
 from srcctl.node.root import Identity, LabNode, NodeRoot
@@ -83,6 +84,23 @@ def test_a_repository_of_another_cluster_is_left_alone(here: Here, what: str, mo
         formation.make(here.root, name, [*NAMES, "nodeC"] if what == "other nodes" else NAMES, "hdisk1")
     assert here.joined == []
     assert here.disk.read_definition() == DEFINITION
+
+
+def test_a_node_of_another_cluster_makes_none(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in which CAA was only stopped: the node came back to neither of the two."""
+    with open(tmp_path / "disks/hdisk2", "wb") as file:
+        file.truncate(512 << 20)
+    monkeypatch.setattr(ClusterDevice, "node_uuid", NODES[1].uuid)
+    monkeypatch.setattr(client, "is_stopped", lambda root: True)
+    here.disk.create(DEFINITION)
+    second = RepositoryDisk(str(tmp_path), "hdisk2")
+    with pytest.raises(CaaError, match=r"^this node is a member of the cluster mycluster already\.$"):
+        formation.make(here.root, "second", NAMES, "hdisk2")
+    assert second.read_definition() is None
+    assert replacement.other_cluster(here.root, NODES[1].uuid, DEFINITION.uuid) == "", "the one that is meant"
+    here.disk.erase()
+    formation.make(here.root, "second", NAMES, "hdisk2")
+    assert here.joined == NAMES, "a cluster without a repository is no more"
 
 
 def test_the_administrators_multicast_address_is_kept_and_told(here: Here) -> None:

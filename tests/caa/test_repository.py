@@ -205,6 +205,18 @@ def several_networks() -> tuple[Status, Membership]:
     return Status(membership, "hdisk9", uuid, local, ((2, 7, 3),), (), COUNTED, (clustered,)), membership
 
 
+def test_a_backup_of_the_repository_is_no_clustered_disk() -> None:
+    status, membership = several_networks()
+    backup = DiskState("hdisk8", "0a2f8eaf-91dc-559a-18ed-0a69c42dfe27", "BACKUP_DISK", True)
+    status = replace(status, disks=(*status.disks, backup))
+    shown = disks(status, membership, IDENTITY)
+    assert shown.count("Number of disks discovered = 3\n") == 2
+    assert [line.split()[-1] for line in shown.splitlines() if "Type :" in line] == [
+        "CLUSDISK", "REPDISK", "BACKUP_DISK"
+    ] * 2  # fmt: skip
+    assert "Number of disks in cluster = 2\n" in configuration(status, membership, IDENTITY)
+
+
 @pytest.mark.parametrize(("name", "view"), [("m", nodes), ("c", configuration), ("i", interfaces), ("d", disks)])
 def test_several_networks_and_another_repository_in_lscluster(name: str, view) -> None:  # type: ignore[no-untyped-def]
     status, membership = several_networks()

@@ -184,6 +184,10 @@ def test_caa_stays_stopped_over_a_reboot(bare_lab: LabUnderTest) -> None:
     assert (stopped.returncode, stopped.stdout, stopped.stderr) == (
         1, "", "lscluster: Cluster services are not active on this node because it has been stopped.\n",
     )  # fmt: skip
+    second = lab.run("node2", "mkcluster -n second -m node2 -r hdisk2")
+    assert (second.returncode, second.stdout, second.stderr) == (
+        1, "", "mkcluster: this node is a member of the cluster caatest already.\n",
+    )  # fmt: skip
     lab.output("node1", "clctrl -start -m node2")
     both_up(lab)
 
