@@ -177,6 +177,11 @@ class Paths:
         return admit
 
     @property
+    def domain(self) -> str:
+        """The name of the cluster."""
+        return self._first.cluster_name if self._first is not None else ""
+
+    @property
     def uuid(self) -> str:
         """This node's uuid in the cluster."""
         nodes = self._first.nodes if self._first is not None else ()

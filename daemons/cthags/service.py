@@ -56,6 +56,7 @@ from daemons.cthags.status import BEAT, canonical_status, long_status
 from daemons.cthags.wire import PACKET_LIMIT, packet_codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
 from daemons.runtime.local import Closed, LocalConnection, LocalServer
+from daemons.runtime.log import DaemonLog
 from daemons.runtime.operator_prompt import OperatorPrompt
 from daemons.runtime.ports import UnknownService
 from daemons.runtime.pump import Pump
@@ -64,6 +65,8 @@ from srcctl.machine import SECOND, RemoteFault
 from srcctl.node.slots import SlotFile
 
 STATE_FILE = "/var/ct/cfg/cthags.json"
+LOG_FILE = "/var/ct/{}/log/cthags/cthags.default"
+"""Its log in a domain; IW, the "island world", is where there is none."""
 HELLO = 0.5
 SCRIPT_PATIENCE = 60.0
 """Seconds that a deactivate script has where the expel has no time limit."""
@@ -77,7 +80,7 @@ class GroupServicesDaemon(Daemon):
     """cthags's shell."""
 
     name = "cthags"
-    log_file = "/var/ct/IW/log/cthags/cthags.default"
+    log_file = LOG_FILE.format("IW")
 
     async def start(self) -> None:
         self._started_at = time.time()
@@ -91,6 +94,7 @@ class GroupServicesDaemon(Daemon):
         self._paths = Paths(self.root, self._packet, self._alive, self._caa_lost)
         if not await self._paths.connect():
             raise CannotStart("CAA is not active on this node: there is no domain to serve", 0)
+        self.log = DaemonLog(self.root.path(LOG_FILE.format(self._paths.domain)))
         self._connected_after = time.time() - self._started_at
         schedule = self.scale.schedule
         settings = Settings(beat_us=schedule(BEAT), hello_us=schedule(HELLO), formation_us=schedule(FORMATION))

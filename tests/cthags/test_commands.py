@@ -82,6 +82,21 @@ def test_the_domain_in_other_states(status: DomainStatus, name: str, state: str)
     assert domain.operational_state(Domain(CLUSTER, None)) == "Offline"
 
 
+def test_the_sites_that_a_script_looks_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    sites = (caa.Site("west", 1, "u1", ("node1",)), caa.Site("east", 2, "u2", ("node2",), 3))
+    cluster = replace(CLUSTER, sites=sites, priorities=((1, 1),))
+    monkeypatch.setattr(domain, "_domain", lambda command: Domain(cluster, STATUS))
+    assert domain.caa_config(["caa_config", "-s", "haes_cluster"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("site_priority(1)") + 1] == "site_name(west)"
+    assert lines[lines.index("site_priority(3)") + 1] == "site_name(east)"
+    monkeypatch.setattr(domain, "_domain", lambda command: Domain(CLUSTER, STATUS))
+    assert domain.caa_config(["caa_config", "-s", "haes_cluster"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["site_priority(0)", "site_name(LOCAL)"]
+    assert domain.caa_config(["caa_config", "-s", "other"]) == domain.BAD_PARAMETER
+    assert domain.caa_config(["caa_config"]) == domain.BAD_FLAG
+
+
 def test_no_domain_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(domain, "_domain", lambda command: domain.OK)
     assert domain.lsrpdomain(["lsrpdomain"]) == 0

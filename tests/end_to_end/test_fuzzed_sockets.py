@@ -24,7 +24,7 @@ DAEMONS = ("caa", "cthags")
 GROWTH_MAX = 1 << 10
 """Kilobytes of memory by which a daemon may grow: buffers of what waits at that moment. A byte kept of every packet, or
 of every connection its state, is more."""
-LOGS = ("/var/adm/ras/syslog.caa", "/var/ct/IW/log/cthags/cthags.default", "/dev/console")
+LOGS = ("/var/adm/ras/syslog.caa", "/var/ct/fuzzed/log/cthags/cthags.default", "/dev/console")
 LOG_MAX = 64 << 10
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.end_to_end.lab import LabUnderTest, eventually
 
 ANY_MODE = True
@@ -16,6 +18,8 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
     lab.output("node1", "clmgr add repository hdisk3")
     lab.output("node1", "clmgr sync cluster", timeout=120)
     new = next(line.split()[1] for line in lab.output("node1", "lspv").splitlines() if line.startswith("hdisk3 "))
+    backup = r"^\thdisk3:\n(?:.*\n){4}.*BACKUP_DISK$"
+    assert len(re.findall(backup, lab.output("node1", "lscluster -d"), re.MULTILINE)) == 2
     lab.srcctl("disk", "hdisk1", "fail")
     active = "/usr/es/sbin/cluster/etc/objrepos/active"
     for node in lab.nodes():
@@ -23,7 +27,9 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
             eventually(
                 lambda d=directory, n=node: repository(lab, n, d) == new, f"{node} names hdisk3 in {directory}", 30
             )
-        assert "hdisk3" in lab.output(node, "lscluster -d")
+        shown = lab.output(node, "lscluster -d")
+        assert re.findall(r"^\t(\w+):\n(?:.*\n){4}.*REPDISK$", shown, re.MULTILINE) == ["hdisk3"] * 2
+        assert "BACKUP_DISK" not in shown
     assert "hdisk3" in lab.output("node1", "clmgr query repository")
     log = lab.file("node1", "/var/adm/ras/syslog.caa")
     assert "caa:info cluster[" in log

@@ -33,6 +33,7 @@ LSRPNODE_USAGE = (
 )
 
 
+CAA_CONFIG_USAGE = "Usage: caa_config -s peer_domain\n"
 LSCOMG_USAGE = "Usage: lscomg [-l | -t | -d | -D delimiter] [-x] [-i] [-h] [-TV] [communication_group]\n"
 SENSITIVITY, PERIOD, PRIORITY = "4", "1", "1"
 """What a communication group has by default (inferred; under CAA no heartbeat goes by it)."""
@@ -158,6 +159,32 @@ def lscomg(argv: list[str]) -> int:
         header = ["Name", "Sensitivity", "Period", "Priority", "Broadcast", "SourceRouting", "NIMPath", "NIMParameters"]
         rows = [[name, SENSITIVITY, PERIOD, PRIORITY, "Yes", "Yes", "-1", ""] for name in chosen.values()]
     sys.stdout.write(render(tuple(header), rows, form, delimiter, "x" not in options))
+    return OK
+
+
+def caa_config(argv: list[str]) -> int:
+    """``caa_config -s peer_domain``: the sites of the cluster, by which a script finds the one with a priority.
+
+    That a line ``site_priority(1)`` is followed by one with the site's name is known, the rest is inferred.
+    """
+    try:
+        options = parse(argv, "s:")
+        if "s" not in options or options.operands:
+            raise UsageError("-s must be given")
+    except UsageError as error:
+        return _usage("caa_config", CAA_CONFIG_USAGE, error)
+    domain = _domain("caa_config")
+    if isinstance(domain, int):
+        return domain
+    cluster = domain.cluster
+    if options.value("s") != cluster.cluster_name:
+        sys.stderr.write(f"caa_config: 2632-020 The peer domain {options.value('s')} is not defined.\n")
+        return BAD_PARAMETER
+    ranks = dict(cluster.priorities)
+    for site in cluster.sites or (caa.LOCAL_SITE,):
+        ranked = [ranks[n.number] for n in cluster.nodes if n.number in ranks and cluster.site_of(n.name) == site]
+        print(f"site_priority({min(ranked, default=site.priority)})\nsite_name({site.name})")
+        print(f"site_id({site.number})\nsite_uuid({site.uuid})")
     return OK
 
 
