@@ -31,7 +31,7 @@ def notify(
             for o in objects
             if o["en_method"] and _selects(o, label, template, resource, kind, resource_class, duplicate)
         ]
-    except (OSError, ValueError, KeyError, OdmError):
+    except (OSError, ValueError, OdmError):
         return  # damaged, or a class with other descriptors under that name
     for method in chosen:
         words = (str(sequence), f"0x{template.identifier.lower()}", template.error_class, template.type, "FALSE",
@@ -54,7 +54,7 @@ def resource_type(root: NodeRoot, resource: str) -> tuple[str, str]:
     """Type and class of a resource that is a device of the node, NONE for others."""
     try:
         found = [str(o["PdDvLn"]) for o in Repository(root, "/etc/objrepos").get("CuDv") if o["name"] == resource]
-    except (OdmError, KeyError):
+    except OdmError:
         found = []
     if not found:
         return "NONE", "NONE"

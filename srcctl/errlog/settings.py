@@ -47,7 +47,7 @@ def load(root: NodeRoot) -> Settings:
 
     try:
         values = {str(o["attribute"]): str(o["value"]) for o in Repository(root, "/etc/objrepos").get(CLASS)}
-    except (OdmError, KeyError):
+    except OdmError:
         return Settings()
     found: dict[str, int] = {}
     for field, attribute in ATTRIBUTES.items():

@@ -7,6 +7,7 @@ import os
 import time
 
 from srcctl.node import messages, processes, spawn
+from srcctl.node.processes import MARK_VARIABLE
 from srcctl.node.root import NodeRoot
 from srcctl.node.signals import signal
 from srcctl.node.table import Instance, ProcessTable
@@ -59,7 +60,8 @@ class Subsystems:
             request = spawn.Request(
                 start.path,
                 tuple(start.arguments),
-                {**self.environment, **start.environment},
+                # Whatever startsrc -e says: by its mark a process is found when the node ends.
+                {**self.environment, **start.environment, MARK_VARIABLE: self.environment[MARK_VARIABLE]},
                 stdin,
                 self._open(start.standout, spawn.WRITE, files),
                 self._open(start.standerr, spawn.WRITE, files),

@@ -496,6 +496,9 @@ def test_kill_everything_is_refused_in_a_node(machine: Machine) -> None:
 def test_a_subsystem_ends_with_all_that_descends_from_it(machine: Machine) -> None:
     daemon = machine.start(1, "/usr/sbin/standd", "tree", "/var/adm/SRC/tree")
     other = machine.start(2, "/usr/sbin/standd")
+    strange = machine.start(3, "/bin/sleep", "100", environment={"HAES_MARK": "nobody's"})
+    mark = f"{machine.root.identity.lab_id}/{machine.name}"
+    assert processes.mark_of(strange) == mark, "who starts it cannot take it out of the node"
     file = Path(machine.root.path("/var/adm/SRC/tree"))
     wait_for(lambda: file.exists() and file.read_text().count("\n") == 3, "the tree is there")
     family = [int(line) for line in file.read_text().split()]

@@ -10,6 +10,7 @@ from srcctl.node import messages
 from srcctl.srcmstr import memory
 from srcctl.srcmstr.definitions import SIGNALS, Definition
 from srcctl.srcmstr.exchange import Instance
+from srcctl.srcmstr.service import main
 from tests.src.node import Run, SrcNode
 
 DEFINITION = Definition("sleeper", "/bin/sleeper", contact=SIGNALS, signorm=15, sigforce=9)
@@ -28,3 +29,12 @@ def test_a_subsystem_that_outlived_srcmstr(
         status, out, err = run(["startsrc", "-s", "sleeper"])
         assert (status, (out + err)[:8]) == ((1, "0513-029") if track else (0, "0513-059"))
         assert [start.instance for start in node.lpar.started.values()] == ([] if track else [8]), "a number of its own"
+
+
+def test_srcmstr_by_hand(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in (["-x"], ["-r", "operand"]):
+        assert main(["srcmstr", *words]) == 1
+        assert capsys.readouterr() == ("", "usage: srcmstr [-r] [-B]\n")
+    monkeypatch.delenv(messages.LPAR_DESCRIPTOR, raising=False)
+    assert main(["srcmstr", "-r"]) == 1
+    assert capsys.readouterr() == ("", "srcmstr: it runs under the node's machine only: see /etc/inittab.\n")
