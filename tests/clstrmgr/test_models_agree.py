@@ -1,8 +1,9 @@
 """Both processing models end alike: a dependency between two groups changes nothing for those that it is not about.
+And in both a cluster that is whole again can have all its groups online.
 
 The two runs of a scenario share every input. Where groups depend on each other node_up and node_down do no resource
-work and moves follow by goals; else every event moves its groups itself. Stops with unmanage are left out: where groups
-depend on each other an unmanaged group that is online on all available nodes is left alone on the other nodes, too.
+work and moves follow by goals; else every event moves its groups itself. Stops with unmanage are left out of the comparison: where groups depend on
+each other an unmanaged group that is online on all available nodes is left alone on the other nodes, too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ STEPS = 30
 class Story:
     """A scenario, drawn from a seed, in one of the models."""
 
-    def __init__(self, seed: int, dependent: bool) -> None:
+    def __init__(self, seed: int, dependent: bool, *more_modes: str) -> None:
+        self.modes = ("offline", "move", *more_modes)
         self.random = random.Random(seed)
         groups = []
         for number, name in enumerate(WATCHED, start=1):
@@ -55,7 +57,7 @@ class Story:
         """One thing happens; returns it, what an operator was told, and the states afterwards."""
         ring, draw = self.ring, self.random
         kind, node, asked, target = draw.choice(KINDS), draw.randint(1, 3), draw.randint(1, 3), draw.randint(0, 3)
-        name, mode = draw.choice(WATCHED), draw.choice(["offline", "move"])
+        name, mode = draw.choice(WATCHED), draw.choice(self.modes)
         requests = {
             "start": (node, messages.StartServices()),
             "manual": (node, messages.StartServices(manage="manual")),
@@ -82,9 +84,40 @@ class Story:
         ring.settle()
         return (kind, node, asked, target, name, mode), told, {name: ring.states(name) for name in WATCHED}
 
+    def mend(self) -> None:
+        """Everything is mended, and cluster services run on all nodes."""
+        self.broken.clear()
+        for node in (1, 2, 3):
+            if node not in self.ring.nodes:
+                self.ring.boot(node)
+        self.ring.settle()
+        self.ring.start(*(node for node in (1, 2, 3) if not self.ring.nodes[node].services))
+        for node in (1, 2, 3):
+            self.ring.feed(node, Reported(messages.SystemEvent("interface_up", f"127.0.0.{node}")))
+            self.ring.settle()
+        self.ring.pass_time(200)
+
 
 @pytest.mark.parametrize("seed", range(24))
 def test_a_dependency_is_nothing_to_other_groups(seed: int) -> None:
     classic, dependent = Story(seed, False), Story(seed, True)
     for _ in range(STEPS):
         assert dependent.step() == classic.step()
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_whole_cluster_can_have_all_groups_online(seed: int, dependent: bool) -> None:
+    story = Story(seed, dependent, "unmanage")
+    for _ in range(STEPS):
+        story.step()
+    story.mend()
+    for entry in story.ring.configured.groups:
+        if entry.name not in WATCHED:
+            continue
+        wanted = len(entry.nodes) if entry.startup == "OAAN" else 1
+        if list(story.ring.states(entry.name).values()).count("ONLINE") < wanted:
+            assert story.ring.request(1, messages.OnlineGroup(entry.name, 0)).error == ""
+        states = sorted(story.ring.states(entry.name).values(), reverse=True)
+        assert states == ["ONLINE"] * wanted + ["OFFLINE"] * (3 - wanted)
+    assert {machine.state for machine in story.ring.nodes.values()} == {"ST_STABLE"}
