@@ -2,8 +2,9 @@
 And in both a cluster that is whole again can have all its groups online.
 
 The two runs of a scenario share every input. Where groups depend on each other node_up and node_down do no resource
-work and moves follow by goals; else every event moves its groups itself. Stops with unmanage are left out of the comparison: where groups depend on
-each other an unmanaged group that is online on all available nodes is left alone on the other nodes, too.
+work and moves follow by goals; else every event moves its groups itself. Stops with unmanage are left out of the
+comparison: where groups depend on each other an unmanaged group that is online on all available nodes is left alone on
+the other nodes, too.
 """
 
 from __future__ import annotations
