@@ -71,7 +71,7 @@ def announced(cluster: ClusterState, event: Event) -> tuple[PlanItem, ...]:
     """What the event says that groups will do: the plan of what it begins, as far as it is known now."""
     if not cluster.dependencies or event.name in events.RECONFIGURATIONS:
         return cluster.plan
-    if event.name not in RULES and not is_change(event):
+    if (event.name not in RULES and not is_change(event)) or event.mode == "unmanage":
         return ()
     items = []
     there = {*cluster.up_nodes(), event.node if event.name == events.JOIN_NODE else 0}

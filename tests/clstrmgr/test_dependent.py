@@ -379,7 +379,9 @@ def with_one_everywhere() -> Ring:
 def test_group_on_all_nodes_stays_on_the_others_when_a_node_is_managed_again() -> None:
     ring = with_one_everywhere()
     ring.start(1, 2, 3)
+    ring.preambles.clear()
     ring.request(2, messages.StopServices("unmanage"))
+    assert {sentences for _, sentences in ring.preambles} == {("Node Down Completion Event has been enqueued.",)}
     assert ring.states("web") == {1: "ONLINE", 2: "UNMANAGED", 3: "ONLINE"}
     ring.trace.clear()
     ring.start(2)
