@@ -190,7 +190,9 @@ class Membership:
         before, self.settings = self.settings, settings
         self._settled_until = None
         others = settings.nodes - {settings.own}
-        self.peers = {node: self.peers.get(node, Peer()) for node in sorted(others)}
+        # A live node that was removed may not know it yet: nobody takes its place before it is as if it were lost.
+        leaving = (self.peers.keys() - settings.nodes) & self.alive
+        self.peers = {node: self.peers.get(node, Peer()) for node in sorted(others | leaving)}
         if before is None:
             self._began = now
             self._interfaces.begin(settings.networks)
@@ -214,7 +216,7 @@ class Membership:
 
     def _received(self, now: int, path: str, heartbeat: Heartbeat) -> list[Effect]:
         settings = self.settings
-        if settings is None or path not in self.links or not settings.lan:
+        if settings is None or path not in self.links or not settings.lan or heartbeat.sender not in settings.nodes:
             return []
         heartbeat = heartbeat.to(settings.own)
         reborn, effects = self._hear(now, path, heartbeat, settings)
@@ -255,6 +257,8 @@ class Membership:
         self, now: int, path: str, heartbeat: Heartbeat, settings: Settings
     ) -> tuple[frozenset[int], list[Effect]]:
         """Take a heartbeat; returns the nodes that turn out to live another life, and what the sender says anew."""
+        if heartbeat.sender not in settings.nodes:
+            return frozenset(), []  # of one that is leaving: it is as if it had fallen silent
         learnt = heartbeats.hear(now, path, heartbeat, settings, self.peers, self._began)
         if learnt.changed:
             self._settled_until = None
@@ -323,6 +327,8 @@ class Membership:
         if effects:
             effects += self._announce(now)  # its death must still be known
         effects += self._liveness.decide(now, settings, self.peers, self._split)
+        for node in [node for node in self.peers if node not in settings.nodes and node not in self.alive]:
+            del self.peers[node]
         self._settled_until = self._liveness.next_change(now, settings, self.peers, self._split)
         return effects + self._announce(now)
 

@@ -207,7 +207,7 @@ class RepositoryKeeper(Daemon):
     async def _replace_by_itself(self) -> None:
         """The repository is lost: the lowest of the nodes that live takes the first backup disk that can be had."""
         membership = self.membership
-        if membership is None or membership.own != min(membership.alive) or self.disk is None or self.own.wiped:
+        if membership is None or membership.own != min(membership.up) or self.disk is None or self.own.wiped:
             return
         lost = self.disk.name
         for name in await asyncio.to_thread(replacement.backups, self.root):

@@ -65,7 +65,7 @@ class Liveness:
                     peer.silent_since = now
                 if now - peer.silent_since >= settings.down_delay_us(node):
                     alive.discard(node)
-        alive &= settings.nodes
+        alive &= settings.nodes | peers.keys()
         granted = split.granted(now, found)
         self._reborn = {node: at for node, at in self._reborn.items() if node not in found | granted}
         # A node that boots and is not heard again may be a side of its own, however well known the death before it.

@@ -183,8 +183,8 @@ class Membership(msgspec.Struct, frozen=True, tag="membership"):
 
     @property
     def up(self) -> frozenset[int]:
-        """The nodes that commands show as UP."""
-        return frozenset(self.alive) - frozenset(self.undecided)
+        """The nodes that commands show as UP; one that was removed may still be alive for a moment."""
+        return (frozenset(self.alive) - frozenset(self.undecided)) & {node.number for node in self.nodes}
 
     def site_of(self, node: str) -> Site:
         """The site of the node of that name; a node at none is at LOCAL."""

@@ -147,7 +147,8 @@ class Checker:
     def _check_members(self, node: SimulatedNode, view: View) -> None:
         self.checks[CONFIGURATION] += 1
         states = node.states
-        if states is not None and (strangers := set(view.nodes) - set(states.numbers)):
+        # A live node that was removed counts as lost only when it would if it had fallen silent.
+        if states is not None and (strangers := set(view.nodes) - set(states.numbers) - states.core.alive):
             raise InvariantBroken(CONFIGURATION, f"{node.name} has nodes {sorted(strangers)} in its view, no members")
 
     def _note_view(self, known: _Knowledge, installed: ViewInstalled) -> None:

@@ -296,7 +296,7 @@ class StatesProcess(Process):
         world, cluster, own = self.world, self.node.cluster, self.node.number
         match effect:
             case caa.Send(network, target, heartbeat):
-                if cluster.topology.passes(own, target, network):
+                if target in self.numbers and cluster.topology.passes(own, target, network):
                     other = cluster.nodes[target]
                     data = heartbeat_codec.encode(heartbeat)
                     world.count("caa", data)
@@ -362,10 +362,8 @@ class StatesProcess(Process):
 
 
 def _receive(node: SimulatedNode, sender: int, network: str, data: bytes) -> None:
-    topology = node.cluster.topology
-    if (
-        node.states is not None
-        and node.states.active
-        and (topology.whole or topology.passes(sender, node.number, network))
-    ):
-        node.states.feed(caa.Received(network, heartbeat_codec.decode(data)))
+    topology, states = node.cluster.topology, node.states
+    if states is None or sender not in states.numbers:
+        return
+    if topology.whole or topology.passes(sender, node.number, network):
+        states.feed(caa.Received(network, heartbeat_codec.decode(data)))
