@@ -121,6 +121,11 @@ class Init:
         """The current run level, "" before the first table."""
         return self._level
 
+    def starts_again(self, identifier: str) -> bool:
+        """Whether a record's process is started again whenever it ends, be it after a rest."""
+        job = self._jobs.get(identifier)
+        return job is not None and self._keeps(job)
+
     def step(self, now: int, value: Input, /) -> list[Effect]:
         """Take one input at ``now`` (microseconds) and return the effects in order."""
         effects: list[Effect] = []

@@ -145,13 +145,20 @@ class Lpar:
     def _open_src_socket(self) -> None:
         """/dev/SRC, handed to every srcmstr in turn: requests wait in it while one is killed and its successor starts,
         which needs no disk that can be written. Who asks comes with each request: anybody may ask for a status."""
-        for name in (SRC_SOCKET, SRC_INCARNATION):
-            try:
-                os.unlink(self.root.path(name))
-            except OSError:
-                pass
+        self._forget_srcmstr()
+        try:
+            os.unlink(self.root.path(SRC_SOCKET))
+        except OSError:
+            pass
         self.src_socket = sockets.bind_plain(self.root.path(SRC_SOCKET), _socket.SOCK_DGRAM, 0o666)
         self.src_socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+
+    def _forget_srcmstr(self) -> None:
+        """Who asks is told at once that there is none: init does not start it (telinit S, rmitab)."""
+        try:
+            os.unlink(self.root.path(SRC_INCARNATION))
+        except OSError:
+            pass
 
     def _import_programs(self) -> None:
         known: dict[str, programs.Program] = {}
@@ -339,6 +346,7 @@ class Lpar:
 
     def _child_ended(self, pid: int, status: int) -> None:
         child = self.children.pop(pid, None)
+        ended_srcmstr = self.srcmstr_pid
         if pid == self.caa_pid and self.guard is not None:
             self.console.write(f"lpar: caa ended ({spawn.describe_status(status)}), so does the node")
             self.guard.peer_died()
@@ -350,6 +358,8 @@ class Lpar:
         ours = self.subsystems.ended(pid, status, set(self.children))
         if not ours and child is not None and child.record:
             self._feed_init(boot.ProcessEnded(child.record, status))
+            if pid == ended_srcmstr and not self.srcmstr_pid and not self.init.starts_again(child.record):
+                self._forget_srcmstr()
 
     # Requests.
 

@@ -203,7 +203,10 @@ class Asker:
             if select.select([own], [], [], max(0.0, left))[0]:
                 exchange.take(own.recv(PACKET_MAX + 1), address)
                 continue
-            if self._identity() not in (sent_to, ""):
+            identity = self._identity()
+            if not identity:
+                raise NotActive("srcmstr has ended, and is not started again")
+            if identity != sent_to:
                 exchange.again()
                 sent_to = self._send(own, packet, deadline)
         return exchange.answers()

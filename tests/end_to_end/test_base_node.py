@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from srcctl.lab import lifecycle
+from srcctl.src.client import TIME_LIMIT
 from tests.end_to_end.lab import LabUnderTest, eventually
 from tests.node.test_machine import alive
 
@@ -81,6 +83,18 @@ def test_it_comes_back_at_the_next_boot(base: LabUnderTest) -> None:
     eventually(lambda: base.processes("node1").get("atboot"), "inittab starts it")
     assert not (base.directory / "nodes" / "node1" / "root" / "usr" / "es").exists(), "a boot installs no more"
     assert set(base.processes("node1")) == {"lpar", "srcmstr", "atboot"}
+
+
+def test_where_init_runs_no_srcmstr_it_is_said_at_once(base: LabUnderTest) -> None:
+    assert base.run("node1", "telinit S").returncode == 0
+    eventually(lambda: "srcmstr" not in base.processes("node1"), "single-user mode has no srcmstr")
+    began = time.monotonic()
+    answer = base.run("node1", "lssrc -a")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == "0513-001 The System Resource Controller daemon is not active.\n"
+    assert time.monotonic() - began < TIME_LIMIT / 2
+    assert base.run("node1", "telinit 2").returncode == 0
+    eventually(lambda: base.run("node1", "lssrc -a").returncode == 0, "it is back")
 
 
 def test_nothing_outlives_its_machine(base: LabUnderTest) -> None:

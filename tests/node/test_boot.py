@@ -132,3 +132,20 @@ def test_describe_is_plain() -> None:
     init = Init()
     init.step(0, table("d:2:respawn:x\n"))
     assert init.describe()["level"] == "2"
+
+
+def test_what_is_started_again_whenever_it_ends() -> None:
+    init = Init()
+    text = "r:2:respawn:x\nd:a:ondemand:y\no:2:once:z\n"
+    init.step(0, table(text))
+    assert [name for name in ("r", "d", "o", "none") if init.starts_again(name)] == ["r"]
+    init.step(1, boot.NoRespawn())
+    assert not init.starts_again("r")
+    init.step(2, boot.ReadTable(table(text).records, "2", "a"))
+    assert init.starts_again("r")
+    assert init.starts_again("d")
+    for step in range(100):
+        init.step(3 + step, ProcessEnded("r", 1))
+    assert init.starts_again("r"), "after a rest"
+    init.step(200, table(text, "S"))
+    assert not init.starts_again("r")
