@@ -128,6 +128,24 @@ def add(name: str, disk: str, fresh: Callable[[int], Node], site: str = "") -> C
         raise CaaError(errors[0])
 
 
+def complete(name: str, disk: str, reached: bool) -> Change[None]:
+    """Have a node that is written down join, if it is ``reached``, and those that are up read the definition again.
+
+    A run that was killed has written the node down and told nobody, or the node only, which then has no contact with
+    the others and halts; or its CAA was stopped, then nothing is new to anybody. To join twice does no harm.
+
+    Raises:
+        CaaError: CAA is not active, the node cannot join, or a node that is up cannot be told.
+    """
+    _, definition = yield from _read()
+    if reached:
+        if complaint := (yield from _tell(name, JOIN, disk)):
+            raise CaaError(complaint)
+        yield HandOver(name)
+    if errors := (yield from told(definition)):
+        raise CaaError(errors[0])
+
+
 def remove(name: str, site: str = "") -> Change[None]:
     """Remove a node from the cluster; ``site``: the one that it must be at.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -263,6 +264,33 @@ def add_node(root: NodeRoot, name: str, site: str = "") -> None:
     """
     disk = client.status(root).disk
     carry_out(root, changes.add(name, disk, lambda number: member(root.identity, number, name), site))
+
+
+def numbers(root: NodeRoot, names: Iterable[str]) -> dict[str, int]:
+    """The numbers of nodes in this node's cluster: those that they have, or get if they join it in this order.
+
+    Raises:
+        CaaError: CAA is not active, or the cluster cannot have so many nodes.
+        OSError: the repository disk has failed.
+    """
+    _, definition = client.own_repository(root)
+    for name in names:
+        if definition.node(name) is None:
+            definition = changes.with_node(definition, name, partial(_numbered, name), "")
+    return {node.name: node.number for node in definition.nodes}
+
+
+def _numbered(name: str, number: int) -> Node:
+    return Node(number, name, "", ())
+
+
+def complete_node(root: NodeRoot, name: str, reached: bool = True) -> None:
+    """Complete what a run began that was to add a node; see ``changes.complete``.
+
+    Raises:
+        CaaError, RepositoryError, OSError: as ``carry_out``.
+    """
+    carry_out(root, changes.complete(name, client.status(root).disk, reached))
 
 
 def remove_node(root: NodeRoot, name: str, site: str = "") -> None:

@@ -146,7 +146,7 @@ def _addresses(configuration: Configuration, cluster: ClusterState | None) -> tu
                 )
                 if group is None or node.name not in group.nodes or not configuration.may_hold(node.name, label.label):
                     continue
-                holder = _address_holder(cluster, group.name)
+                holder = _address_holder(configuration, cluster, group.name, label.label)
                 views.append(
                     AddressView(
                         node.id,
@@ -161,11 +161,12 @@ def _addresses(configuration: Configuration, cluster: ClusterState | None) -> tu
     return tuple(views)
 
 
-def _address_holder(cluster: ClusterState | None, group: str) -> int:
+def _address_holder(configuration: Configuration, cluster: ClusterState | None, group: str, label: str) -> int:
     if cluster is None:
         return 0
     states = cluster.groups[group].states
-    return next((node for node, state in sorted(states.items()) if state in ("ONLINE", "UNMANAGED")), 0)
+    holder = next((node for node, state in sorted(states.items()) if state in ("ONLINE", "UNMANAGED")), 0)
+    return holder if configuration.may_hold(cluster.node_names.get(holder, ""), label) else 0
 
 
 def _groups(

@@ -251,3 +251,20 @@ def test_two_changes_at_once_do_not_undo_each_other(here: Here) -> None:
     found = here.disk.read_definition()
     assert found is not None
     assert [node.name for node in found.nodes] == ["nodeB"]
+
+
+def test_a_node_that_only_a_killed_run_knows_of_is_told_to_the_others_when_it_joins(here: Here) -> None:
+    """One that does not know it is in no contact with it, so that the newcomer would halt."""
+    here.disk.create(DEFINITION)
+    here.membership = member_of(DEFINITION)
+    formation.complete_node(here.root, "nodeB", reached=False)
+    assert (here.joined, here.told) == ([], NAMES), "it joins when it boots"
+    formation.complete_node(here.root, "nodeB")
+    assert here.joined == ["nodeB"]
+
+
+def test_the_numbers_of_nodes_are_known_before_they_join(here: Here) -> None:
+    here.disk.create(replace(DEFINITION, highest_number=5, former=(Node(4, "nodeC", "u4", ()),)))
+    assert formation.numbers(here.root, ["nodeX", "nodeC", *NAMES]) == {
+        **{node.name: node.number for node in NODES}, "nodeC": 4, "nodeX": 6
+    }  # fmt: skip

@@ -336,6 +336,8 @@ def test_network_without_a_label_of_the_site_is_not_needed_there() -> None:
     state.networks_down |= {(1, network), (3, network)}
     assert [state.network_missing(node, "rg") for node in (1, 3)] == [False, True]
     assert [plan.needs(state, "rg", node, network) for node in (1, 3)] == [False, True]
+    shown = [(a.node, a.state, a.active_node) for a in snapshot(ring.nodes[1]).addresses if a.label == label]
+    assert shown == [(3, "down", 0), (4, "down", 0)], "the group is at the other site"
 
 
 def test_another_site_of_an_active_label_is_a_change_of_its_group() -> None:

@@ -50,6 +50,21 @@ def test_ids_edited_by_hand_go_back_and_freed_ones_are_not_used_again() -> None:
     assert ids(sync.assign_ids(added)) == {"node2": 2, "node3": 3}
 
 
+def test_ids_are_the_numbers_of_the_caa_cluster_where_there_is_one() -> None:
+    """Group Services know a node by its number: the cluster manager must mean the same node by it."""
+    first = sync.assign_ids(FRESH)
+    three = msgspec.structs.replace(first, nodes=(*first.nodes, configurations.Node(name="node3")))
+    stored = sync.assign_ids(three, {"node1": 1, "node2": 2, "node3": 3})
+    # Number 3 was given in vain: what the node was to get is stored with the configuration, and does not count.
+    numbers = {"node1": 1, "node2": 2, "node3": 5}
+    again = sync.assign_ids(stored, numbers)
+    assert (ids(again), again.cluster.last_node_ids, again.cluster.highest_node_id) == (numbers, (1, 2, 5), 5)
+    # One that comes back has its number again, which is not the next one.
+    without = sync.assign_ids(msgspec.structs.replace(again, nodes=again.nodes[1:]), {"node2": 2, "node3": 5})
+    back = msgspec.structs.replace(without, nodes=(*without.nodes, configurations.Node(name="node1")))
+    assert ids(sync.assign_ids(back, numbers)) == numbers
+
+
 def node(tmp_path: Path, name: str) -> NodeRoot:
     directory = tmp_path / name
     (directory / "etc").mkdir(parents=True)

@@ -154,7 +154,10 @@ class Dare:
     def _begin(self, committed: int, changed: bool) -> core.Begin:
         nodes = tuple(node.name for node in self._configuration.nodes)
         membership = caa.status(self._root).membership
-        members = [node.name for node in membership.nodes] if membership is not None else []
+        definition = self._disk.read_definition()
+        # A node that a run wrote down which was killed before it told anybody is to be removed as well.
+        known = (*(membership.nodes if membership is not None else ()), *(definition.nodes if definition else ()))
+        members = list(dict.fromkeys(node.name for node in known))
         removed = tuple(name for name in members if name not in nodes)
         # What did not change is nothing that a running cluster would have to take.
         active = active_nodes(self._root, nodes) if changed else frozenset[str]()
@@ -329,9 +332,12 @@ class Dare:
         for node in self._configuration.nodes:
             if node.name not in members:
                 formation.add_node(self._root, node.name)
-            elif members[node.name] not in alive and node.name in self._session.reached:
-                # It could not be told when the cluster was made, or its CAA was stopped: joining twice does no harm.
-                formation.join_node(self._root, node.name, self._disk_name)
+                continue
+            # A run that was killed may have come as far as to have it join, and not to tell the others of it.
+            begun = node.name not in self._known and not self._first
+            reached = node.name in self._session.reached
+            if begun or (members[node.name] not in alive and reached):
+                formation.complete_node(self._root, node.name, reached)
 
     def _forget(self, nodes: tuple[str, ...]) -> None:
         for node in nodes:

@@ -94,15 +94,15 @@ def _synchronize(
     if verification is not None and verify.run(root, c, verification, agents).errors and not force:
         sys.stdout.flush()
         raise ClmgrError(FAILED)
-    assigned = synchronization.assign_ids(c)
-    if assigned != c:
-        configurations.store(Repository(root, DCD), assigned, own)
     try:
         status = caa.status(root)
         first = status.membership is None
         if first:
-            _form(root, assigned)
+            _form(root, c)
             status = caa.status(root)
+        assigned = synchronization.assign_ids(c, formation.numbers(root, [node.name for node in c.nodes]))
+        if assigned != c:
+            configurations.store(Repository(root, DCD), assigned, own)
         dare.Dare(root, assigned, status.disk, agents, first).run()
     except (caa.CaaError, caa.RepositoryError) as error:
         raise ClmgrError(str(error)) from None

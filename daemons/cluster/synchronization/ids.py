@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from daemons.cluster.configuration import Cluster, Configuration, Network, Node
 
 
-def assign_ids(configuration: Configuration) -> Configuration:
+def assign_ids(configuration: Configuration, numbers: Mapping[str, int] | None = None) -> Configuration:
     """Node and network ids from the cluster's counters, in the order of definition.
 
     Ids that were given once stay; freed ones are not used again; what was edited by hand goes back to what it was.
+
+    ``numbers`` are those that the nodes have in the CAA cluster, or get when they join it, None without one: a node's
+    id is its number there, by which Group Services know it. A number may have been given in vain (a node could not
+    join, a synchronization was killed), and a node that comes back has its own again.
     """
     cluster = configuration.cluster
     nodes, highest = [], cluster.highest_node_id
-    known = _assigned(configuration.nodes, cluster.last_node_ids)
+    known = _assigned(configuration.nodes, cluster.last_node_ids) if numbers is None else dict(numbers)
     for node in configuration.nodes:
         number = known.get(node.name, 0)
         if not number:
