@@ -12,6 +12,7 @@ from daemons.cthags.commands import domain
 from daemons.cthags.commands.domain import Domain
 from daemons.cthags.messages import ClientStatus, DomainStatus, GroupStatus, Provider
 from daemons.cthags.status import canonical_status, long_status
+from srcctl.node.root import NodeRoot
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -53,6 +54,20 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tables(command: str, arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert getattr(domain, command)([command, *arguments]) == 0
     assert capsys.readouterr().out == golden(name)
+
+
+def test_domain_of_a_node_whose_caa_was_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(domain, "_domain", lambda command: None)
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot("/nonexistent")))
+    monkeypatch.setattr(domain, "_own_cluster", lambda root: "haes_cluster")
+    assert domain.lsrpdomain(["lsrpdomain"]) == 0
+    assert capsys.readouterr().out == golden("lsrpdomain/offline.txt")
+    assert domain.lsrpnode(["lsrpnode"]) == 0
+    monkeypatch.setattr(domain, "_own_cluster", lambda root: "")
+    assert domain.lsrpdomain(["lsrpdomain"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("online")

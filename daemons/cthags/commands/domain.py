@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from daemons.caa import messages as caa
 from daemons.cthags.commands.tables import render
@@ -78,8 +78,12 @@ def operational_state(domain: Domain) -> str:
     return "Online" if status.established else "Pending online"
 
 
-def _begin(name: str, argv: list[str], flags: str, usage_text: str) -> tuple[Options, str, str, Domain] | int:
-    """Options, form, delimiter and what the daemons say; or the exit code with which the command ends already."""
+Begun: TypeAlias = tuple[Options, str, str, Domain | None]
+"""Options, form, delimiter and what the daemons say, None if CAA does not run here."""
+
+
+def _begin(name: str, argv: list[str], flags: str, usage_text: str) -> Begun | int:
+    """What the command line asks for; or the exit code with which the command ends already."""
     try:
         options = parse(argv, flags)
         form, delimiter = _form(options)
@@ -100,8 +104,10 @@ def lsrpdomain(argv: list[str]) -> int:
     if isinstance(begun, int):
         return begun
     options, form, delimiter, domain = begun
-    state = operational_state(domain)
-    name = domain.cluster.cluster_name
+    state = "Offline" if domain is None else operational_state(domain)
+    name = _own_cluster(NodeRoot.current()) if domain is None else domain.cluster.cluster_name
+    if not name:
+        return OK
     if options.operands and options.operands[0] not in name:
         sys.stderr.write(f"lsrpdomain: 2632-020 The peer domain {options.operands[0]} is not defined.\n")
         return BAD_PARAMETER
@@ -118,6 +124,8 @@ def lsrpnode(argv: list[str]) -> int:
     if isinstance(begun, int):
         return begun
     options, form, delimiter, domain = begun
+    if domain is None:
+        return OK
     wanted = options.get("p")
     if wanted is not None and wanted != domain.cluster.cluster_name:
         sys.stderr.write(f"lsrpnode: 2632-020 The peer domain {wanted} is not defined.\n")
@@ -139,6 +147,8 @@ def lscomg(argv: list[str]) -> int:
     if isinstance(begun, int):
         return begun
     options, form, delimiter, domain = begun
+    if domain is None:
+        return OK
     networks = list(dict.fromkeys(network for node in domain.cluster.nodes for network, _ in node.addresses))
     names = {network: f"CG{number}" for number, network in enumerate(networks, 1)}
     wanted = options.operands[0] if options.operands else ""
@@ -174,8 +184,8 @@ def caa_config(argv: list[str]) -> int:
     except UsageError as error:
         return _usage("caa_config", CAA_CONFIG_USAGE, error)
     domain = _domain("caa_config")
-    if isinstance(domain, int):
-        return domain
+    if domain is None or isinstance(domain, int):
+        return domain or OK
     cluster = domain.cluster
     if options.value("s") != cluster.cluster_name:
         sys.stderr.write(f"caa_config: 2632-020 The peer domain {options.value('s')} is not defined.\n")
@@ -218,13 +228,22 @@ def _form(options: Options) -> tuple[str, str]:
     return ("d" if chosen == ["D"] else chosen[0] if chosen else "t"), delimiter
 
 
-def _domain(command: str) -> Domain | int:
+def _domain(command: str) -> Domain | int | None:
     try:
-        domain = ask(NodeRoot.current())
+        return ask(NodeRoot.current())
     except (OSError, Unreachable, IdentityError) as error:
         sys.stderr.write(f"{command}: 2612-023 Could not authenticate user or reach the daemon: {error}\n")
         return RMC_ERROR
-    return OK if domain is None else domain
+
+
+def _own_cluster(root: NodeRoot) -> str:
+    """The name of the cluster that this node belongs to though CAA was stopped on it; "" if there is none."""
+    from daemons.caa import client
+
+    try:
+        return client.own_repository(root)[1].name
+    except (client.CaaError, OSError):
+        return ""
 
 
 def _usage(command: str, text: str, error: UsageError) -> int:
