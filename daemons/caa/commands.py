@@ -67,6 +67,8 @@ def mkcluster(argv: list[str]) -> int:
         options = parse(argv, "n:m:r:d:s:S:")
         if "r" not in options or options.operands:
             raise UsageError("-r")
+        if not all((*options.value("m", "own").split(","), *options.value("d", "none").split(","))):
+            raise UsageError("an empty name")
     except UsageError:
         return usage(MKCLUSTER_USAGE)
     root = NodeRoot.current()

@@ -14,6 +14,7 @@ from daemons.caa import changes, client, replacement, sites, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
 from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import Node
+from daemons.caa.repository import NODES_MAX
 from daemons.clcomd import client as clcomd
 from daemons.runtime.trust import key_bytes
 from srcctl.network.liveness import is_alive
@@ -48,6 +49,10 @@ def make(
         raise CaaError(replacement.not_shared(wanted))
     if client.status(root).membership is not None:
         raise CaaError("this node is a member of a cluster already.")
+    if twice := next((node for node in members if members.count(node) > 1), ""):
+        raise CaaError(f"{twice} is named more than once.")
+    if len(members) > NODES_MAX:
+        raise CaaError(f"a cluster has at most {NODES_MAX} nodes.")
     repository = RepositoryDisk(identity.lab, disk)
     definition = _begun(root, repository, name, members)
     device = ClusterDevice(root)

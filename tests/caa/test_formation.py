@@ -103,6 +103,21 @@ def test_a_node_of_another_cluster_makes_none(here: Here, tmp_path: Path, monkey
     assert here.joined == NAMES, "a cluster without a repository is no more"
 
 
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        (["nodeA", "nodeB", "nodeA"], "nodeA is named more than once."),
+        ([f"node{number}" for number in range(17)], "a cluster has at most 16 nodes."),
+        (["nodeA", "nodeX"], "nodeX is not a node that this one knows"),
+    ],
+)
+def test_who_cannot_be_the_nodes_of_a_cluster(here: Here, members: list[str], complaint: str) -> None:
+    with pytest.raises(CaaError, match=complaint):
+        formation.make(here.root, "mycluster", members, "hdisk1")
+    assert here.joined == []
+    assert here.disk.read_definition() is None
+
+
 def test_the_administrators_multicast_address_is_kept_and_told(here: Here) -> None:
     formation.make(here.root, "mycluster", NAMES, "hdisk1", multicast="228.100.1.9")
     here.membership = member_of(DEFINITION)
