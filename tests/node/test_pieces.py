@@ -14,7 +14,7 @@ from srcctl.node.bytecode import bring_up_to_date
 from srcctl.node.commands import power as commands_power
 from srcctl.node.commands.processes import filter_rows
 from srcctl.node.processes import descendants, mark_of
-from srcctl.node.root import LabNode, NodeRoot
+from srcctl.node.root import Identity, LabNode, NodeRoot
 from srcctl.node.start import take_power
 from tests.node.machine import Machine, lab_directory
 
@@ -198,3 +198,31 @@ def test_a_halt_during_shutdown_r_boots_again(tmp_path: Path) -> None:
     assert not commands_power.shutdown_reboots(root), "the mark of an earlier shutdown counts for nothing"
     mark.write_text("rubbish")
     assert not commands_power.shutdown_reboots(root)
+
+
+def test_a_node_whose_console_cannot_be_written_halts_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ReadOnly:
+        def write(self, text: str) -> int:
+            raise OSError(30, "Read-only file system")
+
+        def flush(self) -> None:
+            self.write("")
+
+    asked: list[dict[str, str]] = []
+
+    def exchange(path: str, request: dict[str, str], patience: float) -> dict[str, str]:
+        asked.append(request)
+        return {"error": "that is enough"}
+
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/lpar").touch()
+    (tmp_path / "etc").mkdir()
+    identity = Identity("lab", str(tmp_path), "", "", "", "", "node1", 1, 1.0, "folder", "", (), ())
+    (tmp_path / "etc/lpar.json").write_text(identity.text())
+    monkeypatch.setenv("HAES_ROOT", str(tmp_path))
+    monkeypatch.setattr(commands_power.control, "exchange", exchange)
+    monkeypatch.setattr(sys, "stdout", ReadOnly())
+    assert commands_power.halt(["halt", "-q"]) == 1
+    assert [request["type"] for request in asked] == ["halt"]

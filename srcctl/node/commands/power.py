@@ -202,7 +202,10 @@ def _minutes_until(word: str) -> int:
 
 
 class _Log:
-    """What is said: on stdout, and with ``-l`` in /etc/shutdown.log, which is written anew each time."""
+    """What is said: on stdout, and with ``-l`` in /etc/shutdown.log, which is written anew each time.
+
+    The node goes down, whether anybody can be told or not: its console may be on a disk that has become read-only.
+    """
 
     def __init__(self, path: str = "") -> None:
         self._path = path
@@ -211,7 +214,8 @@ class _Log:
                 replace_file(path, b"")
 
     def __call__(self, text: str) -> None:
-        print(text, flush=True)
+        with suppress(OSError):
+            print(text, flush=True)
         if self._path:
             # Line by line, as the node dies at the end; a full disk keeps none from it.
             with suppress(OSError), open(self._path, "a", encoding="utf-8", errors="surrogateescape") as file:
