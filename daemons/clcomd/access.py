@@ -83,4 +83,4 @@ def _configured(root: NodeRoot) -> set[str]:
 
 def _is_address(word: str) -> bool:
     parts = word.split(".")
-    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+    return len(parts) == 4 and all(part.isdecimal() and int(part) < 256 for part in parts)

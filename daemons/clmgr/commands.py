@@ -23,7 +23,7 @@ def clmgr(argv: list[str]) -> int:
 
 def _limit_time(seconds: str) -> None:
     """CLMGR_TIMEOUT in the environment bounds the call; what it was doing when the time was up stays as it is."""
-    if not seconds.isdigit() or not 0 < int(seconds) < 1 << 31:
+    if not seconds.isdecimal() or not 0 < int(seconds) < 1 << 31:
         return
     import signal
 

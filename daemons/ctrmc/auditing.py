@@ -73,7 +73,7 @@ def lsevent(name: str, options: dict[str, str], operands: list[str]) -> int:
         and (last is None or r.time <= last)
     ]
     if "-O" in options:
-        if not options["-O"].isdigit():
+        if not options["-O"].isdecimal():
             raise Usage(f"2612-004 {options['-O']} is not a number of entries.", BAD_PARAMETER)
         chosen = chosen[len(chosen) - min(len(chosen), int(options["-O"])) :]
     lines: list[str] = []

@@ -140,7 +140,7 @@ def _within(text: str, minutes: int) -> bool:
 
 
 def _minutes(text: str) -> int:
-    if len(text) != 4 or not text.isdigit() or int(text) > 2400 or int(text[2:]) > 59:
+    if len(text) != 4 or not text.isdecimal() or int(text) > 2400 or int(text[2:]) > 59:
         raise ValueError(text)
     return int(text[:2]) * 60 + int(text[2:])
 

@@ -74,7 +74,7 @@ class Configuration:
         bins = found.get("bin", {})
         self.trail = bins.get("trail", TRAIL)
         size = bins.get("binsize", str(TRAIL_BYTES))
-        if not size.isdigit() or not self.trail.startswith("/"):
+        if not size.isdecimal() or not self.trail.startswith("/"):
             raise ConfigError(f"{CONFIG}: binsize is a number and trail an absolute path")
         self.trail_bytes = max(4096, int(size))
 

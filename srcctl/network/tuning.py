@@ -103,7 +103,7 @@ def _change(root: NodeRoot, mode: str, words: list[str], permanent: bool, later:
             option = OPTIONS[name]
             if not mark:
                 return usage(USAGE)
-            if not text.isdigit():
+            if not text.isdecimal():
                 sys.stderr.write(f"no: {text or 'nothing'} is an invalid value for tunable {name}\n")
                 return 1
             if not option.minimum <= int(text) <= option.maximum:

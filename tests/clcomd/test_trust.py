@@ -159,6 +159,7 @@ async def test_the_command_of_a_lost_connection_is_ended(pair) -> None:  # type:
 def test_rhosts_grammar() -> None:
     identity = Identity("", "", "", "", "", "", "a", 1, 1.0, "", "", (), (LabNode("nodeb", 2, ("127.1.1.2",)),))
     found = parse_rhosts("# comment\n\n127.1.1.1\nnodeb\nnosuch\n", identity)
+    assert parse_rhosts("127.1.1.²\n", identity).faults == ("/etc/cluster/rhosts, line 1: 127.1.1.² is not known",)
     assert found.addresses == {"127.1.1.1", "127.1.1.2"}
     assert "line 5" in found.faults[0]
 

@@ -63,7 +63,7 @@ class Options:
             for name, value in (("WHEN", "now"), ("MANAGE", manage[0])):
                 if name not in request.attributes:
                     sys.stderr.write(_DEFAULTED.format(name, value))
-        if limit and not limit.isdigit():
+        if limit and not limit.isdecimal():
             raise _invalid("TIMEOUT", limit)
         return cls(
             online=online,

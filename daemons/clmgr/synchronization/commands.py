@@ -127,7 +127,7 @@ def _verification(options: Options) -> verify.Options:
     fix, errors = options.value("C", "no"), options.value("e", "0")
     if fix not in CORRECTIONS:
         raise UsageError(f"-C takes yes, interactive or no, not {fix}")
-    if not errors.isdigit():
+    if not errors.isdecimal():
         raise UsageError(f"-e takes a number, not {errors}")
     if options.value("V", "normal") not in ("normal", "modify", "fix"):
         raise UsageError(f"-V takes normal, modify or fix, not {options.value('V')}")

@@ -36,7 +36,7 @@ def options_of(request: Request) -> verify.Options:
     for name, value, valid in (
         ("FIX", fix, fix in ("no", "yes", "interactively")),
         ("LOGGING", logging, logging in ("standard", "verbose")),
-        ("MAX_ERRORS", errors_max, errors_max.isdigit()),
+        ("MAX_ERRORS", errors_max, errors_max.isdecimal()),
         ("LOGFILE", log_file, not log_file or log_file.startswith("/")),
     ):
         if not valid:

@@ -94,7 +94,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 def prefix_length(netmask: str) -> str:
     """The length of a netmask's prefix, "" if it is no netmask."""
     parts = netmask.split(".")
-    if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
+    if len(parts) != 4 or not all(part.isdecimal() and int(part) < 256 for part in parts):
         return ""
     return str(sum(int(part).bit_count() for part in parts))
 

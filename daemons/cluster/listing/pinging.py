@@ -71,7 +71,7 @@ def cl_ping(argv: list[str]) -> int:
     try:
         options = parse(argv, "qc:", intermixed=True)
         count = options.value("c") or "1"
-        if not count.isdigit() or not 0 < int(count) <= COUNT_MAX:
+        if not count.isdecimal() or not 0 < int(count) <= COUNT_MAX:
             raise UsageError("count")
     except UsageError:
         return usage(USAGE)
