@@ -16,6 +16,7 @@ from srcctl.lab.errors import LabError, NotRunning, NotStarted
 from srcctl.lab.model import Lab
 from srcctl.node import enter, processes
 from srcctl.node import power as machine
+from srcctl.node.root import IdentityError
 
 SRC_PATIENCE = 5.0
 """Seconds to wait for srcmstr after power on."""
@@ -101,12 +102,14 @@ def replace_by(lab: Lab, node: str, argv: Sequence[str]) -> NoReturn:
 
     Raises:
         NotRunning: the node is off.
-        LabError: the host lacks the program to enter the node with.
+        LabError: the host lacks the program to enter the node with, or the lab is just being removed.
     """
     try:
         enter.execute(lab.directory, node, argv)
     except machine.PoweredOff as error:
         raise NotRunning(f"{error}; 'srcctl boot {node}' powers it on") from None
+    except IdentityError as error:
+        raise LabError(f"{node} cannot be entered: {error}") from None
     except OSError as error:
         raise LabError(f"{node} cannot be entered: {error.strerror}") from None
 

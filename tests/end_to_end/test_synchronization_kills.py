@@ -1,7 +1,8 @@
 """Synchronizations that are killed: their locks die with them, and every node is on one configuration before it acts.
 
-A round begins a synchronization on some node and, some time after, kills it, a daemon, or a node. Rounds come from a
-seed; HAES_KILL_SEED and HAES_KILL_ROUNDS choose others.
+A round begins a synchronization on some node and, some time after, kills it, a daemon, or a node, or cuts a node off;
+what is synchronized is a setting, or a node that is taken out or in. Rounds come from a seed; HAES_KILL_SEED,
+HAES_KILL_ROUNDS and HAES_KILL_KINDS (of setting, cut, nodes: the kinds in turn) choose others.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ ANY_MODE = True
 OPTIONS = ("--nodes", "3")
 SEED = int(os.environ.get("HAES_KILL_SEED", "20"))
 ROUNDS = int(os.environ.get("HAES_KILL_ROUNDS", "5"))
+KINDS = os.environ.get("HAES_KILL_KINDS", "setting,setting,setting,cut,nodes").split(",")
 STAGE = "/usr/es/sbin/cluster/etc/objrepos/stage"
 LOCKED = "\nERROR: cldare: A lock for a Dynamic Reconfiguration event has been detected.\n\n"
+ACTIVE = "$HAES_ROOT/usr/es/sbin/cluster/etc/objrepos/active"
 VICTIMS = ("clmgr", "clmgr", "clcomd", "clconfd", "clstrmgrES", "node", "node")
 
 
@@ -94,8 +97,7 @@ def test_a_clcomd_that_is_killed_meanwhile_is_asked_again(lab: LabUnderTest) -> 
     finally:
         os.kill(pid, signal.SIGCONT)
     assert running.wait(120) == 0
-    active = "$HAES_ROOT/usr/es/sbin/cluster/etc/objrepos/active"
-    assert {hour(lab, node, active) for node in lab.nodes()} == {"19"}
+    assert {hour(lab, node, ACTIVE) for node in lab.nodes()} == {"19"}
     assert not any(is_locked(lab, node) for node in lab.nodes())
 
 
@@ -161,62 +163,144 @@ def start_what_stays_down(lab: LabUnderTest) -> None:
     for node in lab.nodes():
         for line in lab.run(node, "lssrc -g caa").stdout.splitlines():
             if line.endswith("inoperative"):
-                lab.output(node, f"startsrc -s {line.split()[0]}")
+                lab.run(node, f"startsrc -s {line.split()[0]}")  # refused while the node boots and does so itself
 
 
-def recover(lab: LabUnderTest, told: str) -> None:
+def recover(lab: LabUnderTest, told: str, names: list[str]) -> None:
     """What an administrator does: boot, start, and synchronize where a start is refused because configurations differ.
 
     They differ where the killed run had not committed what its node has, or the running cluster never got it.
     """
     deadline = time.monotonic() + 3 * PATIENCE
+    for node in lab.nodes():
+        if lab.power(node) == "off":
+            lab.srcctl("boot", node)
     start_what_stays_down(lab)
-    while states := {node: state for node in lab.nodes() if (state := lab.cluster_state(node)) != "ST_STABLE"}:
+
+    def state_of(node: str) -> str:
+        # Behind a cut each side is stable, alone, until one of them gives way.
+        state = lab.cluster_state(node)
+        return state if state != "ST_STABLE" or lab.domain(node) >= set(names) else "apart"
+
+    while states := {node: state for node in names if (state := state_of(node)) != "ST_STABLE"}:
         assert time.monotonic() < deadline, f"{told}: the cluster does not become whole: {states}"
         for node, state in states.items():
             if lab.power(node) == "off":
                 lab.srcctl("boot", node)
             elif state == "ST_INIT":
                 answer = lab.run(node, f"clmgr online node {node}", timeout=120)
-                active = [name for name in lab.nodes() if lab.cluster_state(name) == "ST_STABLE"]
+                active = [name for name in names if lab.cluster_state(name) == "ST_STABLE"]
                 if "The cluster refused this node" in answer.stderr and active:
-                    said = lab.run(active[0], "clmgr sync cluster VERIFY=no", 120)
-                    assert said.returncode == 0, f"{told}; then from {active[0]}: {said.stdout}{said.stderr}"
+                    synchronize(lab, active[0], told)
         time.sleep(0.05)
+
+
+def synchronize(lab: LabUnderTest, node: str, told: str) -> None:
+    """The next synchronization finds no lock in its way."""
+    answer = lab.run(node, "clmgr sync cluster VERIFY=no", 120)
+    assert answer.returncode == 0, f"{told}; then from {node}: {answer.stdout}{answer.stderr}"
+
+
+def agree(lab: LabUnderTest, names: list[str], told: str) -> None:
+    """These nodes have one configuration, and nothing is locked."""
+    eventually(
+        lambda: len({hour(lab, name) for name in names}) == 1, f"{told}: one configuration", PATIENCE,
+        lambda: {name: hour(lab, name) for name in names},
+    )  # fmt: skip
+    generations = {
+        re.findall(r"\d+", lab.output(name, "cat $HAES_ROOT/etc/es/objrepos/.generation"))[0] for name in names
+    }
+    assert len(generations) == 1, f"{told}: generations {generations}"
+    assert not any(is_locked(lab, name) for name in names), told
 
 
 def test_whoever_is_killed_when_all_nodes_end_on_one_configuration(lab: LabUnderTest) -> None:
     chance = random.Random(SEED)
+    play = {"setting": play_setting, "cut": play_cut, "nodes": play_nodes}
     for number in range(ROUNDS):
         lab.make_whole()
-        old, new = hour(lab, "node1"), str(number % 2 * 10 + 1 + number % 7)
-        source, victim = chance.choice(lab.nodes()), chance.choice(VICTIMS)
-        node, delay = chance.choice(lab.nodes()), chance.uniform(0.1, 1.2)
-        told = f"seed {SEED}, round {number}: {old} -> {new} from {source}, {victim} of {node} after {delay:.2f} s"
-        lab.output(source, f"clmgr modify cluster VERIFICATION_HOUR={new}")
-        before = lab.output("node1", "lssrc -ls clconfd")
+        play[KINDS[number % len(KINDS)]](lab, number, chance)
+
+
+def begin_setting(lab: LabUnderTest, number: int, source: str) -> tuple[str, str, subprocess.Popen[bytes]]:
+    old, new = hour(lab, "node1"), str(number % 2 * 10 + 1 + number % 7)
+    lab.output(source, f"clmgr modify cluster VERIFICATION_HOUR={new}")
+    return old, new, begin(lab, source)
+
+
+def end_setting(lab: LabUnderTest, chance: random.Random, told: str) -> None:
+    recover(lab, told, lab.nodes())  # whoever was killed is back, and acts
+    active = {hour(lab, name, ACTIVE) for name in lab.nodes()}
+    assert len(active) == 1, f"{told}: the running cluster has {active}"
+    synchronize(lab, chance.choice(lab.nodes()), told)
+    agree(lab, lab.nodes(), told)
+
+
+def play_setting(lab: LabUnderTest, number: int, chance: random.Random) -> None:
+    """Somebody is killed."""
+    source, victim = chance.choice(lab.nodes()), chance.choice(VICTIMS)
+    node, delay = chance.choice(lab.nodes()), chance.uniform(0.1, 1.2)
+    old, new, running = begin_setting(lab, number, source)
+    told = f"seed {SEED}, round {number}: {old} -> {new} from {source}, {victim} of {node} after {delay:.2f} s"
+    time.sleep(delay)  # the instant of the kill is what the round is about
+    strike(lab, victim, node)
+    running.wait(120)
+    for name in lab.nodes():
+        answer = lab.run(name, "odmget HACMPcluster | grep clverhour")
+        if answer.returncode == 0:  # else it is off, or on its way there
+            assert answer.stdout.split()[-1] in (old, new), told
+    end_setting(lab, chance, told)
+
+
+def play_cut(lab: LabUnderTest, number: int, chance: random.Random) -> None:
+    """A node is cut off from the others for some time."""
+    source, node = chance.choice(lab.nodes()), chance.choice(lab.nodes())
+    delay, hold = chance.uniform(0.0, 1.2), chance.choice((0.2, 1.0, 4.0))
+    keep = ["--keep-disk"] if chance.random() < 0.5 else []
+    old, new, running = begin_setting(lab, number, source)
+    told = (
+        f"seed {SEED}, round {number}: {old} -> {new} from {source}, after {delay:.2f} s {node} is cut off for {hold} s"
+    )
+    time.sleep(delay)
+    lab.srcctl("partition", node, ",".join(name for name in lab.nodes() if name != node), *keep)
+    time.sleep(hold)  # as long as the cut is
+    if chance.random() < 0.5:
+        lab.srcctl("heal")
+    running.wait(150)
+    lab.srcctl("heal")
+    end_setting(lab, chance, told)
+
+
+def play_nodes(lab: LabUnderTest, number: int, chance: random.Random) -> None:
+    """node3 is taken out of the cluster, and taken in again, and both times somebody is killed."""
+    for what in ("delete", "add"):
+        source, victim = chance.choice(("node1", "node2")), chance.choice(VICTIMS)
+        node, delay = chance.choice(lab.nodes()), chance.uniform(0.1, 1.5)
+        told = f"seed {SEED}, round {number}: {what} node3 from {source}, {victim} of {node} after {delay:.2f} s"
+        names = ["node1", "node2"] if what == "delete" else lab.nodes()
+        if what == "delete":
+            lab.output("node3", "clmgr offline node node3 MANAGE=offline", 120)
+            eventually(lambda: {lab.cluster_state(name) for name in ("node1", "node2")} == {"ST_STABLE"}, "it is over")
+            lab.output(source, "clmgr modify resource_group app_rg NODES=node1,node2")
+        lab.output(source, f"clmgr {what} node node3")
+        if what == "add":
+            lab.output(source, "clmgr modify resource_group app_rg NODES=node1,node2,node3")
         running = begin(lab, source)
-        time.sleep(delay)  # the instant of the kill is what the round is about
+        time.sleep(delay)
         strike(lab, victim, node)
-        running.wait(120)
-        for name in lab.nodes():
-            answer = lab.run(name, "odmget HACMPcluster | grep clverhour")
-            if answer.returncode == 0:  # else it is off, or on its way there
-                assert answer.stdout.split()[-1] in (old, new), told
-        recover(lab, told)  # whoever was killed is back, and acts
-        active = {hour(lab, name, "$HAES_ROOT/usr/es/sbin/cluster/etc/objrepos/active") for name in lab.nodes()}
-        assert len(active) == 1, f"{told}: the running cluster has {active}"
-        # The next synchronization finds no lock in its way, and everybody has it.
-        other = chance.choice(lab.nodes())
-        answer = lab.run(other, "clmgr sync cluster VERIFY=no", 120)
-        assert answer.returncode == 0, f"{told}; then from {other}: {answer.stdout}{answer.stderr}\n{before}"
-        eventually(
-            lambda: len({hour(lab, name) for name in lab.nodes()}) == 1, f"{told}: one configuration", PATIENCE,
-            lambda: {name: hour(lab, name) for name in lab.nodes()},
-        )  # fmt: skip
-        generations = {
-            re.findall(r"\d+", lab.output(name, "cat $HAES_ROOT/etc/es/objrepos/.generation"))[0]
-            for name in lab.nodes()
-        }
-        assert len(generations) == 1, f"{told}: generations {generations}"
-        assert not any(is_locked(lab, name) for name in lab.nodes()), told
+        running.wait(150)
+        recover(lab, told, ["node1", "node2"])
+        synchronize(lab, source, told)
+        recover(lab, told, names)
+        for name in names:
+            for directory in ("", f"ODMDIR={ACTIVE} "):
+                known = set(re.findall(r'name = "(\w+)"', lab.output(name, f"{directory}odmget HACMPnode")))
+                assert known == set(names), f"{told}: {name} knows {known}"
+            members = sorted(re.findall(r"Node name: (\w+)", lab.output(name, "lscluster -m")))
+            assert members == names, f"{told}: CAA on {name} has {members}"
+        agree(lab, names, told)
+        if what == "delete":
+            eventually(
+                lambda: not lab.run("node3", "odmget HACMPcluster").stdout, f"{told}: node3 forgets it", 2 * PATIENCE
+            )
+            assert lab.run("node3", "lscluster -m").returncode == 1, told

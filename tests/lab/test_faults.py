@@ -101,3 +101,11 @@ def test_a_node_that_is_off_has_no_process_to_kill(tmp_path: Path) -> None:
     assert code == 4
     assert "powered off" in said
     assert srcctl(tmp_path, "kill", "node9", "caa")[0] == 3
+
+
+def test_a_node_whose_files_are_being_removed_cannot_be_entered(tmp_path: Path) -> None:
+    a_stored_lab(tmp_path)
+    status, text = srcctl(tmp_path, "exec", "node1", "--", "true")
+    assert status == 1
+    assert text.startswith("srcctl: node1 cannot be entered: ")
+    assert text.endswith("etc/lpar.json: No such file or directory\n")
