@@ -21,8 +21,8 @@ ANY_MODE = True
 
 OPTIONS = ("--nodes", "3")
 SEED = int(os.environ.get("HAES_KILL_SEED", "20"))
-ROUNDS = int(os.environ.get("HAES_KILL_ROUNDS", "5"))
-KINDS = os.environ.get("HAES_KILL_KINDS", "setting,setting,setting,cut,nodes").split(",")
+ROUNDS = int(os.environ.get("HAES_KILL_ROUNDS", "4"))
+KINDS = os.environ.get("HAES_KILL_KINDS", "setting,cut,setting,nodes").split(",")
 STAGE = "/usr/es/sbin/cluster/etc/objrepos/stage"
 LOCKED = "\nERROR: cldare: A lock for a Dynamic Reconfiguration event has been detected.\n\n"
 ACTIVE = "$HAES_ROOT/usr/es/sbin/cluster/etc/objrepos/active"
