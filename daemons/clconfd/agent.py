@@ -98,18 +98,18 @@ def install_committed(root: NodeRoot) -> int:
             # The archive may be older than an automatic repository update: it names a disk that is lost.
             caa.follow_repository(root, repository.name)
             start_on_boot(root)
-            _prepare_for_the_cluster(root)
+            prepare_for_the_cluster(root)
             persistent_labels.configure(root)
         return commit.generation
 
 
-def _prepare_for_the_cluster(root: NodeRoot) -> None:
-    """Add the cluster's entry to /etc/inittab where somebody has removed it; it is no reason not to install."""
-    from daemons.clconfd import corrections
+def prepare_for_the_cluster(root: NodeRoot) -> None:
+    """Bring the cluster's entries in /etc/inittab in step; they are no reason not to install, nor not to forget."""
+    from daemons.clconfd import init_entries
 
     try:
-        corrections.add_init_entry(root)
-    except (corrections.CorrectionFailed, OSError):
+        init_entries.follow_configuration(root)
+    except (init_entries.EntryRefused, OSError):
         pass
 
 
@@ -316,6 +316,7 @@ def forget(root: NodeRoot) -> None:
     mark_none(root)
     security.install(root, None)
     staging.release(root)
+    prepare_for_the_cluster(root)
     persistent_labels.configure(root)
 
 

@@ -6,7 +6,7 @@ import os
 
 from daemons.caa import client as caa
 from daemons.clcomd import access
-from daemons.clconfd import persistent_labels
+from daemons.clconfd import init_entries, persistent_labels
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
 from daemons.cluster.configuration import CLASSES, DCD, OdmObject
@@ -26,7 +26,6 @@ from srcctl.storage.partitions import SUPERSTRICT
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
-INIT_ID = "hacmp"
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
 
 
@@ -34,6 +33,7 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
     """The facts of this node; ``files`` are the programs and files that the configuration names."""
     identity = root.identity
     active, online = services_state(root)
+    drift = _drift(root)
     objects = _attributes(root)
     attributes = _values(objects or [])
     own = tuple(
@@ -67,9 +67,9 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         client_hosts=client_hosts(root),
         persistent=frozenset(persistent_labels.configured(root)),
         var_free=_free(root),
-        drift=_drift(root),
+        drift=drift or (),
         damaged=tuple(unreadable(root).values()),
-        boots_cluster=init_entry(root) is not None,
+        missing_init_entries=missing_init_entries(root, drift == ()),
     )
 
 
@@ -205,31 +205,33 @@ def unreadable(root: NodeRoot) -> dict[str, str]:
     return found
 
 
-def init_entry(root: NodeRoot) -> str | None:
-    """The cluster's entry in /etc/inittab, None if it is missing; "" if the file cannot be read."""
-    from srcctl.node.inittab import Inittab, InittabError
+def missing_init_entries(root: NodeRoot, in_step: bool) -> tuple[str, ...]:
+    """The cluster's entries that /etc/inittab lacks.
 
-    try:
-        with open(root.path("/etc/inittab"), encoding="utf-8") as file:
-            record = Inittab.parse(file.read()).find(INIT_ID)
-    except (OSError, UnicodeDecodeError, InittabError):
-        return ""
-    return record.text() if record is not None else None
+    Args:
+        root: the node.
+        in_step: its configuration is the one that was synchronized last; what an edited one asks for comes with the
+            next synchronization.
+    """
+    there = init_entries.present(root)
+    wanted = (init_entries.needed(root) if in_step else None) or frozenset({init_entries.HACMP})
+    return tuple(sorted(wanted - there)) if there is not None else ()
 
 
-def _drift(root: NodeRoot) -> tuple[str, ...]:
+def _drift(root: NodeRoot) -> tuple[str, ...] | None:
+    """How the object classes differ from what was synchronized last, None if there is nothing to compare them with."""
     try:
         repository = caa.repository(root)
         commit = repository.read_commit()
         archive = repository.read_archive(commit) if commit is not None else None
         if commit is None or archive is None:
-            return ()
+            return None
         if synchronization.installed_generation(root, commit.checksum) != commit.generation:
-            return ()  # behind, not edited: clconfd's affair
+            return None  # behind, not edited: clconfd's affair
         committed = synchronization.localize(synchronization.unpack(archive), root.identity.node)
         here = synchronization.unpack(synchronization.pack(Repository(root, DCD)))
     except (caa.CaaError, caa.RepositoryError, synchronization.ArchiveError, OdmError, OSError):
-        return ()
+        return None
     return tuple(differences(committed, here))
 
 

@@ -7,15 +7,14 @@ import shutil
 import subprocess
 import time
 
-from daemons.clconfd import persistent_labels
-from daemons.clconfd.collector import CLIENT_HOSTS, init_entry, unreadable
+from daemons.clconfd import init_entries, persistent_labels
+from daemons.clconfd.collector import CLIENT_HOSTS, unreadable
 from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.filesystems import Stanza, rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
-INIT_RECORD = "hacmp:2:once:/usr/es/sbin/cluster/etc/rc.init"
 SMUX_ENTRY = "smux            1.3.6.1.4.1.2.3.1.2.1.5         clsmuxpd_password # PowerHA SystemMirror clsmuxpd"
 
 
@@ -57,8 +56,8 @@ def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
                 values.now[name] = values.at_boot[name] = int(value)
         case "classes", []:
             _restore_classes(root)
-        case "inittab", []:
-            add_init_entry(root)
+        case "inittab", [name] if name in init_entries.RECORDS:
+            _add_init_entry(root, name)
         case "clhosts", labels:
             _write_client_hosts(root, labels)
         case "alias", [address]:
@@ -89,14 +88,11 @@ def _add_host(root: NodeRoot, address: str, label: str) -> None:
     replace_file(path, ("\n".join(lines) + "\n").encode(errors="surrogateescape"), 0o644)
 
 
-def add_init_entry(root: NodeRoot) -> None:
-    """Add the cluster's entry to /etc/inittab if it is missing there.
-
-    Raises:
-        CorrectionFailed: inittab refuses.
-    """
-    if init_entry(root) is None:
-        _run(root.path("/usr/sbin/mkitab"), INIT_RECORD)
+def _add_init_entry(root: NodeRoot, name: str) -> None:
+    try:
+        init_entries.add(root, frozenset({name}))
+    except init_entries.EntryRefused as error:
+        raise CorrectionFailed(str(error)) from None
 
 
 def _restore_classes(root: NodeRoot) -> None:

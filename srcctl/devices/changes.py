@@ -98,7 +98,7 @@ def _store(devices: Devices, name: str, changes: dict[str, str]) -> None:
     identity = devices.root.identity
     for interface in identity.interfaces:
         if interface.name == name and "state" in changes:
-            Faults(identity.lab).set_link(identity.node, interface.network, up=changes["state"] == "up")
+            Faults(identity.lab).set_interface(identity.node, interface.network, up=changes["state"] == "up")
 
     def changed(present: list[OdmObject]) -> list[OdmObject]:
         kept = [o for o in present if not (o["name"] == name and str(o["attribute"]) in changes)]

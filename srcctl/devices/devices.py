@@ -80,7 +80,7 @@ class Devices:
         identity = self.root.identity
         for interface in identity.interfaces:
             if interface.name == device:
-                up = Faults(identity.lab).link_up(identity.node, interface.network)
+                up = Faults(identity.lab).interface_up(identity.node, interface.network)
                 return {"state": "up" if up else "down"}
         disk = lab_disk(self.root, device) if device != rootvg.DISK else None
         if disk is not None and VolumeGroups(self.root).is_repository(disk):

@@ -16,7 +16,7 @@ IFCONFIG_USAGE = (
     "       ifconfig -l [-d | -u]\n"
     "       ifconfig interface\n"
     "       ifconfig interface [inet] address [netmask mask] [up] {alias | delete}\n"
-    "       ifconfig interface {up | down}"
+    "       ifconfig interface [[inet] address [netmask mask]] {up | down}"
 )
 UP_FLAGS = (
     "1e084863,480<UP,BROADCAST,NOTRAILERS,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64BIT,CHECKSUM_OFFLOAD(ACTIVE),CHAIN>"
@@ -73,7 +73,7 @@ def _all(identity: Identity, flags: str) -> int:
 
 
 def _configure(identity: Identity, interface: Interface, words: list[str]) -> int:
-    netmask, address, action = interface.netmask, "", ""
+    netmask, address, action, state = interface.netmask, "", "", ""
     place = 0
     while place < len(words):
         word = words[place]
@@ -87,14 +87,16 @@ def _configure(identity: Identity, interface: Interface, words: list[str]) -> in
             action = "alias"
         elif word in ("delete", "-alias"):
             action = "delete"
+        elif word in ("up", "down"):
+            state = word
         elif word not in _WORDS and not address:
             address = word
         elif word not in _WORDS:
             return _usage()
         place += 1
     registry = AddressRegistry(identity.lab)
-    if not action and words[0] in ("up", "down") and len(words) == 1:
-        Faults(identity.lab).set_link(identity.node, interface.network, up=words[0] == "up")
+    if not action and state and address in ("", interface.address):
+        Faults(identity.lab).set_interface(identity.node, interface.network, up=state == "up")
         return 0
     if not action or not address:
         return _usage()

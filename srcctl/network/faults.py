@@ -46,11 +46,13 @@ class Partition(Record):
 
 
 class FaultSet(Record):
-    """All faults in force."""
+    """All faults in force, and the interfaces (node and network) that the node itself has taken down (``ifconfig``,
+    ``chdev``): as with a cable that is pulled nothing passes, but a fault that is mended does not bring them up."""
 
     links: frozenset[tuple[str, str]] = frozenset()
     partitions: tuple[Partition, ...] = ()
     disks: frozenset[str] = frozenset()
+    interfaces: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def parse(cls, text: str | bytes) -> FaultSet:
@@ -68,6 +70,7 @@ class FaultSet(Record):
                     for p in value["partitions"]
                 ),
                 frozenset(map(str, value["disks"])),
+                frozenset((str(node), str(network)) for node, network in value.get("interfaces", ())),
             )
         except (ValueError, KeyError, TypeError):
             return cls()
@@ -88,12 +91,14 @@ class FaultSet(Record):
                 for p in self.partitions
             ],
             "disks": sorted(self.disks),
+            "interfaces": sorted(map(list, self.interfaces)),
         }
         return json.dumps(value, indent=1) + "\n"
 
     def describe(self) -> list[str]:
         """The faults, a sentence each."""
         lines = [f"the link of {node} to {network} is down" for node, network in sorted(self.links)]
+        lines += [f"the interface of {node} on {network} was taken down" for node, network in sorted(self.interfaces)]
         for p in self.partitions:
             kept = ", the repository disk is kept" if p.keep_disk else ""
             first, second = ", ".join(sorted(p.first)), ", ".join(sorted(p.second))
@@ -135,7 +140,12 @@ class Faults:
 
     def link_up(self, node: str, network: str) -> bool:
         """Whether the node's interface on the network works."""
-        return (node, network) not in self.current.links
+        faults = self.current
+        return (node, network) not in faults.links and (node, network) not in faults.interfaces
+
+    def interface_up(self, node: str, network: str) -> bool:
+        """Whether the node has its interface on the network up, with a link or without one."""
+        return (node, network) not in self.current.interfaces
 
     def cut(self, one: str, other: str) -> bool:
         """Whether a partition separates two nodes on all networks."""
@@ -144,7 +154,7 @@ class Faults:
     def passes(self, source: str, target: str, network: str) -> bool:
         """Whether a packet of one node reaches another one on a network."""
         faults = self.current
-        if (source, network) in faults.links or (target, network) in faults.links:
+        if any((node, network) in down for node in (source, target) for down in (faults.links, faults.interfaces)):
             return False
         return not any(p.stops(source, target) for p in faults.partitions)
 
@@ -183,6 +193,19 @@ class Faults:
 
         self._change(change)
 
+    def set_interface(self, node: str, network: str, up: bool) -> None:
+        """Take a node's interface down, or bring it up, as its administrator does.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+
+        def change(faults: FaultSet) -> FaultSet:
+            down = faults.interfaces - {(node, network)}
+            return faults._replace(interfaces=down if up else down | {(node, network)})
+
+        self._change(change)
+
     def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool, one_way: bool = False) -> None:
         """Cut everything between two sets of nodes, or only what the first one sends.
 
@@ -203,7 +226,7 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-        self._change(lambda faults: FaultSet(disks=faults.disks))
+        self._change(lambda faults: FaultSet(disks=faults.disks, interfaces=faults.interfaces))
 
     def set_disk(self, disk: str, failed: bool) -> None:
         """Let a shared disk fail, or repair it.

@@ -502,8 +502,8 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
         "ERROR: The configuration on node 'node2' cannot be read: HACMPgroup does not exist.", "classes ",
     ),
     "inittab": (
-        replace(NODE2, boots_cluster=False), "WARNING: The entry 'hacmp' is missing from /etc/inittab on node 'node2'.",
-        "inittab ",
+        replace(NODE2, missing_init_entries=("harc",)),
+        "WARNING: The entry 'harc' is missing from /etc/inittab on node 'node2'.", "inittab harc",
     ),
     "no hosts": (replace(NODE2, hosts=()), "ERROR: /etc/hosts is missing or empty on node 'node2'.", ""),
     "hosts": (

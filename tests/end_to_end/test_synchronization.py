@@ -172,7 +172,7 @@ def test_object_classes_and_entries_that_were_lost_are_named_and_come_back(lab: 
     before = {name: lab.output("node2", f"odmget {name}") for name in ("HACMPgroup", "HACMPnode", "HACMPevent")}
     lab.output(
         "node2",
-        "cd $HAES_ROOT/etc/es/objrepos; rm HACMPgroup; echo nothing >HACMPnode; rmitab hacmp;"
+        "cd $HAES_ROOT/etc/es/objrepos; rm HACMPgroup; echo nothing >HACMPnode; rmitab hacmp; rmitab harc;"
         "chmod a-x $HAES_ROOT/usr/es/sbin/cluster/events/network_up",
     )
     answer = lab.run("node1", "clmgr verify cluster")
@@ -192,10 +192,12 @@ def test_object_classes_and_entries_that_were_lost_are_named_and_come_back(lab: 
     assert {name: lab.output("node2", f"odmget {name}") for name in before} == before
     assert lab.output("node2", "lsitab hacmp").startswith("hacmp:2:once:")
     assert "cannot be read" not in lab.output("node1", "clmgr verify cluster")
-    # A synchronization adds the entry, too.
+    # A synchronization adds the entries, too.
+    assert lab.run("node2", "lsitab harc").returncode == 1, "its configuration could not be read, and it was not missed"
     lab.output("node2", "rmitab hacmp")
     lab.output("node1", "clmgr sync cluster", timeout=120)
     assert lab.output("node2", "lsitab hacmp").startswith("hacmp:2:once:")
+    assert lab.output("node2", "lsitab harc").startswith("harc:2:wait:/usr/es/sbin/cluster/etc/harc.net #")
     lab.output("node1", "clmgr online cluster", timeout=120)
 
 

@@ -168,6 +168,7 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     The lines stand in the order of published transcripts. With -D the CAA cluster stays: this is a part of a deletion.
     """
     from daemons.caa import client as caa
+    from daemons.clconfd.agent import prepare_for_the_cluster
     from daemons.clmgr.operations import live
 
     given, c = checked(request), defined(root)
@@ -202,6 +203,7 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     with begin(root) as transaction:
         transaction.replace({name: [] for name in CLASSES if name not in SEEDED_CLASSES})
     mark_none(root)
+    prepare_for_the_cluster(root)
 
 
 def _delete_on(root: NodeRoot, node: str) -> None:

@@ -64,15 +64,16 @@ def services_are_defined(case: Case) -> Iterator[Finding]:
 
 
 def nodes_prepare_for_the_cluster(case: Case) -> Iterator[Finding]:
-    """The cluster's entry in /etc/inittab; a synchronization adds it, too (the function's name is inferred)."""
+    """The cluster's entries in /etc/inittab; a synchronization adds them, too (the function's name is inferred)."""
     for node, known in case.answering():
-        if not known.boots_cluster:
+        for name in known.missing_init_entries:
             yield warning(
-                f"The entry 'hacmp' is missing from /etc/inittab on node '{node}'.",
+                f"The entry '{name}' is missing from /etc/inittab on node '{node}'.",
                 Correction(
-                    node, "inittab", (), "cl_update_inittab", f"Adding the entry hacmp to /etc/inittab on node {node}"
+                    node, "inittab", (name,), "cl_update_inittab",
+                    f"Adding the entry {name} to /etc/inittab on node {node}",
                 ),
-            )
+            )  # fmt: skip
 
 
 def snmp_is_configured(case: Case) -> Iterator[Finding]:

@@ -74,7 +74,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
         var_free: bytes that are free in /var, -1 if that cannot be measured.
         drift: how its object classes differ from what was synchronized last, a sentence each.
         damaged: the object classes of the cluster that cannot be read, a sentence each.
-        boots_cluster: /etc/inittab has the entry that prepares the node for the cluster.
+        missing_init_entries: identifiers of the cluster's entries that its /etc/inittab should have and has not.
     """
 
     reachable: bool = True
@@ -101,7 +101,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     var_free: int = -1
     drift: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
-    boots_cluster: bool = True
+    missing_init_entries: tuple[str, ...] = ()
 
     def address_of(self, label: str) -> str:
         """The address of an IP label in the node's /etc/hosts, "" if it is not there."""
