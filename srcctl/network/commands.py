@@ -1,15 +1,15 @@
-"""ifconfig and netstat -i, true to the lab's interfaces and aliases."""
+"""ifconfig and netstat -i, true to the lab's interfaces and aliases.
+
+What only some forms need they import themselves: ``ifconfig -l`` is run at every boot.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 
-from srcctl.network.addresses import AddressRegistry, Alias
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, Interface, NodeRoot
-from srcctl.odm import OdmError, Repository
 
 IFCONFIG_USAGE = (
     "Usage: ifconfig -a [-d | -u]\n"
@@ -59,20 +59,23 @@ def _all(identity: Identity, flags: str) -> int:
         return _usage()
     faults = Faults(identity.lab)
     shown = [
-        (interface.name, _shown(identity, interface))
+        interface
         for interface in identity.interfaces
         if not set(flags) & set("ud") or faults.link_up(identity.node, interface.network) == ("u" in flags)
     ]
-    if "d" not in flags:
-        shown.append(("lo0", LOOPBACK))
+    loopback = "d" not in flags
     if "l" in flags:
-        print(" ".join(name for name, _ in shown))
+        print(" ".join([*(interface.name for interface in shown), *(("lo0",) if loopback else ())]))
     else:
-        sys.stdout.write("".join(text for _, text in shown))
+        sys.stdout.write("".join(_shown(identity, interface) for interface in shown) + (LOOPBACK if loopback else ""))
     return 0
 
 
 def _configure(identity: Identity, interface: Interface, words: list[str]) -> int:
+    import ipaddress
+
+    from srcctl.network.addresses import AddressRegistry
+
     netmask, address, action, state = interface.netmask, "", "", ""
     place = 0
     while place < len(words):
@@ -126,6 +129,10 @@ def _usage() -> int:
 
 
 def _shown(identity: Identity, interface: Interface) -> str:
+    import ipaddress
+
+    from srcctl.network.addresses import AddressRegistry, Alias
+
     up = Faults(identity.lab).link_up(identity.node, interface.network)
     aliases = [a for a in AddressRegistry(identity.lab).of_node(identity.node) if a.interface == interface.name]
     own = Alias(interface.address, identity.node, "", interface.name, interface.netmask)
@@ -166,6 +173,10 @@ def netstat(argv: list[str]) -> int:
     if set(flags) - set("inI"):
         sys.stderr.write(NETSTAT_USAGE + "\n")
         return 1
+    import ipaddress
+
+    from srcctl.network.addresses import AddressRegistry
+
     wanted = next((word for word in argv[1:] if not word.startswith("-")), "")
     identity = NodeRoot.current().identity
     faults, registry = Faults(identity.lab), AddressRegistry(identity.lab)
@@ -200,6 +211,8 @@ def _routes(flags: str, operands: list[str]) -> int:
 
 def _mtu(interface: str) -> int:
     """The MTU that chdev gave an interface, or the default; loopback itself does not care."""
+    from srcctl.odm import OdmError, Repository
+
     try:
         found = Repository(NodeRoot.current(), "/etc/objrepos").get("CuAt", f"name = {interface} AND attribute = mtu")
         return int(str(found[0]["value"])) if found else MTU
