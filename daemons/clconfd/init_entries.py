@@ -7,8 +7,6 @@ is one where a resource group may hold a service label is inferred.
 
 from __future__ import annotations
 
-import subprocess
-
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import DCD, Configuration
 from srcctl.node.root import NodeRoot
@@ -95,6 +93,8 @@ def follow_configuration(root: NodeRoot) -> None:
 
 
 def _run(root: NodeRoot, program: str, *arguments: str) -> None:
+    import subprocess  # seldom: clconfd is spared it
+
     done = subprocess.run(
         [root.path(f"/usr/sbin/{program}"), *arguments], capture_output=True, text=True, errors="replace", check=False
     )
