@@ -249,7 +249,7 @@ def test_a_remembered_class_is_parsed_once_and_again_when_it_changed(
 
 def test_a_class_that_was_written_just_now_is_not_remembered(root: NodeRoot, remembering: None) -> None:
     repository = Repository(root)
-    for number in range(200):
+    for number in range(60):
         value = f"{number:03}"
         # Another process writes, so that nothing but the file tells of it.
         descriptor = os.fork()
