@@ -96,17 +96,20 @@ class GroupLocks:
             OSError: the lab cannot be written.
         """
         try:
-            os.unlink(os.path.join(self._directory, name))
+            os.unlink(self._path(name))
         except FileNotFoundError:
             pass
 
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, f"{name}.lock")
+
     def _open(self, name: str) -> int:
         os.makedirs(self._directory, exist_ok=True)
-        return os.open(os.path.join(self._directory, name), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self._path(name), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _take(self, name: str) -> bool:
         """Have a lock if nobody else has it."""
-        path = os.path.join(self._directory, name)
+        path = self._path(name)
         descriptor = self._open(name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

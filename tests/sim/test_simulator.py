@@ -35,7 +35,7 @@ FOUND_BY = {
     "quarantine-of-one": (1, 10),
     "view-number-forgotten": (1, 20),
     "members-of-first-proposal": (3, 20),
-    "flush-forgotten": (1, 100),
+    "flush-forgotten": (75, 100),
     "definition-not-followed": (1, 5),
     "old-repository-is-back": (1, 10),
     "hasty-barrier": (1, 20),
