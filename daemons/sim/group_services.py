@@ -80,6 +80,12 @@ class GroupServicesProcess(Process):
             policies = (cluster.merge, apart, cluster.detection_us, cluster.priorities)
             self.feed(AliveNodes(generation, alive, numbers, boots, (), *policies))
 
+    def caa_lost(self) -> None:
+        """caa has closed the connection: this daemon ends, one that hangs as soon as it runs on."""
+        self.node.trace("cthags: CAA has ended")
+        self._inbox.clear()
+        self.receive_later(self.end, EXIT_FAULT)
+
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""
         self.feed(Received(source, packet_codec.decode(data)))

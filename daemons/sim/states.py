@@ -12,7 +12,7 @@ from daemons.caa.messages import DISK_PATH, heartbeat_codec
 from daemons.caa.own_repository import Changed, Joins, News, Refused, Removed
 from daemons.caa.repository import RepositoryError
 from daemons.sim.definition import KEY, Device
-from daemons.sim.group_services import EXIT_FAULT, LOCAL_US, GroupServicesProcess, receive
+from daemons.sim.group_services import LOCAL_US, GroupServicesProcess, receive
 from daemons.sim.policies import BOTH, FENCING
 from daemons.sim.process import Process
 from daemons.sim.scenario import MANUAL, NFS, TIE_BREAKER
@@ -134,9 +134,8 @@ class StatesProcess(Process):
             self._picture, self.asked = None, None
             self.core = self._make()
             # Who was not stopped, because srcmstr was away or it had just begun, sees its connection closed.
-            if (daemon := self.node.process("cthags")) is not None:
-                self.node.trace("cthags: CAA has ended")
-                daemon.end(EXIT_FAULT)
+            if isinstance(daemon := self.node.process("cthags"), GroupServicesProcess):
+                daemon.caa_lost()
 
     def leaving(self) -> Work:
         """Stop Group Services and CAA."""

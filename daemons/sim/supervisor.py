@@ -121,7 +121,9 @@ class Supervisor:
             return
         del self.processes[number]
         self._unacknowledged[number] = status
-        if status:
+        instance = self.core.instances.get(number)
+        stopped = instance is not None and instance.state in (State.STOPPING, State.WARNED)
+        if status and not stopped:
             self.node.after(FAILURE_US, self._check_reaction, process.name, self._reactions[process.name])
         self.feed(ProcessEnded(number, status))
 

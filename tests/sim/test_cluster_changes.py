@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from daemons.sim.cluster import Cluster
+from daemons.sim.parts import Parts
 from daemons.sim.run import Result, play
 from daemons.sim.scenario import Scenario
+from daemons.sim.world import World
+from srcctl.machine import MILLISECOND, SECOND
 
 STEPS = 9
 """At least as many as any change of three nodes has."""
@@ -94,3 +98,34 @@ def test_caa_that_was_stopped_stays_stopped_over_a_reboot() -> None:
 def test_an_order_to_stop_waits_for_a_node_that_is_off() -> None:
     result = played("60.000 crash node=3 for=60.000", "80.000 caa-stopped node=3 from=1 for=150.000")
     assert not [at for at in said(result, "node3    caa joins") if 80 < at < 230]
+
+
+@pytest.mark.parametrize("hung", [False, True])
+def test_group_services_end_with_caa(hung: bool) -> None:
+    """CAA leaves while SRC just starts Group Services and so has none to stop, or while they hang."""
+    cluster = Cluster(World(1), 2, Parts())
+    node = cluster.nodes[2]
+    for each in cluster.nodes.values():
+        each.boot()
+    cluster.world.run(30 * SECOND)
+    states, before = node.states, node.process("cthags")
+    assert states is not None
+    assert before is not None
+    assert node.supervisor is not None
+    if hung:
+        before.hang()
+        cluster.world.run(31 * SECOND)
+    else:
+        before.end(0)
+        cluster.world.run(31 * SECOND)
+        node.supervisor.request_start("cthags")
+    states.drive(states.leaving(), lambda status, complaint: None)
+    cluster.world.run(31 * SECOND + 15 * MILLISECOND)
+    assert states.active
+    assert node.process("cthags") is not None, "or there was nothing to test"
+    cluster.world.run(40 * SECOND)
+    assert not states.active
+    if hung:
+        before.resume()
+        cluster.world.run(45 * SECOND)
+    assert node.process("cthags") is None
