@@ -298,7 +298,13 @@ def _aim(cluster: ClusterState, event: Event, trigger: Trigger) -> None:
         cluster.nodes[event.node] = "leaving"
     joiner = event.node if isinstance(trigger, NodeJoined) else 0
     situations = cluster.situations(joiner)
-    goals = aim(trigger, cluster.policies, situations, cluster.dependencies, cluster.goals)
+    # Whoever stops services holds its groups until they move: that is no place to stay, whatever happens meanwhile.
+    stopping = frozenset(
+        queued.node
+        for queued in cluster.queue
+        if queued.name == events.FAIL_NODE_DEP_COMPLETE and queued.mode != events.CRASH
+    )
+    goals = aim(trigger, cluster.policies, situations, cluster.dependencies, cluster.goals, stopping)
     if leaving and before is not None:
         cluster.nodes[event.node] = before
     for name, nodes in goals.items():

@@ -33,15 +33,17 @@ def aim(
     situations: Mapping[str, GroupSituation],
     dependencies: Dependencies,
     goals: Goals,
+    stopping: frozenset[int] = frozenset(),
 ) -> dict[str, tuple[int, ...]]:
-    """The goals after a trigger."""
+    """The goals after a trigger; no group stays on the nodes that are just ``stopping``."""
     expected = {name: _expected(situation, goals.get(name, ())) for name, situation in situations.items()}
     decisions = {decision.group: decision for decision in place(trigger, policies, expected)}
     wishes: dict[str, tuple[int, ...]] = {}
     for policy in policies:
         before, decision = goals.get(policy.name, ()), decisions.get(policy.name)
         wishes[policy.name] = before if decision is None else _after(policy, before, decision)
-    return _reconcile(trigger, policies, situations, dependencies, goals, wishes)
+    gone = stopping | {trigger.node} if isinstance(trigger, NodeLeft) else stopping
+    return _reconcile(trigger, policies, situations, dependencies, goals, wishes, gone)
 
 
 def _expected(situation: GroupSituation, goals: tuple[int, ...]) -> GroupSituation:
@@ -66,11 +68,11 @@ def _reconcile(
     dependencies: Dependencies,
     goals: Goals,
     wishes: dict[str, tuple[int, ...]],
+    gone: frozenset[int],
 ) -> dict[str, tuple[int, ...]]:
     """Bring sets that belong on one node together and keep groups apart that do not."""
-    gone = trigger.node if isinstance(trigger, NodeLeft) else 0
     everywhere = [policy.name for policy in policies if policy.concurrent]
-    result = {name: tuple(node for node in wishes[name] if node != gone) for name in everywhere}
+    result = {name: tuple(node for node in wishes[name] if node not in gone) for name in everywhere}
     single = {policy.name: policy for policy in policies if not policy.concurrent}
     units: list[tuple[GroupPolicy, ...]] = []
     for name in single:
@@ -130,7 +132,7 @@ def _candidates(
     dependencies: Dependencies,
     goals: Goals,
     wishes: Goals,
-    gone: int,
+    gone: frozenset[int],
 ) -> list[int]:
     """Nodes for a set, the best first: what an operator said, what was decided anew, where it is, where it may go."""
     names = [member.name for member in unit]
@@ -144,7 +146,7 @@ def _candidates(
         if _may_go_anywhere(member, situations, goals)
         for node in nodes_by_site(member, situations.get(member.name, GroupSituation()))
     ]
-    return [node for node in dict.fromkeys((*asked, *anew, *stay, *may)) if node != gone]
+    return [node for node in dict.fromkeys((*asked, *anew, *stay, *may)) if node not in gone]
 
 
 def _may_go_anywhere(policy: GroupPolicy, situations: Mapping[str, GroupSituation], goals: Goals) -> bool:
@@ -160,7 +162,7 @@ def _first(
     situations: Mapping[str, GroupSituation],
     dependencies: Dependencies,
     taken: Goals,
-    gone: int,
+    gone: frozenset[int],
 ) -> int:
     """The first place where all members may be and nobody is from whom one must keep apart; 0 if there is none."""
     if not members:
@@ -179,8 +181,8 @@ def _first(
     return 0
 
 
-def _fits(policy: GroupPolicy, situation: GroupSituation, node: int, gone: int) -> bool:
-    if node == gone or node not in policy.nodes:
+def _fits(policy: GroupPolicy, situation: GroupSituation, node: int, gone: frozenset[int]) -> bool:
+    if node in gone or node not in policy.nodes:
         return False
     if situation.state(node) in HELD and node not in situation.tried:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.inputs import Staged
+from daemons.clstrmgr.inputs import RunScript, Staged
 from daemons.clstrmgr.view import long_status, snapshot
 from daemons.cluster.configuration import Site
 from daemons.cluster.configuration.policies import (
@@ -96,6 +96,28 @@ def test_stop_with_move_takes_everything_along_before_the_node_leaves() -> None:
     assert ring.nodes[1].state == "ST_INIT"
     assert plain(ring)[0].startswith("admin_op clrm_stop_request")
     assert plain(ring)[-1] == "node_down_complete node1"
+
+
+def test_stop_gives_back_what_was_to_move_to_a_node_that_crashes_meanwhile() -> None:
+    together = (LocationDependency(id=1, kind=SAME_NODE, members=(("app", ""), ("db", ""))),)
+    groups = (group("app", "node1 node2", "OFAN FNPN NFB", "svc1"), group("db", "node1 node2", "OFAN FNPN NFB", "svc2"))
+    ring = Ring(configuration(2, *groups, location_dependencies=together))
+    ring.start(1, 2)
+    assert where(ring) == {"app": [1], "db": [1]}
+    ring.trace.clear()
+
+    def crash(node: int, script: RunScript) -> int:
+        if script.command == "node_down" and 2 in ring.nodes:
+            ring.crash(2)
+        return 0
+
+    ring.script_hook = crash
+    assert ring.request(1, messages.StopServices("move")).error == ""
+    assert ring.nodes[1].state == "ST_INIT"
+    released = [job for node, job in ring.jobs if 'JOB_TYPE=VGS ACTION="RELEASE"' in job]
+    assert len(released) == 1, ring.trace
+    assert "appvg" in released[0]
+    assert "dbvg" in released[0]
 
 
 def test_graceful_stop_of_all_nodes_releases_the_child_first() -> None:
