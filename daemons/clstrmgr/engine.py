@@ -357,6 +357,7 @@ class EventEngine(Foundation):
                 self.addresses,
                 partial,
                 self.settings.sub_events,
+                plan.stranded_groups(self.cluster),
             )
         self._effects.append(RunScript(script.run, script.command, script.arguments, self._environment(), serial=True))
 
@@ -467,8 +468,11 @@ class EventEngine(Foundation):
         if script is None:
             return
         if update.state in ("rg_error", "resource_error", "rg_temp_error"):
-            named = set(update.group.split()) & set(script.groups)
-            script.failed.update(named or script.groups)
+            named = set(update.group.split()) & set(script.groups) or set(script.groups)
+            if update.state == "rg_error" and script.jobs is not None:
+                # What the job ERROR says is known; a group without a place has not failed on this node.
+                named -= script.jobs.in_error
+            script.failed.update(named)
             self._log(f"{script.command}: {update.state} {update.resource} {update.group}")
 
     def _script(self, number: int) -> Script | None:

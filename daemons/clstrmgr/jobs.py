@@ -36,11 +36,12 @@ class JobList:
         node_name: this node.
         stage: what the step does.
         groups: the groups it does it to.
-        failed: names of groups that failed meanwhile; they get no further job, except to the end of a release.
+        failed: names of groups that failed meanwhile; they get no further job but ERROR, in a release that one last.
         addresses: where this node's service labels are.
         partial: groups that stay online and only lose, or gain, what the configuration has of them.
         sub_events: service labels of groups whose home is another node have a job type of their own, TAKEOVER_LABELS
             (levels of the product before 7).
+        stranded: groups that have no place: where they are released they go to ERROR and not OFFLINE.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class JobList:
         addresses: ServiceAddresses | None = None,
         partial: frozenset[str] = frozenset(),
         sub_events: bool = False,
+        stranded: frozenset[str] = frozenset(),
     ) -> None:
         self._node_name = node_name
         self._sub_events = sub_events
@@ -62,11 +64,15 @@ class JobList:
         self._stage = stage
         self._groups = [group for name in groups if (group := configuration.group(name)) is not None]
         self._failed = failed
+        self._stranded = stranded if stage is Stage.RELEASE else frozenset()
+        self.in_error: set[str] = set()
+        """Groups that have had the job ERROR."""
         self._jobs = self._generate()
 
     def next(self) -> str:
-        """The next job's assignments."""
-        return next(self._jobs, NONE)
+        """The next job's assignments. Whoever asks again after the end is told of the groups that have failed since:
+        what ran beside the jobs was still running then."""
+        return next(self._jobs, "") or self._error([group.name for group in self._groups]) or NONE
 
     def _generate(self) -> Iterator[str]:
         for names in self._passes():
@@ -77,6 +83,17 @@ class JobList:
                 variables = self._variables(job_type, groups) if groups else None
                 if variables is not None:
                     yield _assign(job_type.partition(TYPE)[0], variables)
+            if error := self._error(names):
+                yield error
+
+    def _error(self, names: list[str]) -> str:
+        """The job that puts those groups into ERROR which are not to be ONLINE or OFFLINE; "" if there are none.
+
+        It ends the group's pass in the place of either (inferred; the reference has the job type and what it does).
+        """
+        groups = [name for name in names if name in self._failed | self._stranded and name not in self.in_error]
+        self.in_error.update(groups)
+        return _assign("ERROR", {"RESOURCE_GROUPS": " ".join(groups)}) if groups else ""
 
     def _passes(self) -> list[list[str]]:
         """The groups of each pass: all at once, or those of a configured order one by one.
@@ -117,7 +134,7 @@ class JobList:
         # A release goes on to the end whatever fails, so that as much as possible is given back.
         if self._stage is Stage.RELEASE and job_type != "OFFLINE":
             return self._groups
-        unmarked = self._failed | self._partial if job_type == "OFFLINE" else self._failed
+        unmarked = self._failed | self._partial | self._stranded if job_type == "OFFLINE" else self._failed
         return [group for group in self._groups if group.name not in unmarked]
 
     def _variables(self, job_type: str, groups: list[ResourceGroup]) -> dict[str, str] | None:

@@ -134,9 +134,14 @@ def changed_on(cluster: ClusterState, node: int) -> frozenset[str]:
     return frozenset(item.group for item in cluster.plan if node in item.change)
 
 
+def stranded_groups(cluster: ClusterState) -> frozenset[str]:
+    """The groups for which no node is left: they end in ERROR where they are released."""
+    return frozenset(item.group for item in cluster.plan if item.stranded)
+
+
 def apply_report(cluster: ClusterState, report: Report) -> None:
     """Note what a member says about its groups after a step."""
-    stranded = {item.group for item in cluster.plan if item.stranded}
+    stranded = stranded_groups(cluster)
     for outcome in report.groups:
         group = cluster.groups.get(outcome.group)
         if group is None:

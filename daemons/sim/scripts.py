@@ -98,6 +98,10 @@ class Script:
         acquire = job.get("ACTION") == "ACQUIRE"
         groups = job.get("RESOURCE_GROUPS", "").split()
         kind = job["JOB_TYPE"]
+        if kind == "ERROR":
+            self._tell(ResourceUpdated(self.run, "rg_error", "All_groups", " ".join(groups), self.name))
+            self._ask()
+            return
         if kind == "VGS" and acquire and self.node.name in self.node.cluster.fences.all():
             names = " ".join(groups)
             self.node.trace(f"{self.name}: the disks of {names} refuse this node")

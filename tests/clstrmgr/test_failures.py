@@ -43,6 +43,30 @@ def test_group_without_a_place_is_in_error_until_a_node_joins() -> None:
     assert ring.states("rg1")[3] == "ONLINE"
 
 
+def test_group_that_fails_ends_its_step_with_the_job_error() -> None:
+    """In the place of ONLINE or OFFLINE; a group that nobody can take is in ERROR where it was released."""
+    ring = three()
+    ring.job_hook = lambda node, job: "rg1" if node == 2 and 'JOB_TYPE=VGS ACTION="ACQUIRE' in job else ""
+    ring.request(1, messages.MoveGroup("rg1", 2))
+    types = [job.split()[0].removeprefix("JOB_TYPE=") for node, job in ring.jobs if node == 2]
+    assert types[:4] == ["ACQUIRE", "SERVICE_LABELS", "VGS", "ERROR"]
+    assert next(job for _, job in ring.jobs if "JOB_TYPE=ERROR" in job) == 'JOB_TYPE=ERROR RESOURCE_GROUPS="rg1"'
+
+
+def test_group_without_a_place_gets_the_job_error_where_it_is_released() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1)
+    ring.feed(1, Reported(messages.SystemEvent("volume_group_lost", "rg1vg")))
+    ring.settle()
+    assert ring.states("rg1")[1] == "ERROR"
+    types = [job.split()[0].removeprefix("JOB_TYPE=") for _, job in ring.jobs]
+    assert types[-1] == "ERROR", types
+    assert "OFFLINE" not in types
+    cluster = ring.nodes[1].cluster
+    assert cluster is not None
+    assert not cluster.groups["rg1"].unreleased(), "nothing of it is left there"
+
+
 def test_a_node_that_is_back_before_it_was_missed_was_gone_all_the_same() -> None:
     """Two nodes halt and boot so fast that the list of live nodes never lacks them."""
     ring = three()

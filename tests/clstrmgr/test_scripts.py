@@ -67,7 +67,8 @@ class Node:
         }
 
     def run(self, stage: Stage, *words: str, name: str = "node1", sub_events: bool = False, **extra: str) -> int:
-        jobs = JobList(self.configuration, name, stage, ("rg1",), set(), sub_events=sub_events)
+        failed: set[str] = set()
+        jobs = JobList(self.configuration, name, stage, ("rg1",), failed, sub_events=sub_events)
 
         async def body() -> int:
             ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -78,6 +79,7 @@ class Node:
                         runner.answer(run, jobs.next())
                     case ResourceUpdated():
                         self.updates.append(value)
+                        failed.update(value.group.split() if value.state == "resource_error" else ())
                     case ScriptEnded(_, status):
                         ended.set_result(status)
 
@@ -95,6 +97,18 @@ class Node:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["mount", "ifconfig"])
+def test_group_that_cannot_be_acquired_has_the_job_error(node: Node, command: str) -> None:
+    """Addresses are acquired beside the disks: here they fail when there is no job left."""
+    node.fake(command, status=1)
+    (node.bin / "ifconfig").write_text(f"#!/bin/bash\nsleep 0.3\nexit {int(command == 'ifconfig')}\n")
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    said = [(update.state, update.resource, update.script, update.group) for update in node.updates]
+    assert said[-1] == ("rg_error", "All_groups", "process_resources", "rg1")
+    assert [state for state, *_ in said].count("rg_error") == 1
+    assert "resource_error" in [state for state, *_ in said]
 
 
 def test_acquisition(node: Node) -> None:
