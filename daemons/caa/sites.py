@@ -55,7 +55,7 @@ def _fits(key: str, value: str) -> bool:
                 return False
         case "cle_name":
             return is_name(value)
-    return value.isascii() and value.isdigit() and 0 < int(value) < 1 << 31
+    return value.isascii() and value.isdigit() and len(value) <= 10 and 0 < int(value) < 1 << 31
 
 
 def created(word: str, nodes: Sequence[str], present: Sequence[Site] = ()) -> Site:

@@ -127,7 +127,7 @@ def _site(site: Mapping[str, object], settings: dict[str, str]) -> Site:
     priority = settings.get(f"SITE.{site.get('name', '')}.RECOVERY_PRIORITY", "")
     return Site(
         frozenset(str(site.get("nodelist", "")).split()),
-        int(priority) if priority.isascii() and priority.isdigit() else UNRANKED,
+        int(priority) if priority.isascii() and priority.isdigit() and len(priority) <= 10 else UNRANKED,
     )
 
 

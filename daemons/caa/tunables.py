@@ -24,7 +24,7 @@ class Tunable(NamedTuple):
         """What is wrong with a value, in words."""
         if self.choices:
             return None if value in self.choices else f"must be one of {', '.join(self.choices)}"
-        if not (value.isascii() and value.isdigit()) or not self.low <= int(value) <= self.high:
+        if not (value.isascii() and value.isdigit() and len(value) <= 10) or not self.low <= int(value) <= self.high:
             return f"must be from {self.low} to {self.high}"
         return None
 

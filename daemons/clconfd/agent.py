@@ -424,9 +424,9 @@ def _method(root: NodeRoot, command: str, variables: list[str]) -> str:
 
 def _step(root: NodeRoot, words: list[str]) -> str:
     match words:
-        case ["stage", generation, disk] if generation.isdigit():
+        case ["stage", generation, disk] if generation.isdecimal():
             stage(root, int(generation), disk)
-        case ["lock", owner, generation] if generation.isdigit():
+        case ["lock", owner, generation] if generation.isdecimal():
             staging.lock(root, owner, int(generation))
         case ["install"]:
             generation = str(install_committed(root))
@@ -434,7 +434,7 @@ def _step(root: NodeRoot, words: list[str]) -> str:
             return generation
         case ["unlock"]:
             staging.release(root)
-        case ["unlock", owner, since] if since.replace(".", "", 1).isdigit():
+        case ["unlock", owner, since] if since.replace(".", "", 1).isdecimal():
             staging.release_abandoned(root, owner, float(since))
         case ["keep"]:
             staging.keep(root)

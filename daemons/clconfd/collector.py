@@ -120,7 +120,7 @@ def _values(objects: list[OdmObject]) -> dict[tuple[str, str], str]:
 
 
 def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() else default
+    return int(text) if text.isdecimal() else default
 
 
 def _volume_groups(root: NodeRoot, objects: list[OdmObject] | None) -> dict[str, VolumeGroupFacts]:

@@ -144,8 +144,8 @@ class Clconfd(Daemon):
 
         This is called at every wake-up, so what is asked for is met within half of one.
         """
-        minutes = c.setting("FC_SYNC_INTERVAL", "10")
-        interval = self.scale.schedule(int(minutes) * 60.0 if minutes.isdigit() else WAKE)
+        minutes = configuration.whole_number(c.setting("FC_SYNC_INTERVAL", "10"), -1)
+        interval = self.scale.schedule(minutes * 60.0 if minutes >= 0 else WAKE)
         now = monotonic_microseconds()
         if self.propagated and now - self.propagated < interval - self.scale.schedule(WAKE) // 2:
             return

@@ -193,7 +193,7 @@ class Display:
         if key in "qx" and not (key == "x" and not self.listing):
             return False
         if self.listing:
-            if key.isdigit():
+            if key.isdecimal():
                 self.typed += key
             elif key in "\r\n" and self.typed:
                 self.cluster_id, self.typed = int(self.typed), ""

@@ -49,6 +49,7 @@ from daemons.clstrmgr.wire import (
     RunEvent,
     codec,
 )
+from daemons.cluster.configuration import whole_number
 from daemons.cthags import messages as cthags
 from srcctl.machine import RemoteFault, Tick
 
@@ -360,7 +361,7 @@ class ClusterManager(Members):
     def _rmc_grace(self) -> int:
         assert self.configuration is not None
         value = self.configuration.setting("CRIT_DAEMON_RESTART_GRACE_PERIOD", "60")
-        return (int(value) if value.isdigit() else 60) * self.settings.settling_scale
+        return whole_number(value, 60) * self.settings.settling_scale
 
     def _log_state(self) -> None:
         if self.state != self._logged_state:

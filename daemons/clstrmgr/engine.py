@@ -26,7 +26,7 @@ from daemons.clstrmgr.jobs import JobList
 from daemons.clstrmgr.monitors import definition_of_resource
 from daemons.clstrmgr.recovery_program import Program, Statement
 from daemons.clstrmgr.wire import GroupOutcome, Report, RunEvent, codec
-from daemons.cluster.configuration import ResourceGroup
+from daemons.cluster.configuration import ResourceGroup, whole_number
 from daemons.cthags import messages as cthags
 from srcctl.machine import SECOND, LocalFault, RemoteFault
 
@@ -481,7 +481,7 @@ class EventEngine(Foundation):
     def _limit(self, name: str, default: int) -> int:
         """A time that the administrator may have set, in microseconds; what is no number counts as not set."""
         value = self.configuration.setting(name) if self.configuration is not None else ""
-        return int(value) * SECOND if value.isdigit() else default
+        return seconds * SECOND if (seconds := whole_number(value, -1)) >= 0 else default
 
     def _warn_if_too_long(self) -> None:
         run = self.run

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from daemons.cluster.configuration import ApplicationMonitor, Configuration
+from daemons.cluster.configuration import ApplicationMonitor, Configuration, whole_number
 from srcctl.machine import SECOND
 
 CANNOT_RUN: Final = (126, 127)
@@ -75,8 +75,7 @@ class Definition(Struct, frozen=True):
         """The definition in an HACMPmonitor's attributes; a number that is none counts as missing."""
 
         def number(name: str, default: int) -> int:
-            text = monitor.attribute(name).strip()
-            return int(text) if text.isascii() and text.isdigit() else default
+            return whole_number(monitor.attribute(name), default)
 
         mode = monitor.attribute("INVOCATION").lower()
         stabilization, interval = number("STABILIZATION_INTERVAL", 180), number("MONITOR_INTERVAL", 60)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from daemons.clstrmgr.inputs import Input, JobWanted, ResourceUpdated, ScriptEnded
+from daemons.cluster.configuration import whole_number
 
 CANNOT_RUN = 127
 LINE_LIMIT = 1 << 16
@@ -136,8 +137,8 @@ class ScriptRunner:
     def _said(self, entry: _Running, words: list[str]) -> None:
         if words[:1] == ["next"]:
             self._feed(JobWanted(entry.run))
-        elif words[:1] == ["update"] and len(words) >= 5 and words[1].isdigit():
-            at, state, resource, script = int(words[1]), *words[2:5]
+        elif words[:1] == ["update"] and len(words) >= 5 and (at := whole_number(words[1], -1)) >= 0:
+            state, resource, script = words[2:5]
             self._feed(ResourceUpdated(entry.run, state, resource, " ".join(words[5:]), script, at))
         else:
             self._log(f"script of run {entry.run} said: {' '.join(words)[:200]}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from daemons.cluster.configuration import Configuration
+from daemons.cluster.configuration import Configuration, whole_number
 
 MEASURE_INTERVAL: Final = 180.0
 """Product seconds between measurements; the product's three minutes cannot be configured."""
@@ -36,7 +36,7 @@ def scripts(configuration: Configuration) -> dict[str, tuple[str, int]]:
         script = next(iter(group.resource("NODE_PRIORITY_POLICY_SCRIPT")), "")
         limit = next(iter(group.resource("NODE_PRIORITY_POLICY_TIMEOUT")), "")
         if group.fallover == "FUDNP" and policy in ("most", "least") and script:
-            found[group.name] = (script, int(limit) if limit.isdigit() and int(limit) else 60)
+            found[group.name] = (script, whole_number(limit, 0) or 60)
     return found
 
 

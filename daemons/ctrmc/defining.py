@@ -157,7 +157,7 @@ def _action(options: dict[str, str]) -> Action | None:
     if "-s" not in options:
         raise Usage("2612-002 An action (-n) needs a script (-s).")
     code = options.get("-r")
-    if code is not None and not code.removeprefix("-").isdigit():
+    if code is not None and not code.removeprefix("-").isdecimal():
         raise Usage(f"2612-004 {code} is not a return code.", BAD_PARAMETER)
     return Action(
         name=options["-n"],

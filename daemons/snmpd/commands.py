@@ -45,7 +45,7 @@ class Objects:
             if not fields:
                 continue
             parent, _, arc = fields[1].rpartition(".") if len(fields) > 1 else ("", "", "")
-            if parent not in self._numbers or not arc.isdigit():
+            if parent not in self._numbers or not arc.isdecimal():
                 raise Refused(f"{source}, line {number}: {' '.join(fields[:2])} is no object below a known one")
             self._numbers[fields[0]] = (*self._numbers[parent], int(arc))
             self._folded[fields[0].lower()] = fields[0]

@@ -43,6 +43,21 @@ def test_group_without_a_place_is_in_error_until_a_node_joins() -> None:
     assert ring.states("rg1")[3] == "ONLINE"
 
 
+@pytest.mark.parametrize("text", ["²", "9" * 5000])
+def test_settings_that_are_no_numbers_do_not_end_the_cluster_manager(text: str) -> None:
+    configured = configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB"))
+    names = ("MAX_EVENT_TIME", "MAX_RG_PROCESSING_TIME", "CRIT_DAEMON_RESTART_GRACE_PERIOD")
+    ring = Ring(msgspec.structs.replace(configured, settings=tuple((name, text) for name in names)))
+    ring.start(1, 2)
+    ring.feed(1, ResourceMonitoring(reachable=False))
+    ring.now += 59_000_000
+    ring.feed(1, TICK)
+    assert not ring.exits
+    ring.now += 1_000_000
+    ring.feed(1, TICK)
+    assert list(ring.exits) == [1], "the grace period is the default one"
+
+
 def test_group_that_fails_ends_its_step_with_the_job_error() -> None:
     """In the place of ONLINE or OFFLINE; a group that nobody can take is in ERROR where it was released."""
     ring = three()

@@ -25,6 +25,7 @@ from daemons.cluster.configuration.objects import (
     ConfigurationFault,
     OdmObject,
     Repository,
+    whole_number,
 )
 from daemons.cluster.configuration.policies import FallbackTimer, GroupDependency, LocationDependency
 from daemons.cluster.configuration.resources import ApplicationController, ApplicationMonitor, ResourceGroup, Tape
@@ -67,4 +68,5 @@ __all__ = [
     "objects_of",
     "store",
     "undefined",
+    "whole_number",
 ]

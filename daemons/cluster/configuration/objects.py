@@ -45,6 +45,9 @@ SEEDED_CLASSES = ("HACMPlogs", "HACMPevent", "HACMPfilecollection", "HACMPfcfile
 
 OdmObject = dict[str, str | int]
 
+DIGITS_MAX = 18
+"""Digits of a number in an attribute that counts as one."""
+
 
 class Repository(Protocol):
     """What this package needs of ``srcctl.odm.Repository``."""
@@ -73,6 +76,14 @@ def number(o: OdmObject, field: str) -> int:
         return int(o.get(field, 0) or 0)
     except ValueError:
         raise ConfigurationFault(f"{field} is {o[field]!r}, not a number") from None
+
+
+def whole_number(value: str, default: int) -> int:
+    """A whole number that an administrator may have set; what is none, or has more digits than make sense, counts as
+    not set. (str.isdigit also knows digits that int refuses, as "²", and int has a limit of digits.)
+    """
+    digits = value.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= DIGITS_MAX else default
 
 
 def numbers(o: OdmObject, field: str) -> tuple[int, ...]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from daemons.cluster.configuration.objects import ConfigurationFault, OdmObject, number, pairs_by_name, text
+from daemons.cluster.configuration.objects import (
+    ConfigurationFault,
+    OdmObject,
+    number,
+    pairs_by_name,
+    text,
+    whole_number,
+)
 
 OWNED = (
     "SERVICE_LABEL", "VOLUME_GROUP", "CONCURRENT_VOLUME_GROUP", "FILESYSTEM", "DISK", "RAW_DISK", "APPLICATIONS",
@@ -155,9 +162,10 @@ class ApplicationMonitor(msgspec.Struct, frozen=True, kw_only=True):
         value = self.attribute(name)
         if not value:
             return default
-        if not value.isdigit():
+        found = whole_number(value, -1)
+        if found < 0:
             raise ConfigurationFault(f"{name} of the application monitor {self.name} is {value!r}, not a number")
-        return int(value)
+        return found
 
 
 class Tape(msgspec.Struct, frozen=True, kw_only=True):
