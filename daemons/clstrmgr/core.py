@@ -231,7 +231,7 @@ class ClusterManager(Members):
                 self.cluster.forget_interfaces(provider.node)
                 if self.cluster.nodes.get(provider.node) == "down":
                     self.cluster.nodes[provider.node] = "joining"
-                self._log(f"node {provider.node} joined the group, members {list(nodes)}")
+                self._log(f"node {provider.node} joined the group, members {list(nodes)}", notice=True)
         elif approved.protocol in ("leave", "failure_leave", "expel"):
             self._failure_follows = False
             if approved.self_provider in approved.changing:
@@ -356,7 +356,7 @@ class ClusterManager(Members):
             self._rmc_lost_at = None
         elif self._rmc_lost_at is None:
             self._rmc_lost_at = self._now
-            self._log("Resource monitoring (ctrmc) cannot be reached")
+            self._log("Resource monitoring (ctrmc) cannot be reached", notice=True)
 
     def _rmc_grace(self) -> int:
         assert self.configuration is not None

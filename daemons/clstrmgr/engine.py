@@ -124,7 +124,7 @@ class EventEngine(Foundation):
         if report.failed_script:
             self.error_seen = True
             name = cluster.node_names.get(report.node, str(report.node))
-            self._log(f"{report.failed_script} failed on node {name} with status {report.status}")
+            self._log(f"{report.failed_script} failed on node {name} with status {report.status}", notice=True)
             self._mark(run.event, "error")
             if self._participates(run.event):
                 self._start_script("error", "event_error", (name, run.event.name, report.failed_script))

@@ -94,6 +94,14 @@ class LogFiles(Struct, frozen=True):
         """Append to hacmp.out; what cannot be written is lost."""
         self.append_to(self.hacmp_out, text)
 
+    def notice(self, node: str, text: str) -> None:
+        """Say something in cluster.log, as syslog writes it for a daemon (the form is the product's; what is said there
+        is inferred).
+        """
+        stamp = time.strftime("%b %d %H:%M:%S")
+        line = " ".join(text.split("\n"))
+        self.append_to(self.cluster_log, f"{stamp} {node} daemon:notice clstrmgrES[{os.getpid()}]: {line}\n")
+
     def append_to(self, path: str, text: str) -> None:
         """Append to a log; what cannot be written is lost."""
         try:

@@ -231,8 +231,8 @@ class Foundation:
     def _answer(self, request: int, what: messages.Progress | messages.Done) -> None:
         self._effects.append(Answer(request, what))
 
-    def _log(self, text: str) -> None:
-        self._effects.append(Log(text))
+    def _log(self, text: str, notice: bool = False) -> None:
+        self._effects.append(Log(text, notice))
 
     def _merge_action(self) -> str:
         """What happens to a node of the side that gives way in a merge: the action plan, a reboot by default."""
@@ -241,7 +241,7 @@ class Foundation:
         return plan if plan in DISABLING_ACTIONS else "reboot"
 
     def _die(self, reason: str, action: str = "") -> None:
-        self._log(reason)
-        self._log(f"die: clstrmgr on node {self.node_id} is exiting with code {EXIT_CODE}")
+        self._log(reason, notice=True)
+        self._log(f"die: clstrmgr on node {self.node_id} is exiting with code {EXIT_CODE}", notice=True)
         self.exited = True
         self._effects.append(Exit(EXIT_CODE, reason, action))

@@ -216,9 +216,10 @@ class Answer(Struct, frozen=True):
 
 
 class Log(Struct, frozen=True):
-    """A line for clstrmgr.debug."""
+    """A line for clstrmgr.debug; a ``notice`` goes to cluster.log, too."""
 
     text: str
+    notice: bool = False
 
 
 class Preamble(Struct, frozen=True):

@@ -128,7 +128,7 @@ class Members(OperatorDesk):
     def _member_left(self, node: int, reason: str) -> None:
         cluster = self.cluster
         assert cluster is not None
-        self._log(f"node {node} left the group ({reason}), members {list(self.members)}")
+        self._log(f"node {node} left the group ({reason}), members {list(self.members)}", notice=True)
         holding = any(group.state(node) in HELD for group in cluster.groups.values())
         if (cluster.nodes.get(node) == "unmanaged" and not holding) or reason == "voluntary_leave":
             # Stopped before it left, or stopped with unmanage: nothing of it is taken over.

@@ -164,7 +164,7 @@ class ScheduleDesk(MonitorDesk):
     def _schedule_tick(self) -> None:
         if self.cluster is not None and any(self._now >= time for time in self._unstable_too_long()):
             self._unstable_since = self._now
-            self._log("the cluster has been unstable for too long: events wait, and none gets on")
+            self._log("the cluster has been unstable for too long: events wait, and none gets on", notice=True)
             mark = EventMark(self.cluster.serial, events.UNSTABLE_TOO_LONG, self.node_id, "", "start")
             self._effects.append(mark)
         for name, time in self._settled_networks().items():

@@ -20,6 +20,7 @@ from daemons.clconfd import client as clconfd
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.activity import Settings
 from daemons.clstrmgr.core import ClusterManager
+from daemons.clstrmgr.debug_log import DebugLog, Detailed
 from daemons.clstrmgr.eventlog import LogFiles, preamble
 from daemons.clstrmgr.foundation import EXIT_CODE
 from daemons.clstrmgr.group_services_link import GroupServicesLink
@@ -117,6 +118,7 @@ class ClusterManagerDaemon(Daemon):
         Raises:
             CannotStart: a cluster is configured and Group Services cannot be reached.
         """
+        self.log = log = DebugLog(self.root.path(self.log_file))
         self._configuration: Configuration | None = None
         self._requests: dict[int, Callable[[messages.Answer], None]] = {}
         self._request = 0
@@ -134,7 +136,7 @@ class ClusterManagerDaemon(Daemon):
             ),
             self._read_serial(),
         )
-        self.pump: Pump[Input, Effect] = Pump(self.core, self._execute, self.fail)
+        self.pump: Pump[Input, Effect] = Pump(Detailed(self.core, log), self._execute, self.fail)
         self.group_services = GroupServicesLink(self, self.pump.feed, self._check_node)
         self.runner = ScriptRunner(self._from_script, self.log.write)
         membership = Membership.of_this_process(os.environ.get(MARK_VARIABLE, ""), view=self.identity.mode == "view")
@@ -281,8 +283,11 @@ class ClusterManagerDaemon(Daemon):
                     tell(what)
                 if isinstance(what, messages.Done):
                     self._requests.pop(request_number, None)
-            case Log(text):
-                self.log.write(text)
+            case Log(text, notice):
+                if notice:
+                    self._notice(text)
+                else:
+                    self.log.write(text)
             case Preamble(sentences):
                 self.files.append(preamble(sentences))
             case EventMark():
@@ -355,8 +360,12 @@ class ClusterManagerDaemon(Daemon):
             self._clexit()
         self.end(status)
 
+    def _notice(self, text: str) -> None:
+        self.log.write(text)
+        self.files.notice(self.identity.node, text)
+
     def _clexit(self) -> None:
-        self.log.write("HACMP: clstrmgrES: SRC stop was called and exit code is non-zero. Call clexit.rc directly.")
+        self._notice("HACMP: clstrmgrES: SRC stop was called and exit code is non-zero. Call clexit.rc directly.")
         try:
             subprocess.Popen(
                 [self.root.path(CLEXIT), "clstrmgrES", "cluster"],
@@ -496,7 +505,7 @@ class ClusterManagerDaemon(Daemon):
                 result = messages.Done("failed", "cluster services did not stop in time")
             if result.error:
                 self.log.write(f"stop: {result.message}")
-                self.log.write(f"die: clstrmgr on node {self.core.node_id} is exiting with code {EXIT_CODE}")
+                self._notice(f"die: clstrmgr on node {self.core.node_id} is exiting with code {EXIT_CODE}")
                 self._clexit()
                 return EXIT_CODE
         self.pump.close()

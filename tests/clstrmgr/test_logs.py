@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from daemons.clstrmgr import availability, messages, view
+from daemons.clstrmgr.debug_log import LINE_MAX, DebugLog
 from daemons.clstrmgr.eventlog import SYSLOG_LIMIT, LogFiles
 from tests.clstrmgr.ring import Ring, configuration, group
 
@@ -43,3 +44,31 @@ def test_cluster_log_is_rotated_by_size(tmp_path: Path) -> None:
     assert not log.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"cluster.log.{number}" for number in range(8)]
     assert (tmp_path / "cluster.log.0").read_text().startswith("9\n")
+
+
+def test_the_long_debug_log_is_bounded_and_rotated_by_itself(tmp_path: Path) -> None:
+    log = DebugLog(str(tmp_path / "clstrmgr.debug"))
+    log.write("first")
+    for number in range((1 << 20) // LINE_MAX + 10):
+        log.detail(f"{number}\n" + "x" * 2 * LINE_MAX)
+    log.write("last")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "clstrmgr.debug",
+        "clstrmgr.debug.long",
+        "clstrmgr.debug.long.1",
+    ]
+    assert [line.partition("|")[2] for line in (tmp_path / "clstrmgr.debug").read_text().splitlines()] == [
+        "first",
+        "last",
+    ]
+    assert (tmp_path / "clstrmgr.debug.long").read_text().endswith("|last\n")
+    assert all(path.stat().st_size <= 1 << 20 for path in tmp_path.iterdir())
+
+
+def test_a_notice_is_one_line_of_syslog(tmp_path: Path) -> None:
+    files = LogFiles(str(tmp_path / "hacmp.out"), str(tmp_path / "cluster.log"), str(tmp_path))
+    files.notice("node1", "two\nlines")
+    assert re.fullmatch(
+        r"\w{3} \d\d \d\d:\d\d:\d\d node1 daemon:notice clstrmgrES\[\d+\]: two lines\n",
+        (tmp_path / "cluster.log").read_text(),
+    )

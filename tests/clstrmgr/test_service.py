@@ -175,6 +175,22 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
         assert "HACMP Event Preamble" in text
         assert "Event: TE_RG_MOVE" in text
         assert "Resource group offline:\trg1\tprocess_resources\nSearch on: " in text
+        cluster_log = lab.read(2, "/var/hacmp/adm/cluster.log")
+        notice = rf"^\w{{3}} \d\d \d\d:\d\d:\d\d node2 daemon:notice clstrmgrES\[{os.getpid()}\]: (.*)$"
+        said = re.findall(notice, cluster_log, re.MULTILINE)
+        assert "node 2 joined the group, members [1, 2]" in said
+        assert any(
+            line.startswith("node 2 left the group")
+            for line in re.findall(
+                notice.replace("node2", "node1"), lab.read(1, "/var/hacmp/adm/cluster.log"), re.MULTILINE
+            )
+        )
+        short, long = (lab.read(1, f"/var/hacmp/log/clstrmgr.debug{end}").splitlines() for end in ("", ".long"))
+        assert set(short) < set(long)
+        details = "\n".join(line.partition("|")[2] for line in long)
+        assert re.search(r"^script \d+ starts: \S*rg_move_release node1 1$", details, re.MULTILINE)
+        assert re.search(r'^script \d+ gets the job: JOB_TYPE=RELEASE RESOURCE_GROUPS="rg1"', details, re.MULTILINE)
+        assert re.search(r"^vote in CLSTRMGR_\S+: approve$", details, re.MULTILINE)
         references = set(re.findall(r"^cl_RMupdate: Reference string: (\S+)$", text, re.MULTILINE))
         assert set(re.findall(r"^Search on: (\S+)$", text, re.MULTILINE)) == references
 
