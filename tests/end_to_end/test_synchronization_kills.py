@@ -73,6 +73,7 @@ def test_a_lock_is_held_as_long_as_its_holder_runs(lab: LabUnderTest) -> None:
             assert is_locked(lab, "node1"), "it stays"
         os.kill(pid, signal.SIGKILL)
     finally:
+        running.kill()  # whoever is stopped never ends by itself
         running.wait()
     lab.output("node3", "clmgr modify cluster VERIFICATION_HOUR=22")
     lab.output("node3", "clmgr sync cluster VERIFY=no", 120)
