@@ -13,6 +13,8 @@ must not go on), ``letters`` (datagrams over the repository disk).
 
 from __future__ import annotations
 
+import msgspec
+
 from daemons.caa import contacts, heartbeats, letters
 from daemons.caa.contacts import Asymmetry
 from daemons.caa.deadman import CRITICAL_RESOURCE_PROTECTION, GroupServicesSwitch, NodeSwitch
@@ -35,6 +37,7 @@ from daemons.caa.inputs import (
     Received,
     Send,
     Settings,
+    Stopped,
     Withdraw,
     WriteDisk,
     WriteLetter,
@@ -67,6 +70,7 @@ __all__ = [
     "Received",
     "Send",
     "Settings",
+    "Stopped",
     "Withdraw",
     "WriteDisk",
     "WriteLetter",
@@ -161,6 +165,8 @@ class Membership:
                 effects += self._arbitrated(now, side, won, spread)
             case GroupServicesTurn(armed):
                 self._group_services_switch.turn(armed)
+            case Stopped():
+                effects += self._farewell(now)
             case Tick():
                 if self.settings is not None and now >= self._next_beat:
                     effects += self._beat(now)
@@ -179,7 +185,8 @@ class Membership:
             (node, path)
             for node, peer in self.peers.items()
             for path, at in peer.heard.items()
-            if not peer.is_deaf(now, settings.node_timeout_us)
+            if not peer.gone
+            and not peer.is_deaf(now, settings.node_timeout_us)
             and now - at < (settings.network_fdt_us if path != DISK_PATH else settings.node_timeout_us)
             and (self.repository_up if path == DISK_PATH else self._interfaces.joins(settings, path, peer))
         )
@@ -316,6 +323,23 @@ class Membership:
             self._settled_until = None
             effects += self._interfaces.silence(settings.own, silent)
         return effects + self._evaluate(now, frozenset())
+
+    def _farewell(self, now: int) -> list[Effect]:
+        """The last heartbeats of this life, so that the others need not wait for a silence to be sure.
+
+        Said only where nobody can hold anything here: while critical clients may, the silence alone counts, which lasts
+        longer than any node goes on without Group Services.
+        """
+        settings, self._halted = self.settings, True
+        if settings is None or self._group_services_switch.armed:
+            return []
+        self._serial += 1
+        heartbeat = msgspec.structs.replace(self._heartbeat(now), last=True)
+        return [
+            Send(network, node, heartbeats.to_peer(now, heartbeat, peer))
+            for node, peer in self.peers.items()
+            for network in self._interfaces.sending(settings)
+        ]
 
     def _evaluate(self, now: int, reborn: frozenset[int]) -> list[Effect]:
         settings = self.settings

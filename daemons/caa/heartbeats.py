@@ -58,6 +58,8 @@ def hear(
     peer = peers.get(heartbeat.sender)
     if peer is None or heartbeat.incarnation < peer.incarnation:
         return NOTHING
+    if peer.gone and heartbeat.incarnation == peer.incarnation:
+        return NOTHING  # it was overtaken by the last one
     reborn: set[int] = set()
     changed = heartbeat.incarnation > peer.incarnation
     if changed and peer.begin(heartbeat.incarnation):
@@ -65,6 +67,10 @@ def hear(
     before, said = peer.heard.get(path), (peer.contacts, peer.deaf, peer.hears_us, peer.rows, peer.unheard)
     if not peer.hear(now, path, heartbeat, began, (settings.own, settings.incarnation)):
         return Learnt(frozenset(reborn), (), changed)
+    if heartbeat.last and not settings.arbitrate:
+        # With a tie breaker it is as if it fell silent: one that boots where nobody hears it may be a side of its own.
+        peer.gone = True
+        return Learnt(frozenset(reborn), (), True)
     says = (peer.contacts, peer.deaf, peer.hears_us, peer.rows, peer.unheard)
     if before is None or now - before >= settings.silence_us or says != said:
         changed = True

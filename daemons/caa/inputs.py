@@ -114,7 +114,11 @@ class GroupServicesTurn(Struct, frozen=True):
     armed: bool
 
 
-Input: TypeAlias = Configure | Received | DiskSeen | Post | Links | Arbitrated | GroupServicesTurn | Tick
+class Stopped(Struct, frozen=True):
+    """Input: CAA stops on this node, whose Group Services have ended: the machine's last one."""
+
+
+Input: TypeAlias = Configure | Received | DiskSeen | Post | Links | Arbitrated | GroupServicesTurn | Stopped | Tick
 
 
 class Send(Struct, frozen=True):

@@ -2,8 +2,9 @@
 
 The alive set is what can be reached from this node over contacts. A node that was not heard on any path for
 ``node_timeout`` is suspected; after ``node_down_delay`` more it is down, one of another site after ``link_timeout``
-more than that. One that is heard again is up at once. A node that restarted faster than that was down in between, and
-all that hear it by whatever way say so at once: later its new life would be mistaken for the death of the old one.
+more than that; one that has said that it stops is down at once. One that is heard again is up at once. A node that
+restarted faster than that was down in between, and all that hear it by whatever way say so at once: later its new life
+would be mistaken for the death of the old one.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Liveness:
             elif node in alive:
                 if peer.silent_since is None:
                     peer.silent_since = now
-                if now - peer.silent_since >= settings.down_delay_us(node):
+                if peer.gone or now - peer.silent_since >= settings.down_delay_us(node):
                     alive.discard(node)
         alive &= settings.nodes | peers.keys()
         granted = split.granted(now, found)

@@ -299,7 +299,8 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     ``echoes``: of a heartbeat to all by multicast: triples of a receiver and what ``echo`` and ``held`` say to it.
     ``unheard``: pairs of a contact and the networks on which the sender does not hear it, bits as in ``down``.
     ``verdict``: what an operator has decided in a split, 1 to go on or 2 to give way, for the side ``verdict_side``.
-    ``epoch``: that of the repository which the sender uses.
+    ``epoch``: that of the repository which the sender uses. ``last``: the sender stops in good order, and nothing comes
+    after this in its life.
     Sets of nodes are numbers with a bit for each (``mask_of``): a heartbeat must fit into a sector of the disk.
     """
 
@@ -319,6 +320,7 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", array_like=True):
     echoes: tuple[tuple[int, int, int], ...] = ()
     unheard: tuple[tuple[int, int], ...] = ()
     epoch: int = 0
+    last: bool = False
 
     def to(self, receiver: int) -> Heartbeat:
         """What a heartbeat to all says to one node."""

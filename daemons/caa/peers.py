@@ -54,6 +54,8 @@ class Peer(Struct):
     """The same of all its contacts: pairs of a contact and the networks on which it does not hear it."""
     epoch: int = 0
     """That of the repository which it uses."""
+    gone: bool = False
+    """It has said that it stops: nothing more counts of this life, what others say of it neither."""
 
     def begin(self, incarnation: int) -> bool:
         """Note a newer life of the node: nothing from the former one counts; True if there was one."""
@@ -66,7 +68,7 @@ class Peer(Struct):
         self.proven = self.looked = False
         self.newest, self.first_heard, self.hears_us = -1, None, None
         self.deaf, self.row, self.rows, self.unheard, self.misses = frozenset(), frozenset(), (), 0, ()
-        self.epoch = 0
+        self.epoch, self.gone = 0, False
         self.last_stamp = self.last_stamp_at = 0
         return not first
 
@@ -128,19 +130,19 @@ class Peer(Struct):
         return not self.proven and (self.answered_at is None or now - self.answered_at >= pause)
 
     def heard_within(self, now: int, time: int) -> bool:
-        """Whether it was heard on any path within that time."""
-        return self.last_heard is not None and now - self.last_heard < time
+        """Whether it was heard on any path within that time, and has not stopped since."""
+        return not self.gone and self.last_heard is not None and now - self.last_heard < time
 
 
 def reachable(own: int, direct: set[int], peers: Mapping[int, Peer], now: int, timeout: int) -> set[int]:
     """The closure of direct contacts both ways, this node's and those that live nodes tell of.
 
-    A contact with a former life of a node is none with the node.
+    A contact with a former life of a node is none with the node, and nobody reaches one that has stopped.
     """
     found, waiting = {own}, sorted(direct)
     while waiting:
         node = waiting.pop()
-        if node in found or node not in peers:
+        if node in found or node not in peers or peers[node].gone:
             continue
         found.add(node)
         peer = peers[node]

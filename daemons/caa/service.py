@@ -72,6 +72,8 @@ HEARTBEAT = 1.0
 SERVICE = "caa"
 SRC_PATIENCE = 30.0
 """Seconds to wait for srcmstr at boot."""
+GROUP_SERVICES_END = 5.0
+"""Seconds (patience) for Group Services that were told to stop to be gone, when CAA stops."""
 
 Connection = LocalConnection[Answer, Request]
 
@@ -102,6 +104,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.networks = Networks(self.identity.node, self.faults, self._received, self.log.error)
         self.surroundings = Surroundings(self.root, self.faults)
         self.subscribers: dict[Connection, Subscribe] = {}
+        self.unsubscribed = asyncio.Event()
         self.incarnation = boot_microseconds()
         self.events = 0
         self.counts: Counter[str] = Counter()
@@ -195,6 +198,8 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.definition is None:
             return
         await self._group_services(packets.STOP)
+        if await self._group_services_ended():
+            self.pump.feed(core.Stopped())
         self.log.write(f"left the cluster {self.definition.name}")
         self.pump.close()
         if self.watch is not None:
@@ -276,6 +281,17 @@ class ClusterAwareAix(RepositoryKeeper):
             except src.NoAnswer:
                 self.log.error("cthags did not answer in time")
                 return
+
+    async def _group_services_ended(self) -> bool:
+        """Wait until Group Services, and what they have said last, are over; False if that takes too long."""
+        deadline = time.monotonic() + GROUP_SERVICES_END
+        while any(wanted.relay for wanted in self.subscribers.values()):
+            self.unsubscribed.clear()
+            try:
+                await asyncio.wait_for(self.unsubscribed.wait(), deadline - time.monotonic())
+            except TimeoutError:
+                return False
+        return True
 
     # Heartbeats.
 
@@ -471,6 +487,7 @@ class ClusterAwareAix(RepositoryKeeper):
             pass
         finally:
             self.subscribers.pop(connection, None)
+            self.unsubscribed.set()
 
     async def _asked_to_join(self, wanted: str) -> str:
         async with self.turning:

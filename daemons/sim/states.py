@@ -129,6 +129,10 @@ class StatesProcess(Process):
         """Stop CAA, once Group Services are told to stop."""
         if self.active:
             self.node.trace("caa leaves the cluster")
+            if self.node.process("cthags") is None:
+                self.feed(caa.Stopped())
+                if not self.running:
+                    return
             self.repository.close()
             self.arbiter.acting = False
             self._picture, self.asked = None, None

@@ -189,3 +189,84 @@ def test_a_live_node_that_is_removed_is_gone_only_when_it_would_be_if_it_were_lo
     ring.boot(3, incarnation=2)
     ring.run(1_000)
     assert ring.nodes[1].alive == {1, 2}, "a stranger"
+
+
+# Nodes that stop in good order.
+
+
+def stop(ring: Ring, number: int) -> None:
+    """CAA stops on a node; the last heartbeats are on their way."""
+    ring.step(number, core.Stopped())
+    assert ring.nodes[number].next_deadline() is None
+    ring.crash(number)
+
+
+def test_a_node_that_stops_is_down_at_once_and_stays_down() -> None:
+    """Neither its sector of the disk nor what the others have heard of it before brings it back; its next life does."""
+    ring = Ring(3)
+    ring.run(1_000)
+    stop(ring, 2)
+    ring.run(2)
+    assert ring.views() == [frozenset({1, 3})] * 2
+    assert not [path for path in ring.pictures[1].paths if path[0] == 2]
+    ring.run(2 * (TIMEOUT + DELAY))
+    assert [ring.lives(node, 2) for node in (1, 3)] == [["NODE_UP", "NODE_DOWN"]] * 2
+    assert not ring.halted
+    ring.boot(2, incarnation=2)
+    ring.run(5 * BEAT)
+    assert ring.views() == [frozenset({1, 2, 3})] * 3
+    assert [ring.lives(node, 2) for node in (1, 3)] == [["NODE_UP", "NODE_DOWN", "NODE_UP"]] * 2
+
+
+def test_a_node_on_which_critical_clients_may_hold_something_is_down_by_its_silence_only() -> None:
+    ring = Ring(2)
+    ring.run(1_000)
+    ring.step(2, core.GroupServicesTurn(True))
+    stop(ring, 2)
+    ring.run(TIMEOUT)
+    assert ring.views() == [frozenset({1, 2})]
+    ring.run(DELAY + 2 * BEAT)
+    assert ring.views() == [frozenset({1})]
+
+
+def test_who_does_not_hear_that_a_node_stops_waits_for_its_silence() -> None:
+    ring = Ring(3)
+    ring.run(1_000)
+    ring.cut.add(frozenset({1, 2}))
+    stop(ring, 2)
+    ring.cut.clear()
+    ring.run(TIMEOUT - BEAT)
+    assert ring.views() == [frozenset({1, 2, 3}), frozenset({1, 3})]
+    ring.run(DELAY + 3 * BEAT)
+    assert ring.views() == [frozenset({1, 3})] * 2
+    assert not ring.halted, "the difference is none of contacts"
+
+
+def test_a_node_that_stops_is_no_side_that_has_given_way() -> None:
+    """It may boot where nobody hears it, and win the tie breaker: until the others have it they do not call it dead."""
+    ring = Ring(2)
+    for number in (1, 2):
+        ring.boot(number, incarnation=2, arbitrate=True)
+    ring.run(1_000)
+    stop(ring, 2)
+    ring.run(TIMEOUT)
+    assert ring.views() == [frozenset({1, 2})]
+    assert not ring.holders
+
+
+def test_a_recorded_farewell_ends_nobody() -> None:
+    """It must be of the sender's present life, and answer a stamp of the receiver's."""
+    ring = Ring(2)
+    ring.run(1_000)
+    stop(ring, 2)
+    farewell = next(data for _, node, data in ring.wire if node == 1)
+    ring.run(2)
+    ring.boot(2, incarnation=2)
+    ring.run(1_000)
+    ring.wire.append((ring.now + 1, 1, farewell))
+    ring.run(2)
+    ring.boot(1, incarnation=2)
+    ring.wire.append((ring.now + 1, 1, farewell))
+    ring.run(1_000)
+    assert ring.views() == [frozenset({1, 2})] * 2
+    assert ring.lives(1, 2) == ["NODE_UP"]
