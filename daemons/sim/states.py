@@ -130,6 +130,8 @@ class StatesProcess(Process):
         if self.active:
             self.node.trace("caa leaves the cluster")
             if self.node.process("cthags") is None:
+                if not self.core.group_services_armed:
+                    self.world.reached["caa: a node says that it stops"] += 1
                 self.feed(caa.Stopped())
                 if not self.running:
                     return
