@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from daemons.runtime.plain_codec import DEFAULT_LIMIT, LENGTH_BYTES, VERSION
+from daemons.runtime.plain_codec import DEFAULT_LIMIT, LENGTH_BYTES, VERSION, check_bounds
 from srcctl.machine import RemoteFault
 
 __all__ = ["DEFAULT_LIMIT", "LENGTH_BYTES", "SMALL", "VERSION", "Codec"]
@@ -49,12 +49,7 @@ class Codec(Generic[MessageT]):
         Raises:
             RemoteFault: oversized, of another version, truncated, or not a message of this union.
         """
-        if not data:
-            raise RemoteFault("empty message")
-        if len(data) > self.limit:
-            raise RemoteFault(f"message of {len(data)} bytes exceeds the limit of {self.limit}")
-        if data[0] != VERSION:
-            raise RemoteFault(f"message of version {data[0]}, expected {VERSION}")
+        check_bounds(data, self.limit)
         try:
             # A copy of a few octets costs less than two views.
             body = data[1:] if len(data) <= SMALL else memoryview(data)[1:]

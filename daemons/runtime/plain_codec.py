@@ -35,6 +35,20 @@ DEPTH_MAX = 3
 """A message, a list in it, what the list holds."""
 
 
+def check_bounds(data: bytes | bytearray | memoryview, limit: int) -> None:
+    """Whatever has come from outside, before anything of it is read.
+
+    Raises:
+        RemoteFault: empty, oversized or of another version.
+    """
+    if not data:
+        raise RemoteFault("empty message")
+    if len(data) > limit:
+        raise RemoteFault(f"message of {len(data)} bytes exceeds the limit of {limit}")
+    if data[0] != VERSION:
+        raise RemoteFault(f"message of version {data[0]}, expected {VERSION}")
+
+
 def _is_names(value: object) -> bool:
     return isinstance(value, list) and all(type(one) is str for one in value)
 
@@ -91,12 +105,7 @@ class PlainCodec(_OfMessages[MessageT]):
         Raises:
             RemoteFault: oversized, of another version, truncated, or not a message of this union.
         """
-        if not data:
-            raise RemoteFault("empty message")
-        if len(data) > self.limit:
-            raise RemoteFault(f"message of {len(data)} bytes exceeds the limit of {self.limit}")
-        if data[0] != VERSION:
-            raise RemoteFault(f"message of version {data[0]}, expected {VERSION}")
+        check_bounds(data, self.limit)
         try:
             reader = _Reader(data, 1)
             value = reader.value(DEPTH_MAX)
