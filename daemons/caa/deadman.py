@@ -15,6 +15,10 @@ from __future__ import annotations
 from daemons.caa.inputs import Settings
 from daemons.caa.interfaces import Interfaces
 
+GOING_DOWN = "this node goes down: CAA has left what Group Services protect"
+LAST_WORDS = 1
+"""Seconds between CAA's leaving and the end of a node on which a critical client is left: who ordered it is told. Far
+less than the time after which others give up a node."""
 CRITICAL_RESOURCE_PROTECTION = "RSCT reboot caused by critical resource protection - Group Services"
 """The panic string of the product."""
 

@@ -10,6 +10,7 @@ import msgspec
 
 from daemons.caa import core, formation, replacement
 from daemons.caa.arbiter import Arbiter
+from daemons.caa.deadman import CRITICAL_RESOURCE_PROTECTION, GOING_DOWN, LAST_WORDS
 from daemons.caa.device import ClusterDevice, cluster_name
 from daemons.caa.messages import Answer, Letter, Membership, Node, Relay, Request, Subscribe
 from daemons.caa.own_repository import Changed, Joins, News, OwnRepository, Refused, Removed
@@ -19,6 +20,7 @@ from daemons.caa.tiebreaker import SplitPolicy
 from daemons.runtime.daemon import Daemon
 from daemons.runtime.local import LocalConnection
 from srcctl.errlog import log_entry
+from srcctl.machine import SECOND
 from srcctl.network.faults import Faults
 from srcctl.odm import OdmError
 from srcctl.storage.device_names import own_name
@@ -36,6 +38,7 @@ class RepositoryKeeper(Daemon):
     machine: core.Membership
     own: OwnRepository
     turning: asyncio.Lock
+    going_down: bool
     """Held while the node joins its cluster or leaves it."""
     subscribers: dict[Connection, Subscribe]
     counts: Counter[str]
@@ -76,8 +79,24 @@ class RepositoryKeeper(Daemon):
         """Take up a definition."""
         raise NotImplementedError
 
-    async def _leave(self) -> None:
-        """Stop CAA."""
+    async def _leave(self) -> bool:
+        """Stop Group Services and CAA.
+
+        Returns:
+            Whether a critical client is left that Group Services protected. One that hangs has not heard of their end
+            and holds what it holds, while others take it over and nobody watches: the node goes down then.
+        """
+        raise NotImplementedError
+
+    def _go_down(self) -> None:
+        """CAA has left, and with it goes the node: a critical client of Group Services is left."""
+        self.going_down = True
+        self.log.write(GOING_DOWN)
+        delay = self.scale.schedule(LAST_WORDS) / SECOND
+        asyncio.get_running_loop().call_later(delay, self._halt, CRITICAL_RESOURCE_PROTECTION)
+
+    def _halt(self, reason: str) -> None:
+        """Have the node go down at once."""
         raise NotImplementedError
 
     def _own_disk(self) -> tuple[str, str]:
@@ -167,8 +186,10 @@ class RepositoryKeeper(Daemon):
         async with self.turning:
             if self.definition is None:
                 return
-            await self._leave()
+            protected = await self._leave()
             self._forget(cluster)
+            if protected:
+                self._go_down()
 
     def _replace(self, wanted: str) -> str:
         name = find_disk(self.root, wanted)

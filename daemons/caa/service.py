@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from daemons.caa import aha, core, picture, replacement, tunables
 from daemons.caa.action_plan import give_way
 from daemons.caa.arbiter import Arbiter
+from daemons.caa.deadman import GOING_DOWN
 from daemons.caa.device import ClusterDevice, cluster_name
 from daemons.caa.keeper import RepositoryKeeper
 from daemons.caa.messages import (
@@ -97,6 +98,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.faults = Faults(self.identity.lab)
         self.own = replacement.own_repository(self.root)
         self.turning = asyncio.Lock()
+        self.going_down = False
         self.shared_disks: dict[str, int] = {}
         self.membership: Membership | None = None
         self.machine = core.Membership()
@@ -194,10 +196,11 @@ class ClusterAwareAix(RepositoryKeeper):
             self.log.write("another side of the cluster holds the tie breaker: Group Services wait")
         return ""
 
-    async def _leave(self) -> None:
+    async def _leave(self) -> bool:
         if self.definition is None:
-            return
+            return False
         await self._group_services(packets.STOP)
+        protected = self.machine.group_services_armed
         if await self._group_services_ended():
             self.pump.feed(core.Stopped())
         self.log.write(f"left the cluster {self.definition.name}")
@@ -218,6 +221,7 @@ class ClusterAwareAix(RepositoryKeeper):
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         for connection in list(self.subscribers):
             connection.close()
+        return protected
 
     def _settings(self, definition: Definition, own: int) -> core.Settings:
         schedule, values = self.scale.schedule, definition.tunables
@@ -491,6 +495,8 @@ class ClusterAwareAix(RepositoryKeeper):
 
     async def _asked_to_join(self, wanted: str) -> str:
         async with self.turning:
+            if self.going_down:
+                return GOING_DOWN
             if wanted:
                 disk, reason = find_disk(self.root, wanted) or "", f"there is no disk {wanted}"
             else:
@@ -506,11 +512,13 @@ class ClusterAwareAix(RepositoryKeeper):
 
     async def _asked_to_leave(self, forget: bool) -> str:
         async with self.turning:
-            await self._leave()
+            protected = await self._leave()
             if forget:
                 self.device.forget()
             else:
                 self.device.set_stopped(True)
+            if protected:
+                self._go_down()
             return ""
 
     def _reread(self) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from daemons.caa import core as caa
 from daemons.caa.arbiter import Arbiter
+from daemons.caa.deadman import CRITICAL_RESOURCE_PROTECTION, GOING_DOWN, LAST_WORDS
 from daemons.caa.messages import DISK_PATH, heartbeat_codec
 from daemons.caa.own_repository import Changed, Joins, News, Refused, Removed
 from daemons.caa.repository import RepositoryError
@@ -17,7 +18,7 @@ from daemons.sim.policies import BOTH, FENCING
 from daemons.sim.process import Process
 from daemons.sim.scenario import MANUAL, NFS, TIE_BREAKER
 from daemons.sim.timing import HEARTBEAT_US, LINK_TIMEOUT_US, NODE_DOWN_DELAY_US, NODE_TIMEOUT_US
-from srcctl.machine import MILLISECOND, TICK
+from srcctl.machine import MILLISECOND, SECOND, TICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,8 @@ class StatesProcess(Process):
         self.arbiter = Arbiter(lambda: self._breaker, node.trace, lambda _: None)
         self.turning = False
         """CAA is just being started or stopped."""
+        self.going_down = False
+        """It has left what Group Services protect."""
 
     @property
     def active(self) -> bool:
@@ -108,6 +111,8 @@ class StatesProcess(Process):
         """Become a member of the cluster on a disk; what keeps the node from it."""
         if self.active:
             return self.reread()
+        if self.going_down:
+            return GOING_DOWN
         try:
             definition = self.repository.begin(disk)
         except OSError as error:
@@ -144,22 +149,23 @@ class StatesProcess(Process):
                 daemon.caa_lost()
 
     def leaving(self) -> Work:
-        """Stop Group Services and CAA."""
+        """Stop Group Services and CAA; the status tells whether a critical client is left, which ends the node."""
         while self.turning:
             yield TURN_US
         self.turning = True
         try:
-            yield from self._leaving()
+            return (yield from self._leaving())
         finally:
             self.turning = False
-        return 0, ""
 
     def _leaving(self) -> Work:
         if self.active and self.node.supervisor is not None:
             if self.node.process("cthags") is not None:
                 self.node.supervisor.request_stop("cthags")
             yield TURN_US
+            protected = self.core.group_services_armed
             self.leave()
+            return int(protected), ""
         return 0, ""
 
     def _leave_for_good(self) -> Work:
@@ -168,11 +174,18 @@ class StatesProcess(Process):
             yield TURN_US
         self.turning = True
         try:
-            yield from self._leaving()
+            protected, _ = yield from self._leaving()
             self.forget()
+            self.go_down(protected)
         finally:
             self.turning = False
         return 0, ""
+
+    def go_down(self, protected: int) -> None:
+        """CAA has left; with it goes the node if a critical client of Group Services is left."""
+        if protected:
+            self.going_down = True
+            self.later(LAST_WORDS * SECOND, self.node.crash, CRITICAL_RESOURCE_PROTECTION)
 
     def forget(self) -> None:
         """The node is no member any more."""

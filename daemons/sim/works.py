@@ -171,11 +171,13 @@ def caa(node: SimulatedNode, what: str, disk: str) -> Work:
             if not complaint:
                 node.device.stopped = False
         case changes.FORGET:
-            yield from states.leaving()
+            protected, _ = yield from states.leaving()
             states.forget()
+            states.go_down(protected)
         case changes.STOP:
-            yield from states.leaving()
+            protected, _ = yield from states.leaving()
             node.device.stopped = True
+            states.go_down(protected)
         case changes.REPLACE:
             complaint = states.move(states.repository.replace, disk)
             node.cluster.look_at_repository()

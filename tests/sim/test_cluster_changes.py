@@ -100,6 +100,13 @@ def test_an_order_to_stop_waits_for_a_node_that_is_off() -> None:
     assert not [at for at in said(result, "node3    caa joins") if 80 < at < 230]
 
 
+def test_a_node_whose_cluster_manager_hangs_goes_down_when_caa_leaves() -> None:
+    """It holds its groups: the others take them over, and nobody would halt it any more."""
+    result = played("60.000 hang node=1 what=clstrmgrES", "61.000 caa-stopped node=1 from=3 services=on for=150.000")
+    (halted,) = said(result, "node1    power off: RSCT reboot caused by critical resource protection")
+    assert halted <= said(result, "node2    acquires rg1")[0]
+
+
 @pytest.mark.parametrize("hung", [False, True])
 def test_group_services_end_with_caa(hung: bool) -> None:
     """CAA leaves while SRC just starts Group Services and so has none to stop, or while they hang."""
