@@ -74,7 +74,7 @@ class Operator:
                 self._take_in(node)
         elif states.active:
             return
-        elif node.device.stopped:
+        elif node.device.stopped and node.device.member:
             if now >= node.stopped_until:
                 change = changes.power(True, (node.name,), node.name)
                 ChangeProcess(node, f"clctrl -start {node.name}", change).start()
