@@ -29,7 +29,9 @@ class Arbiter:
         self.acting = False
         """This node may take part: no other side holds the tie breaker."""
         self.welcome_owed = False
-        """The tie breaker could not be reached when nodes came back: its holders would keep them out for good."""
+        """Nodes are to be taken in once this node acts and can reach the tie breaker: until then its holders would keep
+        them out."""
+        self._told = False
 
     def arbitrate(self, side: frozenset[str]) -> bool:
         """Whether this node's side of a split wins."""
@@ -62,13 +64,15 @@ class Arbiter:
 
     def welcome(self, reached: frozenset[str], everybody: frozenset[str]) -> None:
         """Nodes may be back: the side that holds the tie breaker takes them in. What fails is owed."""
-        told, self.welcome_owed = self.welcome_owed, False
         breaker = self._breaker()
+        self.welcome_owed = breaker is not None
         if breaker is None or not self.acting:
             return
         try:
             breaker.welcome(reached, everybody)
         except OSError as error:
-            self.welcome_owed = True
-            if not told:
+            if not self._told:
+                self._told = True
                 self._complain(f"tie breaker: {error.strerror}")
+        else:
+            self.welcome_owed = self._told = False

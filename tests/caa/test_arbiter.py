@@ -99,3 +99,19 @@ def test_without_a_tie_breaker_everybody_acts() -> None:
     assert one.arbitrate(frozenset({"node1"}))
     one.welcome(EVERYBODY, EVERYBODY)
     assert not one.welcome_owed
+
+
+def test_who_comes_to_act_late_takes_in_whom_it_met_before() -> None:
+    """The tie breaker was out of reach while the others came back: nothing tells of them again."""
+    disk = Disk()
+    disk.holders, disk.lost = frozenset({"node2"}), True
+    two, one = arbiter(disk, "node2"), arbiter(disk, "node1")
+    assert not two.begins_to_act(EVERYBODY, EVERYBODY)
+    two.welcome(EVERYBODY, EVERYBODY)
+    assert two.welcome_owed
+    disk.lost = False
+    assert two.begins_to_act(EVERYBODY, EVERYBODY)
+    assert not one.begins_to_act(EVERYBODY, EVERYBODY)
+    two.welcome(EVERYBODY, EVERYBODY)
+    assert not two.welcome_owed
+    assert one.begins_to_act(EVERYBODY, EVERYBODY)
