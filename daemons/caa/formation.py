@@ -216,8 +216,7 @@ class _Shell:
                 return changes.Numbered(serial, definition)
             case changes.Write(definition, after):
                 assert self._repository is not None
-                self._repository.write_definition(definition, after)
-                return self._repository.read_numbered()[0]
+                return self._repository.write_definition(definition, after)
             case changes.Tell(node, what, disk):
                 try:
                     tell(root, node, what, disk, self._time)

@@ -204,8 +204,8 @@ class RepositoryDisk:
         heads = (self._disk.read(slots[0], 16), self._disk.read(slots[1], 16))
         return max(int.from_bytes(head[8:], "big") if head[:4] == b"SLOT" else 0 for head in heads)
 
-    def write_definition(self, definition: Definition, after: int | None = None) -> None:
-        """Replace the definition; ``after``: that with this number, and no other.
+    def write_definition(self, definition: Definition, after: int | None = None) -> int:
+        """Replace the definition; returns the number of the new one. ``after``: that with this number, and no other.
 
         Raises:
             RepositoryError: the definition was changed since, or the disk does not hold what was written.
@@ -213,8 +213,10 @@ class RepositoryDisk:
         if after is not None and self.read_numbered()[0] != after:
             raise RepositoryError("the cluster was changed by another command meanwhile; try again")
         self._write_next(DEFINITION_SLOTS, DEFINITION_BYTES, definition)
-        if self._read_newest(DEFINITION_SLOTS, DEFINITION_BYTES, Definition)[1] != definition:
+        number, held = self._read_newest(DEFINITION_SLOTS, DEFINITION_BYTES, Definition)
+        if held != definition:
             raise RepositoryError(_NOT_HELD)
+        return number
 
     # Configuration.
 

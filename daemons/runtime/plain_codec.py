@@ -6,24 +6,16 @@ it, takes a command longer than all else that it does; a conversation of few, fl
 
 from __future__ import annotations
 
-from srcctl.commands.record import Record
+from srcctl.commands.record import Parametrized, Record
 from srcctl.machine import RemoteFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Generic, TypeVar
+    from typing import TypeVar
 
     MessageT = TypeVar("MessageT")
-
-    class _OfMessages(Generic[MessageT]):
-        pass
-
 else:
     MessageT = None
-
-    class _OfMessages:
-        def __class_getitem__(cls, message):
-            return cls
 
 
 VERSION = 1
@@ -61,7 +53,7 @@ KINDS = {"str": _is(str), "bytes": _is(bytes), "int": _is(int), "bool": _is(bool
 """What a field of a record may be, as its annotation says, and how its value is checked."""
 
 
-class PlainCodec(_OfMessages[MessageT]):
+class PlainCodec(Parametrized[MessageT]):
     """Encodes and decodes one union of records.
 
     Args:

@@ -114,10 +114,9 @@ class ChangeProcess(Process):
                 self._repository = self._open()
             if isinstance(effect, changes.Write):
                 try:
-                    self._repository.write_definition(effect.definition, effect.after)
+                    answer: changes.Answer = self._repository.write_definition(effect.definition, effect.after)
                 finally:
                     self.node.cluster.look_at_repository()
-                answer: changes.Answer = self._repository.read_numbered()[0]
             else:
                 answer = changes.Numbered(*self._repository.read_numbered())
         except (OSError, RepositoryError, CaaError) as fault:

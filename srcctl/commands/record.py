@@ -1,4 +1,5 @@
-"""Named tuples for what every command imports: to import ``typing``, which has such, takes longer than most run.
+"""Named tuples, and generic classes, for what every command imports: to import ``typing``, which has such, takes longer
+than most run.
 
 A subclass lists its fields as annotations, with defaults, and is to a type checker a ``typing.NamedTuple``.
 """
@@ -7,12 +8,27 @@ from __future__ import annotations
 
 from _operator import itemgetter
 
-__all__ = ["Record"]
+__all__ = ["Parametrized", "Record"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Generic, TypeVar
     from typing import NamedTuple as Record
+
+    AnyT = TypeVar("AnyT")
+
+    class Parametrized(Generic[AnyT]):
+        """The base of a class that is generic in one type."""
+
 else:
+
+    class Parametrized:
+        """The base of a class that is generic in one type, without ``typing``: any word stands for its parameter."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, parameter):
+            return cls
 
     class _RecordType(type):
         def __new__(cls, name, bases, members):

@@ -15,9 +15,17 @@ from srcctl.node.root import replace_file
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
+
+    MemberT = TypeVar("MemberT")
 
 FAULTS_FILE = "faults.json"
 ROOT_DISK = "hdisk0"
+
+
+def _with(among: frozenset[MemberT], one: MemberT, there: bool) -> frozenset[MemberT]:
+    """The set with one member in it or not."""
+    return among | {one} if there else among - {one}
 
 
 def root_disk(node: str) -> str:
@@ -186,12 +194,7 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-
-        def change(faults: FaultSet) -> FaultSet:
-            links = faults.links - {(node, network)}
-            return faults._replace(links=links if up else links | {(node, network)})
-
-        self._change(change)
+        self._change(lambda faults: faults._replace(links=_with(faults.links, (node, network), not up)))
 
     def set_interface(self, node: str, network: str, up: bool) -> None:
         """Take a node's interface down, or bring it up, as its administrator does.
@@ -199,12 +202,7 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-
-        def change(faults: FaultSet) -> FaultSet:
-            down = faults.interfaces - {(node, network)}
-            return faults._replace(interfaces=down if up else down | {(node, network)})
-
-        self._change(change)
+        self._change(lambda faults: faults._replace(interfaces=_with(faults.interfaces, (node, network), not up)))
 
     def partition(self, first: Sequence[str], second: Sequence[str], keep_disk: bool, one_way: bool = False) -> None:
         """Cut everything between two sets of nodes, or only what the first one sends.
@@ -234,12 +232,7 @@ class Faults:
         Raises:
             OSError: the lab cannot be written.
         """
-
-        def change(faults: FaultSet) -> FaultSet:
-            disks = faults.disks - {disk}
-            return faults._replace(disks=disks | {disk} if failed else disks)
-
-        self._change(change)
+        self._change(lambda faults: faults._replace(disks=_with(faults.disks, disk, failed)))
 
     def _change(self, change: Callable[[FaultSet], FaultSet]) -> None:
         with locked(self._path + ".lock"):

@@ -10,13 +10,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from srcctl.commands.record import Parametrized
 from srcctl.network.liveness import is_alive
 from srcctl.node.locks import locked
 from srcctl.node.root import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Generic, Protocol, TypeVar
+    from typing import Any, Protocol, TypeVar
 
     class Held(Protocol):
         """A record: a named tuple of plain values that names a node and its boot."""
@@ -30,21 +31,11 @@ if TYPE_CHECKING:
         def _asdict(self) -> dict[str, Any]: ...
 
     HeldT = TypeVar("HeldT", bound=Held)
-
-    class _OfRecords(Generic[HeldT]):
-        pass
-
 else:
     HeldT = None
 
-    class _OfRecords:
-        """Commands load this: typing takes longer to import than what they do with a registry."""
 
-        def __class_getitem__(cls, record):
-            return cls
-
-
-class Registry(_OfRecords[HeldT]):
+class Registry(Parametrized[HeldT]):
     """The records of one kind in a lab.
 
     Args:

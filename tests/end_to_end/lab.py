@@ -142,6 +142,27 @@ class LabUnderTest:
         except OSError:
             return ""
 
+    def event(self, file: str, monitored: str, *act: str) -> str:
+        """What a monitor file of node1 tells its reader when srcctl has done something.
+
+        Args:
+            file: its path from /aha on.
+            monitored: what the reader asks for.
+            act: the words for srcctl, which runs once the reader is registered.
+        """
+        root = "" if self.status()["mode"] == "view" else str(self.directory / "nodes/node1/root")
+        script = f"exec 3<>{root}/aha/{file} || exit 1\necho '{monitored}' >&3 || exit 2\necho registered\ncat <&3\n"
+        words = [*SRCCTL, "--lab", str(self.directory), "exec", "node1", "--", "bash", "-c", script]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
+            assert watcher.stdout is not None
+            try:
+                assert watcher.stdout.readline() == "registered\n"
+                self.srcctl(*act)
+                event, _ = watcher.communicate(timeout=30)
+            finally:
+                watcher.kill()
+        return event
+
     # The cluster.
 
     def group_states(self, group: str = GROUP) -> dict[str, str]:

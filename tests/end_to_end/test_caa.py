@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
-from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
+from tests.end_to_end.lab import LabUnderTest, eventually
 
 ANY_MODE = True
 OPTIONS = ("--networks", "2")
 GROUP = "228.100.9.9"
 """The administrator's multicast group: one for both networks."""
-NODES = "/aha/cluster/nodeList.monFactory/nodeListEvent.mon"
-ADAPTERS = "/aha/cluster/networkAdapterState.monFactory/networkAdapterStateEvent.mon"
-WATCH = """
-exec 3<>{}{}
-echo "CHANGED=YES;CLUSTER=YES;WAIT_TYPE=WAIT_IN_READ;INFO_LVL=2" >&3
-echo registered
-cat <&3
-"""
+NODES = "cluster/nodeList.monFactory/nodeListEvent.mon"
+ADAPTERS = "cluster/networkAdapterState.monFactory/networkAdapterStateEvent.mon"
+MONITORED = "CHANGED=YES;CLUSTER=YES;WAIT_TYPE=WAIT_IN_READ;INFO_LVL=2"
 
 
 def states(lab: LabUnderTest, node: str) -> list[str]:
@@ -29,21 +23,6 @@ def states(lab: LabUnderTest, node: str) -> list[str]:
 
 def both_up(lab: LabUnderTest, node: str = "node1") -> None:
     eventually(lambda: states(lab, node) == ["UP", "UP"], f"{node} sees both nodes UP", 30)
-
-
-def first_event(lab: LabUnderTest, file: str, *act: str) -> str:
-    """What a monitor file of node1 tells its reader when srcctl has done something."""
-    root = "" if lab.status()["mode"] == "view" else str(lab.directory / "nodes/node1/root")
-    words = [*SRCCTL, "--lab", str(lab.directory), "exec", "node1", "--", "bash", "-c", WATCH.format(root, file)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
-        assert watcher.stdout is not None
-        try:
-            assert watcher.stdout.readline() == "registered\n"
-            lab.srcctl(*act)
-            event, _ = watcher.communicate(timeout=30)
-        finally:
-            watcher.kill()
-    return event
 
 
 def interface_states(lab: LabUnderTest) -> list[str]:
@@ -72,7 +51,7 @@ def test_a_cluster_is_made(bare_lab: LabUnderTest) -> None:
 def test_a_shared_disk_fails_by_the_clusters_name(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "chcluster -d +hdisk3")
-    event = first_event(lab, "/aha/disk/clDiskState.monFactory/clDiskStateEvent.mon", "disk", "hdisk3", "fail")
+    event = lab.event("disk/clDiskState.monFactory/clDiskStateEvent.mon", MONITORED, "disk", "hdisk3", "fail")
     lab.srcctl("disk", "hdisk3", "repair")
     assert "EVENT_TYPE=DISK_DOWN\nDISK_NAME=cldisk2\n" in event
     refused = lab.run("node1", "chrepos -r +cldisk2")
@@ -126,7 +105,7 @@ def test_the_cluster_is_secured_and_its_level_committed(bare_lab: LabUnderTest) 
 
 def test_a_monitor_file_blocks_its_reader_until_the_other_nodes_link_is_down(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
-    event = first_event(lab, ADAPTERS, "link", "node2", "net_ether_02", "down")
+    event = lab.event(ADAPTERS, MONITORED, "link", "node2", "net_ether_02", "down")
     assert event.startswith("BEGIN_EVENT_INFO\n")
     assert event.endswith("END_EVENT_INFO\n"), "cat ends with the event"
     assert "EVENT_TYPE=ADAPTER_DOWN\nINTERFACE_NAME=en1\nNODE_NUMBER=2\n" in event
@@ -208,7 +187,7 @@ def test_the_certificate_comes_and_goes_with_membership(bare_lab: LabUnderTest) 
     lab.output("node1", "clctrl -sec -l high -s AES")
     lab.output("node1", "chcluster -m -node2")
     assert "Security: standard" in lab.output("node2", "lssrc -ls clcomd")
-    event = first_event(lab, NODES, "exec", "node1", "--", "chcluster", "-m", "+node2")
+    event = lab.event(NODES, MONITORED, "exec", "node1", "--", "chcluster", "-m", "+node2")
     assert re.search(r"EVENT_TYPE=NODE_ADD\nNODE_NUMBER=2\nNODE_ID=0x[0-9A-F]{32}\n", event), event
     both_up(lab)
     assert "Security: TLS" in lab.output("node2", "lssrc -ls clcomd")

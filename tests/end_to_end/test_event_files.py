@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
-from tests.end_to_end.lab import SRCCTL, LabUnderTest, eventually
+from tests.end_to_end.lab import LabUnderTest, eventually
 
 OPTIONS = ("--nodes", "2")
-EXPECT = """
-exec 3<>/aha/{file} || exit 1
-echo "CHANGED=YES;CLUSTER=YES;WAIT_TYPE=WAIT_IN_READ" >&3 || exit 2
-echo registered
-cat <&3
-"""
-
-
-def expect(lab: LabUnderTest, file: str, *act: str) -> str:
-    """What is read from a monitor file when a command has been run on node1 after the registration."""
-    words = [*SRCCTL, "--lab", str(lab.directory), "exec", "node1", "--", "bash", "-c", EXPECT.format(file=file)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
-        assert watcher.stdout is not None
-        try:
-            assert watcher.stdout.readline() == "registered\n"
-            lab.srcctl(*act)
-            event, _ = watcher.communicate(timeout=30)
-        finally:
-            watcher.kill()
-    return event
+MONITORED = "CHANGED=YES;CLUSTER=YES;WAIT_TYPE=WAIT_IN_READ"
 
 
 @pytest.fixture
@@ -41,9 +20,11 @@ def mounted(lab: LabUnderTest) -> LabUnderTest:
 def test_files_and_processes(mounted: LabUnderTest) -> None:
     lab = mounted
     lab.output("node1", "mkdir -p /aha/fs/modFile.monFactory/etc /aha/cpu/processMon.monFactory/usr/es/sbin/cluster")
-    written = expect(lab, "fs/modFile.monFactory/etc/hosts.mon", "exec", "node1", "--", "sh", "-c", "echo >>/etc/hosts")
+    written = lab.event(
+        "fs/modFile.monFactory/etc/hosts.mon", MONITORED, "exec", "node1", "--", "sh", "-c", "echo >>/etc/hosts"
+    )
     assert "RC_FROM_EVPROD=1000\n" in written
-    dead = expect(lab, "cpu/processMon.monFactory/usr/es/sbin/cluster/clinfo.mon", "kill", "node1", "clinfoES")
+    dead = lab.event("cpu/processMon.monFactory/usr/es/sbin/cluster/clinfo.mon", MONITORED, "kill", "node1", "clinfoES")
     assert "EVENT_TYPE=PROCESS_DOWN\n" in dead
     refused = lab.run("node1", "exec 3<>/aha/fs/modFile.monFactory/etc/nothing.mon")
     assert "No such device" in refused.stderr
@@ -56,9 +37,9 @@ def test_a_disk_and_the_volume_group_on_it(mounted: LabUnderTest) -> None:
     disk = disk or [line.split()[0] for line in lab.output("node1", "lspv").splitlines() if line.split()[2] not in (
         "rootvg", "caavg_private", "None")]  # fmt: skip
     name = disk[0]
-    lost = expect(lab, "disk/vgState.monFactory/vgStateEvent.mon", "disk", name, "fail")
+    lost = lab.event("disk/vgState.monFactory/vgStateEvent.mon", MONITORED, "disk", name, "fail")
     assert f"EVENT_TYPE=VG_DOWN\nDISK_NAME={name}\nVG_NAME=" in lost
-    back = expect(lab, f"disk/diskState.monFactory/{name}.mon", "disk", name, "repair")
+    back = lab.event(f"disk/diskState.monFactory/{name}.mon", MONITORED, "disk", name, "repair")
     assert f"EVENT_TYPE=DISK_UP\nDISK_NAME={name}\n" in back
 
 
