@@ -17,6 +17,8 @@ COMMANDS = (
     "clmgr add resource_group rg NODES=node1,node2 SECONDARYNODES=node3 SITE_POLICY=primary"
     " STARTUP=OFAN FALLOVER=FNPN FALLBACK=NFB APPLICATIONS=app",
     "clmgr sync cluster",
+    # The first node that is available has the group: which one that is must not be chance.
+    "clmgr online node node1 WHEN=now MANAGE=auto",
     "clmgr online cluster WHEN=now MANAGE=auto",
 )
 
