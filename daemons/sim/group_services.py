@@ -88,7 +88,7 @@ class GroupServicesProcess(Process):
 
     def receive(self, source: int, data: bytes) -> None:
         """A datagram."""
-        self.feed(Received(source, packet_codec.decode(data)))
+        self.receive_datagram(Received(source, packet_codec.decode(data)))
 
     # Clients.
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from daemons.sim.node import SimulatedNode
     from daemons.sim.works import Work
 
-INBOX_MAX = 512
-"""Things that wait for a process that hangs; more are lost, as in a full socket buffer."""
+DATAGRAMS_MAX = 512
+"""Datagrams that wait for a process that hangs; more are lost, as in a full socket buffer."""
 
 
 class Idle:
@@ -47,6 +47,7 @@ class Process:
         self.running = True
         self.hung = False
         self._inbox: list[tuple[Any, tuple[Any, ...]]] = []
+        self._datagrams_waiting = 0
         self._armed: int | None = None
         self.endpoints: list[Endpoint] = []
         """Its ends of connections."""
@@ -81,13 +82,24 @@ class Process:
         """Something arrives from outside."""
         self._if_running(action, arguments)
 
+    def receive_datagram(self, value: object) -> None:
+        """A datagram arrives; one that a process that hangs has no room for is lost.
+
+        What comes over a stream is not: its sender keeps it until there is room.
+        """
+        if self.hung:
+            if self._datagrams_waiting >= DATAGRAMS_MAX:
+                return
+            self._datagrams_waiting += 1
+        self.feed(value)
+
     def feed(self, value: object) -> None:
         """One step of the core and its effects."""
         if not self.running:
             return
         if self.hung:
             if value is not TICK:
-                self._wait_for_resume(self.feed, (value,))
+                self._inbox.append((self.feed, (value,)))
             return
         self.world.steps += 1
         try:
@@ -115,7 +127,7 @@ class Process:
             return
         self.node.trace(f"resume {self.name}")
         self.hung = False
-        inbox, self._inbox = self._inbox, []
+        inbox, self._inbox, self._datagrams_waiting = self._inbox, [], 0
         for action, arguments in inbox:
             self._if_running(action, arguments)
         self.feed(TICK)
@@ -149,13 +161,9 @@ class Process:
 
     def _if_running(self, action: Any, arguments: tuple[Any, ...]) -> None:
         if self.running and self.hung:
-            self._wait_for_resume(action, arguments)
+            self._inbox.append((action, arguments))
         elif self.running:
             action(*arguments)
-
-    def _wait_for_resume(self, action: Any, arguments: tuple[Any, ...]) -> None:
-        if len(self._inbox) < INBOX_MAX:
-            self._inbox.append((action, arguments))
 
     def _arm(self) -> None:
         deadline = self.core.next_deadline()

@@ -388,4 +388,4 @@ def _receive(node: SimulatedNode, sender: int, network: str, data: bytes) -> Non
     if states is None or sender not in states.numbers:
         return
     if topology.whole or topology.passes(sender, node.number, network):
-        states.feed(caa.Received(network, heartbeat_codec.decode(data)))
+        states.receive_datagram(caa.Received(network, heartbeat_codec.decode(data)))
