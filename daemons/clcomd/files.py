@@ -17,6 +17,13 @@ PIECE = 1 << 20
 NOT_ABSOLUTE = "is not an absolute path"
 
 
+def _complaint(path: str) -> str:
+    """Why a path is none of a file here, "" if it may be."""
+    if not path.startswith("/"):
+        return f"{path} {NOT_ABSOLUTE}"
+    return "a path holds no NUL byte" if "\0" in path else ""
+
+
 async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) -> str:
     """Take the bytes that follow a ``Put`` and replace the file; returns an error text.
 
@@ -28,8 +35,8 @@ async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) ->
     target = root.path(request.path)
     error, left, file = "", request.size, None
     with contextlib.ExitStack() as stack:
-        if not request.path.startswith("/"):
-            error = f"{request.path} {NOT_ABSOLUTE}"
+        if complaint := _complaint(request.path):
+            error = complaint
         elif os.path.isdir(target):
             error = f"{request.path} is a directory"
         else:
@@ -62,8 +69,8 @@ async def send(root: NodeRoot, writer: asyncio.StreamWriter, path: str) -> Done 
     Raises:
         Closed: it became shorter meanwhile, so that the client must see the connection end.
     """
-    if not path.startswith("/"):
-        return Done(f"{path} {NOT_ABSOLUTE}")
+    if complaint := _complaint(path):
+        return Done(complaint)
     try:
         # Not to hang on a pipe that somebody left there.
         descriptor = os.open(root.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -92,8 +99,8 @@ async def send(root: NodeRoot, writer: asyncio.StreamWriter, path: str) -> Done 
 
 def look(root: NodeRoot, request: Look) -> Entry | Done:
     """What a path is. Symbolic links are followed, as by rcp."""
-    if not request.path.startswith("/"):
-        return Done(f"{request.path} {NOT_ABSOLUTE}")
+    if complaint := _complaint(request.path):
+        return Done(complaint)
     real = root.path(request.path)
     try:
         mode = os.stat(real).st_mode
@@ -111,8 +118,8 @@ def look(root: NodeRoot, request: Look) -> Entry | Done:
 
 def make_directory(root: NodeRoot, request: MakeDirectory) -> Done:
     """Make a directory, or set the mode of the one that is there."""
-    if not request.path.startswith("/"):
-        return Done(f"{request.path} {NOT_ABSOLUTE}")
+    if complaint := _complaint(request.path):
+        return Done(complaint)
     real = root.path(request.path)
     try:
         if not os.path.isdir(real):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from daemons.clcomd.messages import CHUNK, Answer, Done, Get, Look, MakeDirector
 from daemons.runtime.local import Closed, LocalConnection
 from daemons.runtime.pump import monotonic_microseconds
 from srcctl.machine import TICK
+from srcctl.node.processes import send_to_group
 from srcctl.node.root import NodeRoot
 
 Connection = LocalConnection[Answer, Request]
@@ -54,6 +56,7 @@ class Session:
         self._inputs: asyncio.Queue[bytes] = asyncio.Queue()
         self._feeder: asyncio.Future[None] | None = None
         self._finished: asyncio.Future[None] | None = None
+        self._released: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, value: core.EventOfSession) -> None:
@@ -79,6 +82,8 @@ class Session:
         try:
             if self._finished is not None:
                 await self._finished
+            if self._released is not None:
+                await self._released
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -98,6 +103,13 @@ class Session:
     def _tick(self) -> None:
         for effect in self._step(TICK):
             self._execute(effect)
+            if effect == core.Signal(signal.SIGKILL) and self._process is not None:
+                self._released = asyncio.ensure_future(self._release(self._process))
+
+    async def _release(self, process: asyncio.subprocess.Process) -> None:
+        """Nobody listens to the command, which is killed: what it left in other groups may not hold the session."""
+        await process.wait()
+        process._transport.close()  # type: ignore[attr-defined]
 
     def _execute(self, effect: core.Effect) -> None:
         match effect:
@@ -106,11 +118,9 @@ class Session:
             case core.Feed(data):
                 self._inputs.put_nowait(data)
             case core.Signal(number):
-                try:
-                    if self._process is not None:
-                        os.killpg(self._process.pid, number)
-                except ProcessLookupError:
-                    pass
+                # A command that has ended may have left others in its group that hold its streams.
+                if (process := self._process) is not None:
+                    send_to_group(process.pid, number, reaped=process.returncode is not None)
 
     async def _transfer(self, request: core.FileRequest) -> None:
         root, connection = self._host.root, self._connection
@@ -138,9 +148,9 @@ class Session:
                 cwd=self._host.root.path("/"),
                 start_new_session=True,
             )
-        except OSError as error:
-            text = f"clcomd: {error.filename or request.shell}: {error.strerror}\n"
-            self._connection.send(Output(2, text.encode()))
+        except (OSError, ValueError) as error:  # ValueError: an argument with a NUL byte
+            what = f"{error.filename or request.shell}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            self._connection.send(Output(2, os.fsencode(f"clcomd: {what}\n")))
             await self.take(core.CommandEnded(127))
             return
         self._process, self._inputs = process, asyncio.Queue()

@@ -62,6 +62,7 @@ from daemons.runtime.ports import UnknownService
 from daemons.runtime.pump import Pump
 from srcctl.errlog import log_entry
 from srcctl.machine import SECOND, RemoteFault
+from srcctl.node.processes import send_to_group
 from srcctl.node.slots import SlotFile
 
 STATE_FILE = "/var/ct/cfg/cthags.json"
@@ -282,7 +283,7 @@ class GroupServicesDaemon(Daemon):
                 async with asyncio.timeout(limit):
                     status = await process.wait()
             except TimeoutError:
-                os.killpg(process.pid, signal.SIGKILL)
+                send_to_group(process.pid, signal.SIGKILL, reaped=process.returncode is not None)
                 await process.wait()
         if status != 0:
             self.log.write(f"deactivate script {effect.script} of provider {effect.name}: status {status}")

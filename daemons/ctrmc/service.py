@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections import deque
 
@@ -38,6 +39,7 @@ from daemons.runtime.trust import Refused, challenge_server
 from srcctl.errlog import log_entry
 from srcctl.machine import RemoteFault
 from srcctl.node import environment
+from srcctl.node.processes import send_to_group
 from srcctl.node.root import replace_file
 
 REGISTRY_FILE = "/var/ct/cfg/registry.json"
@@ -201,7 +203,8 @@ class ResourceMonitoring(Daemon):
                         output, _ = await process.communicate()
                     status = process.returncode or 0
                 except TimeoutError:
-                    os.killpg(process.pid, 9)
+                    # Its own end may have come just now, or long ago if something else holds its output.
+                    send_to_group(process.pid, signal.SIGKILL, reaped=process.returncode is not None)
                     status = await process.wait()
                     output = f"killed after {SCRIPT_LIMIT:g} seconds".encode()
         text = output[:OUTPUT_KEPT].decode(errors="replace").strip()

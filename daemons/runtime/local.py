@@ -101,7 +101,7 @@ class LocalConnection(Generic[SentT, ReceivedT]):
             if length > self._receives.limit:
                 raise RemoteFault(f"message of {length} bytes exceeds the limit of {self._receives.limit}")
             data = await self._reader.readexactly(length)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):  # also what TLS, or TCP after its last try, has to complain of
             raise Closed from None
         return self._receives.decode(data)
 

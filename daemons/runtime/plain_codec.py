@@ -1,7 +1,8 @@
 """Messages of programs that start often: records as MessagePack, versioned, bounded, checked against their fields.
 
 The bytes are those of ``runtime.codec``, which every other conversation uses. To import that, and the library behind
-it, takes a command longer than all else that it does; a conversation of few, flat messages does without.
+it, takes a command longer than all else that it does; a conversation of few, flat messages does without. Where ours
+differs: a text may hold bytes that are no UTF-8, in the manner of PEP 383, because names of files and arguments do.
 """
 
 from __future__ import annotations
@@ -77,7 +78,6 @@ class PlainCodec(Parametrized[MessageT]):
 
         Raises:
             ValueError: the message exceeds the limit (a defect of the sender).
-            UnicodeEncodeError: a text is none.
         """
         kind: type[Record] = type(message)  # type: ignore[assignment]
         parts = [bytes((VERSION, 0x81 + len(kind._fields)))]
@@ -130,7 +130,7 @@ def _pack(value: object, parts: list[bytes]) -> None:
     elif isinstance(value, int):
         parts.append(_number(value))
     elif isinstance(value, str):
-        data = value.encode()
+        data = value.encode(errors="surrogateescape")
         parts += [_head(len(data), 0xA0, 31, b"\xd9\xda\xdb"), data]
     elif isinstance(value, (bytes, bytearray, memoryview)):
         parts += [_head(len(value), 0, -1, b"\xc4\xc5\xc6"), bytes(value)]
@@ -208,7 +208,7 @@ class _Reader:
         if kind == "bytes":
             return self._take(length)
         if kind == "str":
-            return self._take(length).decode()
+            return self._take(length).decode(errors="surrogateescape")
         # Each element takes a byte at least: a length that is a lie ends with the data.
         if not depth or length > len(self._data) - self.position:
             raise ValueError("it is too deep, or truncated")

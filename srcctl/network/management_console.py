@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from srcctl.network.liveness import is_alive
-from srcctl.node import powerlock
+from srcctl.node import powerlock, processes
 
 PATIENCE: Final = 20.0
 """Seconds until the node must be off."""
@@ -46,10 +46,24 @@ def power_off(lab: str, node: str) -> bool:
                 if powerlock.SWITCHED_OFF not in words:
                     # Else the survivor of lpar and caa would take it for a panic, or even start the node again.
                     file.write(f"{powerlock.SWITCHED_OFF}\n")
-            os.kill(int(words[1]), signal.SIGKILL)
+            _kill(int(words[1]), node)
         except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
             pass  # it boots or ends at this moment
         except OSError as error:
             raise ConsoleError(f"node {node}: {error.strerror}") from None
         time.sleep(POLL)  # the lock of a process of another node ends without an event that could be waited for
     return found
+
+
+def _kill(pid: int, node: str) -> None:
+    """Kill the machine process of a node; one that takes its lock at this moment has not written its pid yet.
+
+    Raises:
+        OSError: it may not be killed, or is gone.
+    """
+    descriptor = os.pidfd_open(pid)
+    try:
+        if processes.mark_of(pid).rpartition("/")[2] == node:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    finally:
+        os.close(descriptor)

@@ -210,7 +210,7 @@ class Guard:
             case "dump_restart":
                 from srcctl.node.dump import write_dump
 
-                pids = members(self._membership, (self.peer_pid,))
+                pids = members(self._membership, self._peers())
                 self._begin_again("dump", f"{reason}\n{write_dump(os.path.dirname(self._marker), reason, pids)}")
             case "hard_reset":
                 self._begin_again("reset", reason)
@@ -247,10 +247,18 @@ class Guard:
             write_end_marker(self._marker, "panic", reason)
         self._end()
 
-    def _kill_others(self) -> None:
-        kill_all(self._membership, spare={os.getpid()}, ancestors=(self.peer_pid,))
+    def _peers(self) -> tuple[int, ...]:
+        """The peer, unless its end has been noticed by whoever reaps it: its pid may be a stranger's then."""
         try:
-            os.kill(self.peer_pid, signal.SIGKILL)
+            signal.pidfd_send_signal(self.peer_descriptor, 0)
+        except OSError:
+            return ()
+        return (self.peer_pid,)
+
+    def _kill_others(self) -> None:
+        kill_all(self._membership, spare={os.getpid()}, ancestors=self._peers())
+        try:
+            signal.pidfd_send_signal(self.peer_descriptor, signal.SIGKILL)
         except OSError:
             pass
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 
 from srcctl.commands.record import Record
 from srcctl.node.signals import signal
@@ -142,6 +143,25 @@ def send_exactly(pid: int, began: int, number: int) -> None:
         os.close(descriptor)
 
 
+def send_to_group(leader: int, number: int, reaped: bool) -> None:
+    """Signal what is left of the process group that a child of ours led.
+
+    Linux gives a number to no new process as long as a group has it. So if the exit of the leader has been read and
+    there is a process of that number, the group is empty and the number somebody else's by now.
+
+    Args:
+        leader: the child.
+        number: the signal.
+        reaped: its exit status has been read.
+    """
+    if reaped and os.path.exists(f"/proc/{leader}"):
+        return
+    try:
+        os.killpg(leader, number)
+    except OSError:
+        pass
+
+
 def mark_instance(number: int) -> None:
     """Mark the calling process, and all that will descend from it, as an instance of a subsystem.
 
@@ -195,16 +215,43 @@ def members(membership: Membership, ancestors: Iterable[int] = (), thorough: boo
         namespace = membership.namespace
         return [pid for pid in _pids() if mount_namespace(pid) == namespace]
     parent_of = parents()
-    marked = {pid for pid in parent_of if is_member(pid, membership) or mark_of(pid) == membership.mark}
+    mark = membership.mark
+    marked = {pid for pid in parent_of if is_member(pid, membership) or (mark and mark_of(pid) == mark)}
     marked.update(pid for pid in ancestors if pid in parent_of)
     return sorted(descendants(marked, parent_of) & parent_of.keys())
 
 
 def is_member(pid: int, membership: Membership) -> bool:
-    """True if that very process belongs to the node by its own namespace or environment."""
+    """True if that very process belongs to the node by its own namespace or environment.
+
+    A node that cannot be told by either has no processes: all the rest of the host is without a mark.
+    """
     if membership.namespace:
         return mount_namespace(pid) == membership.namespace
-    return mark_of(pid) == membership.mark
+    return bool(membership.mark) and mark_of(pid) == membership.mark
+
+
+def _now_in_ticks() -> int:
+    """The time in which ``start_time`` is measured."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def _kill_listed(pid: int, listed_at: int) -> None:
+    """Kill a process that was found by a look at the host which began then.
+
+    By the time of the kill it may have ended, and its pid be that of a stranger, who began later.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if 0 < start_time(pid) <= listed_at:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def kill_all(membership: Membership, spare: Iterable[int] = (), ancestors: Iterable[int] = ()) -> int:
@@ -217,14 +264,12 @@ def kill_all(membership: Membership, spare: Iterable[int] = (), ancestors: Itera
     ancestors = tuple(ancestors)
     thorough = False
     for round_number in range(1, ROUNDS_MAX):
+        listed_at = _now_in_ticks()
         victims = [pid for pid in members(membership, ancestors, thorough) if pid not in spared]
         if not victims:
             if thorough:
                 return round_number
             thorough = True
         for pid in victims:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
+            _kill_listed(pid, listed_at)
     return ROUNDS_MAX

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.clcomd import client
+from daemons.clcomd import client, core
 from daemons.clcomd.copying import Copier, CopyError, Place
 from daemons.clcomd.incoming import Incoming
 from daemons.clcomd.messages import INPUTS_MAX, Input, Put, Run, Taken
@@ -62,6 +62,65 @@ async def test_a_command_that_does_not_read_is_ended_with_its_client(pair) -> No
     await asyncio.to_thread(process.wait, 20)
     pid = int(marker.read_text())
     await eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the command is ended")
+
+
+async def test_what_a_command_left_does_not_hold_the_session_of_a_client_that_has_gone(
+    pair, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(core, "TERMINATION_GRACE_US", 100_000)
+    marker = pair[1].directory / "tmp/pid"
+    process = command(
+        pair, "cl_rsh", "node2", f"setsid sh -c 'echo $$ > {marker}; exec sleep 600' &", stdin=subprocess.DEVNULL
+    )
+    await eventually(lambda: marker.exists() and marker.read_text(), "the command has left something")
+    pid = int(marker.read_text())
+    process.kill()
+    await asyncio.to_thread(process.wait, 20)
+    await eventually(lambda: not pair[2].sessions, "the session ends")
+    os.kill(pid, signal.SIGKILL)  # and what has a session of its own goes on, as after rsh
+
+
+async def test_nul_bytes_are_refused_in_words(pair) -> None:  # type: ignore[no-untyped-def]
+    first = pair[0]
+    result = await asyncio.to_thread(client.run, first.root, "node2", ["/bin/echo", "a\0b"])
+    assert (result.status, result.err) == (127, b"clcomd: embedded null byte\n")
+
+    def refusals() -> list[str]:
+        found = []
+        with client.Session(first.root, "node2") as session:
+            source = first.directory / "tmp/source"
+            source.write_text("text")
+            for ask in (
+                lambda: session.look("/tmp/a\0b"),
+                lambda: session.make_directory("/tmp/a\0b", 0o755),
+                lambda: session.get("/tmp/a\0b", str(first.directory / "tmp/x")),
+                lambda: session.put(str(source), "/tmp/a\0b"),
+            ):
+                try:
+                    ask()
+                except client.ClcomdError as error:
+                    found.append(str(error))
+        return found
+
+    assert await asyncio.to_thread(refusals) == ["a path holds no NUL byte"] * 4
+
+
+async def test_names_and_arguments_may_be_of_any_code_set(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second = pair[0], pair[1]
+    latin = os.fsdecode("Müller".encode("latin-1"))
+    result = await asyncio.to_thread(client.run, first.root, "node2", ["/bin/echo", latin])
+    assert (result.status, result.out) == (0, os.fsencode(latin) + b"\n")
+    source = first.directory / "tmp/tree"
+    source.mkdir()
+    (source / latin).write_text("text")
+
+    def there_and_back() -> None:
+        with Copier(first.root, preserve=False, recursive=True) as copier:
+            copier.copy(Place("", str(source)), Place("node2", "/tmp/copy"), into=False)
+            copier.copy(Place("node2", "/tmp/copy"), Place("", str(first.directory / "tmp/back")), into=False)
+
+    await asyncio.to_thread(there_and_back)
+    assert tree(second.directory / "tmp/copy") == tree(source) == tree(first.directory / "tmp/back")
 
 
 async def test_signals_go_to_the_command_and_its_end_is_the_clients(pair) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -98,13 +99,18 @@ def packed(**fields: Any) -> bytes:
         b"\1\x81\xc4\4type\xa5taken",
         b"\1\xdf\xff\xff\xff\xff",
         b"\1" + b"\x91" * 100_000,
-        b"\1\x82\xa4type\xa3run\xa5shell\xa1\xff",  # no UTF-8
         bytes(messages.request_codec.limit + 1),
     ],
 )
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(RemoteFault):
         messages.request_codec.decode(data)
+
+
+def test_names_of_files_and_arguments_need_not_be_utf_8() -> None:
+    latin = os.fsdecode("Müller".encode("latin-1"))
+    found = messages.request_codec.decode(messages.request_codec.encode(messages.Run((latin,))))
+    assert found == messages.Run((latin,))
 
 
 def test_a_later_level_may_add_fields() -> None:
