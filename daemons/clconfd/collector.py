@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import zlib
 
 from daemons.caa import client as caa
-from daemons.clcomd import access
+from daemons.clcomd import access, security
 from daemons.clconfd import init_entries, persistent_labels
 from daemons.clstrmgr import client as manager
 from daemons.cluster import synchronization
@@ -26,6 +27,7 @@ from srcctl.storage.partitions import SUPERSTRICT
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
 CLIENT_HOSTS = "/usr/es/sbin/cluster/etc/clhosts.client"
+RESERVED_WORDS = "/usr/es/sbin/cluster/etc/reserved_words"
 NETMON = "/usr/es/sbin/cluster/netmon.cf"
 
 
@@ -60,6 +62,8 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
         community=community,
         smux_peer=smux_peer,
         rhosts_fault=access.fault(root),
+        certificate=_certificate(root),
+        reserved_words=frozenset(word.lower() for line in _lines(root.path(RESERVED_WORDS)) for word in line.split()),
         services_active=active,
         online=online,
         network_options=_network_options(root),
@@ -159,6 +163,14 @@ def _snmp(root: NodeRoot) -> tuple[str, bool]:
 
     agent = configuration.parse("\n".join(_lines(root.path(configuration.CONFIGURATION_FILE))))
     return agent.public_community or "", agent.serves(CLSMUXPD)
+
+
+def _certificate(root: NodeRoot) -> str:
+    """A checksum of the certificate for message security, "none" without one; "" before a synchronization."""
+    if not synchronization.installed_generation(root):
+        return ""
+    pair = security.installed(root)
+    return f"{zlib.crc32(''.join(pair).encode()):08x}" if pair is not None else "none"
 
 
 def _network_options(root: NodeRoot) -> dict[str, int]:

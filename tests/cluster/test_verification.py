@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from daemons.cluster import configuration as c
 from daemons.cluster.configuration.resources import OWNED
+from daemons.cluster.snapshot import Memory
 from daemons.cluster.verification import (
     CHECKS,
     Case,
@@ -17,11 +19,14 @@ from daemons.cluster.verification import (
     InterfaceFacts,
     NodeFacts,
     VolumeGroupFacts,
+    names,
     steps,
     verify,
 )
 from daemons.cluster.verification.agreement import differences
 from daemons.cluster.verification.levels import client_hosts
+from srcctl.odm import description, stanza
+from tests.cluster.test_configuration import SAMPLE
 
 replace = msgspec.structs.replace
 DISK, REPOSITORY = "00f6f5d000000002", "00f6f5d000000001"
@@ -82,6 +87,7 @@ def node(number: int) -> NodeFacts:
         existing=frozenset({"/usr/local/start", "/usr/local/stop"}),
         executable=frozenset({"/usr/local/start", "/usr/local/stop"}),
         netmon=True,
+        certificate="0a1b2c3d",
         network_options={"routerevalidate": 1, "tcp_keepidle": 14400},
         filesets={"cluster.es.server.rte": "7.2.7.0"},
     )
@@ -129,6 +135,10 @@ def test_a_sound_cluster_passes_without_a_word() -> None:
 
 def group(**changes: object) -> c.Configuration:
     return replace(SOUND, groups=(replace(SOUND.groups[0], **changes), *SOUND.groups[1:]))
+
+
+def more_labels(*more: c.Label) -> c.Configuration:
+    return replace(SOUND, labels=(*SOUND.labels, *more))
 
 
 TWO_SITES = (c.Site(name="siteA", nodes=("node1",)), c.Site(name="siteB", nodes=("node2",)))
@@ -281,6 +291,71 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
     "service network": (
         labels(lambda x: None if x.label == "node2" else x), "on network 'net_ether_01', on which node 'node2' has no"
     ),
+    "function": (
+        labels(lambda x: replace(x, function="standby") if x.label == "app_svc" else x),
+        "ERROR: The IP label 'app_svc' has the function 'standby', which does not exist.",
+    ),
+    "name of a label": (
+        labels(lambda x: replace(x, label="app svc") if x.label == "app_svc" else x),
+        "ERROR: The IP label name 'app svc' contains invalid characters.",
+    ),
+    "network type": (
+        replace(SOUND, networks=(replace(SOUND.networks[0], type="token"), SOUND.networks[1])),
+        "ERROR: The network 'net_ether_01' is of the type 'token', which is not supported.",
+    ),
+    "service netmask": (
+        labels(lambda x: replace(x, netmask="255.255.0.0") if x.label == "app_svc" else x),
+        "WARNING: The netmask of the service IP label 'app_svc' is 255.255.0.0; the interfaces on network 'net_ether_0",
+    ),
+    "service subnet": (
+        more_labels(replace(boot(2), label="b", address="127.9.7.2", interface="en2")),
+        "WARNING: The service IP label 'app_svc' is on the subnet of the boot IP label 'node2', although node 'node2'",
+    ),
+    "three sites": (
+        replace(SOUND, sites=tuple(c.Site(name=f"site{n}") for n in range(3))),
+        "ERROR: A cluster cannot have more than 2 sites; 3 are defined.",
+    ),
+    "49 networks": (
+        replace(SOUND, networks=tuple(c.Network(name=f"net_{n}") for n in range(49))), "more than 48 networks; 49 are"
+    ),
+    "XD_data": (
+        replace(SOUND, networks=tuple(c.Network(name=f"net_{n}", type="XD_data") for n in range(5))),
+        "more than 4 networks of the type XD_data; 5",
+    ),
+    "257 labels": (
+        replace(SOUND, labels=tuple(replace(SERVICE, label=f"svc{n}") for n in range(257))), "more than 256 service and"
+    ),
+    "65 groups": (
+        replace(SOUND, groups=tuple(c.ResourceGroup(name=f"rg{n}", nodes=("node1",)) for n in range(65))),
+        "more than 64 resource groups; 65",
+    ),
+    "513 resources": (
+        resources(*(("APPLICATIONS", f"app{n}") for n in range(510))), "more than 512 resources; 514 are defined."
+    ),
+    "129 monitors": (
+        replace(SOUND, monitors=tuple(c.ApplicationMonitor(name=f"mon{n}", attributes=()) for n in range(129))),
+        "more than 128 application monitors; 129",
+    ),
+    "7 backups": (
+        replace(SOUND, backup_repositories=tuple(f"00f6f5d00000010{n}" for n in range(7))),
+        "more than 6 backup repository disks; 7",
+    ),
+    "8 interfaces": (
+        more_labels(*(replace(boot(2), label=f"b{n}", interface=f"en{n}") for n in range(7))),
+        "ERROR: The node 'node2' cannot have more than 7 interfaces on network 'net_ether_01'; 8 are defined.",
+    ),
+    "2 persistent labels": (
+        more_labels(*(replace(boot(2), label=f"p{n}", function="persistent") for n in (1, 2))),
+        "ERROR: The node 'node2' cannot have more than 1 persistent IP label on network 'net_ether_01'; 2 are defined.",
+    ),
+    "4 levels": (
+        replace(
+            SOUND,
+            groups=tuple(replace(SOUND.groups[1], name=f"rg{n}") for n in range(4)),
+            dependencies=tuple(c.GroupDependency(id=n, parent=f"rg{n}", child=f"rg{n + 1}") for n in range(3)),
+        ),
+        "ERROR: The dependencies of the resource groups have 4 levels of parents and children; 3 are possible.",
+    ),
     "unused label": (
         labels(lambda x: replace(x, label="other_svc") if x.label == "app_svc" else x),
         "WARNING: The service IP label 'other_svc' belongs to no resource group.",
@@ -297,6 +372,26 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
             dependencies=(
                 c.GroupDependency(id=1, parent="app_rg", child="web_rg"),
                 c.GroupDependency(id=2, parent="web_rg", child="app_rg"),
+            ),
+        ),
+        "form a loop: app_rg, web_rg",
+    ),
+    "loop of starts": (
+        replace(
+            SOUND,
+            dependencies=(
+                c.GroupDependency(id=1, parent="app_rg", child="web_rg"),
+                c.GroupDependency(id=2, parent="web_rg", child="app_rg", kind="STARTAFTER"),
+            ),
+        ),
+        "form a loop: app_rg, web_rg",
+    ),
+    "loop of stops": (
+        replace(
+            SOUND,
+            dependencies=(
+                c.GroupDependency(id=1, parent="app_rg", child="web_rg"),
+                c.GroupDependency(id=2, parent="app_rg", child="web_rg", kind="STOPAFTER"),
             ),
         ),
         "form a loop: app_rg, web_rg",
@@ -376,6 +471,33 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
         monitor(WATCHED, ("MONITOR_TYPE", "user"), ("MONITOR_METHOD", "/nosuch -v")),
         "The method '/nosuch -v' of the application monitor 'watch' is not executable on node 'node1'.",
     ),
+    "cleanup method": (
+        monitor(WATCHED, ("MONITOR_TYPE", "process"), ("PROCESSES", "x"), ("CLEANUP_METHOD", "/nosuch -v")),
+        "The cleanup method '/nosuch -v' of the application monitor 'watch' is not executable on node 'node1'.",
+    ),
+    "type of a monitor": (
+        monitor(WATCHED, ("MONITOR_TYPE", "custom"), ("MONITOR_METHOD", "/usr/local/start")),
+        "ERROR: The application monitor 'watch' has no valid type: 'custom'.",
+    ),
+    "failure action": (
+        monitor(WATCHED, ("MONITOR_TYPE", "process"), ("PROCESSES", "x"), ("FAILURE_ACTION", "pray")),
+        "ERROR: The application monitor 'watch' has no valid failure action: 'pray'.",
+    ),
+    "number of a monitor": (
+        monitor(WATCHED, ("MONITOR_TYPE", "process"), ("PROCESSES", "x"), ("RESTART_COUNT", "often")),
+        "ERROR: RESTART_COUNT of the application monitor watch is 'often', not a number.",
+    ),
+    "method of a setting": (
+        SOUND.with_setting("SITE_POLICY_NOTIFY_METHOD", "/nosuch x"),
+        "The notify method of the policy for failures of a site, '/nosuch x', is not executable on node 'node1'.",
+    ),
+    "recovery program": (
+        replace(
+            SOUND,
+            user_events=(c.UserDefinedEvent(name="full", program="/no.rp", resource_class="x", expression="y"),),
+        ),
+        "The recovery program '/no.rp' of the user-defined event 'full' is missing or empty on node 'node2'.",
+    ),
     "not monitored": (
         replace(SOUND, monitors=()),
         "   Application Controller                Resource Group\n"
@@ -432,6 +554,10 @@ WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
     "clcomd": (NodeFacts(False), "ERROR: Comm error found on node: node2", ""),
     "off": (NodeFacts(False, down=True), "WARNING: Unable to communicate with the remote node: node2.", ""),
     "rhosts": (replace(NODE2, rhosts_fault="rhosts is ignored"), "WARNING: Node 'node2': rhosts is ignored.", ""),
+    "certificate": (
+        replace(NODE2, certificate="none"),
+        "WARNING: The certificate for message security differs between nodes: node1 0a1b2c3d, node2 none.", "",
+    ),
     "services": (
         replace(NODE2, services=NODE2.services - {"cthags"}),
         "ERROR: The service 'cthags' is missing from /etc/services on node 'node2'.", "services cthags 12348/udp",
@@ -607,6 +733,60 @@ def test_what_a_group_acquires_for_itself_is_in_no_other_one(kind: str) -> None:
         assert "and to 'web_rg'" not in texts(findings(replace(SOUND, groups=shared)))
 
 
+def test_the_order_of_stops_may_be_that_of_parents_and_children() -> None:
+    both = (
+        c.GroupDependency(id=1, parent="app_rg", child="web_rg"),
+        c.GroupDependency(id=2, parent="web_rg", child="app_rg", kind="STOPAFTER"),
+    )
+    assert texts(findings(replace(SOUND, dependencies=both))) == ""
+
+
+def test_reserved_words_are_those_of_the_file() -> None:
+    own = replace(NODE2, reserved_words=frozenset({"app_rg", "tmp"}))
+    assert texts(findings(node2=own)) == "ERROR: The resource group name 'app_rg' is a reserved word."
+    assert "'network' is a reserved word" not in texts(findings(group(name="network"), node2=own))
+    shipped = Path(__file__).parents[2] / "etc/usr/es/sbin/cluster/etc/reserved_words"
+    assert set(shipped.read_text().split()) == names.RESERVED
+
+
+ODD = ("", "junk", "-1", "a b", "\xff", "²", "x" * 300, "none", "ALL", "{}", "1.2.3.4.5", 0, -1, 10**20)
+
+
+def test_whatever_is_edited_by_hand_is_named_and_stops_no_verification() -> None:
+    objects = c.objects_of(SAMPLE, "node1")
+    shipped = Path(__file__).parents[2] / "etc/objrepos"
+    classes = {known.name: known for known in description.parse((shipped / "hacmp.cre").read_text())}
+    for seeded in ("hacmp_events", "hacmp_logs"):
+        entry = next(iter(stanza.parse((shipped / f"{seeded}.add").read_text().splitlines())))
+        objects[entry.class_name] = [classes[entry.class_name].complete(entry.values)]
+    objects["HACMPude"] = [
+        {"name": "full", "recovery_prog": "/x", "res_var_name": "IBM.FileSystem", "predicate": "PercentTotUsed > 9"}
+    ]
+    assert set(objects) == set(c.CLASSES)
+    assert all(objects.values()), "an object of every class"
+    for name, members in objects.items():
+        for field, right in members[0].items():
+            for wrong in ODD:
+                if type(wrong) is not type(right) or wrong == right:
+                    continue
+                edited = {**objects, name: [{**members[0], field: wrong}, *members[1:]]}
+                assert name in " ".join(differences(objects, edited))
+                configuration, fault = loaded(edited)
+                if configuration is None:
+                    assert "HACMP" in fault, "the class that contradicts it is named"
+                    continue
+                case = Case(configuration, FACTS)
+                verify(case)
+                client_hosts(case)
+
+
+def loaded(objects: dict[str, list[c.OdmObject]]) -> tuple[c.Configuration | None, str]:
+    try:
+        return c.load(Memory(objects)), ""
+    except c.ConfigurationFault as fault:
+        return None, str(fault)
+
+
 def test_nodes_that_do_not_answer_are_judged_once() -> None:
     assert len(findings(node1=NodeFacts(False), node2=NodeFacts(False))) == 2
 
@@ -639,5 +819,10 @@ def test_an_object_edited_by_hand_is_named_with_the_field() -> None:
     assert differences(committed, added) == ["HACMPgroup has the object group = 'web_rg', which is new"]
     turned = {**committed, "HACMPnode": committed["HACMPnode"][::-1]}
     assert differences(committed, turned) == ["the objects of HACMPnode are in another order"]
+    both = {**turned, "HACMPgroup": []}
+    assert "the objects of HACMPnode are in another order" in differences(committed, both)
+    assert "the objects of HACMPnode are in another order" in differences(
+        {"HACMPgroup": committed["HACMPgroup"], "HACMPnode": committed["HACMPnode"]}, both
+    )
     many = {"HACMPgroup": [{"group": f"g{n}", "nodes": ""} for n in range(50)]}
     assert len(differences(many, {"HACMPgroup": []})) == 20

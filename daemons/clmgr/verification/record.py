@@ -55,18 +55,25 @@ class Record:
         self._log.write(text)
 
     def data(self, node: str, facts: NodeFacts) -> None:
-        """Keep what a node said (``current/NODE/facts``)."""
+        """Keep what a node said (``current/NODE/facts``, and in the log)."""
         folder = os.path.join(self._directory, "current", node)
+        data = msgspec.json.encode(facts)
+        self._log.write(f"cl_config facts on node {node}: {data.decode()}")
         try:
             os.makedirs(folder, exist_ok=True)
             with open(os.path.join(folder, "facts"), "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+                file.write(msgspec.json.format(data, indent=1) + b"\n")
         except OSError:
             pass
 
-    def close(self, passed: bool) -> None:
-        """The end of the run: its data become ``pass`` (the ones before ``pass.prev``) or ``fail``."""
+    def close(self, passed: bool | None) -> None:
+        """The end of the run: its data become ``pass`` (the ones before ``pass.prev``) or ``fail``; those of one that
+        was interrupted (None) are nobody's."""
         current, target = (os.path.join(self._directory, name) for name in ("current", "pass" if passed else "fail"))
+        if passed is None:
+            self.note("Verification was interrupted.")
+            shutil.rmtree(current, ignore_errors=True)
+            return
         try:
             if passed and os.path.isdir(target):
                 before = os.path.join(self._directory, "pass.prev")

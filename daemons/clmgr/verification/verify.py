@@ -18,7 +18,7 @@ from daemons.clmgr.verification.record import Record
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import SystemEvent
 from daemons.cluster.configuration import Configuration
-from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, steps, verify
+from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, applications, steps, verify
 from daemons.cluster.verification.applications import program
 from daemons.cluster.verification.levels import client_hosts
 from daemons.runtime.log import DaemonLog
@@ -86,7 +86,7 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
         with Agents(root) as own:
             return run(root, c, options, own)
     record = Record(root, options.log_file, options.quiet)
-    outcome = Outcome()
+    outcome, finished = Outcome(), False
     try:
         if collector.services_state(root)[0]:
             record.say("Verifying additional prerequisites for Dynamic Reconfiguration...\n...completed.\n")
@@ -111,8 +111,9 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
             record.say("\nRemember to redo automatic error notification if configuration has changed.")
             if not options.changing:
                 record.say("\nVerification has completed normally.")
+        finished = True
     finally:
-        record.close(passed=not outcome.errors)
+        record.close(passed=not outcome.errors if finished else None)
     return outcome
 
 
@@ -154,7 +155,9 @@ def tell_all_nodes(root: NodeRoot, c: Configuration, outcome: Outcome) -> None:
 def files_of(c: Configuration) -> list[str]:
     """Programs and files that the configuration names, whose presence on the nodes counts."""
     commands = [command for controller in c.controllers for command in (controller.start, controller.stop)]
-    commands += [monitor.method for monitor in c.monitors]
+    commands += [command for monitor in c.monitors for _, command in applications.monitor_methods(monitor)]
+    commands += [c.setting(key) for key in applications.SETTING_METHODS]
+    commands += [event.program for event in c.user_events]
     commands += [method for group in c.groups for _, _, method in group.notified if method]
     commands += [method for kind in c.resource_types for method in (*kind.methods, kind.verification)]
     commands += [command for event in c.events for _, command in event.commands(c.methods)]
@@ -286,7 +289,7 @@ def _corrective(
 
 
 def _confirmed(correction: Correction, record: Record) -> bool:
-    record.say(f"Do you want to do this: {correction.text} [Yes / No]: ", end="")
+    record.say(f"{correction.question or f'Do you want to do this: {correction.text}'} [Yes / No]: ", end="")
     answer = sys.stdin.readline()
     record.note(answer.rstrip())
     return answer.strip().lower() in ("y", "yes")

@@ -6,6 +6,7 @@ import msgspec
 
 from daemons.cluster.configuration.objects import (
     CLUSTER_VERSION,
+    ConfigurationFault,
     OdmObject,
     number,
     numbers,
@@ -105,6 +106,13 @@ def load_cluster(o: OdmObject) -> Cluster:
     Raises:
         ConfigurationFault: a field is no number.
     """
+    try:
+        return _cluster(o)
+    except ConfigurationFault as fault:
+        raise ConfigurationFault(f"HACMPcluster: {fault}") from None
+
+
+def _cluster(o: OdmObject) -> Cluster:
     return Cluster(
         id=number(o, "id"),
         name=text(o, "name"),

@@ -44,6 +44,8 @@ def differences(committed: dict[str, list[OdmObject]], here: dict[str, list[OdmO
         if there == own:
             continue
         missing, added = _without(there, own), _without(own, there)
+        if not missing and not added:
+            found.append(f"the objects of {name} are in another order")
         for o in missing:
             twin = next((other for other in added if _same(o, other)), None)
             if twin is None:
@@ -55,8 +57,6 @@ def differences(committed: dict[str, list[OdmObject]], here: dict[str, list[OdmO
             ]
             found.append(f"{name}, object {_name(o)}: {', '.join(changed)}")
         found += [f"{name} has the object {_name(o)}, which is new" for o in added]
-        if not missing and not found:
-            found.append(f"the objects of {name} are in another order")
     if len(found) > DRIFT_MAX:
         found = [*found[: DRIFT_MAX - 1], f"and {len(found) - DRIFT_MAX + 1} more differences"]
     return found

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemons.cluster.configuration import ApplicationController, ApplicationMonitor
+from daemons.cluster.configuration import ApplicationController, ApplicationMonitor, ConfigurationFault
 from daemons.cluster.verification.findings import Case, Finding, error, warning
 
 INVOCATIONS = ("longrunning", "startup", "both")
+KINDS = ("user", "process")
+NUMBERS = (
+    "interval", "hung_signal", "instance_count", "stabilization_interval", "restart_count", "restart_interval",
+)  # fmt: skip
+"""Properties of a monitor that are numbers."""
+FAILURE_ACTIONS = ("notify", "fallover")
+MONITOR_METHODS = {
+    "MONITOR_METHOD": "method", "CLEANUP_METHOD": "cleanup method", "RESTART_METHOD": "restart method",
+    "NOTIFY_METHOD": "notify method",
+}  # fmt: skip
+SETTING_METHODS = {
+    "NOTIFY_METHOD": "notify method of the split and merge policies",
+    "SITE_POLICY_NOTIFY_METHOD": "notify method of the policy for failures of a site",
+}
+
+
+def monitor_methods(monitor: ApplicationMonitor) -> list[tuple[str, str]]:
+    """What a monitor runs, as pairs of its kind and a command line."""
+    found = ((what, monitor.attribute(name)) for name, what in MONITOR_METHODS.items())
+    return [(what, command) for what, command in found if command]
 
 
 def program(command: str) -> str:
@@ -61,6 +81,13 @@ def monitors_are_sound(case: Case) -> Iterator[Finding]:
                 )
         if monitor.invocation not in INVOCATIONS:
             yield error(f"The application monitor '{monitor.name}' has no valid mode: '{monitor.invocation}'.")
+        if (kind := monitor.attribute("MONITOR_TYPE")) not in KINDS:
+            yield error(f"The application monitor '{monitor.name}' has no valid type: '{kind}'.")
+        if monitor.failure_action not in FAILURE_ACTIONS:
+            yield error(
+                f"The application monitor '{monitor.name}' has no valid failure action: '{monitor.failure_action}'."
+            )
+        yield from _numbers(monitor)
         if monitor.is_process_monitor:
             if not monitor.processes:
                 yield error(f"The process application monitor '{monitor.name}' names no processes.")
@@ -69,16 +96,27 @@ def monitors_are_sound(case: Case) -> Iterator[Finding]:
         yield from _method(case, monitor)
 
 
+def _numbers(monitor: ApplicationMonitor) -> Iterator[Finding]:
+    faults = []
+    for name in NUMBERS:
+        try:
+            getattr(monitor, name)
+        except ConfigurationFault as fault:
+            faults.append(str(fault))
+    for text in dict.fromkeys(faults):  # one follows from others
+        yield error(f"{text}.")
+
+
 def _method(case: Case, monitor: ApplicationMonitor) -> Iterator[Finding]:
     names = set(monitor.applications)
     groups = [g for g in case.configuration.groups if names & set(g.resource("APPLICATIONS"))]
     nodes = tuple(dict.fromkeys(node for group in groups for node in group.nodes))
-    if monitor.method:
+    for what, command in monitor_methods(monitor):
         for node, known in case.answering(nodes):
-            if program(monitor.method) not in known.executable:
+            if program(command) not in known.executable:
                 yield error(
-                    f"The method '{monitor.method}' of the application monitor '{monitor.name}' is not executable on "
-                    f"node '{node}'."
+                    f"The {what} '{command}' of the application monitor '{monitor.name}' is not executable on node "
+                    f"'{node}'."
                 )
 
 
@@ -115,10 +153,18 @@ def customizations_can_run(case: Case) -> Iterator[Finding]:
     commands += [(f"method '{method.name}'", method.program) for method in c.methods]
     # A script that an administrator replaced is run in the product's place.
     commands += [(f"script of the event '{event.name}'", event.command) for event in c.events if event.command]
+    commands += [(what, c.setting(key)) for key, what in SETTING_METHODS.items() if c.setting(key)]
     for what, command in dict.fromkeys(commands):
         for node, known in case.answering():
             if program(command) not in known.executable:
                 yield error(f"The {what}, '{command}', is not executable on node '{node}'.")
+    for user_event in c.user_events:
+        for node, known in case.answering():
+            if user_event.program not in known.existing:
+                yield error(
+                    f"The recovery program '{user_event.program}' of the user-defined event '{user_event.name}' is "
+                    f"missing or empty on node '{node}'."
+                )
     for collection in c.collections:
         if not (collection.with_synchronization or collection.when_changed):
             continue

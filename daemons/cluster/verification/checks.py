@@ -12,6 +12,7 @@ from daemons.cluster.verification import (
     groups,
     labels,
     levels,
+    limits,
     names,
     policies,
     resources,
@@ -25,6 +26,7 @@ TOPOLOGY, RESOURCES = "Cluster Topology", "Cluster Resources"
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     (TOPOLOGY, topology.has_what_a_cluster_needs),
+    (TOPOLOGY, limits.are_kept),
     (TOPOLOGY, names.are_valid),
     (TOPOLOGY, names.are_unique),
     (TOPOLOGY, environment.nodes_answer),
@@ -32,6 +34,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (TOPOLOGY, levels.filesets_agree),
     (TOPOLOGY, levels.network_options_fit),
     (TOPOLOGY, environment.rhosts_is_sound),
+    (TOPOLOGY, environment.certificates_agree),
     (TOPOLOGY, environment.services_are_defined),
     (TOPOLOGY, environment.nodes_prepare_for_the_cluster),
     (TOPOLOGY, environment.snmp_is_configured),
@@ -43,6 +46,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (TOPOLOGY, labels.addresses_are_unique),
     (TOPOLOGY, labels.refer_to_what_exists),
     (TOPOLOGY, labels.interfaces_hold_boot_addresses),
+    (TOPOLOGY, labels.service_labels_are_on_their_subnets),
     (TOPOLOGY, labels.packets_fit_everywhere),
     (TOPOLOGY, labels.hosts_files_agree),
     (TOPOLOGY, labels.persistent_labels_are_configured),

@@ -47,6 +47,14 @@ def rhosts_is_sound(case: Case) -> Iterator[Finding]:
             yield warning(f"Node '{node}': {known.rhosts_fault}.")
 
 
+def certificates_agree(case: Case) -> Iterator[Finding]:
+    """Message security: one certificate on all nodes; one without it is spoken to plainly (the text is inferred)."""
+    found = {node: known.certificate for node, known in case.answering() if known.certificate}
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{node} {certificate}" for node, certificate in found.items())
+        yield warning(f"The certificate for message security differs between nodes: {listed}.")
+
+
 def services_are_defined(case: Case) -> Iterator[Finding]:
     """The cluster's entries in /etc/services."""
     for node, known in case.answering():

@@ -65,6 +65,9 @@ class NodeFacts(msgspec.Struct, frozen=True):
         community: the SNMP community that clinfoES asks with (/etc/snmpd.conf), "" for none.
         smux_peer: whether /etc/snmpd.conf lets the cluster manager register with snmpd.
         rhosts_fault: why /etc/cluster/rhosts is ignored, "" if it is not.
+        certificate: the checksum of the certificate for message security that was synchronized, "none" for none; ""
+            where nothing was synchronized yet.
+        reserved_words: what /usr/es/sbin/cluster/etc/reserved_words keeps from being names, in lower case.
         services_active: cluster services run on it.
         online: the resource groups that its cluster manager has online on it.
         network_options: its network options (``no``), of those that verification looks at.
@@ -92,6 +95,8 @@ class NodeFacts(msgspec.Struct, frozen=True):
     community: str = "public"
     smux_peer: bool = True
     rhosts_fault: str = ""
+    certificate: str = ""
+    reserved_words: frozenset[str] = frozenset()
     services_active: bool = False
     online: frozenset[str] = frozenset()
     network_options: dict[str, int] = {}
@@ -111,6 +116,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
 class Correction(msgspec.Struct, frozen=True):
     """What would mend a finding on a node.
 
+    ``question`` is what is asked before it in interactive mode, "" for the usual words.
     ``kind`` is hosts, volume_group, auto_on, varyoff, mount, services, snmp, community, alias, persistent, option,
     classes, inittab or clhosts; ``arguments`` are for ``cl_config correct`` on that node; ``function`` and ``text`` are
     what the administrator reads.
@@ -121,6 +127,7 @@ class Correction(msgspec.Struct, frozen=True):
     arguments: tuple[str, ...]
     function: str
     text: str
+    question: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True):

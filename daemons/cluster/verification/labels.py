@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from daemons.cluster.verification.findings import Case, Correction, Finding, error, warning
 
+FUNCTIONS = ("boot", "persistent", "service")
+
 
 def addresses_are_unique(case: Case) -> Iterator[Finding]:
     """No two labels have one address."""
@@ -17,15 +19,47 @@ def addresses_are_unique(case: Case) -> Iterator[Finding]:
 
 
 def refer_to_what_exists(case: Case) -> Iterator[Finding]:
-    """Networks and nodes of labels are defined."""
+    """Networks and nodes of labels are defined, and what they are for."""
     c = case.configuration
     for label in c.labels:
+        if label.function not in FUNCTIONS:
+            yield error(f"The IP label '{label.label}' has the function '{label.function}', which does not exist.")
         if c.network(label.network) is None:
             yield error(f"The IP label '{label.label}' is on network '{label.network}', which is not defined.")
         if label.node and c.node(label.node) is None:
             yield error(f"The IP label '{label.label}' belongs to the node '{label.node}', which is not defined.")
         if label.function in ("boot", "persistent") and not label.node:
             yield error(f"The {label.function} IP label '{label.label}' belongs to no node.")
+
+
+def service_labels_are_on_their_subnets(case: Case) -> Iterator[Finding]:
+    """A service label has the netmask of its network. Where a node has several boot interfaces on it, the label is on
+    none of their subnets: its route would lead through that interface alone (the product's rule for aliases)."""
+    c = case.configuration
+    for label in c.labels:
+        boots = [b for b in c.labels if (b.function, b.network) == ("boot", label.network)]
+        if label.function != "service" or not boots:
+            continue
+        if label.netmask not in {b.netmask for b in boots}:
+            yield warning(
+                f"The netmask of the service IP label '{label.label}' is {label.netmask}; the interfaces on network "
+                f"'{label.network}' have {boots[0].netmask}."
+            )
+        several = {b.node for b in boots if sum(other.node == b.node for other in boots) > 1}
+        for b in boots:
+            if b.node in several and subnet(b.address, b.netmask) == subnet(label.address, b.netmask):
+                yield warning(
+                    f"The service IP label '{label.label}' is on the subnet of the boot IP label '{b.label}', although "
+                    f"node '{b.node}' has several interfaces on network '{label.network}'."
+                )
+
+
+def subnet(address: str, netmask: str) -> tuple[int, ...] | None:
+    """The network part of an address, None where either is none."""
+    one, mask = address.split("."), netmask.split(".")
+    if not len(one) == len(mask) == 4 or not all(part.isascii() and part.isdecimal() for part in (*one, *mask)):
+        return None
+    return tuple(int(part) & int(bits) for part, bits in zip(one, mask, strict=True))
 
 
 def interfaces_hold_boot_addresses(case: Case) -> Iterator[Finding]:

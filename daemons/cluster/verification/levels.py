@@ -59,8 +59,8 @@ def client_hosts(case: Case) -> list[Correction]:
     It is made where verification corrects, and nobody is told of it otherwise. Boot labels stand first: a service label
     answers only while its group is online (inferred).
     """
-    order = ("boot", "persistent", "service")
-    labels = sorted(case.configuration.labels, key=lambda entry: order.index(entry.function))
+    order = {"boot": 0, "persistent": 1}
+    labels = sorted(case.configuration.labels, key=lambda entry: order.get(entry.function, 2))
     wanted = tuple((entry.address, entry.label) for entry in labels)
     return [
         Correction(

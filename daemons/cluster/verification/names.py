@@ -14,7 +14,7 @@ RESERVED = frozenset((
     "no", "none", "name", "name_server", "resource", "resources", "service", "site", "sites", "subnet",
     "subnets", "time", "tmp", "true", "type", "yes",
 ))  # fmt: skip
-"""Words that /usr/es/sbin/cluster/etc/reserved_words keeps from being names (the list is inferred)."""
+"""What /usr/es/sbin/cluster/etc/reserved_words has from the installation on (the words are inferred): no names."""
 
 
 def _named(case: Case) -> Iterator[tuple[str, str]]:
@@ -30,10 +30,13 @@ def _named(case: Case) -> Iterator[tuple[str, str]]:
     ):
         for member in members:
             yield what, member.name
+    for label in c.labels:
+        yield "IP label", label.label
 
 
 def are_valid(case: Case) -> Iterator[Finding]:
     """Letters, digits, underscore (hyphens and dots in host names), no reserved word."""
+    reserved = frozenset(word for _, known in case.answering() for word in known.reserved_words) or RESERVED
     for what, name in _named(case):
         if not name:
             yield error(f"There is a {what} without a name.")
@@ -41,7 +44,7 @@ def are_valid(case: Case) -> Iterator[Finding]:
             yield error(f"The {what} name '{name}' contains invalid characters.")
         elif len(name) > LENGTH_MAX:
             yield error(f"The {what} name '{name}' is longer than {LENGTH_MAX} characters.")
-        elif name.lower() in RESERVED:
+        elif name.lower() in reserved:
             yield error(f"The {what} name '{name}' is a reserved word.")
 
 
@@ -52,8 +55,3 @@ def are_unique(case: Case) -> Iterator[Finding]:
         if (what, name) in seen:
             yield error(f"There is more than one {what} with the name '{name}'.")
         seen.add((what, name))
-    labels: set[str] = set()
-    for label in case.configuration.labels:
-        if label.label in labels:
-            yield error(f"There is more than one IP label with the name '{label.label}'.")
-        labels.add(label.label)

@@ -128,6 +128,8 @@ def _update(name: str, group: str, node: str) -> Correction:
         node, "volume_group", (name,), "cl_resource_update_vg_definitions",
         f"Updating volume group definitions of shared VG: {name} participating in\nresource group {group} so that it "
         "will be consistent across all the nodes\nfrom this resource group",
+        f"Do you want to change volume group definitions for the volume\ngroup: {name} participating in resource group "
+        f"{group} on node: {node}",
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from daemons.cluster.verification.findings import Case, Finding, error, warning
 
-NODES_MAX = 16
+NETWORK_TYPES = ("ether", "XD_data", "XD_ip")
 
 
 def has_what_a_cluster_needs(case: Case) -> Iterator[Finding]:
@@ -14,8 +14,6 @@ def has_what_a_cluster_needs(case: Case) -> Iterator[Finding]:
     c = case.configuration
     if not c.nodes:
         yield error("There are no nodes defined in the cluster.")
-    if len(c.nodes) > NODES_MAX:
-        yield error(f"A cluster cannot have more than {NODES_MAX} nodes.")
     if not c.networks:
         yield error("There are no networks defined in the cluster.")
     if not c.repository:
@@ -39,9 +37,11 @@ def every_node_is_on_a_network(case: Case) -> Iterator[Finding]:
 
 
 def networks_are_sound(case: Case) -> Iterator[Finding]:
-    """One netmask a network; no network without interfaces."""
+    """A type that a network can have; one netmask a network; no network without interfaces."""
     c = case.configuration
     for network in c.networks:
+        if network.type not in NETWORK_TYPES:
+            yield error(f"The network '{network.name}' is of the type '{network.type}', which is not supported.")
         boot = [label for label in c.labels if label.network == network.name and label.function == "boot"]
         if not boot:
             yield warning(f"The network '{network.name}' has no interfaces.")
