@@ -6,10 +6,11 @@ when the node missed one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -17,7 +18,15 @@ from daemons.caa import client as caa
 from daemons.clcomd import security
 from daemons.clconfd import collector, persistent_labels
 from daemons.clstrmgr import client as manager
-from daemons.cluster.configuration import ACD, CLASSES, DCD, SEEDED_CLASSES
+from daemons.cluster.configuration import (
+    ACD,
+    CHANGE_JOURNAL,
+    CHANGE_LOCK,
+    CLASSES,
+    DCD,
+    SEEDED_CLASSES,
+    OdmObject,
+)
 from daemons.cluster.synchronization import (
     ArchiveError,
     Locked,
@@ -75,8 +84,10 @@ def stage(root: NodeRoot, generation: int, disk: str) -> None:
         staging.stage(root, archive)
 
 
-def install_committed(root: NodeRoot) -> int:
+def install_committed(root: NodeRoot, packed: Mapping[str, list[OdmObject]] | None = None) -> int:
     """Install the committed configuration if this node has not yet; returns its generation, 0 if there is none.
+
+    A change of the configuration that is being made here is waited for. ``packed`` as for ``synchronization.install``.
 
     Raises:
         caa.CaaError: CAA is not active.
@@ -94,9 +105,10 @@ def install_committed(root: NodeRoot) -> int:
             texts = attachments_of(archive)
             pair = (texts.get("certificate", ""), texts.get("private_key", ""))
             security.install(root, pair if all(pair) else None)
-            install(root, archive, commit.generation)
-            # The archive may be older than an automatic repository update: it names a disk that is lost.
-            caa.follow_repository(root, repository.name)
+            with _changing(root, own=packed is not None):
+                install(root, archive, commit.generation, packed)
+                # The archive may be older than an automatic repository update: it names a disk that is lost.
+                caa.follow_repository(root, repository.name)
             start_on_boot(root)
             prepare_for_the_cluster(root)
             persistent_labels.configure(root)
@@ -131,9 +143,20 @@ def start_on_boot(root: NodeRoot) -> None:
     startup.follow_start_on_boot(root, node.setting("START_ON_BOOT", "false") == "true", flags)
 
 
-def _installing(root: NodeRoot) -> AbstractContextManager[None]:
+def _installing(root: NodeRoot) -> contextlib.AbstractContextManager[None]:
     """One installation at a time: clconfd, a synchronization and a start of services may want the same at once."""
     return locked(root.path(INSTALL_FILE))
+
+
+@contextlib.contextmanager
+def _changing(root: NodeRoot, own: bool = False) -> Iterator[None]:
+    """All classes are replaced: not in the middle of somebody's change. One that was interrupted will not be completed
+    on top of them, unless they were made from what is here (``own``)."""
+    with locked(root.path(CHANGE_LOCK)):
+        if not own:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(root.path(CHANGE_JOURNAL))
+        yield
 
 
 class Removed(Exception):
@@ -310,9 +333,10 @@ def forget(root: NodeRoot) -> None:
         OdmError, OSError: its object classes cannot be written.
     """
     repository = Repository(root, DCD)
-    for name in CLASSES:
-        if name not in SEEDED_CLASSES:
-            repository.delete(name)
+    with _changing(root):
+        for name in CLASSES:
+            if name not in SEEDED_CLASSES:
+                repository.delete(name)
     mark_none(root)
     security.install(root, None)
     staging.release(root)

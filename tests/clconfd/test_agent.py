@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from daemons.caa import message_security
 from daemons.clconfd import agent, persistent_labels
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization as sync
-from daemons.cluster.configuration import DCD, Configuration
+from daemons.cluster.configuration import CHANGE_JOURNAL, CHANGE_LOCK, DCD, Configuration
 from daemons.cluster.synchronization import staging
+from srcctl.node.locks import locked
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository, seed
 from tests.caa.test_repository import DEFINITION, NODES
@@ -130,3 +132,27 @@ def test_one_that_is_being_taken_in_again_waits_for_that(node: Node) -> None:
     assert agent.bring_in_step(node.root) == 2
     assert node.is_configured()
     assert staging.read(node.root) is not None
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_change_that_was_interrupted_is_not_completed_on_top_of_a_synchronization(node: Node, removed: bool) -> None:
+    journal = Path(node.root.path(CHANGE_JOURNAL))
+    journal.write_text("{}")
+    node.commit(2, SMALLER if removed else replace(SAMPLE, groups=()))
+    if removed:
+        agent.forget(node.root)
+    else:
+        assert agent.bring_in_step(node.root) == 2
+    assert not journal.exists()
+
+
+def test_an_installation_waits_for_a_change_under_way(node: Node) -> None:
+    node.commit(2, replace(SAMPLE, groups=()))
+    with locked(node.root.path(CHANGE_LOCK)):
+        thread = threading.Thread(target=agent.bring_in_step, args=(node.root,))
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        assert sync.installed_generation(node.root) == 1
+    thread.join(20)
+    assert sync.installed_generation(node.root) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemons.clmgr.transactions import transaction as transactions
-from daemons.cluster.configuration import DCD
+from daemons.cluster.configuration import CHANGE_JOURNAL, DCD
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import OdmError, Repository, seed
 from tests.clmgr.sample import IDENTITY, done, rich
@@ -63,12 +63,12 @@ def test_a_change_that_was_cut_off_is_completed(root: NodeRoot) -> None:
 
     objects = configurations.objects_of(c, "node1")
     # Killed between the journal and the last class: a resource whose group is not there yet.
-    Path(root.path(transactions.JOURNAL)).write_text(json.dumps(objects))
+    Path(root.path(CHANGE_JOURNAL)).write_text(json.dumps(objects))
     Repository(root, DCD).replace_all("HACMPresource", objects["HACMPresource"])
     found = transactions.read(root)
     assert found is not None
     assert [group.name for group in found.groups] == ["one", "two"]
-    assert not Path(root.path(transactions.JOURNAL)).exists()
+    assert not Path(root.path(CHANGE_JOURNAL)).exists()
 
 
 def test_changes_at_the_same_moment_are_all_kept(root: NodeRoot) -> None:

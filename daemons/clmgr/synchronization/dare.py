@@ -24,7 +24,8 @@ from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import NOT_BEGUN
 from daemons.cluster import configuration as configurations
 from daemons.cluster import reconfiguration, synchronization
-from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration
+from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration, OdmObject
+from daemons.cluster.snapshot import Memory
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization import staging
 from srcctl.network import liveness
@@ -67,18 +68,26 @@ class Dare:
     Args:
         root: this node, where the change was made; its default object classes hold the configuration.
         configuration: the same, as a value.
+        objects: its classes, as they were when nobody changed them.
         disk: the repository disk.
         agents: the other nodes.
         first: it made the CAA cluster, and has said that it commits.
     """
 
     def __init__(
-        self, root: NodeRoot, configuration: Configuration, disk: str, agents: Agents, first: bool = False
+        self,
+        root: NodeRoot,
+        configuration: Configuration,
+        objects: dict[str, list[OdmObject]],
+        disk: str,
+        agents: Agents,
+        first: bool = False,
     ) -> None:
         self._root = root
         self._agents = agents
         self._own = root.identity.node
         self._configuration = configuration
+        self._objects = objects
         self._disk_name = disk
         self._first = first
         self._disk = caa.RepositoryDisk(root.identity.lab, disk)
@@ -106,7 +115,7 @@ class Dare:
     def _run(self) -> None:
         before = self._disk.read_commit()
         self._committed = before.generation if before is not None else 0
-        self._archive = synchronization.pack(Repository(self._root, DCD), self._certificate())
+        self._archive = synchronization.pack(Memory(self._objects), self._certificate())
         old = self._disk.read_archive(before) if before is not None else None
         if old is not None:
             self._known = {str(o["name"]) for o in synchronization.unpack(old)["HACMPnode"]}
@@ -296,7 +305,7 @@ class Dare:
                 case "keep":
                     staging.keep(self._root)
                 case "install":
-                    agent.install_committed(self._root)
+                    agent.install_committed(self._root, self._objects)
                     agent.tell_manager(self._root)
                 case _:
                     staging.release(self._root)

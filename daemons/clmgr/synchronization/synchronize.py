@@ -9,16 +9,17 @@ from daemons.caa import client as caa
 from daemons.caa import formation
 from daemons.clcomd import client as clcomd
 from daemons.clconfd.agents import Agents
-from daemons.clmgr.errors import ClmgrError, invalid
+from daemons.clmgr.errors import NO_CLUSTER, ClmgrError, invalid
 from daemons.clmgr.synchronization import dare
 from daemons.clmgr.syntax.grammar import Request
+from daemons.clmgr.transactions.transaction import change
 from daemons.clmgr.verification import verify
-from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization
-from daemons.cluster.configuration import DCD, Configuration
+from daemons.cluster.configuration import CLASSES, DCD, Configuration, OdmObject
 from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
 
+CHANGED = "The configuration was changed while it was verified; it is verified again."
 FAILED = "cldare: Failures detected during verification. Please correct the errors and retry this command."
 
 
@@ -90,24 +91,55 @@ def synchronize(
 def _synchronize(
     root: NodeRoot, c: Configuration, force: bool, verification: verify.Options | None, agents: Agents
 ) -> None:
-    own = root.identity.node
-    if verification is not None and verify.run(root, c, verification, agents).errors and not force:
-        sys.stdout.flush()
-        raise ClmgrError(FAILED)
+    first = False
     try:
-        status = caa.status(root)
-        first = status.membership is None
-        if first:
-            _form(root, c)
+        while True:
+            if verification is not None and verify.run(root, c, verification, agents).errors and not force:
+                sys.stdout.flush()
+                raise ClmgrError(FAILED)
             status = caa.status(root)
-        assigned = synchronization.assign_ids(c, formation.numbers(root, [node.name for node in c.nodes]))
-        if assigned != c:
-            configurations.store(Repository(root, DCD), assigned, own)
-        dare.Dare(root, assigned, status.disk, agents, first).run()
+            if status.membership is None:
+                first = True
+                _form(root, c)
+                status = caa.status(root)
+            found, objects = _with_ids(root, c, anything=verification is None)
+            if objects is not None:
+                break
+            # Somebody else's change is not to be lost, nor to be committed as it is.
+            print(f"\n{CHANGED}", flush=True)
+            c = found
+        dare.Dare(root, found, objects, status.disk, agents, first).run()
     except (caa.CaaError, caa.RepositoryError) as error:
         raise ClmgrError(str(error)) from None
     except OSError as error:
         raise ClmgrError(f"{error.filename or 'the repository disk'}: {error.strerror}.") from None
+
+
+def _with_ids(
+    root: NodeRoot, verified: Configuration, anything: bool
+) -> tuple[Configuration, dict[str, list[OdmObject]] | None]:
+    """Give ids to what is configured; the configuration, and its classes as they are while nobody changes them.
+
+    None in their place: it is not what was verified, and not ``anything`` will do; nothing was changed.
+
+    Raises:
+        ClmgrError: there is no cluster any more.
+        CaaError, OSError: the numbers of nodes cannot be given.
+    """
+    numbers = formation.numbers(root, [node.name for node in verified.nodes])
+    with change(root) as transaction:
+        found = transaction.configuration
+        if found is None:
+            raise ClmgrError(NO_CLUSTER)
+        if found != verified:
+            if not anything:
+                return found, None
+            numbers = formation.numbers(root, [node.name for node in found.nodes])
+        assigned = synchronization.assign_ids(found, numbers)
+        if assigned != found:
+            transaction.commit(assigned)
+        repository = Repository(root, DCD)
+        return assigned, {name: repository.get(name) for name in CLASSES}
 
 
 def _everybody_listens(root: NodeRoot, c: Configuration) -> None:

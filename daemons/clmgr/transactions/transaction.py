@@ -12,13 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import CLASSES, DCD, Configuration, OdmObject
+from daemons.cluster.configuration import CHANGE_JOURNAL, CHANGE_LOCK, CLASSES, DCD, Configuration, OdmObject
 from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
-
-LOCK = f"{DCD}/.clmgr.lock"
-JOURNAL = f"{DCD}/.clmgr.journal"
 
 
 class Transaction:
@@ -70,7 +67,7 @@ class Transaction:
     def _write(self, objects: dict[str, list[OdmObject]]) -> None:
         import json
 
-        journal = self._root.path(JOURNAL)
+        journal = self._root.path(CHANGE_JOURNAL)
         replace_file(journal, json.dumps(objects).encode(), 0o600)
         for name, members in objects.items():
             self._repository.replace_all(name, members)
@@ -101,7 +98,7 @@ def change(root: NodeRoot) -> Iterator[Transaction]:
         ConfigurationFault: the classes contradict each other.
         OdmError, OSError: they cannot be read or written.
     """
-    with locked(root.path(LOCK)):
+    with locked(root.path(CHANGE_LOCK)):
         repository = Repository(root, DCD)
         _complete(root, repository)
         yield Transaction(root, repository, configurations.load(repository))
@@ -114,7 +111,7 @@ def read(root: NodeRoot) -> Configuration | None:
         ConfigurationFault: the classes contradict each other.
         OdmError, OSError: they cannot be read or written.
     """
-    if os.path.exists(root.path(JOURNAL)):
+    if os.path.exists(root.path(CHANGE_JOURNAL)):
         with change(root) as transaction:
             return transaction.configuration
     try:
@@ -128,7 +125,7 @@ def read(root: NodeRoot) -> Configuration | None:
 def _complete(root: NodeRoot, repository: Repository) -> None:
     import json
 
-    path = root.path(JOURNAL)
+    path = root.path(CHANGE_JOURNAL)
     try:
         with open(path, encoding="utf-8") as file:
             objects = json.load(file)

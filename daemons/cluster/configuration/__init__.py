@@ -17,6 +17,8 @@ from daemons.cluster.configuration.customization import (
 from daemons.cluster.configuration.model import Configuration, load, load_defined, objects_of, store, undefined
 from daemons.cluster.configuration.objects import (
     ACD,
+    CHANGE_JOURNAL,
+    CHANGE_LOCK,
     CLASSES,
     CLUSTER_VERSION,
     DCD,
@@ -34,6 +36,8 @@ from daemons.cluster.configuration.user_defined import ResourceType, UserDefined
 
 __all__ = [
     "ACD",
+    "CHANGE_JOURNAL",
+    "CHANGE_LOCK",
     "CLASSES",
     "CLUSTER_VERSION",
     "DCD",

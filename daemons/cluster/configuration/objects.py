@@ -8,6 +8,11 @@ DCD = "/etc/es/objrepos"
 SCD = "/usr/es/sbin/cluster/etc/objrepos/stage"
 ACD = "/usr/es/sbin/cluster/etc/objrepos/active"
 
+CHANGE_LOCK = f"{DCD}/.clmgr.lock"
+"""Held by whoever changes classes in the DCD, so that nobody sees or saves half of a change."""
+CHANGE_JOURNAL = f"{DCD}/.clmgr.journal"
+"""What a change is about to write: it is completed by the next one if it was interrupted."""
+
 CLUSTER_VERSION = 23
 """HACMPcluster.cluster_version and CLversion of 7.2.7."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Mapping
 
+from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import CLASSES, DCD, OdmObject
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
@@ -23,7 +25,7 @@ class ArchiveError(Exception):
 ATTACHMENTS = "attachments"
 
 
-def pack(repository: Repository, attachments: dict[str, str] | None = None) -> bytes:
+def pack(repository: configurations.Repository, attachments: dict[str, str] | None = None) -> bytes:
     """The archive of the configuration in a repository, with texts that travel with it (the cluster's certificate).
 
     Raises:
@@ -69,15 +71,23 @@ def localize(objects: dict[str, list[OdmObject]], node: str) -> dict[str, list[O
     return {**objects, "HACMPcluster": [cluster]}
 
 
-def install(root: NodeRoot, archive: bytes, generation: int) -> None:
+def install(
+    root: NodeRoot, archive: bytes, generation: int, packed: Mapping[str, list[OdmObject]] | None = None
+) -> None:
     """Make a committed configuration this node's own. May be repeated at will.
+
+    ``packed`` are the objects that this node made the archive of: a class that was edited since then stays as it is,
+    and is synchronized by the next run.
 
     Raises:
         ArchiveError, OdmError, OSError: it cannot; the generation file tells that it is still to be done.
     """
     repository = Repository(root, DCD)
     for name, objects in localize(unpack(archive), root.identity.node).items():
-        if repository.get(name) != list(map(repository.describe(name).complete, objects)):
+        present = repository.get(name)
+        if packed is not None and present != packed.get(name):
+            continue
+        if present != list(map(repository.describe(name).complete, objects)):
             if not half_installed(root):
                 # From here on until the end they are half of one generation and half of another.
                 mark_incomplete(root)
