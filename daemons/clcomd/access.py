@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 
 import msgspec
 
@@ -25,8 +26,12 @@ class AccessList(msgspec.Struct, frozen=True):
         return address in self.addresses
 
 
-def parse_rhosts(text: str, identity: Identity) -> AccessList:
-    """The addresses in a rhosts file: one address or host name a line, ``#`` begins a comment."""
+def parse_rhosts(text: str, identity: Identity, hosts: Mapping[str, str] | None = None) -> AccessList:
+    """The addresses in a rhosts file: one address or host name a line, ``#`` begins a comment.
+
+    ``hosts`` are the addresses of other names than those of nodes (/etc/hosts).
+    """
+    resolved = hosts or {}
     addresses: set[str] = set()
     faults = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -38,6 +43,8 @@ def parse_rhosts(text: str, identity: Identity) -> AccessList:
             addresses.update(node.addresses)
         elif _is_address(word):
             addresses.add(word)
+        elif word in resolved:
+            addresses.add(resolved[word])
         else:
             faults.append(f"{RHOSTS}, line {number}: {word} is not known")
     return AccessList(frozenset(addresses), tuple(faults))
@@ -50,7 +57,7 @@ def read(root: NodeRoot) -> AccessList:
         return AccessList(frozenset(addresses), (complaint,))
     try:
         with open(root.path(RHOSTS), encoding="utf-8", errors="replace") as file:
-            listed = parse_rhosts(file.read(), root.identity)
+            listed = parse_rhosts(file.read(), root.identity, _hosts(root))
     except OSError as error:
         return AccessList(frozenset(addresses), (f"{RHOSTS}: {error.strerror}",))
     return AccessList(listed.addresses | addresses, listed.faults)
@@ -67,6 +74,20 @@ def fault(root: NodeRoot) -> str:
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (0, os.geteuid()):
         return f"{RHOSTS} is ignored: its mode must be 0600 and its owner root"
     return ""
+
+
+def _hosts(root: NodeRoot) -> dict[str, str]:
+    """The names in /etc/hosts with their addresses; of two lines with one name the first counts."""
+    found: dict[str, str] = {}
+    try:
+        with open(root.path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                address, *names = line.partition("#")[0].split() or [""]
+                for name in names:
+                    found.setdefault(name, address)
+    except OSError:
+        pass
+    return found
 
 
 def _own(identity: Identity) -> tuple[str, ...]:

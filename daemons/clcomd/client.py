@@ -67,6 +67,10 @@ class NotListening(ClcomdError):
     """No clcomd listens there: it is stopped, or its node is off or still booting."""
 
 
+class Refusal(ClcomdError):
+    """The node would not do what it was asked for; the connection can go on."""
+
+
 class Result(Record):
     """What a remote command left behind."""
 
@@ -250,7 +254,7 @@ class Session:
                 pass  # the node has said why
         answer = self.receive()
         if not isinstance(answer, Done) or answer.error:
-            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+            raise _refusal(answer)
 
     def get(self, source: str, target: str, preserve: bool = False) -> None:
         """Copy a file of the node to a local path, replaced in one step.
@@ -262,9 +266,11 @@ class Session:
         self.send(Get(source))
         answer = self.receive()
         if not isinstance(answer, File):
-            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+            raise _refusal(answer)
         from daemons.clcomd.incoming import Incoming
 
+        if os.path.islink(target):  # it stays, and what it names is replaced
+            target = os.path.realpath(target)
         file = Incoming(target)
         try:
             left = answer.size
@@ -278,7 +284,12 @@ class Session:
                     raise ClcomdError("the connection was lost")
                 file.write(part)
                 left -= len(part)
-            file.keep(answer.mode, answer.modified_ns if preserve else None)
+            if preserve:
+                file.keep(answer.mode, answer.modified_ns)
+            else:
+                from daemons.clcomd.files import kept_mode
+
+                file.keep(kept_mode(target, answer.mode), None)
         finally:
             file.close()
 
@@ -291,7 +302,7 @@ class Session:
         self.send(Look(path, after))
         answer = self.receive()
         if not isinstance(answer, Entry):
-            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+            raise _refusal(answer)
         return answer
 
     def names(self, path: str) -> list[str]:
@@ -307,16 +318,16 @@ class Session:
             if not entry.more or not entry.names:
                 return found
 
-    def make_directory(self, path: str, mode: int) -> None:
-        """Make a directory on the node; one that is there gets the mode.
+    def make_directory(self, path: str, mode: int, modified_ns: int | None = None) -> None:
+        """Make a directory on the node; one that is there gets the mode, and if given the time of modification.
 
         Raises:
             ClcomdError: the node is lost or refuses.
         """
-        self.send(MakeDirectory(path, mode))
+        self.send(MakeDirectory(path, mode, modified_ns or 0, modified_ns is not None))
         answer = self.receive()
         if not isinstance(answer, Done) or answer.error:
-            raise ClcomdError(answer.error if isinstance(answer, Done) else "the node answered nothing")
+            raise _refusal(answer)
 
     def _decrypted(self) -> int:
         return self._tls.pending() if self._tls is not None else 0
@@ -355,6 +366,11 @@ class Session:
             return answer_codec.decode(data)
         except RemoteFault as fault:
             raise ClcomdError(str(fault)) from None
+
+
+def _refusal(answer: Answer) -> ClcomdError:
+    """An answer that is not the one to what was asked."""
+    return Refusal(answer.error) if isinstance(answer, Done) else ClcomdError("the node answered nothing")
 
 
 def _is_powered_on(root: NodeRoot, node: str) -> bool:

@@ -117,6 +117,10 @@ def cl_rcp(argv: list[str]) -> int:
             except OSError as error:
                 sys.stderr.write(f"cl_rcp: {error.filename or source.path}: {error.strerror}\n")
                 status = 1
+            for complaint in copier.complaints:
+                sys.stderr.write(f"cl_rcp: {complaint}\n")
+                status = 1
+            copier.complaints.clear()
     return status
 
 

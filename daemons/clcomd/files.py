@@ -14,6 +14,8 @@ from srcctl.node.root import NodeRoot
 
 PIECE = 1 << 20
 """Bytes read or written at once."""
+CREATION_MASK = 0o022
+"""The one with which clcomd runs, as every daemon."""
 NOT_ABSOLUTE = "is not an absolute path"
 
 
@@ -24,6 +26,25 @@ def _complaint(path: str) -> str:
     return "a path holds no NUL byte" if "\0" in path else ""
 
 
+def kept_mode(target: str, mode: int) -> int:
+    """The mode of a copy whose mode is not to be preserved: that of the file it replaces, or what the file mode
+    creation mask leaves of the original's (rcp(1))."""
+    try:
+        return stat.S_IMODE(os.stat(target).st_mode)
+    except OSError:
+        return mode & 0o777 & ~CREATION_MASK
+
+
+def _followed(root: NodeRoot, path: str) -> str:
+    """The real path of a file that is written: a symbolic link stays, and what it names is replaced."""
+    real = root.path(path)
+    if os.path.islink(real):
+        named = os.path.realpath(real)
+        if f"{named}/".startswith(f"{root.directory}/"):
+            return named
+    return real
+
+
 async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) -> str:
     """Take the bytes that follow a ``Put`` and replace the file; returns an error text.
 
@@ -32,7 +53,7 @@ async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) ->
     Raises:
         Closed: the client went away; nothing was changed.
     """
-    target = root.path(request.path)
+    target = _followed(root, request.path)
     error, left, file = "", request.size, None
     with contextlib.ExitStack() as stack:
         if complaint := _complaint(request.path):
@@ -57,7 +78,8 @@ async def receive(root: NodeRoot, reader: asyncio.StreamReader, request: Put) ->
                     error = f"{request.path}: {fault.strerror}"
         if file is not None and not error:
             try:
-                file.keep(request.mode & 0o7777, request.modified_ns if request.preserve else None)
+                mode = request.mode & 0o7777 if request.preserve else kept_mode(target, request.mode)
+                file.keep(mode, request.modified_ns if request.preserve else None)
             except OSError as fault:
                 error = f"{request.path}: {fault.strerror}"
     return error
@@ -103,7 +125,8 @@ def look(root: NodeRoot, request: Look) -> Entry | Done:
         return Done(complaint)
     real = root.path(request.path)
     try:
-        mode = os.stat(real).st_mode
+        status = os.stat(real)
+        mode = status.st_mode
         if stat.S_ISREG(mode):
             return Entry("file", stat.S_IMODE(mode))
         if not stat.S_ISDIR(mode):
@@ -113,7 +136,8 @@ def look(root: NodeRoot, request: Look) -> Entry | Done:
         return Entry("")
     except OSError as error:
         return Done(f"{request.path}: {error.strerror}")
-    return Entry("directory", stat.S_IMODE(mode), tuple(names[:NAMES_MAX]), len(names) > NAMES_MAX)
+    modified = status.st_mtime_ns
+    return Entry("directory", stat.S_IMODE(mode), modified, tuple(names[:NAMES_MAX]), len(names) > NAMES_MAX)
 
 
 def make_directory(root: NodeRoot, request: MakeDirectory) -> Done:
@@ -125,6 +149,8 @@ def make_directory(root: NodeRoot, request: MakeDirectory) -> Done:
         if not os.path.isdir(real):
             os.mkdir(real)
         os.chmod(real, request.mode & 0o7777)
+        if request.preserve:
+            os.utime(real, ns=(request.modified_ns, request.modified_ns))
     except OSError as error:
         return Done(f"{request.path}: {error.strerror}")
     return Done()

@@ -35,7 +35,8 @@ class SignalCommand(Record):
 
 
 class Put(Record):
-    """Write a file: ``size`` bytes follow the frame. ``preserve`` keeps the modification time."""
+    """Write a file: ``size`` bytes follow the frame. ``preserve`` keeps the modification time and the exact mode;
+    otherwise a file that is there keeps its own, and a new one gets what the file mode creation mask leaves."""
 
     path: str
     size: int
@@ -58,10 +59,12 @@ class Look(Record):
 
 
 class MakeDirectory(Record):
-    """Make a directory, or set the mode of the one that is there."""
+    """Make a directory, or set the mode of the one that is there, and if given its time of modification."""
 
     path: str
     mode: int
+    modified_ns: int = 0
+    preserve: bool = False
 
 
 class Output(Record):
@@ -98,6 +101,7 @@ class Entry(Record):
 
     kind: str
     mode: int = 0
+    modified_ns: int = 0
     names: tuple[str, ...] = ()
     more: bool = False
 

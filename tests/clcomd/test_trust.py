@@ -162,6 +162,18 @@ def test_rhosts_grammar() -> None:
     assert parse_rhosts("127.1.1.²\n", identity).faults == ("/etc/cluster/rhosts, line 1: 127.1.1.² is not known",)
     assert found.addresses == {"127.1.1.1", "127.1.1.2"}
     assert "line 5" in found.faults[0]
+    named = parse_rhosts("nosuch\n", identity, {"nosuch": "127.1.1.3"})
+    assert (named.addresses, named.faults) == ({"127.1.1.3"}, ())
+
+
+async def test_names_in_rhosts_are_those_of_etc_hosts(pair) -> None:  # type: ignore[no-untyped-def]
+    second, daemon = pair[1], pair[2]
+    (second.directory / "etc/hosts").write_text("127.1.1.9\tjump box # of the operators\n127.1.1.8 jump\n")
+    second.rhosts("jump")
+    assert await daemon.refresh() is None
+    assert daemon.access.admits("127.1.1.9")
+    assert not daemon.access.admits("127.1.1.8")
+    assert daemon.access.faults == ()
 
 
 def test_another_user_is_taken_only_where_he_can_reach_the_node(tmp_path: Path) -> None:

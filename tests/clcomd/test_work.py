@@ -208,6 +208,74 @@ async def test_trees_go_there_and_back_with_modes_and_times(pair) -> None:  # ty
     assert not [name for name in os.listdir(second.directory / "tmp") if "clcomd" in name]
 
 
+async def test_modes_and_links_are_those_of_rcp(pair) -> None:  # type: ignore[no-untyped-def]
+    first, second = pair[0], pair[1]
+    source = first.directory / "tmp/tree"
+    source.mkdir()
+    (source / "new").write_text("new")
+    (source / "new").chmod(0o777)
+    (source / "old").write_text("new")
+    (source / "dangling").symlink_to("nosuch")
+    (source / "linked").write_text("new")
+    os.mkfifo(source / "pipe")
+    source.chmod(0o555)
+    os.utime(source, (1e9, 1e9))
+    for target in (second.directory / "tmp/tree", first.directory / "tmp/back", first.directory / "tmp/here"):
+        target.mkdir()
+        (target / "old").write_text("old")
+        (target / "old").chmod(0o600)
+        (target / "link").write_text("old")
+        (target / "linked").symlink_to("link")
+    places = [
+        (Place("", str(source)), Place("node2", "/tmp/tree")),
+        (Place("", str(source)), Place("", str(first.directory / "tmp/here"))),
+        (Place("node2", "/tmp/tree"), Place("", str(first.directory / "tmp/back"))),
+    ]
+
+    def copy(preserve: bool) -> list[list[str]]:
+        found = []
+        for origin, target in places:
+            with Copier(first.root, preserve, recursive=True) as copier:
+                copier.copy(origin, target, into=False)
+                found.append(copier.complaints)
+        return found
+
+    complaints = await asyncio.to_thread(copy, False)
+    assert [len(each) for each in complaints] == [2, 2, 0]
+    assert all("dangling: No such file or directory" in each[0] for each in complaints[:2])
+    assert all("pipe: not a plain file" in each[1] for each in complaints[:2])
+    targets = [second.directory / "tmp/tree", first.directory / "tmp/here", first.directory / "tmp/back"]
+    for target in targets:
+        assert stat.S_IMODE(target.stat().st_mode) == 0o555
+        modes = [stat.S_IMODE((target / name).stat().st_mode) for name in ("new", "old")]
+        assert modes == [0o755, 0o600], "what is there keeps its mode, what is new has not more than the mask leaves"
+        assert (target / "linked").is_symlink()
+        assert (target / "link").read_text() == "new"
+        assert target.stat().st_mtime != 1e9
+    await asyncio.to_thread(copy, True)
+    for target in targets:
+        assert stat.S_IMODE((target / "new").stat().st_mode) == 0o777
+        assert target.stat().st_mtime == 1e9
+        target.chmod(0o755)
+    source.chmod(0o755)
+
+
+async def test_a_tree_is_not_copied_into_itself(pair) -> None:  # type: ignore[no-untyped-def]
+    first = pair[0]
+    (first.directory / "tmp/tree/below").mkdir(parents=True)
+
+    def into(target: Place) -> str:
+        with Copier(first.root, preserve=False, recursive=True) as copier:
+            try:
+                copier.copy(Place("", str(first.directory / "tmp/tree")), target, into=True)
+            except CopyError as error:
+                return str(error)
+        return ""
+
+    for target in (Place("", str(first.directory / "tmp/tree/below")), Place("node1", "/tmp/tree")):
+        assert "cannot be copied into itself" in await asyncio.to_thread(into, target)
+
+
 @pytest.mark.parametrize("named", [False, True], ids=["without a name", "with a name"])
 def test_of_a_file_that_did_not_come_whole_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from daemons.clmgr.errors import ClmgrError, missing
 from daemons.clmgr.snapshots import snapshots
-from daemons.cluster.configuration import ConfigurationFault
+from daemons.cluster.configuration import DCD, ConfigurationFault
 from daemons.cluster.snapshot import SnapshotError, description_of
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot
@@ -28,6 +28,10 @@ def _complaining(name: str, work: Callable[[], None]) -> int:
         sys.stdout.flush()
         sys.stderr.write(f"{name}: {error}\n")
         return 1
+    except OSError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"{name}: {error.filename or 'the snapshots'}: {error.strerror}\n")
+        return 1
     return 0
 
 
@@ -39,6 +43,8 @@ def clsnapshot(argv: list[str]) -> int:
             raise UsageError("one action")
         if "l" not in options and not options.value("n"):
             raise UsageError("-n")
+        if "o" in options and "c" not in options:
+            raise UsageError("-o")
         if options.value("f", "false") not in ("true", "false"):
             raise UsageError("-f")
     except UsageError:
@@ -54,8 +60,9 @@ def _clsnapshot(root: NodeRoot, options: Options) -> None:
     elif "c" in options:
         methods = options.value("m").replace(",", " ").split()
         snapshots.create(
-            root, name, options.value("d"), methods, "e" in options, "q" in options, "i" in options or bool(methods)
-        )
+            root, name, options.value("d"), methods, "e" in options, "q" in options, "i" in options or bool(methods),
+            options.value("o") or DCD,
+        )  # fmt: skip
     elif "a" in options:
         snapshots.apply(root, name, options.value("f") == "true", "C" not in options)
     elif "s" in options:

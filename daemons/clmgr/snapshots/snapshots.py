@@ -24,7 +24,8 @@ from daemons.clmgr.transactions.transaction import change as begin
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster import configuration as configurations
 from daemons.cluster import snapshot
-from daemons.cluster.configuration import CLASSES, DCD, Configuration, ConfigurationFault
+from daemons.cluster.configuration import CHANGE_LOCK, CLASSES, DCD, Configuration, ConfigurationFault
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.odm import Repository
 
@@ -140,6 +141,7 @@ def create(
     with_logs: bool = False,
     quiet: bool = False,
     with_information: bool = True,
+    directory_of_classes: str = DCD,
 ) -> None:
     """Write NAME.odm and NAME.info.
 
@@ -149,16 +151,15 @@ def create(
     """
     if not snapshot.is_name(name):
         raise invalid_characters("NAME", name)
-    if len(description) > snapshot.DESCRIPTION_MAX or any(line.startswith("</") for line in description.splitlines()):
-        raise ClmgrError(f"a description has at most {snapshot.DESCRIPTION_MAX} characters.", INCORRECT_INPUT)
-    c = read(root)
+    _check_description(description)
+    c = read(root) if directory_of_classes == DCD else configurations.load(Repository(root, directory_of_classes))
     if c is None:
         raise ClmgrError(NO_CLUSTER, NOT_FOUND)
     programs = {method.name: method.program for method in c.methods if method.kind == "snapshot"}
     for method in methods or []:
         if method not in programs:
             raise does_not_exist(method)
-    repository = Repository(root, DCD)
+    repository = Repository(root, directory_of_classes)
     folder = directory(root)
     os.makedirs(folder, exist_ok=True)
 
@@ -169,7 +170,8 @@ def create(
 
     path = os.path.join(folder, name)
     tell(f"Creating file {shown(root, path)}.odm.")
-    objects = {class_name: repository.get(class_name) for class_name in CLASSES}
+    with locked(root.path(CHANGE_LOCK)):
+        objects = {class_name: repository.get(class_name) for class_name in CLASSES}
     _put_aside(path + ".odm")
     replace_file(path + ".odm", snapshot.text(description, objects, repository.describe).encode())
     if with_information:
@@ -180,10 +182,20 @@ def create(
     say(root, f"Succeeded creating Cluster Snapshot: {name}", quiet)
 
 
+def _check_description(description: str) -> None:
+    if len(description) > snapshot.DESCRIPTION_MAX:
+        raise ClmgrError(f"a description has at most {snapshot.DESCRIPTION_MAX} characters.", INCORRECT_INPUT)
+    if any(line.startswith("</") for line in description.splitlines()):
+        raise ClmgrError('no line of a description begins with "</".', INCORRECT_INPUT)
+
+
 def _put_aside(path: str) -> None:
-    if os.path.exists(path):
-        os.replace(path, path + ".old")
-        os.chmod(path + ".old", 0o600)
+    """Keep a copy of what is there, which itself stays until it is replaced."""
+    try:
+        with open(path, "rb") as file:
+            replace_file(path + ".old", file.read(), 0o600)
+    except FileNotFoundError:
+        pass
 
 
 def _information(root: NodeRoot, c: Configuration, programs: list[str], with_logs: bool, tell: object) -> str:
@@ -219,8 +231,7 @@ def modify(root: NodeRoot, name: str, new_name: str, description: str | None) ->
         raise exists_already(new_name)
     path = os.path.join(directory(root), name)
     if description is not None:
-        if len(description) > snapshot.DESCRIPTION_MAX:
-            raise ClmgrError(f"a description has at most {snapshot.DESCRIPTION_MAX} characters.", INCORRECT_INPUT)
+        _check_description(description)
         _, objects = _parsed(text)
         repository = Repository(root, DCD)
         replace_file(path + ".odm", snapshot.text(description, objects, repository.describe).encode())

@@ -138,5 +138,6 @@ def _verification(options: Options) -> verify.Options:
         fix=CORRECTIONS["yes" if options.value("V") == "fix" else fix],
         verbose="v" in options,
         errors_max=int(errors),
+        changes_only=options.value("V") == "modify",
         methods=tuple(methods) if methods else None,
     )
