@@ -86,7 +86,8 @@ def _verify_methods(root: NodeRoot, request: Request, c: Configuration) -> None:
     for name in request.names or list(programs):
         if name not in programs:
             raise does_not_exist(name)
-        if not os.access(root.path(programs[name].split()[0]), os.X_OK):
+        words = programs[name].split()
+        if not words or not os.access(root.path(words[0]), os.X_OK):
             raise ClmgrError(f'the program "{programs[name]}" of "{name}" is not executable.', MISSING_DEPENDENCY)
 
 
@@ -95,7 +96,7 @@ def _manage(root: NodeRoot, request: Request) -> None:
         case "cluster", "unlock":
             from daemons.clmgr.synchronization import dare
 
-            lost = dare.release_locks(root, tuple(node.name for node in defined(root).nodes))
+            lost = dare.release_all_locks(root, tuple(node.name for node in defined(root).nodes))
             if lost:
                 raise ClmgrError(f"Comm error found on node: {lost[0]}")
         case "cluster", "reset":

@@ -40,7 +40,7 @@ def cldare(argv: list[str]) -> int:
     try:
         c = _configuration(root)
         if "u" in options:
-            lost = dare.release_locks(root, tuple(node.name for node in c.nodes))
+            lost = dare.release_all_locks(root, tuple(node.name for node in c.nodes))
             for node in lost:
                 print(f"WARNING: Unable to communicate with the remote node: {node}.")
             return 0

@@ -112,6 +112,10 @@ class Dare:
         finally:
             self._disk.close()
 
+    def left_locks(self) -> tuple[str, ...]:
+        """The nodes that do not give their lock because a reconfiguration which failed has left it there."""
+        return tuple(node for node, held in self._held.items() if held.kept)
+
     def _run(self) -> None:
         before = self._disk.read_commit()
         self._committed = before.generation if before is not None else 0
@@ -191,7 +195,8 @@ class Dare:
         known = {node.name for node in self._configuration.nodes}
         active = {n.name: n.number for n in picture.nodes if n.number in picture.members and n.name in known}
         states = (entry.state for group in picture.groups for entry in group.nodes)
-        if why := reconfiguration.objection(running, self._configuration, active, states):
+        why = reconfiguration.objection(running, self._configuration, active, states)
+        if why := why or type_change(running, self._configuration):
             raise ClmgrError(f"cldare: {why}")
 
     def _execute(self, effect: core.Effect) -> core.Input | None:
@@ -403,6 +408,15 @@ class Dare:
             return core.Finished()
 
 
+def type_change(running: Configuration, wanted: Configuration) -> str:
+    """Which network has another type than the running cluster knows, a sentence; "" if none has."""
+    for network in wanted.networks:
+        before = running.network(network.name)
+        if before is not None and before.type != network.type:
+            return f"The type of the network {network.name} cannot be changed while cluster services are active."
+    return ""
+
+
 def _held(node: str, lock: synchronization.Lock) -> core.Held:
     return core.Held(node, lock.owner, lock.since, lock.generation, lock.kept)
 
@@ -422,15 +436,22 @@ def active_nodes(root: NodeRoot, nodes: tuple[str, ...]) -> frozenset[str]:
     )
 
 
-def release_locks(root: NodeRoot, nodes: tuple[str, ...]) -> list[str]:
-    """Release Locks Set By Dynamic Reconfiguration (``cldare -u``); returns the nodes that could not be reached."""
-    staging.release(root)
-    lost = []
+def release_all_locks(root: NodeRoot, nodes: tuple[str, ...]) -> list[str]:
+    """Release Locks Set By Dynamic Reconfiguration (``cldare -u``), here and on these nodes; returns those that could
+    not be reached."""
     with Agents(root) as agents:
-        for node in nodes:
-            if node != root.identity.node:
-                try:
-                    agents.ask(node, ["unlock"])
-                except clcomd.ClcomdError:
-                    lost.append(node)
+        return release_locks(root, tuple(dict.fromkeys((root.identity.node, *nodes))), agents)
+
+
+def release_locks(root: NodeRoot, nodes: tuple[str, ...], agents: Agents) -> list[str]:
+    """Have nodes give back the lock that they have, whoever left it; returns those that could not be reached."""
+    lost = []
+    for node in nodes:
+        if node == root.identity.node:
+            staging.release(root)
+            continue
+        try:
+            agents.ask(node, ["unlock"])
+        except clcomd.ClcomdError:
+            lost.append(node)
     return lost

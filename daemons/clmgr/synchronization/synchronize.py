@@ -75,7 +75,8 @@ def synchronize(
 ) -> None:
     """Verify the configuration, assign ids, form the CAA cluster if there is none, and commit everywhere.
 
-    ``force`` goes on after errors; without ``verification`` nothing is verified (VERIFY=no).
+    ``force`` goes on after errors, and releases locks that a failed reconfiguration left; without ``verification``
+    nothing is verified (VERIFY=no).
 
     Raises:
         ClmgrError: verification failed, a node or the repository cannot be used; before the commit nothing changed.
@@ -108,7 +109,16 @@ def _synchronize(
             # Somebody else's change is not to be lost, nor to be committed as it is.
             print(f"\n{CHANGED}", flush=True)
             c = found
-        dare.Dare(root, found, objects, status.disk, agents, first).run()
+        run = dare.Dare(root, found, objects, status.disk, agents, first)
+        try:
+            run.run()
+        except ClmgrError:
+            left = run.left_locks() if force else ()
+            if not left:
+                raise
+            # As "Release Locks Set By Dynamic Reconfiguration" does.
+            dare.release_locks(root, left, agents)
+            dare.Dare(root, found, objects, status.disk, agents, first).run()
     except (caa.CaaError, caa.RepositoryError) as error:
         raise ClmgrError(str(error)) from None
     except OSError as error:
