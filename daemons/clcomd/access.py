@@ -104,4 +104,4 @@ def _configured(root: NodeRoot) -> set[str]:
 
 def _is_address(word: str) -> bool:
     parts = word.split(".")
-    return len(parts) == 4 and all(part.isdecimal() and int(part) < 256 for part in parts)
+    return len(parts) == 4 and all(len(part) <= 3 and part.isdecimal() and int(part) < 256 for part in parts)

@@ -9,6 +9,7 @@ import time
 
 from daemons.clconfd import init_entries, persistent_labels
 from daemons.clconfd.collector import CLIENT_HOSTS, unreadable
+from srcctl.commands.options import is_number
 from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.root import NodeRoot, replace_file
@@ -51,7 +52,7 @@ def correct(root: NodeRoot, kind: str, arguments: list[str]) -> None:
             persistent_labels.configure(root)
         case "mount", [mount_point]:
             _clear_mount(root, mount_point)
-        case "option", [name, value] if name in options.OPTIONS and value.isdigit():
+        case "option", [name, value] if name in options.OPTIONS and is_number(value):
             with options.changing(root) as values:
                 values.now[name] = values.at_boot[name] = int(value)
         case "classes", []:

@@ -10,6 +10,7 @@ from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.syntax import grammar
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import ConfigurationFault
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, remember
 
@@ -23,7 +24,7 @@ def clmgr(argv: list[str]) -> int:
 
 def _limit_time(seconds: str) -> None:
     """CLMGR_TIMEOUT in the environment bounds the call; what it was doing when the time was up stays as it is."""
-    if not seconds.isdecimal() or not 0 < int(seconds) < 1 << 31:
+    if not is_number(seconds) or not 0 < int(seconds) < 1 << 31:
         return
     import signal
 

@@ -15,6 +15,7 @@ from daemons.ctrmc.frame import BAD_PARAMETER, RMC_ERROR, Usage, check_scope, fi
 from daemons.ctrmc.messages import AuditReply, ListAudit, ListRegistry, Outcome, RegistryReply, RemoveAudit
 from daemons.ctrmc.model import AuditRecord
 from daemons.ctrmc.render import Cell, long_form
+from srcctl.commands.options import is_number
 
 FIELDS = ("Time", "Subsystem", "Category", "SequenceNumber", "NodeName", "Description")
 DEFAULT_FIELDS = ("Time", "Subsystem", "Category", "Description")
@@ -73,7 +74,7 @@ def lsevent(name: str, options: dict[str, str], operands: list[str]) -> int:
         and (last is None or r.time <= last)
     ]
     if "-O" in options:
-        if not options["-O"].isdecimal():
+        if not is_number(options["-O"]):
             raise Usage(f"2612-004 {options['-O']} is not a number of entries.", BAD_PARAMETER)
         chosen = chosen[len(chosen) - min(len(chosen), int(options["-O"])) :]
     lines: list[str] = []

@@ -20,6 +20,7 @@ from daemons.ctrmc.messages import (
     Remove,
 )
 from daemons.ctrmc.model import Action, Condition
+from srcctl.commands.options import is_number
 
 _AUDIT = {"0": "ALL", "1": "ERRORS", "2": "NONE"}
 _TOGGLE = ("qtoggle", "qnotoggle")
@@ -157,7 +158,7 @@ def _action(options: dict[str, str]) -> Action | None:
     if "-s" not in options:
         raise Usage("2612-002 An action (-n) needs a script (-s).")
     code = options.get("-r")
-    if code is not None and not code.removeprefix("-").isdecimal():
+    if code is not None and not is_number(code.removeprefix("-")):
         raise Usage(f"2612-004 {code} is not a return code.", BAD_PARAMETER)
     return Action(
         name=options["-n"],

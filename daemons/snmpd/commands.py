@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from daemons.snmpd import configuration
 from daemons.snmpd.mib import CLSMUXPD
 from daemons.snmpd.values import END, Oid, Value, dotted
+from srcctl.commands.options import is_number
 from srcctl.node.root import IdentityError, NodeRoot
 from srcctl.src.remote import UnknownHost, host_addresses
 
@@ -45,7 +46,7 @@ class Objects:
             if not fields:
                 continue
             parent, _, arc = fields[1].rpartition(".") if len(fields) > 1 else ("", "", "")
-            if parent not in self._numbers or not arc.isdecimal():
+            if parent not in self._numbers or not is_number(arc):
                 raise Refused(f"{source}, line {number}: {' '.join(fields[:2])} is no object below a known one")
             self._numbers[fields[0]] = (*self._numbers[parent], int(arc))
             self._folded[fields[0].lower()] = fields[0]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
+from srcctl.commands.options import is_number
 from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 
@@ -71,7 +72,7 @@ def parse_users(text: str) -> list[User]:
     found = []
     for line in text.splitlines():
         fields = line.split(":")
-        if len(fields) == 7 and fields[2].isdigit() and fields[3].isdigit():
+        if len(fields) == 7 and is_number(fields[2]) and is_number(fields[3]):
             found.append(User(fields[0], fields[1], int(fields[2]), int(fields[3]), *fields[4:]))
     return found
 
@@ -81,7 +82,7 @@ def parse_groups(text: str) -> list[Group]:
     found = []
     for line in text.splitlines():
         fields = line.split(":")
-        if len(fields) == 4 and fields[2].isdigit():
+        if len(fields) == 4 and is_number(fields[2]):
             found.append(Group(fields[0], fields[1], int(fields[2]), tuple(m for m in fields[3].split(",") if m)))
     return found
 

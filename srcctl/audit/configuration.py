@@ -10,6 +10,7 @@ import os
 from typing import Final
 
 from srcctl.audit import STATE
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot, replace_file
 
 CONFIG: Final = "/etc/security/audit/config"
@@ -74,7 +75,7 @@ class Configuration:
         bins = found.get("bin", {})
         self.trail = bins.get("trail", TRAIL)
         size = bins.get("binsize", str(TRAIL_BYTES))
-        if not size.isdecimal() or not self.trail.startswith("/"):
+        if not is_number(size) or not self.trail.startswith("/"):
             raise ConfigError(f"{CONFIG}: binsize is a number and trail an absolute path")
         self.trail_bytes = max(4096, int(size))
 

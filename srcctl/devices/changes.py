@@ -79,7 +79,7 @@ def _allowed(known: Attribute, value: str) -> bool:
         return True
     first, _, _ = known.values.partition(",")
     low, dash, high = first.partition("-")
-    if dash and low.isdigit() and high.isdigit():
+    if dash and is_number(low) and is_number(high):
         return is_number(value) and int(low) <= int(value) <= int(high)
     return value in known.values.split(",")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from srcctl.commands.options import Options, UsageError
+from srcctl.commands.options import Options, UsageError, is_number
 from srcctl.devices.configuration import STATES
 from srcctl.devices.devices import Attribute, DeviceError, Devices, run
 from srcctl.odm import OdmObject
@@ -154,7 +154,7 @@ def _print_range(found: list[Attribute]) -> int:
     for a in found:
         first, _, step = a.values.partition(",")
         low, dash, high = first.partition("-")
-        if dash and low.isdigit() and high.isdigit():
+        if dash and is_number(low) and is_number(high):
             print(f"{low}...{high} (+{step or 1})")
         else:
             print("\n".join(a.values.split(",")) if a.values else "")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from srcctl.commands.options import is_number
 from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot, replace_file
 
@@ -172,7 +173,7 @@ def _next_boot(root: NodeRoot) -> dict[str, int]:
     for stanza, line in _stanzas(root):
         name, separator, text = (part.strip() for part in line.partition("="))
         text = text.strip('"')
-        if stanza == STANZA and separator and name in OPTIONS and text.isdigit():
+        if stanza == STANZA and separator and name in OPTIONS and is_number(text):
             found[name] = int(text)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from srcctl.commands.options import UsageError, parse, usage
+from srcctl.commands.options import UsageError, is_number, parse, usage
 from srcctl.network import options
 from srcctl.network.options import OPTIONS, NetworkOption, Values
 from srcctl.node.root import NodeRoot
@@ -103,7 +103,7 @@ def _change(root: NodeRoot, mode: str, words: list[str], permanent: bool, later:
             option = OPTIONS[name]
             if not mark:
                 return usage(USAGE)
-            if not text.isdecimal():
+            if not is_number(text):
                 sys.stderr.write(f"no: {text or 'nothing'} is an invalid value for tunable {name}\n")
                 return 1
             if not option.minimum <= int(text) <= option.maximum:

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Final
 
+from srcctl.commands.options import is_number
 from srcctl.node import inventory, programs, selection, view
 from srcctl.node.launcher import Installation
 from srcctl.node.launcher import text as launcher_text
@@ -117,7 +118,7 @@ def shifted_services(text: str) -> str:
         words = line.split()
         if len(words) >= 2 and not line.startswith("#"):
             port, slash, protocol = words[1].partition("/")
-            if slash and port.isdigit() and int(port) < 1024:
+            if slash and is_number(port) and int(port) < 1024:
                 line = line.replace(words[1], f"{int(port) + UNPRIVILEGED_SHIFT}/{protocol}", 1)
         lines.append(line)
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ from _socket import AF_UNIX, SO_RCVBUF, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_DGRAM, S
 from _socket import socket as Socket  # noqa: N812 - see srcctl
 from struct import Struct
 
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot
 from srcctl.node.sockets import bind_private, short_path
 from srcctl.src.packets import (
@@ -137,7 +138,7 @@ def _passed_on(answer: Answer) -> int | None:
         text = code.objtext if code is not None and code.status == FORWARDED else ""
     else:
         text = answer.objtext if answer.rtncode == FORWARDED else ""
-    return int(text) if text.isdigit() else None
+    return int(text) if is_number(text) else None
 
 
 class Asker:

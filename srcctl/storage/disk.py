@@ -16,10 +16,14 @@ DIRECTORY = "disks"
 def disk_names(lab: str) -> list[str]:
     """The shared disks of a lab, in the order of their numbers."""
     try:
-        names = [n for n in os.listdir(os.path.join(lab, DIRECTORY)) if n.startswith("hdisk") and n[5:].isdigit()]
+        names = [n for n in os.listdir(os.path.join(lab, DIRECTORY)) if n.startswith("hdisk") and _is_number(n[5:])]
     except OSError:
         return []
     return sorted(names, key=lambda name: int(name[5:]))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def disk_bytes(lab: str, disk: str) -> int:

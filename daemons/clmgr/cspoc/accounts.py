@@ -151,7 +151,7 @@ def ids(root: NodeRoot, kind: str, nodes: Sequence[str], lenient: bool = False) 
                 continue
             raise ClmgrError(f'unable to communicate with "{node}": {error}') from None
         rows = [line.split(":") for line in answer.out.decode(errors="replace").splitlines() if line[:1] != "#"]
-        found[node] = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+        found[node] = {row[0]: int(row[1]) for row in rows if len(row) == 2 and is_number(row[1])}
     return found
 
 

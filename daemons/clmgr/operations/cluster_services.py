@@ -20,6 +20,7 @@ from daemons.clstrmgr import startup
 from daemons.clstrmgr.commands.services import SHUTTING_DOWN
 from daemons.clstrmgr.messages import Progress
 from daemons.cluster.configuration import Configuration
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot
 
 CLMGR = "/usr/es/sbin/cluster/utilities/clmgr"
@@ -63,7 +64,7 @@ class Options:
             for name, value in (("WHEN", "now"), ("MANAGE", manage[0])):
                 if name not in request.attributes:
                     sys.stderr.write(_DEFAULTED.format(name, value))
-        if limit and not limit.isdecimal():
+        if limit and not is_number(limit):
             raise _invalid("TIMEOUT", limit)
         return cls(
             online=online,

@@ -6,6 +6,7 @@ from daemons.clmgr.queries.facts import Facts
 from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import ORDERS, SETTINGS, TUNABLES
 from daemons.cluster.configuration import Configuration
+from srcctl.commands.options import is_number
 
 VERSION = "7.2.7.0"
 SECTIONS = {
@@ -47,7 +48,7 @@ def cluster(c: Configuration, facts: Facts) -> list[Block]:
     def tunable(attribute: str, name: str, default: str, unset: str = "") -> tuple[str, str]:
         """CAA's value; where that is its own default, which no attribute asks for, ``unset``."""
         value, unit = tunables.get(name, ""), TUNABLES[attribute][1]
-        number = str(int(value) // unit) if value.isdigit() else default
+        number = str(int(value) // unit) if is_number(value) else default
         return attribute, unset if unset and number == default and not c.setting(attribute) else number
 
     def setting(name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from daemons.clmgr.errors import ClmgrError, missing
 from daemons.clmgr.snapshots import snapshots
 from daemons.cluster.configuration import DCD, ConfigurationFault
 from daemons.cluster.snapshot import SnapshotError, description_of
-from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.commands.options import Options, UsageError, is_number, parse, usage
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError
 
@@ -81,7 +81,7 @@ def clconvert_snapshot(argv: list[str]) -> int:
         options = parse(argv, "Cv:s:")
         if options.operands or not options.value("v") or not options.value("s"):
             raise UsageError("-v and -s")
-        if not options.value("v").replace(".", "").isdigit():
+        if not is_number(options.value("v").replace(".", "")):
             raise UsageError("-v")
     except UsageError:
         return usage(CONVERT)

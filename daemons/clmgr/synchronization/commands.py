@@ -13,7 +13,7 @@ from daemons.clmgr.synchronization import after_synchronization, dare, synchroni
 from daemons.clmgr.verification import verify
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
-from srcctl.commands.options import Options, UsageError, parse
+from srcctl.commands.options import Options, UsageError, is_number, parse
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository, remember
 
@@ -127,7 +127,7 @@ def _verification(options: Options) -> verify.Options:
     fix, errors = options.value("C", "no"), options.value("e", "0")
     if fix not in CORRECTIONS:
         raise UsageError(f"-C takes yes, interactive or no, not {fix}")
-    if not errors.isdecimal():
+    if not is_number(errors):
         raise UsageError(f"-e takes a number, not {errors}")
     if options.value("V", "normal") not in ("normal", "modify", "fix"):
         raise UsageError(f"-V takes normal, modify or fix, not {options.value('V')}")

@@ -16,6 +16,7 @@ from daemons.clmgr.transactions.transaction import change
 from daemons.clmgr.verification import verify
 from daemons.cluster import synchronization
 from daemons.cluster.configuration import CLASSES, DCD, Configuration, OdmObject
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot
 from srcctl.odm import Repository
 
@@ -37,7 +38,7 @@ def options_of(request: Request) -> verify.Options:
     for name, value, valid in (
         ("FIX", fix, fix in ("no", "yes", "interactively")),
         ("LOGGING", logging, logging in ("standard", "verbose")),
-        ("MAX_ERRORS", errors_max, errors_max.isdecimal()),
+        ("MAX_ERRORS", errors_max, is_number(errors_max)),
         ("LOGFILE", log_file, not log_file or log_file.startswith("/")),
     ):
         if not valid:

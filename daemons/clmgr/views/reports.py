@@ -11,6 +11,7 @@ from daemons.clmgr.queries.inquiry import facts
 from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
+from srcctl.commands.options import is_number
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.storage.device_names import by_pvid
 
@@ -162,7 +163,7 @@ def _moment(request: Request, name: str) -> float:
     if not text:
         return 0.0
     parts = text.split(":")
-    if len(parts) not in (3, 5, 6) or not all(part.isdigit() for part in parts):
+    if len(parts) not in (3, 5, 6) or not all(map(is_number, parts)):
         raise invalid(name, text)
     shape = {3: "%Y:%m:%d", 5: "%Y:%m:%d:%H:%M", 6: "%Y:%m:%d:%H:%M:%S"}[len(parts)]
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, load_defined
-from srcctl.commands.options import UsageError, parse, usage
+from srcctl.commands.options import UsageError, is_number, parse, usage
 from srcctl.network.addresses import AddressRegistry
 from srcctl.network.faults import Faults
 from srcctl.network.liveness import is_alive
@@ -71,7 +71,7 @@ def cl_ping(argv: list[str]) -> int:
     try:
         options = parse(argv, "qc:", intermixed=True)
         count = options.value("c") or "1"
-        if not count.isdecimal() or not 0 < int(count) <= COUNT_MAX:
+        if not is_number(count) or not 0 < int(count) <= COUNT_MAX:
             raise UsageError("count")
     except UsageError:
         return usage(USAGE)
