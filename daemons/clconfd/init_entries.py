@@ -69,8 +69,11 @@ def add(root: NodeRoot, names: frozenset[str]) -> None:
         OSError: there is no mkitab.
     """
     there = present(root)
-    if there is None:
-        return
+    if there is not None:
+        _add(root, names, there)
+
+
+def _add(root: NodeRoot, names: frozenset[str], there: frozenset[str]) -> None:
     for name, record in RECORDS.items():
         if name in names and name not in there:
             behind = ("-i", HACMP) if name == HARC and HACMP in there | names else ()
@@ -87,7 +90,7 @@ def follow_configuration(root: NodeRoot) -> None:
     wanted, there = needed(root), present(root)
     if there is None:
         return
-    add(root, wanted or frozenset({HACMP}))
+    _add(root, wanted or frozenset({HACMP}), there)
     if wanted is not None and HARC in there - wanted:
         _run(root, "rmitab", HARC)
 

@@ -76,6 +76,16 @@ def test_what_is_there_and_what_cannot_be_told_is_left_alone(node: Node, monkeyp
     assert collector.missing_init_entries(node.root, in_step=True) == ()
 
 
+def test_one_look_at_the_table_decides(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, present = [], init_entries.present
+    monkeypatch.setattr(init_entries, "present", lambda root: looks.append(root) or present(root))
+    table(node).write_text(START)
+    node.commit(2, WITH)
+    agent.install_committed(node.root)
+    assert len(looks) == 1, "what is added and what is taken out could be decided by two different tables"
+    assert table(node).read_text() == START + HACMP + HARC
+
+
 def test_verification_names_a_missing_entry_and_puts_it_back(node: Node) -> None:
     node.commit(2, WITH)
     agent.install_committed(node.root)

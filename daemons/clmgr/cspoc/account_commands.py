@@ -79,6 +79,11 @@ def on_chosen_nodes(
         return usage(usage_text)
     except (CspocError, ClmgrError) as error:
         failed = str(error).splitlines()
+    return report(name, failed)
+
+
+def report(name: str, failed: list[str]) -> int:
+    """Complain about what went wrong, a line each with the name of the command; the exit code."""
     sys.stdout.flush()
     sys.stderr.writelines(f"{name}: {line}\n" for line in failed)
     return 1 if failed else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from daemons.clmgr.cspoc.account_commands import MESSAGES, Nodes, each_says, on_chosen_nodes
+from daemons.clmgr.cspoc.account_commands import MESSAGES, Nodes, each_says, on_chosen_nodes, report
 from daemons.clmgr.cspoc.accounts import ids, on_account_nodes
 from daemons.clmgr.cspoc.commands import CspocError, defined
 from daemons.clmgr.errors import ClmgrError
@@ -33,9 +33,7 @@ def clpasswd(argv: list[str]) -> int:
     except KeyboardInterrupt:
         failed = ["the password was not changed."]
         sys.stderr.write("\n")
-    sys.stdout.flush()
-    sys.stderr.writelines(f"clpasswd: {line}\n" for line in failed)
-    return 1 if failed else 0
+    return report("clpasswd", failed)
 
 
 def _change(root: NodeRoot, user: str, wanted_group: str | None) -> list[str]:
