@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -44,6 +44,11 @@ class SimpleCommand(Struct, frozen=True):
     def program(self) -> str:
         """The program, without its quotes."""
         return "".join(shlex.split(self.words[0]))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What stands behind the program, without quotes; a pattern for file names as it stands."""
+        return tuple("".join(shlex.split(word)) for word in self.words[1:])
 
     def text(self, program: str, prefix: tuple[str, ...] = ()) -> str:
         """The command for the shell, with another program before its arguments."""
@@ -99,12 +104,21 @@ def _command(words: list[str], redirections: list[str], operator: str) -> Simple
     return SimpleCommand(tuple(words[:count]), tuple(words[count:]), tuple(redirections), operator)
 
 
-def rewritten(line: str, identity: Callable[[str], tuple[str, bool]], drop: tuple[str, ...]) -> str | None:
+def only_shows_interfaces(arguments: Sequence[str]) -> bool:
+    """Whether an ifconfig with these arguments changes nothing: flags alone, or the name of an interface alone."""
+    if len(arguments) == 1 and arguments[0].isalnum():
+        return True
+    return bool(arguments) and all(word[:1] == "-" and word[1:].isalpha() for word in arguments)
+
+
+def rewritten(
+    line: str, identity: Callable[[str, Sequence[str]], tuple[str, bool]], drop: tuple[str, ...]
+) -> str | None:
     """The line with ``drop`` before each command that is not trusted; None where the whole line has to run so.
 
     Args:
         line: what was asked for.
-        identity: a program's real path, and whether it is trusted.
+        identity: what each program is.
         drop: the command that gives up privileges and executes its arguments.
     """
     commands = read(line)
@@ -112,7 +126,7 @@ def rewritten(line: str, identity: Callable[[str], tuple[str, bool]], drop: tupl
         return None
     parts, trusted_any = [], False
     for command in commands:
-        path, trusted = identity(command.program)
+        path, trusted = identity(command.program, command.arguments)
         trusted_any = trusted_any or trusted
         parts.append(f"{command.text(path, () if trusted else drop)} {command.operator}".rstrip())
     return " ".join(parts) if trusted_any else None

@@ -13,6 +13,7 @@ import shutil
 import ssl
 import stat
 import time
+from collections.abc import Sequence
 
 from daemons.clcomd import access, command_line, core, security
 from daemons.clcomd.diagnostics import DiagnosticLog
@@ -44,6 +45,8 @@ QUERIES = frozenset((
 """Programs of the node that only tell something. An ordinary user of AIX may run them; here they read sockets and
 disks that are the owner's, so they run as he (inferred: ``clcmd lssrc -g caa`` and ``clcmd lscluster -m`` must answer).
 """
+SHOWING = {"ifconfig": command_line.only_shows_interfaces}
+"""Programs that are queries with some arguments only."""
 QUERY_DIRECTORIES = ("/usr/bin", "/usr/sbin", "/usr/sbin/rsct/bin")
 UNPRIVILEGED = 65534
 DIAGNOSTICS = "/var/hacmp/clcomd/clcomddiag.log"
@@ -257,13 +260,15 @@ class Clcomd(Daemon):
         search = environment.get("PATH", "")
         drop = self._without_privileges()
         if request.shell:
-            line = command_line.rewritten(request.shell, lambda program: self._identity(program, search), drop)
+            line = command_line.rewritten(
+                request.shell, lambda program, words: self._identity(program, words, search), drop
+            )
             if line is not None:
                 return ["/bin/sh", "-c", line if drop else request.shell], environment
             return [*drop, "/bin/sh", "-c", request.shell], environment
         arguments = list(request.arguments) or ["/bin/true"]
         program = arguments[0]
-        arguments[0], trusted = self._identity(program, search)
+        arguments[0], trusted = self._identity(program, arguments[1:], search)
         if not os.path.exists(arguments[0]):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
         return arguments if trusted else [*drop, *arguments], environment
@@ -277,19 +282,22 @@ class Clcomd(Daemon):
             drop += ("--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups")
         return (*drop, "--")
 
-    def _identity(self, program: str, search: str) -> tuple[str, bool]:
-        """The real path of a program, as far as it is one, and whether it is trusted."""
+    def _identity(self, program: str, arguments: Sequence[str], search: str) -> tuple[str, bool]:
+        """The real path of a program, as far as it is one, and whether it is trusted with its arguments."""
         found = self._find(program, search)
         # In folder mode the host's own programs stay where they are.
         inside = self.root.path(found) if found else program
         real = inside if os.path.lexists(inside) else found or program
-        return real, found is not None and self._is_trusted(found)
+        return real, found is not None and self._is_trusted(found, arguments)
 
-    def _is_trusted(self, path: str) -> bool:
+    def _is_trusted(self, path: str, arguments: Sequence[str]) -> bool:
         directory, _, name = path.rpartition("/")
         if ".." in path:
             return False
-        return path.startswith(TRUSTED) or (directory in QUERY_DIRECTORIES and name in QUERIES)
+        if path.startswith(TRUSTED):
+            return True
+        shows = SHOWING.get(name)
+        return directory in QUERY_DIRECTORIES and (name in QUERIES or (shows is not None and shows(arguments)))
 
     def _find(self, program: str, path: str) -> str | None:
         """The product path of a program."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,10 @@ TRUSTED = "/usr/es/sbin/cluster/utilities/"
 DROP = ("drop", "--")
 
 
-def identity(program: str) -> tuple[str, bool]:
-    """PowerHA's commands are found below TRUSTED by their first letters."""
+def identity(program: str, arguments: Sequence[str]) -> tuple[str, bool]:
+    """PowerHA's commands are found below TRUSTED by their first letters; ifconfig is trusted where it only shows."""
+    if program == "ifconfig":
+        return "/usr/sbin/ifconfig", command_line.only_shows_interfaces(arguments)
     name = program.rpartition("/")[2]
     if program.startswith("/"):
         return program, program.startswith(TRUSTED)
@@ -43,6 +46,9 @@ def rewritten(line: str) -> str | None:
         ("cllsif;", f"{TRUSTED}cllsif ;"),
         ("clodmget -q \"name like *\" HACMPnode", f"{TRUSTED}clodmget -q \"name like *\" HACMPnode"),
         (f"'{TRUSTED}my tool' x", f"'{TRUSTED}my tool' x"),
+        ("ifconfig -a | grep inet", "/usr/sbin/ifconfig -a | drop -- /usr/bin/grep inet"),
+        ("ifconfig -a; ifconfig en0 'alias' 127.1.1.1",
+         "/usr/sbin/ifconfig -a ; drop -- /usr/sbin/ifconfig en0 'alias' 127.1.1.1"),
     ],
 )  # fmt: skip
 def test_each_command_has_its_own_identity(line: str, expected: str) -> None:
@@ -66,6 +72,19 @@ def test_what_is_not_plain_to_read_or_not_ours_runs_without_privileges_as_a_whol
     assert rewritten(line) is None
 
 
+@pytest.mark.parametrize("arguments", [["-a"], ["-l", "-u"], ["-ad"], ["en0"], ["lo0"]])
+def test_an_ifconfig_that_shows(arguments: list[str]) -> None:
+    assert command_line.only_shows_interfaces(arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["en0", "up"], ["en0", "inet", "127.1.1.1", "alias"], ["-a", "en0"], ["e*"], ["-*"], ["--"], ["-"], [""]],
+)
+def test_an_ifconfig_that_may_change_something(arguments: list[str]) -> None:
+    assert not command_line.only_shows_interfaces(arguments)
+
+
 WORDS = st.sampled_from(
     ["clA", "id", "x", "2", "'a b'", '"c"', "*", "|", "||", "&&", ";", "&", "2>&1", ">/dev/null", "</dev/null", ">x",
      "$y", "`id`", "(", ")", "{", "}", "#", "!", "\\", "~", "=", "LC_ALL=C", "A=1", "if", "cd",
@@ -78,7 +97,7 @@ WORDS = st.sampled_from(
 )
 def test_the_shell_reads_the_same_commands(line: str) -> None:
     """What is taken apart is executed by the shell as read: each program is one that was looked up, in its identity."""
-    made = command_line.rewritten(line, lambda program: (f"/{program}", program.startswith("cl")), DROP)
+    made = command_line.rewritten(line, lambda program, words: (f"/{program}", program.startswith("cl")), DROP)
     if made is None:
         return
     commands = command_line.read(line)
