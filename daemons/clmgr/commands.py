@@ -44,7 +44,7 @@ def _logged(root: NodeRoot, words: list[str], transaction: str) -> int:
         entry.transaction = request.transaction or entry.transaction
         status = _request(root, request, entry.transaction)
     except ClmgrError as error:
-        complaint, status = f"ERROR: {error}", error.code
+        complaint, status = error.line(), error.code
     except (OdmError, ConfigurationFault) as error:
         complaint = f"ERROR: {error}"
     if complaint:

@@ -20,6 +20,21 @@ class ClmgrError(Exception):
         super().__init__(text)
         self.code = code
 
+    def line(self) -> str:
+        """What goes to stderr."""
+        return f"ERROR: {self}"
+
+
+class CommunicationError(ClmgrError):
+    """A node whose clcomd does not answer. The product prints this one without blanks, as it was seen."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"Comm error found on node:{node}")
+
+    def line(self) -> str:
+        """What goes to stderr."""
+        return f"ERROR:{self}"
+
 
 def does_not_exist(name: str) -> ClmgrError:
     """A named object that is not there."""

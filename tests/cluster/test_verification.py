@@ -551,7 +551,7 @@ def test_what_is_wrong_in_the_configuration_is_named(what: str) -> None:
 
 NODE2 = FACTS["node2"]
 WRONG_NODES: dict[str, tuple[NodeFacts, str, str]] = {
-    "clcomd": (NodeFacts(False), "ERROR: Comm error found on node: node2", ""),
+    "clcomd": (NodeFacts(False), "ERROR:Comm error found on node:node2", ""),
     "off": (NodeFacts(False, down=True), "WARNING: Unable to communicate with the remote node: node2.", ""),
     "rhosts": (replace(NODE2, rhosts_fault="rhosts is ignored"), "WARNING: Node 'node2': rhosts is ignored.", ""),
     "certificate": (

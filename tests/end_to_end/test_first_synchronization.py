@@ -43,9 +43,9 @@ def test_a_wrong_rhosts_looks_like_a_clcomd_that_is_down(
     bare_lab.run("node1", ADD)
     answer = bare_lab.run("node1", "clmgr sync cluster")
     assert answer.returncode == 1
-    assert "ERROR: Comm error found on node: node2" in answer.stdout
+    assert "ERROR:Comm error found on node:node2" in answer.stdout
     answer = bare_lab.run("node1", "clmgr sync cluster VERIFY=no")
-    assert (answer.returncode, answer.stderr) == (1, "\nERROR: Comm error found on node: node2\n\n")
+    assert (answer.returncode, answer.stderr) == (1, "\nERROR:Comm error found on node:node2\n\n")
     assert "not active" in bare_lab.run("node1", "lscluster -m").stderr, "nothing was made"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from daemons.caa import client as caa
 from daemons.clcomd import client as clcomd
-from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, does_not_exist
+from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, CommunicationError, does_not_exist
 from daemons.clmgr.operations import live
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clstrmgr import client as manager
@@ -174,7 +174,7 @@ class _Start:
         self.options = options
         self.name = name
         self.lines: list[str] = []
-        self.complaint = ""
+        self.complaint: str | None = ""
         self.failed = False
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -221,7 +221,7 @@ class _Start:
         try:
             result = clcomd.run(self.root, self.name, command, patience=patience)
         except clcomd.NotListening:
-            self._fail(f"Comm error found on node: {self.name}")
+            self._fail(None)
             return []
         complaint = result.err.decode(errors="replace").strip().removeprefix("ERROR: ").removeprefix("clstart: ")
         if result.status:
@@ -233,7 +233,8 @@ class _Start:
             return bool({"-i", "-I"} & set(restart_flags))
         return self.options.clinfo in ("true", "yes")
 
-    def _fail(self, complaint: str) -> None:
+    def _fail(self, complaint: str | None) -> None:
+        """It failed; None: nobody listens there."""
         self.complaint, self.failed = complaint, True
 
 
@@ -272,6 +273,8 @@ def _start(root: NodeRoot, options: Options, names: list[str], whole: bool, sile
     if now and options.manage == "delayed" and online:
         _manage(root, options, online)
     if failed := next((start for start in starts if start.failed), None):
+        if failed.complaint is None:
+            raise CommunicationError(failed.name)
         raise ClmgrError(failed.complaint if alone else f'"{failed.name}": {failed.complaint}')
     if not now:
         return
@@ -328,7 +331,7 @@ def _stop(root: NodeRoot, request: Request, options: Options, names: list[str], 
     own = root.identity.node
     given = {**request.attributes, "WHEN": options.when, "MANAGE": options.manage}
     attributes = [f"{name}={value}" for name, value in given.items()]
-    failures: list[tuple[str, str]] = []
+    failures: list[tuple[str, str | None]] = []
     # The node that is asked goes last: its answers must still be possible while the others stop.
     for name in sorted(names, key=lambda entry: entry == own):
         if name == own:
@@ -340,7 +343,7 @@ def _stop(root: NodeRoot, request: Request, options: Options, names: list[str], 
         try:
             result = clcomd.run(root, name, [CLMGR, "offline", "node", name, *attributes])
         except clcomd.NotListening:
-            failures.append((name, f"Comm error found on node: {name}"))
+            failures.append((name, None))
             continue
         except clcomd.ClcomdError as error:
             failures.append((name, str(error)))
@@ -351,6 +354,8 @@ def _stop(root: NodeRoot, request: Request, options: Options, names: list[str], 
             failures.append((name, result.err.decode(errors="replace").strip().removeprefix("ERROR: ") or "failed"))
     if failures:
         name, complaint = failures[0]
+        if complaint is None:
+            raise CommunicationError(name)
         raise ClmgrError(complaint if names == [own] and not whole else f'"{name}": {complaint}')
     if whole and options.when != "restart":
         print(f"\nThe cluster is now {'unmanaged' if options.manage == 'unmanage' else 'offline'}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from daemons.clmgr.edits.parts import named, required_names
-from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, does_not_exist, missing
+from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, CommunicationError, does_not_exist, missing
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.preparation import checked, defined, of_nodes
 from daemons.cluster.configuration import Configuration
@@ -98,7 +98,7 @@ def _manage(root: NodeRoot, request: Request) -> None:
 
             lost = dare.release_all_locks(root, tuple(node.name for node in defined(root).nodes))
             if lost:
-                raise ClmgrError(f"Comm error found on node: {lost[0]}")
+                raise CommunicationError(lost[0])
         case "cluster", "reset":
             from daemons.clmgr.transactions import changes
 

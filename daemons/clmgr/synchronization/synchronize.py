@@ -9,7 +9,7 @@ from daemons.caa import client as caa
 from daemons.caa import formation
 from daemons.clcomd import client as clcomd
 from daemons.clconfd.agents import Agents
-from daemons.clmgr.errors import NO_CLUSTER, ClmgrError, invalid
+from daemons.clmgr.errors import NO_CLUSTER, ClmgrError, CommunicationError, invalid
 from daemons.clmgr.synchronization import dare
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import change
@@ -163,7 +163,7 @@ def _everybody_listens(root: NodeRoot, c: Configuration) -> None:
         try:
             clcomd.Session(root, node.name, clcomd.BOOT_PATIENCE).close()
         except clcomd.ClcomdError:
-            raise ClmgrError(f"Comm error found on node: {node.name}") from None
+            raise CommunicationError(node.name) from None
 
 
 def _form(root: NodeRoot, c: Configuration) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daemons.cluster.verification.findings import Case, Correction, Finding, error, warning
+from daemons.cluster.verification.findings import Case, Correction, Finding, error, unreachable, warning
 
 NODE_BYTES = 300 * 1024
 """What verification keeps of a node in /var/hacmp/clverify: current, pass and pass.prev."""
@@ -29,7 +29,7 @@ def nodes_answer(case: Case) -> Iterator[Finding]:
             # Its clconfd brings it in step when it is back, so that nobody has to wait for it (inferred).
             yield warning(f"Unable to communicate with the remote node: {node.name}.")
         else:
-            yield error(f"Comm error found on node: {node.name}")
+            yield unreachable(node.name)
 
 
 def levels_agree(case: Case) -> Iterator[Finding]:

@@ -131,20 +131,26 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a check found. Errors stop a synchronization, warnings do not."""
+    """What a check found. Errors stop a synchronization, warnings do not. ``blank`` stands behind the colon."""
 
     error: bool
     text: str
     correction: Correction | None = None
+    blank: str = " "
 
     def line(self) -> str:
         """What verification prints."""
-        return f"{'ERROR' if self.error else 'WARNING'}: {self.text}"
+        return f"{'ERROR' if self.error else 'WARNING'}:{self.blank}{self.text}"
 
 
 def error(text: str, correction: Correction | None = None) -> Finding:
     """A finding that stops a synchronization."""
     return Finding(True, text, correction)
+
+
+def unreachable(node: str) -> Finding:
+    """A node whose clcomd does not answer. The product prints this one without blanks, as it was seen."""
+    return Finding(True, f"Comm error found on node:{node}", blank="")
 
 
 def warning(text: str, correction: Correction | None = None) -> Finding:
