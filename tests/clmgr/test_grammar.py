@@ -37,6 +37,11 @@ from tests.clmgr.sample import HERE, asked, golden, rich
         (("replace", "repo", "hdisk3"), "replace", "repository", ["hdisk3"]),
         (("view", "report", "status"), "view", "report", ["status"]),
         (("q", "dep"), "query", "dependency", []),
+        (("q", "vgs"), "query", "volume_group", []),
+        (("ls", "apps"), "query", "application_controller", []),
+        (("q", "fs"), "query", "file_system", []),
+        (("help", "add", "rg"), "add", "resource_group", []),
+        (("-h", "start", "nodes"), "online", "node", []),
     ],
 )
 def test_intent_is_recognized(words: tuple[str, ...], action: str, class_name: str, names: list[str]) -> None:
@@ -70,7 +75,8 @@ def test_flags_and_attributes() -> None:
     assert request.attributes == {"STARTSCRIPT": "/x y", "NODES": "a"}
     assert asked("-d", "|", "q", "no").delimiter == "|"
     assert asked("-t", "77", "-g", "SMUI", "-T", "id9", "-l", "max", "-D", "q", "no").transaction == "id9"
-    assert asked("-M", "-", "query cluster\nquery node").multiple == ["query cluster\nquery node"]
+    for flags in (("-M", "-"), ("-M-",), ("-",), ("-M",)):
+        assert asked(*flags, "query cluster\nquery node").multiple == ["query cluster\nquery node"]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +173,11 @@ def test_what_the_table_says_works_has_somebody_who_does_it() -> None:
 
 
 def test_help_at_every_level() -> None:
+    assert usage_lines(asked("help", "add", "rg")) == usage_lines(asked("add", "rg", "-h"))
+    assert usage_lines(asked("-h", "add", "rg")) == usage_lines(asked("add", "rg", "-?"))
+    assert usage_lines(asked("help", "move")) == usage_lines(asked("move", "-h")) == usage_lines(asked("move"))
+    assert usage_lines(asked("-h", "manage", "snapshot")) == usage_lines(asked("manage", "snapshot", "-h"))
+    assert asked("help", "add").help and asked("help").help and asked("-h", "manage", "ac").help
     assert "    replace   physical_volume repository" in usage_lines(asked("-v", "help"))
     assert "    query" in usage_lines(asked())
     assert "    resource_group" in usage_lines(asked("move"))

@@ -58,9 +58,28 @@ def test_sections_of_the_cluster() -> None:
 
 def test_objects_are_chosen_by_attributes() -> None:
     blocks = queries.query("node", rich(), facts())
-    assert [inquiry._selected(asked("q", "node", "site=west"), block) for block in blocks] == [False, True]
+    assert inquiry.selected(asked("q", "node", "site=west").attributes, blocks) == blocks[1:]
     with pytest.raises(ClmgrError, match="COLOUR"):
-        inquiry._selected(asked("q", "node", "colour=red"), blocks[0])
+        inquiry.selected(asked("q", "node", "colour=red").attributes, blocks)
+
+
+def test_objects_with_different_attributes_stand_in_the_same_columns() -> None:
+    c = done(rich(), "add", "method", "call", "TYPE=notify", "FILE=/m", "CONTACT=me", "NODES=node1")
+    custom, *_, told = queries.query("method", c, facts())
+    assert dict(custom).keys() != dict(told).keys()
+    header, *rows = shown("-c", "q", "method", c=c).splitlines()
+    assert all(row.count(":") == header.count(":") for row in rows)
+    assert shown("-cS", "-a", "name,contact,source", "q", "method", c=c).splitlines()[-1] == "call:me:"
+    assert shown("-a", "CONTACT", "q", "method", "call", c=c) == 'CONTACT="me"\n'
+    assert 'CONTACT="me"' in shown("-a", "contact", "q", "method", c=c)
+    blocks = queries.query("method", c, facts())
+    assert inquiry.selected({"CONTACT": "me"}, blocks) == [told]
+
+
+def test_attributes_that_are_shown_may_be_abbreviated() -> None:
+    assert shown("-a", "stat", "q", "cluster") == shown("-a", "STATE", "q", "cluster")
+    with pytest.raises(ClmgrError, match="ambiguous: NETWORK, NETMASK"):
+        shown("-a", "net", "q", "node", "node1")
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,9 @@ def query(root: NodeRoot, request: Request) -> None:
         c = Configuration(cluster=Cluster(id=0, name=""))
     blocks = _named(request, _blocks(root, request, c))
     names_only = not request.names and request.class_name not in SINGLE
-    if request.attributes:
-        searched = len(blocks)
-        blocks = [block for block in blocks if _selected(request, block)]
-        if searched and not blocks:
+    if request.attributes and blocks:
+        blocks = selected(request.attributes, blocks)
+        if not blocks:
             raise ClmgrError("nothing matches the search.", SEARCH_FAILED)
     lines = render(request, blocks, names_only)
     if lines:
@@ -96,20 +95,25 @@ def _sections(request: Request, blocks: list[Block]) -> list[Block]:
         raise does_not_exist(str(error.args[0]) if len(request.names) > 1 else request.names[0]) from None
 
 
-def _selected(request: Request, block: Block) -> bool:
+def selected(given: dict[str, str], blocks: list[Block]) -> list[Block]:
     """ATTRIBUTE=VALUE after a query chooses objects; a list is matched by each of its members.
 
     Raises:
-        ClmgrError: the class has no such attribute.
+        ClmgrError: no object of the class has such an attribute.
     """
     from daemons.clmgr.syntax.attributes import resolve
 
-    values = dict(block)
-    for name, wanted in request.attributes.items():
-        value = values[resolve(name, tuple(values))]
-        if wanted != value and wanted not in value.split():
-            return False
-    return True
+    known = tuple(dict.fromkeys(name for block in blocks for name, _ in block))
+    wanted = {resolve(name, known): value for name, value in given.items()}
+
+    def is_wanted(block: Block) -> bool:
+        values = dict(block)
+        return all(
+            name in values and (value == values[name] or value in values[name].split())
+            for name, value in wanted.items()
+        )
+
+    return [block for block in blocks if is_wanted(block)]
 
 
 def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:

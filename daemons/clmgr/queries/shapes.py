@@ -19,12 +19,18 @@ def render(request: Request, blocks: Iterable[Block], names_only: bool) -> list[
         blocks: the objects.
         names_only: list names, one a line, unless attributes or a delimited form are asked for.
 
+    Objects of a class may differ in their attributes (a notify method has a contact): the delimited form has a column
+    for each attribute that one of them has.
+
     Raises:
         ClmgrError: an attribute that the class does not have.
     """
-    found = [only(request.only, block) for block in blocks]
+    blocks = list(blocks)
+    names = _chosen(request.only, list(dict.fromkeys(name for block in blocks for name, _ in block)))
+    found = [only(names, block) for block in blocks] if request.only else blocks
     if request.delimiter:
         mark = request.delimiter
+        found = [[(name, dict(block).get(name, "")) for name in names] for block in blocks]
         header = ["# " + mark.join(name for name, _ in found[0])] if request.header and found else []
         escaped = [[value.replace(mark, "\\" + mark) for _, value in block] for block in found]
         return header + [mark.join(values) for values in escaped]
@@ -44,29 +50,42 @@ def render(request: Request, blocks: Iterable[Block], names_only: bool) -> list[
     return lines
 
 
-def only(wanted: list[str], block: Block) -> Block:
-    """The attributes that were asked for, in the order in which they were; each may have wildcards.
+def only(names: list[str], block: Block) -> Block:
+    """Some of the attributes of an object, in the order in which they are named."""
+    values = dict(block)
+    return [(name, values[name]) for name in names if name in values]
+
+
+def _chosen(wanted: list[str], known: list[str]) -> list[str]:
+    """The attributes that were asked for, in the order in which they were, or all of them.
+
+    Each may be abbreviated, or have wildcards. Where there are no objects nothing can be said about names.
 
     Raises:
-        ClmgrError: the block has none of that name.
+        ClmgrError: there is none of that name, or several that it abbreviates.
     """
-    if not wanted:
-        return block
-    chosen: Block = []
+    if not wanted or not known:
+        return known
+    chosen: list[str] = []
     for pattern in wanted:
-        matches = [(name, value) for name, value in block if _matches(name, pattern)]
+        matches = _matching(known, pattern)
         if not matches:
             raise ClmgrError(f'an invalid attribute was requested: "{pattern}"', INCORRECT_INPUT)
-        chosen += [pair for pair in matches if pair not in chosen]
+        chosen += [name for name in matches if name not in chosen]
     return chosen
 
 
-def _matches(name: str, wanted: str) -> bool:
-    if not any(character in wanted for character in "*?["):
-        return name == wanted
-    import fnmatch
+def _matching(known: list[str], wanted: str) -> list[str]:
+    if any(character in wanted for character in "*?["):
+        import fnmatch
 
-    return fnmatch.fnmatchcase(name, wanted)
+        return [name for name in known if fnmatch.fnmatchcase(name, wanted)]
+    if wanted in known:
+        return [wanted]
+    found = [name for name in known if name.startswith(wanted)]
+    if len(found) > 1:
+        raise ClmgrError(f'the attribute "{wanted}" is ambiguous: {", ".join(found)}', INCORRECT_INPUT)
+    return found
 
 
 def _xml(value: str) -> str:

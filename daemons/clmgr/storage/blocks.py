@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from daemons.clmgr.errors import does_not_exist
 from daemons.clmgr.queries.shapes import Block
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
@@ -33,6 +34,23 @@ def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
         case "hosts":
             return _hosts(root, request)
     return physical_volumes(root, request, c)
+
+
+def _selector(request: Request, name: str) -> str:
+    """Take an attribute that chooses objects, and is none of theirs, out of a query; "" if it is not there.
+
+    Raises:
+        ClmgrError: it has not that value.
+    """
+    from daemons.clmgr.syntax import attributes
+
+    known = attributes.accepted("query", request.class_name)
+    for given in list(request.attributes):
+        full = next((full for full in known if full.startswith(given)), "")
+        if full == name:
+            value = request.attributes.pop(given)
+            return attributes.value_of(known[full], full, value) if value else ""
+    return ""
 
 
 def _truth(value: bool) -> str:
@@ -189,10 +207,17 @@ def _control_block(volume: LogicalVolume) -> Block:
 
 
 def physical_volumes(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
-    """``query physical_volume [NODES=..] [TYPE=all|free|available|...]``."""
+    """``query physical_volume [NODES=..] [TYPE=all|free|available|...]``: every node has every disk of a lab.
+
+    Raises:
+        ClmgrError: no such kind or node.
+    """
     groups, identity = VolumeGroups(root), root.identity
-    kind = request.attributes.pop("TYPE", "all").lower()
-    request.attributes.pop("NODES", "")
+    kind = _selector(request, "TYPE") or "all"
+    every = [node.name for node in c.nodes or identity.nodes]
+    for node in _selector(request, "NODES").replace(",", " ").split():
+        if node not in every:
+            raise does_not_exist(node)
     reserved = {c.repository, *c.backup_repositories}
     result: list[Block] = []
     for disk in disk_names(identity.lab):
@@ -233,7 +258,7 @@ def _hosts(root: NodeRoot, request: Request) -> list[Block]:
     """The hosts that /etc/hosts names and that could be nodes, or all of its entries with TYPE=all."""
     from daemons.clmgr.transactions.changes import host_addresses
 
-    kind = request.attributes.pop("TYPE", "available").lower()
+    kind = _selector(request, "TYPE") or "available"
     addresses = host_addresses(root)
     nodes = {node.name for node in root.identity.nodes}
     return [

@@ -62,25 +62,27 @@ def parse(words: list[str]) -> Request:
     """
     request = Request()
     rest = _flags(words, request)
-    if request.multiple is not None:
+    if request.multiple is not None or rest[:1] == ["-"]:
         request.multiple = rest[1:] if rest[:1] == ["-"] else rest
         return request
+    if rest and _resolve(rest[0], ACTIONS, "operation") == "help":
+        # What follows is explained, as by -h.
+        request.help = True
+        rest = rest[1:]
     if not rest:
         return request
     request.action = _resolve(rest[0], ACTIONS, "operation")
-    if request.action == "help":
-        request.help = True
-        return request
     if len(rest) < 2 or rest[1] in ("-h", "-?"):
-        request.help = len(rest) > 1
+        request.help = request.help or len(rest) > 1
         return request
     operands = rest[1:]
-    if request.action == "manage" and "-h" not in operands and "-?" not in operands:
+    request.help = request.help or "-h" in operands or "-?" in operands
+    if request.action == "manage" and not request.help:
         operands = _operation(request, operands)
     request.class_name = resolve_class(operands[0])
     if complaint := refusal(request.action, request.class_name):
         raise ClmgrError(complaint, INCORRECT_INPUT)
-    _operands(request, operands[1:])
+    _operands(request, [word for word in operands[1:] if word not in ("-h", "-?")])
     given = [request.attributes.get("NAME", ""), *(request.names if request.action == "add" else ())]
     if any(name.upper() == "ALL" for name in given):
         # It chooses all objects of a class, so none can be called that.
@@ -95,8 +97,6 @@ def _operands(request: Request, words: list[str]) -> None:
             if name.upper() in request.attributes:
                 raise ClmgrError(f'the attribute "{name.upper()}" was specified twice.', INCORRECT_INPUT)
             request.attributes[name.upper()] = value.strip("\"'")
-        elif word in ("-h", "-?"):
-            request.help = True
         else:
             request.names += [part for part in word.split(",") if part]
 
@@ -127,8 +127,8 @@ def resolve_class(word: str) -> str:
     if lower.endswith("s"):
         forms.append(lower[:-1])
     for form in forms:
-        for name in table:
-            if form in (name, name.replace("_", "")):
+        for name, aliases in table.items():
+            if form in (name, name.replace("_", ""), *aliases):
                 return name
     return _resolve(word, table, "class")
 
@@ -164,7 +164,8 @@ def _flags(words: list[str], request: Request) -> list[str]:
                 name, setting = _PLAIN[letter]
                 setattr(request, name, setting)
             elif letter == "M":
-                request.multiple = []
+                # "-M -", "-M- ..." and "- ..." are the same: [-M]- of the synopsis.
+                request.multiple, letters = [], letters.removeprefix("-")
             elif letter != "D":
                 raise ClmgrError(f'an invalid flag was specified: "-{letter}"', INCORRECT_INPUT)
             else:
