@@ -107,6 +107,7 @@ def _carry_out(root: NodeRoot, request: Request) -> int:
                 from daemons.clmgr.operations import cluster_services
 
                 c = preparation.defined(root)
+                preparation.about_cluster(request, c)
                 cluster_services.services(root, c, preparation.of_nodes(request, c))
         case _:
             from daemons.clmgr.operations import dispatch as doings

@@ -193,6 +193,12 @@ def test_dependencies_are_stored_the_product_s_way() -> None:
         ("delete event node_up", 4),
         ("delete file_collection HACMP_Files", 4),
         ("delete method nosuch", 2),
+        ("delete method check TYPE=notify", 2),
+        ("modify rg app_rg", 3),
+        ("modify node node1", 3),
+        ("modify tape drive", 3),
+        ("modify cluster GRACE_PERIOD=21600", 4),
+        ("modify cluster SECURITY_LEVEL=High GRACE_PERIOD=0", 4),
     ],
 )
 def test_refusals_carry_their_codes(words: str, code: int) -> None:
@@ -200,6 +206,42 @@ def test_refusals_carry_their_codes(words: str, code: int) -> None:
     with pytest.raises(ClmgrError) as caught:
         done(c, *words.split())
     assert caught.value.code == code, str(caught.value)
+
+
+def test_the_grace_period_of_message_security() -> None:
+    """GRACE_PERIOD among the attributes of message security is a key's, not the heartbeat's."""
+    c = done(
+        sample(), *["modify", "cluster", "SECURITY_LEVEL=High", "ALGORITHM=AES", "GRACE_PERIOD=21600", "REFRESH=86400"]
+    )
+    assert (c.setting("GRACE_PERIOD_SEC"), c.setting("GRACE_PERIOD"), c.setting("REFRESH")) == ("21600", "", "86400")
+    assert done(c, "modify", "cluster", "GRACE_PERIOD=20").setting("GRACE_PERIOD") == "20"
+    with pytest.raises(ClmgrError, match="twice"):
+        done(c, "modify", "cluster", "ALGORITHM=AES", "GRACE_PERIOD=21600", "GRACE_PERIOD_SEC=1")
+
+
+def test_methods_are_deleted_by_kind() -> None:
+    c = done(rich(), "add", "method", "call", "TYPE=notify", "FILE=/m", "CONTACT=me", "NODES=node1,node2")
+    kept = done(c, "delete", "method", "ALL", "TYPE=notify")
+    assert not kept.notify_methods
+    assert kept.methods == c.methods
+    gone = done(c, "delete", "method", "ALL")
+    assert (gone.notify_methods, {m.kind for m in gone.methods} - {"event"}) == ((), set())
+
+
+def test_nothing_names_a_node_that_is_deleted() -> None:
+    c = done(sample(), "add", "method", "call", "TYPE=notify", "FILE=/m", "CONTACT=me", "NODES=node1,node2")
+    c = done(c, "modify", "cluster", "VERIFICATION_NODE=node2")
+    c = done(done(c, "modify", "rg", "app_rg", "NODES=node1"), "delete", "node", "node2")
+    assert (c.cluster.verification_node, c.notify_methods[0].nodes) == ("", ("node1",))
+
+
+def test_a_source_address_stays_in_its_network() -> None:
+    c = done(sample(), "modify", "network", "net_ether_01", "SOURCE_IP=app_svc")
+    c = done(c, "add", "network", "net_ether_02", "TYPE=ether")
+    with pytest.raises(ClmgrError, match="still in use") as refused:
+        done(c, "modify", "service_ip", "app_svc", "NETWORK=net_ether_02")
+    assert refused.value.code == 5
+    assert done(c, "modify", "service_ip", "app_svc", "NETWORK=net_ether_01").label("app_svc") is not None
 
 
 def test_modify_and_delete() -> None:

@@ -177,7 +177,7 @@ def test_help_at_every_level() -> None:
     assert usage_lines(asked("-h", "add", "rg")) == usage_lines(asked("add", "rg", "-?"))
     assert usage_lines(asked("help", "move")) == usage_lines(asked("move", "-h")) == usage_lines(asked("move"))
     assert usage_lines(asked("-h", "manage", "snapshot")) == usage_lines(asked("manage", "snapshot", "-h"))
-    assert asked("help", "add").help and asked("help").help and asked("-h", "manage", "ac").help
+    assert all(asked(*words).help for words in (("help",), ("help", "add"), ("-h", "manage", "ac")))
     assert "    replace   physical_volume repository" in usage_lines(asked("-v", "help"))
     assert "    query" in usage_lines(asked())
     assert "    resource_group" in usage_lines(asked("move"))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from daemons.clmgr.edits.parts import Surroundings, required_names
-from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_INPUT, ClmgrError
 from daemons.clmgr.syntax import attributes
 from daemons.clmgr.syntax.catalogue import refusal
 from daemons.clmgr.syntax.grammar import Request
@@ -48,10 +48,13 @@ def modify(request: Request, c: Configuration, here: Surroundings) -> Configurat
     """Change an object.
 
     Raises:
-        ClmgrError: it does not exist, or a value is wrong.
+        ClmgrError: it does not exist, a value is wrong, or there is nothing to change.
     """
     edit: Edit = _table(request, "MODIFY")[request.class_name]
-    return edit(_checked(request), c, here)
+    changed = edit(_checked(request), c, here)
+    if not request.attributes:
+        raise ClmgrError("nothing was specified that is to be modified.", MISSING_INPUT)
+    return changed
 
 
 def delete(request: Request, c: Configuration) -> Configuration:
@@ -66,6 +69,10 @@ def delete(request: Request, c: Configuration) -> Configuration:
         from daemons.clmgr.edits import policies
 
         return policies.delete_dependencies(request, c)
+    if request.class_name == "method":
+        from daemons.clmgr.edits import customization
+
+        return customization.delete_methods(request, c)
     removal: Removal = table[request.class_name]
     names = required_names(request)
     if names == ["ALL"]:

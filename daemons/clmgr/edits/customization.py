@@ -90,8 +90,26 @@ def _notify(request: Request, c: Configuration, base: NotifyMethod) -> NotifyMet
     )
 
 
+def methods_of(c: Configuration, kind: str = "") -> dict[str, str]:
+    """Names and programs of the methods of a kind (snapshot, verify, notify), of all of them by default."""
+    found = [(m.name, m.kind, m.program) for m in c.methods if m.kind != "event"]
+    found += [(m.name, "notify", m.program) for m in c.notify_methods]
+    return {name: program for name, of, program in found if kind in ("", of)}
+
+
+def delete_methods(request: Request, c: Configuration) -> Configuration:
+    """``delete method {<method>[,..]|ALL} [TYPE=..]``."""
+    known = methods_of(c, request.attribute("TYPE"))
+    names = required_names(request)
+    for name in known if names == ["ALL"] else names:
+        if name not in known:
+            raise does_not_exist(name)
+        c = without_method(name, c)
+    return c
+
+
 def without_method(name: str, c: Configuration) -> Configuration:
-    """``delete method``."""
+    """Take out a method."""
     if any(method.name == name for method in c.notify_methods):
         return replace(c, notify_methods=without(name, c.notify_methods))
     named(name, [method for method in c.methods if method.kind != "event"])
@@ -242,7 +260,7 @@ ADD = {"method": add_method, "event": add_event, "file_collection": add_collecti
 MODIFY = {"method": modify_method, "event": modify_event, "file_collection": modify_collection}
 DELETE = {"method": without_method, "event": without_event, "file_collection": without_collection}
 NAMES = {
-    "method": lambda c: [m.name for m in c.methods if m.kind != "event"] + [m.name for m in c.notify_methods],
+    "method": lambda c: list(methods_of(c)),
     "event": lambda c: [m.name for m in c.methods if m.kind == "event"],
     "file_collection": lambda c: [f.name for f in c.collections if f.name != PROGRAM_COLLECTION],
 }

@@ -113,6 +113,8 @@ def modify_label(request: Request, c: Configuration, here: Surroundings) -> Conf
     if any(entry.address == address for entry in c.labels if entry is not old):
         raise ClmgrError(f'the address "{address}" is in use already.', INCORRECT_INPUT)
     network = named(request.attribute("NETWORK") or old.network, c.networks).name
+    if network != old.network:
+        unused(old.label, [n.name for n in c.networks if c.setting(network_key(n.name, "SOURCE_IP")) == old.label])
     node = request.attribute("NODE") or old.node
     if node:
         named(node, c.nodes)

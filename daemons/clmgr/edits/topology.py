@@ -126,12 +126,15 @@ def _left(site: Site, node: str) -> Site:
 
 
 def without_node(name: str, c: Configuration) -> Configuration:
-    """``delete node``."""
+    """``delete node``: nobody is told there any more, and verification chooses its node by itself again."""
     nodes = without(name, c.nodes)
     unused(name, [group.name for group in c.groups if name in group.nodes])
+    if c.cluster.verification_node == name:
+        c = replace(c, cluster=replace(c.cluster, verification_node=""))
     return replace(
         c,
         nodes=nodes,
+        notify_methods=tuple(replace(m, nodes=tuple(n for n in m.nodes if n != name)) for m in c.notify_methods),
         labels=tuple(entry for entry in c.labels if entry.node != name),
         sites=tuple(_left(site, name) for site in c.sites),
     )

@@ -7,7 +7,7 @@ import os
 from daemons.clmgr.edits.parts import named, required_names
 from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, CommunicationError, does_not_exist, missing
 from daemons.clmgr.syntax.grammar import Request
-from daemons.clmgr.transactions.preparation import checked, defined, of_nodes
+from daemons.clmgr.transactions.preparation import about_cluster, checked, defined, of_nodes, without_names
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 
@@ -28,6 +28,7 @@ def carry_out(root: NodeRoot, request: Request) -> int:
             from daemons.clconfd.agents import Agents
 
             c = defined(root)
+            about_cluster(request, c)
             with Agents(root) as agents:
                 agents.prepare(node.name for node in c.nodes)
                 # What this node needs for it is imported while the others start.
@@ -40,7 +41,9 @@ def carry_out(root: NodeRoot, request: Request) -> int:
             from daemons.clmgr.synchronization import synchronize
             from daemons.clmgr.verification import verify
 
-            if verify.run(root, defined(root), synchronize.options_of(request)).errors:
+            c = defined(root)
+            about_cluster(request, c)
+            if verify.run(root, c, synchronize.options_of(request)).errors:
                 return 1
             if request.truth("SYNC", False):
                 from daemons.clmgr.synchronization import after_synchronization
@@ -48,7 +51,7 @@ def carry_out(root: NodeRoot, request: Request) -> int:
                 request.attributes["VERIFY"] = "no"
                 after_synchronization.requested(root, defined(root), request)
         case "discover", _:
-            _discover(root)
+            _discover(root, request)
         case "view", "log":
             from daemons.clmgr.views import logs
 
@@ -65,25 +68,35 @@ def carry_out(root: NodeRoot, request: Request) -> int:
             from daemons.clmgr.operations import cluster_services
 
             c = defined(root)
+            about_cluster(request, c)
             cluster_services.recover(root, c, of_nodes(request, c))
         case "manage", _:
             _manage(root, request)
     return 0
 
 
-def _discover(root: NodeRoot) -> None:
+def _discover(root: NodeRoot, request: Request) -> None:
     from daemons.clmgr.storage import discovery
     from daemons.clmgr.transactions.transaction import read
     from daemons.cluster.configuration import Cluster
 
-    discovery.discover(root, read(root) or Configuration(cluster=Cluster(id=0, name="")))
+    c = read(root)
+    about_cluster(request, c)
+    if request.class_name != "cluster":
+        without_names(request)
+    every = [node.name for node in (c.nodes if c is not None else root.identity.nodes)]
+    for node in request.words("NODES"):
+        if node not in every:
+            raise does_not_exist(node)
+    discovery.discover(root, c or Configuration(cluster=Cluster(id=0, name="")))
 
 
 def _verify_methods(root: NodeRoot, request: Request, c: Configuration) -> None:
-    """``verify method``: its program must be there and executable."""
-    programs = {method.name: method.program for method in c.methods}
-    programs |= {method.name: method.program for method in c.notify_methods}
-    for name in request.names or list(programs):
+    """``verify method [<method>[,..]|ALL] [TYPE=..]``: its program must be there and executable."""
+    from daemons.clmgr.edits.customization import methods_of
+
+    programs = methods_of(c, request.attribute("TYPE"))
+    for name in list(programs) if request.names in ([], ["ALL"]) else request.names:
         if name not in programs:
             raise does_not_exist(name)
         words = programs[name].split()
@@ -96,15 +109,17 @@ def _manage(root: NodeRoot, request: Request) -> None:
         case "cluster", "unlock":
             from daemons.clmgr.synchronization import dare
 
+            about_cluster(request, defined(root))
             lost = dare.release_all_locks(root, tuple(node.name for node in defined(root).nodes))
             if lost:
                 raise CommunicationError(lost[0])
         case "cluster", "reset":
             from daemons.clmgr.transactions import changes
 
-            defined(root)
+            about_cluster(request, defined(root))
             changes.change(root, Request(action="delete", class_name="cluster", attributes={"NODES": "ALL"}))
         case "node", _:
+            without_names(request)
             _undo_changes(root)
         case "application_controller", operation:
             _monitoring(root, request, defined(root), operation)
@@ -115,6 +130,7 @@ def _manage(root: NodeRoot, request: Request) -> None:
         case "log", _:
             from daemons.clmgr.views import logs
 
+            without_names(request)
             logs.collect(root, request, defined(root))
 
 

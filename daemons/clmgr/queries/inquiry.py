@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from daemons.clmgr import queries
 from daemons.clmgr.errors import NO_CLUSTER, NOT_FOUND, SEARCH_FAILED, ClmgrError, does_not_exist
 from daemons.clmgr.queries import Facts
-from daemons.clmgr.queries.shapes import Block, render
+from daemons.clmgr.queries.shapes import Block, needs, render
 from daemons.clmgr.syntax.catalogue import SINGLE, WITHOUT_CLUSTER
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import read
@@ -161,7 +161,7 @@ def _running(
     root: NodeRoot, request: Request, c: Configuration
 ) -> tuple[dict[str, ClusterSnapshot | None], ClusterSnapshot | None]:
     """The running cluster as its nodes see it: all of them, the local one, or nobody, as the request needs it."""
-    if request.class_name not in queries.LIVE or not _needs_states(request):
+    if request.class_name not in queries.LIVE or not needs(request, STATEFUL[request.class_name]):
         return {}, None
     from daemons.clmgr.operations import live
 
@@ -205,16 +205,3 @@ STATEFUL = {
     "resource_group": ("STATE", "CURRENT_NODE"),
 }  # fmt: skip
 """The attributes that depend on the running cluster; asking its nodes is by far the dearest part of a query."""
-
-
-def _needs_states(request: Request) -> bool:
-    """Whether the attributes that are asked for depend on the running cluster."""
-    wanted = [*request.only, *request.attributes]
-    if wanted:
-        stateful = STATEFUL[request.class_name]
-        # Selections may be abbreviated, patterns may match anything.
-        return any(
-            "*" in name or "?" in name or "[" in name or any(s.startswith(name) for s in stateful) for name in wanted
-        )
-    names_only = request.class_name != "cluster" and not request.names
-    return not names_only or bool(request.verbose or request.delimiter or request.xml)

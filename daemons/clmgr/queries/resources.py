@@ -10,6 +10,8 @@ from daemons.cluster.configuration.policies import DIFFERENT_NODES, HIGH, INTERM
 
 MONITOR_DEFAULTS = {"MODE": "longrunning", "HUNGSIGNAL": "9", "RESTARTCOUNT": "3", "FAILUREACTION": "notify"}
 WORDS = {odm: word for word, odm in DEPENDENCY_TYPES.items()}
+SHOWN = {"TEMPORARY ERROR": "TEMP ERROR"}
+"""States that clRGinfo calls otherwise than the cluster manager."""
 WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 
@@ -26,7 +28,7 @@ def _group_state(group: ResourceGroup, facts: Facts) -> tuple[str, str]:
     for word in ("ONLINE", "ACQUIRING", "RELEASING", "ERROR", "TEMPORARY ERROR"):
         owners = [names.get(place.node, "") for place in found.nodes if place.state == word]
         if owners:
-            return word, " ".join(owners)
+            return SHOWN.get(word, word), " ".join(owners)
     return "OFFLINE", ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError
+from daemons.clmgr.syntax.catalogue import SINGLE
 from daemons.clmgr.syntax.grammar import Request
 
 Block = list[tuple[str, str]]
@@ -48,6 +49,18 @@ def render(request: Request, blocks: Iterable[Block], names_only: bool) -> list[
             lines.append("")
         lines += [f'{name}="{value}"' for name, value in block]
     return lines
+
+
+def needs(request: Request, attributes: tuple[str, ...]) -> bool:
+    """Whether a query shows, or chooses by, one of some attributes that are dear to find out."""
+    wanted = [*request.only, *request.attributes]
+    if wanted:
+        # Names may be abbreviated, patterns may match anything.
+        return any(
+            "*" in name or "?" in name or "[" in name or any(a.startswith(name) for a in attributes) for name in wanted
+        )
+    names_only = request.class_name not in SINGLE and not request.names
+    return not names_only or bool(request.verbose or request.delimiter or request.xml)
 
 
 def only(names: list[str], block: Block) -> Block:

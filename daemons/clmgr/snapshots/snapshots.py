@@ -115,9 +115,9 @@ def change(root: NodeRoot, request: Request) -> None:
     Raises:
         ClmgrError: a name is missing, taken, or not there.
     """
-    if not request.names:
-        text = "a label must be provided for the new snapshot." if request.action == "add" else "a name is needed."
-        raise ClmgrError(text, MISSING_INPUT)
+    if not request.names or (len(request.names) > 1 and request.action != "delete"):
+        one = "a label must be provided for the new snapshot."
+        raise ClmgrError(one if request.action == "add" else "the name of one snapshot is needed.", MISSING_INPUT)
     match request.action:
         case "add":
             if request.names[0] in names(root) and not request.force:
@@ -127,9 +127,10 @@ def change(root: NodeRoot, request: Request) -> None:
         case "modify":
             modify(root, request.names[0], request.attribute("NAME"), request.attributes.get("DESCRIPTION"))
         case _:
-            for name in request.names:
+            chosen = names(root) if request.names == ["ALL"] else request.names
+            for name in chosen:
                 content(root, name)
-            for name in request.names:
+            for name in chosen:
                 remove(root, name)
 
 

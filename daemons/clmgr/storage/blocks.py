@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from daemons.clmgr.errors import does_not_exist
-from daemons.clmgr.queries.shapes import Block
+from daemons.clmgr.queries.shapes import Block, needs
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
@@ -22,7 +22,7 @@ def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
     """The blocks of a class of storage, or of the hosts."""
     match request.class_name:
         case "volume_group":
-            return _volume_groups(root, c)
+            return _volume_groups(root, c, _groups_elsewhere(root, request, c))
         case "logical_volume":
             return _logical_volumes(root)
         case "file_system":
@@ -34,6 +34,18 @@ def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
         case "hosts":
             return _hosts(root, request)
     return physical_volumes(root, request, c)
+
+
+def names_of(root: NodeRoot, class_name: str) -> list[str]:
+    """The objects of a class of storage that a deletion of all of them means."""
+    known = _known(root)
+    names = {
+        "volume_group": [group.name for group in known],
+        "logical_volume": [volume.name for group in known for volume in group.volumes],
+        "file_system": [volume.mount_point for group in known for volume in group.volumes if volume.mount_point],
+        "mirror_pool": [pool.name for group in known for pool in group.pools],
+    }
+    return names.get(class_name, [])
 
 
 def _selector(request: Request, name: str) -> str:
@@ -62,7 +74,33 @@ def _known(root: NodeRoot) -> list[VolumeGroup]:
     return [found for name in groups.known() if (found := groups.find(name)) is not None]
 
 
-def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
+def _groups_elsewhere(root: NodeRoot, request: Request, c: Configuration) -> dict[str, list[str]]:
+    """The volume groups that the other nodes of the cluster know, if they are asked for, by node.
+
+    A node that does not answer is left out.
+    """
+    own = root.identity.node
+    others = [node.name for node in c.nodes if node.name != own]
+    if not others or not needs(request, ("NODES",)):
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    from daemons.clcomd import client as clcomd
+
+    def known(node: str) -> list[str] | None:
+        try:
+            answer = clcomd.run(root, node, ["lsvg"])
+        except clcomd.ClcomdError:
+            return None
+        return answer.out.decode(errors="replace").split() if answer.status == 0 else None
+
+    with ThreadPoolExecutor(max_workers=len(others)) as pool:
+        found = dict(zip(others, pool.map(known, others), strict=True))
+    return {node: names for node, names in found.items() if names is not None}
+
+
+def _volume_groups(root: NodeRoot, c: Configuration, elsewhere: dict[str, list[str]]) -> list[Block]:
+    """``elsewhere``: what other nodes know. One that said nothing counts as knowing every group: C-SPOC tells all."""
     groups = VolumeGroups(root)
     result: list[Block] = []
     for found in _known(root):
@@ -79,7 +117,10 @@ def _volume_groups(root: NodeRoot, c: Configuration) -> list[Block]:
             [
                 ("NAME", found.name),
                 ("TYPE", {"normal": "ORIGINAL"}.get(found.kind, found.kind.upper())),
-                ("NODES", " ".join(node.name for node in c.nodes)),
+                (
+                    "NODES",
+                    " ".join(node.name for node in c.nodes if found.name in elsewhere.get(node.name, [found.name])),
+                ),
                 ("STATE", "ACTIVE" if groups.holders(found) else "INACTIVE"),
                 ("LOGICAL_VOLUMES", " ".join(v.name for v in found.volumes)),
                 ("PHYSICAL_VOLUMES", " ".join(map(groups.name_of, found.disks))),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from msgspec.structs import replace as with_fields
+
 from daemons.clcomd import client as clcomd
-from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.errors import ClmgrError, does_not_exist
 from daemons.clmgr.settings import VG_DEFAULTS
 from daemons.clmgr.storage import volume_groups
+from daemons.clmgr.storage.blocks import names_of
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
@@ -34,6 +37,9 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
         **mirror_pools.CHANGES,
         **physical_volumes.CHANGES,
     }
+    if request.action == "delete" and (request.names == ["ALL"] or len(request.names) > 1):
+        _delete_several(root, request, c)
+        return
     if not request.force:
         volume_groups.ensure_reachable(root, [*volume_groups.members(c), *request.words("NODES")])
     holder = "" if request.action == "delete" and request.class_name == "volume_group" else _holder(root, request)
@@ -47,6 +53,21 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     if own:
         request.attributes = own
         changes[request.class_name, request.action](root, request, c)
+
+
+def _delete_several(root: NodeRoot, request: Request, c: Configuration | None) -> None:
+    """One after the other: their volume groups may be varied on by different nodes.
+
+    Raises:
+        ClmgrError: one does not exist (nothing is deleted then), or cannot be deleted.
+    """
+    known = names_of(root, request.class_name)
+    chosen = known if request.names == ["ALL"] else request.names
+    for name in chosen:
+        if name not in known:
+            raise does_not_exist(name)
+    for name in chosen:
+        change(root, with_fields(request, names=[name]), c)
 
 
 def _holder(root: NodeRoot, request: Request) -> str:

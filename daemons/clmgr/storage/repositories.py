@@ -59,7 +59,11 @@ def change(root: NodeRoot, request: Request) -> None:
             raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
         if site := request.attribute("SITE"):
             named(site, c.sites)
+        if node := request.attribute("NODE"):
+            named(node, c.nodes)
         here = surroundings(root)
+        if names == ["ALL"] and request.action == "delete":
+            names = list(c.backup_repositories)
         disks = [here.disk(name) for name in names]
         present = (c.repository, *c.backup_repositories)
         match request.action:

@@ -45,7 +45,8 @@ def synchronize(root: NodeRoot, c: Configuration, names: list[str]) -> None:
     Raises:
         ClmgrError: no such collection, or a node did not take its files.
     """
-    chosen = [named(name, c.collections) for name in names] if names else list(c.collections)
+    everything = names in ([], ["ALL"])
+    chosen = list(c.collections) if everything else [named(name, c.collections) for name in names]
     send(root, c, chosen, "Manual")
 
 

@@ -18,6 +18,8 @@ ORDINALS = {
     "MONTH": (1, "january february march april may june july august september october november december"),
 }
 """Attributes that are numbers and can be named, as queries show them; the first name's number."""
+SECURITY_ONLY = frozenset(("SECURITY_LEVEL", "ALGORITHM", "REFRESH", "MECHANISM"))
+"""Attributes of the cluster that are given for message security only."""
 NAME_MAX = 63
 
 
@@ -53,8 +55,12 @@ def checked(action: str, class_name: str, given: dict[str, str]) -> dict[str, st
     """
     known = accepted(action, class_name)
     found: dict[str, str] = {}
+    full_names = {name: resolve(name, known) for name in given}
+    # GRACE_PERIOD is the heartbeat's; among the attributes of message security it is that of a key.
+    if "GRACE_PERIOD_SEC" in known and not SECURITY_ONLY.isdisjoint(full_names.values()):
+        full_names = {n: "GRACE_PERIOD_SEC" if full == "GRACE_PERIOD" else full for n, full in full_names.items()}
     for name, value in given.items():
-        full = resolve(name, known)
+        full = full_names[name]
         if full in found:
             raise ClmgrError(f'the attribute "{full}" was specified twice.', INCORRECT_INPUT)
         found[full] = value_of(known[full], full, value) if value else ""

@@ -30,7 +30,8 @@ _NAMES_OF = {
     ("add", "dependency"): _NONE, ("delete", "dependency"): "{<id>[,...]|ALL}", ("modify", "dependency"): "<id>",
     ("add", "repository"): _SEVERAL, ("manage", "log"): _NONE, ("modify", "log"): "{<name>|ALL}",
     ("view", "log"): "[ {<name>|EVENTS} ]", ("view", "snapshot"): _ONE, ("query", "hosts"): _NONE,
-    ("manage", "application_controller"): _SEVERAL, ("recover", "site"): _SEVERAL,
+    ("delete", "user"): _SEVERAL, ("delete", "group"): _SEVERAL,
+    ("discover", "cluster"): _OPTIONAL, ("manage", "application_controller"): _SEVERAL, ("recover", "site"): _SEVERAL,
     ("view", "report"): "{cluster|status|topology|applications|availability|events|nodeinfo|rginfo|lvinfo|fsinfo|"
                         "vginfo|dependencies|repository|roha}",
 }  # fmt: skip

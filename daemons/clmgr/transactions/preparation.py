@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemons.clmgr.errors import MISSING_DEPENDENCY, NO_CLUSTER, ClmgrError
+from daemons.clmgr.errors import INCORRECT_INPUT, MISSING_DEPENDENCY, NO_CLUSTER, ClmgrError, does_not_exist
 from daemons.clmgr.syntax import attributes
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import read
@@ -29,6 +29,28 @@ def defined(root: NodeRoot) -> Configuration:
     if c is None:
         raise ClmgrError(NO_CLUSTER, MISSING_DEPENDENCY)
     return c
+
+
+def about_cluster(request: Request, c: Configuration | None) -> None:
+    """A cluster that is named must be this one.
+
+    Raises:
+        ClmgrError: it is another one.
+    """
+    for name in request.names if request.class_name == "cluster" else ():
+        if c is None or name != c.cluster.name:
+            raise does_not_exist(name)
+
+
+def without_names(request: Request) -> None:
+    """For what is done to no object in particular.
+
+    Raises:
+        ClmgrError: one was named.
+    """
+    if request.names:
+        what = f"{request.action} {request.class_name}"
+        raise ClmgrError(f'"{request.names[0]}" is not expected: "{what}" takes no name.', INCORRECT_INPUT)
 
 
 def of_nodes(request: Request, c: Configuration) -> Request:

@@ -49,7 +49,7 @@ def _lines(root: NodeRoot, request: Request, c: Configuration, name: str) -> lis
     if name in CLASSES:
         return _attributes(root, request, c, CLASSES[name])
     make: dict[str, Callable[[], list[str]]] = {
-        "status": lambda: _status(root, c),
+        "status": lambda: _status(root, c, request.words("TARGETS")),
         "topology": lambda: _topology(root, c),
         "applications": lambda: _applications(root, c),
         "events": lambda: _events(root, request, c),
@@ -82,7 +82,10 @@ def _attributes(root: NodeRoot, request: Request, c: Configuration, class_name: 
     return lines or [f"No {class_name.replace('_', ' ')} is defined."]
 
 
-def _status(root: NodeRoot, c: Configuration) -> list[str]:
+def _status(root: NodeRoot, c: Configuration, targets: list[str]) -> list[str]:
+    for target in targets:
+        if c.node(target) is None:
+            raise does_not_exist(target)
     from daemons.clmgr.queries.cluster import cluster_state
     from daemons.clmgr.queries.topology import nodes
 
@@ -90,6 +93,8 @@ def _status(root: NodeRoot, c: Configuration) -> list[str]:
     lines = [f"Cluster: {c.cluster.name}", f"State:   {cluster_state(c, known)}", ""]
     for block in nodes(c, known):
         values = dict(block)
+        if targets and values["NAME"] not in targets:
+            continue
         lines.append(f"Node {values['NAME']:<24} {values['STATE']:<12} {values['RAW_STATE']}")
     return lines
 

@@ -1,0 +1,83 @@
+"""Operations on the cluster: a name that is given must be its own, and what takes no name refuses one."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from daemons.clmgr import commands
+from daemons.clmgr.errors import ClmgrError
+from daemons.clmgr.operations import dispatch
+from daemons.clmgr.storage import blocks
+from daemons.clmgr.transactions import preparation
+from daemons.cluster.configuration import CustomMethod, NotifyMethod
+from srcctl.node.root import NodeRoot
+from tests.clmgr.sample import IDENTITY, asked, sample
+
+
+def node_at(folder: str) -> NodeRoot:
+    found = NodeRoot(folder)
+    found._identity = IDENTITY
+    return found
+
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch) -> NodeRoot:
+    """A node whose configuration is the sample; what would be done to it fails the test."""
+    found = node_at("/nowhere")
+    for module in (preparation, dispatch):
+        monkeypatch.setattr(module, "defined", lambda root: sample())
+    return found
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["online cluster other", "stop cluster other WHEN=now MANAGE=offline", "sync cluster other", "verify cluster other",
+     "recover cluster other", "manage cluster unlock other", "manage cluster reset other"],
+)  # fmt: skip
+def test_another_cluster_is_not_operated_on(root: NodeRoot, words: str) -> None:
+    with pytest.raises(ClmgrError, match='"other" does not appear to exist!') as refused:
+        commands._carry_out(root, asked(*words.split()))
+    assert refused.value.code == 2
+
+
+def test_what_takes_no_name_refuses_one(root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemons.clmgr.transactions.transaction.read", lambda root: sample())
+    for words in ("manage node undo_changes node1", "manage logs collect hacmp.out", "discover vg datavg"):
+        with pytest.raises(ClmgrError, match="takes no name") as refused:
+            commands._carry_out(root, asked(*words.split()))
+        assert refused.value.code == 4
+    for words in ("discover cluster other", "discover pv NODES=node1,node9"):
+        with pytest.raises(ClmgrError, match="does not appear to exist!") as refused:
+            commands._carry_out(root, asked(*words.split()))
+        assert refused.value.code == 2
+
+
+def test_methods_are_verified_by_name_by_kind_or_all(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("node")
+    good, bad = folder / "good", folder / "bad"
+    good.touch(0o755)
+    bad.touch(0o644)
+    c = replace(
+        sample(),
+        methods=(CustomMethod(name="check", kind="verify", program="/good"),),
+        notify_methods=(NotifyMethod(name="call", program="/bad"),),
+    )
+    node = node_at(str(folder))
+    dispatch._verify_methods(node, asked("verify", "method", "TYPE=verify"), c)
+    dispatch._verify_methods(node, asked("verify", "method", "check"), c)
+    for words in (["ALL"], [], ["call"], ["TYPE=notify"]):
+        with pytest.raises(ClmgrError, match='"/bad" of "call" is not executable') as refused:
+            dispatch._verify_methods(node, asked("verify", "method", *words), c)
+        assert refused.value.code == 5
+    with pytest.raises(ClmgrError, match='"call" does not appear'):
+        dispatch._verify_methods(node, asked("verify", "method", "call", "TYPE=snapshot"), c)
+
+
+def test_selectors_of_storage_are_checked_and_abbreviated() -> None:
+    request = asked("query", "pv", "TY=Free", "NODES=node1")
+    assert (blocks._selector(request, "TYPE"), blocks._selector(request, "NODES")) == ("free", "node1")
+    assert request.attributes == {}
+    with pytest.raises(ClmgrError) as refused:
+        blocks._selector(asked("query", "hosts", "TYPE=tall"), "TYPE")
+    assert refused.value.code == 4
