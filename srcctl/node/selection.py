@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 ALL, BASE = "all", "base"
 
 _COMPONENTS: Final = frozenset({
-    "accounts", "audit", "devices", "errlog", "network", "node", "node.folder", "odm", "software", "src", "storage",
+    "accounts", "audit", "devices", "errlog", "network", "node", "node.folder", "odm", "snap", "software", "src",
+    "storage",
 })  # fmt: skip
 _LEFT_OUT: Final = ("cluster", "snmpd.conf", "usr/es", "usr/local", "usr/sbin/rsct", "var/ct")
 """What of the repository's ``etc/`` a base node does not get."""

@@ -1,7 +1,8 @@
 """clanalyze: failures in the logs of the nodes, by time and by error string.
 
 The synopsis is the published one; the look of the report and the exit codes are inferred. Every node analyzes its own
-logs: clcomd runs this very command there, and the reports are printed one after another.
+logs: clcomd runs this very command there, and the reports are printed one after another. With ``-d`` it is the logs in
+a snap that are analyzed, node by node, wherever it was gathered; ``-c`` gathers one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ PROGRAM = "/usr/es/sbin/cluster/utilities/clanalyze"
 SYNTAX = """Usage: clanalyze -a -s start_time -e end_time [-p error_string] [-n {ALL|node1,node2,...}]
        clanalyze -a -p error_string [-n {ALL|node1,node2,...}]
        clanalyze -a -o {all|recent} [-n {ALL|node1,node2,...}]
+       clanalyze -a -o {all|recent} -d snap
+       clanalyze -a -p error_string -d snap
+       clanalyze -a -s start_time -e end_time [-p error_string] -d snap
        clanalyze -a -u [-n {ALL|node1,node2,...}]
        clanalyze -s start_time -e end_time -f log_file [-n {ALL|node1,node2,...}]
+       clanalyze -s start_time -e end_time -x log_file -d snap
+       clanalyze -c directory
 Times are YYYY-MM-DDTHH:MM:SS."""
 FLAGS = "as:e:p:o:n:uf:c:vd:x:"
 LOG_DIRECTORY = "/var/hacmp/log"
@@ -34,7 +40,7 @@ ROTATED_MAX = 7
 
 
 NO_SUCH_LOG = 2
-"""Exit code where no node has the log of ``-f``: a node that lacks what others have is no failure."""
+"""Exit code where no node has the log of ``-f`` or ``-x``: a node that lacks what others have is no failure."""
 
 
 class AnalysisError(Exception):
@@ -42,7 +48,7 @@ class AnalysisError(Exception):
 
 
 def clanalyze(argv: list[str]) -> int:
-    """``clanalyze``: 0; 1 if the request is wrong or a node could not be asked; 2 if no node has the log of ``-f``."""
+    """``clanalyze``: 0; 1 if the request is wrong or a node could not be asked; 2 if no node has the log."""
     root = NodeRoot.current()
     try:
         options = parse(argv, FLAGS)
@@ -53,6 +59,10 @@ def clanalyze(argv: list[str]) -> int:
         sys.stderr.write(f"clanalyze: {error}\n")
         return 1
     try:
+        if "c" in options:
+            return _copy(root, options.value("c"))
+        if "d" in options:
+            return _in_snap(root, options)
         c = configurations.load(Repository(root, DCD))
         nodes = _nodes(root, c, options.value("n"))
         return _on_nodes(root, c, options, argv[1:], nodes)
@@ -66,13 +76,17 @@ def _check(options: Options) -> None:
     UsageError: flags that do not go together.
     AnalysisError: a time is none, or the flags need what there is not here.
     """
-    if any(flag in options for flag in "cdx"):
-        raise AnalysisError("there is no snap on this node: -c, -d and -x have nothing to work on.")
     if "v" in options:
         raise AnalysisError("-v has nothing to show: an analysis ends before its command does.")
     if options.operands or ("s" in options) != ("e" in options):
         raise UsageError("-s and -e")
-    if "f" in options:
+    if "c" in options:
+        if len(options.values) > 1 or not options.value("c").startswith("/"):
+            raise UsageError("-c")
+        return
+    if ("x" in options and "d" not in options) or ("d" in options and any(flag in options for flag in "nuf")):
+        raise UsageError("-d")
+    if "f" in options or "x" in options:
         if "s" not in options or any(flag in options for flag in "apou"):
             raise UsageError("-f")
     else:
@@ -123,7 +137,7 @@ def _on_nodes(root: NodeRoot, c: Configuration | None, options: Options, words: 
     statuses = set()
     for node in nodes:
         if node == root.identity.node:
-            statuses.add(_print_own(root, c, options))
+            statuses.add(_print_part(root, node, c, options, time.time()))
             continue
         from daemons.clcomd import client as clcomd
 
@@ -141,27 +155,62 @@ def _on_nodes(root: NodeRoot, c: Configuration | None, options: Options, words: 
     return 1 if 1 in statuses else min(statuses)
 
 
-def _print_own(root: NodeRoot, c: Configuration | None, options: Options) -> int:
-    """Print this node's part; the exit code."""
+def _copy(root: NodeRoot, directory: str) -> int:
+    """``-c``: gather a snap of the cluster in a directory."""
+    from daemons.clmgr.collection import commands, gathering
+
     try:
-        for line in _own(root, c, options):
+        nodes = commands.nodes_named(root, None)
+        failed = gathering.gather(root, nodes, directory)
+    except OSError as error:
+        raise AnalysisError(f"{directory}: {error.strerror}") from None
+    sys.stdout.flush()
+    sys.stderr.writelines(f"clanalyze: {line}\n" for line in failed)
+    return 1 if failed else 0
+
+
+def _in_snap(root: NodeRoot, options: Options) -> int:
+    """``-d``: the logs of the nodes in a snap, each by the configuration that it had."""
+    from daemons.clmgr.collection import reading
+
+    try:
+        with reading.opened(root, options.value("d")) as nodes:
+            statuses = set()
+            for name, folder in nodes.items():
+                try:
+                    c = configurations.load(Repository(folder, DCD))
+                except (OdmError, ConfigurationFault):
+                    c = None  # the logs are where they are by default
+                statuses.add(_print_part(folder, name, c, options, reading.gathered_at(folder)))
+            return 1 if 1 in statuses else min(statuses)
+    except BrokenPipeError:
+        raise
+    except reading.SnapFault as error:
+        raise AnalysisError(str(error)) from None
+    except OSError as error:
+        raise AnalysisError(f"{options.value('d')}: {error.strerror}") from None
+
+
+def _print_part(root: NodeRoot, node: str, c: Configuration | None, options: Options, now: float) -> int:
+    """Print a node's part; the exit code."""
+    try:
+        for line in _part(root, node, c, options, now):
             sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         raise  # nobody reads any more: the command ends without a word
     except OSError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"clanalyze: {root.identity.node}: {options.value('f')}: {error.strerror}\n")
+        sys.stderr.write(f"clanalyze: {node}: {options.value('f') or options.value('x')}: {error.strerror}\n")
         return NO_SUCH_LOG if isinstance(error, FileNotFoundError) else 1
     return 0
 
 
-def _own(root: NodeRoot, c: Configuration | None, options: Options) -> Iterator[str]:
-    """This node's part."""
+def _part(root: NodeRoot, node: str, c: Configuration | None, options: Options, now: float) -> Iterator[str]:
+    """A node's part; ``root`` is its own, or its folder in a snap, ``now`` when its logs ended."""
     start, end = _period(options)
-    now, node = time.time(), root.identity.node
-    if "f" in options:
-        path = options.value("f")
+    if "f" in options or "x" in options:
+        path = options.value("f") or options.value("x")
         with open(root.path(path), encoding="utf-8", errors="replace") as file:
             yield f"Node {node}: {path}"
             yield from (line for when, line in failures.timed(file, now) if start <= when <= end)
