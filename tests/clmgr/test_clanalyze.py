@@ -15,6 +15,7 @@ import pytest
 from daemons.clcomd import client as clcomd
 from daemons.clmgr.collection import contents, reading
 from daemons.clmgr.collection.gathering import unpack
+from daemons.clmgr.collection.log_files import files_of_log
 from daemons.clmgr.views import analysis, failures
 from daemons.cluster.configuration import LogFile
 from srcctl.commands import launch
@@ -246,9 +247,18 @@ def test_what_a_node_contributes(root: NodeRoot, tmp_path: Path, monkeypatch: py
 
 
 def test_the_files_of_a_log() -> None:
-    names = ["cluster.log", "cluster.11282026", "cluster.log.1", "hacmp.out", "hacmp.out.12", "hacmp.outer"]
-    assert contents.files_of_log(LogFile(name="hacmp.out", directory="/"), names) == ["hacmp.out", "hacmp.out.12"]
-    assert contents.files_of_log(LogFile(name="cluster.mmddyyyy", directory="/"), names) == ["cluster.11282026"]
+    names = [
+        "cluster.log",
+        "cluster.11282026",
+        "11282026",
+        "cluster.log.1",
+        "hacmp.out",
+        "hacmp.out.12",
+        "hacmp.outer",
+        "12",
+    ]
+    assert files_of_log(LogFile(name="hacmp.out", directory="/"), names) == ["hacmp.out", "hacmp.out.12"]
+    assert files_of_log(LogFile(name="cluster.mmddyyyy", directory="/"), names) == ["cluster.11282026"]
 
 
 def lines_of(text: str) -> Iterator[str]:

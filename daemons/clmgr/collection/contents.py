@@ -9,14 +9,14 @@ from __future__ import annotations
 import glob
 import io
 import os
-import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
 from typing import IO
 
+from daemons.clmgr.collection.log_files import files_of_log
 from daemons.cluster import configuration as configurations
-from daemons.cluster.configuration import ACD, DCD, Configuration, ConfigurationFault, LogFile
+from daemons.cluster.configuration import ACD, DCD, Configuration, ConfigurationFault
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
@@ -39,19 +39,8 @@ FILES = (
     f"{DCD}/HACMP*", f"{ACD}/HACMP*",
 )  # fmt: skip
 RSCT_LOGS = ("/var/ct/IW/log/mc/*", "/var/ct/*/log/cthags/*")
-DAILY = "cluster.mmddyyyy"
-"""The log that has a file a day."""
-_DAILY_FILE = re.compile(r"cluster\.\d{8}")
 FILE_MAX = 64 << 20
 """Bytes of a file that are taken: the last ones."""
-
-
-def files_of_log(log: LogFile, names: list[str]) -> list[str]:
-    """Those of some file names that are a log's: itself and its old copies, or the files of its days."""
-    if log.name == DAILY:
-        return [name for name in names if _DAILY_FILE.fullmatch(name)]
-    number = re.compile(re.escape(log.name) + r"(\.\d+)?")
-    return [name for name in names if number.fullmatch(name)]
 
 
 def paths(root: NodeRoot, with_rsct: bool = True) -> list[str]:

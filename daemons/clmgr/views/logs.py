@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
+from daemons.clmgr.collection.log_files import DAILY, files_of_log
 from daemons.clmgr.edits.parts import named, required_names
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
@@ -23,6 +25,8 @@ from daemons.clmgr.transactions.transaction import change as begin
 from daemons.cluster.configuration import Configuration, LogFile
 from srcctl.node.root import NodeRoot
 
+CLUSTER_TECHNOLOGY = "/var/ct"
+"""RSCT's directory, with a folder for each peer domain and one for RMC (IW)."""
 EVENT_WORDS = ("EVENT START", "EVENT COMPLETED", "EVENT FAILED")
 
 
@@ -88,6 +92,8 @@ def view(root: NodeRoot, request: Request, c: Configuration) -> None:
     directory = dict(c.log_directories).get(name)
     if directory is None:
         raise does_not_exist(name)
+    if name == DAILY:
+        name = _last_day(root, directory)
     try:
         with open(root.path(f"{directory}/{name}"), encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
@@ -101,6 +107,15 @@ def view(root: NodeRoot, request: Request, c: Configuration) -> None:
     if tail := request.attribute("TAIL"):
         lines = lines[-int(tail) :]
     sys.stdout.writelines(lines)
+
+
+def _last_day(root: NodeRoot, directory: str) -> str:
+    """The file of the last day that has one, of the log with a file a day."""
+    try:
+        found = files_of_log(LogFile(name=DAILY, directory=directory), os.listdir(root.path(directory)))
+    except OSError:
+        found = []
+    return max(found, key=lambda name: (name[-4:], name), default=DAILY)
 
 
 def _filtered(request: Request, lines: list[str]) -> list[str]:
@@ -119,31 +134,64 @@ def collect(root: NodeRoot, request: Request, c: Configuration) -> None:
     """``manage logs collect [DIRECTORY= NODES= RSCT_LOGS=]``: every node's logs, in a folder a node.
 
     Raises:
-        ClmgrError: a node is unknown, or the directory is none.
+        ClmgrError: a node is unknown, the directory is none, or a node's logs could not be had; the others' are there.
     """
     from daemons.clcomd import client as clcomd
 
     directory = request.attribute("DIRECTORY") or "/tmp/ibmsupt/hacmp"
-    nodes = request.words("NODES") or [node.name for node in c.nodes]
+    nodes = list(dict.fromkeys(request.words("NODES"))) or [node.name for node in c.nodes]
     for node in nodes:
         named(node, c.nodes)
+    if os.path.exists(root.path(directory)) and not os.path.isdir(root.path(directory)):
+        raise ClmgrError(f'"{directory}" is not a directory.', INCORRECT_INPUT)
+    with_rsct = request.truth("RSCT_LOGS", True)
     failed = []
     for node in nodes:
-        folder = root.path(f"{directory}/{node}")
-        os.makedirs(folder, exist_ok=True)
-        count = 0
         try:
-            for log in c.logs:
-                # A session for each: a file that is not there ends its own only.
-                with clcomd.Session(root, node) as session:
-                    try:
-                        session.get(f"{log.directory}/{log.name}", os.path.join(folder, log.name))
-                        count += 1
-                    except clcomd.ClcomdError:
-                        continue
+            count = _collect_from(root, node, c, f"{directory}/{node}", with_rsct)
         except clcomd.ClcomdError as error:
             failed.append(f'unable to communicate with "{node}": {error}')
             continue
         print(f"{node}: {count} logs collected in {directory}/{node}")
     if failed:
-        raise ClmgrError(failed[0])
+        raise ClmgrError("\n".join(failed))
+
+
+def _collect_from(root: NodeRoot, node: str, c: Configuration, directory: str, with_rsct: bool) -> int:
+    from daemons.clcomd import client as clcomd
+
+    count = 0
+    with clcomd.Session(root, node) as session:
+        wanted = list(wanted_logs(c, session.names, with_rsct))
+    for path, place in wanted:
+        real = root.path(f"{directory}/{place}")
+        os.makedirs(os.path.dirname(real), exist_ok=True)
+        # A session for each: a log that has been rotated away since ends its own only.
+        with clcomd.Session(root, node) as session:
+            try:
+                session.get(path, real)
+                count += 1
+            except clcomd.ClcomdError:
+                continue
+    return count
+
+
+def wanted_logs(c: Configuration, names_in: Callable[[str], list[str]], with_rsct: bool) -> Iterator[tuple[str, str]]:
+    """The files of a node's logs with their old copies, and those of RSCT: paths, and where they are to lie.
+
+    ``names_in`` tells the names in a directory of the node. That the logs of Group Services and RMC lie in folders of
+    their own is inferred.
+    """
+    known: dict[str, list[str]] = {}
+    for log in c.logs:
+        if log.directory not in known:
+            known[log.directory] = names_in(log.directory)
+        for name in files_of_log(log, known[log.directory]):
+            yield f"{log.directory}/{name}", name
+    if not with_rsct:
+        return
+    for domain in names_in(CLUSTER_TECHNOLOGY):
+        for daemon in ("cthags", "mc"):
+            folder = f"{CLUSTER_TECHNOLOGY}/{domain}/log/{daemon}"
+            for name in names_in(folder):
+                yield f"{folder}/{name}", f"rsct/{domain}/{daemon}/{name}"
