@@ -187,10 +187,10 @@ def netstat(argv: list[str]) -> int:
         star = "" if faults.link_up(identity.node, interface.network) else "*"
         mac = ".".join(f"{part:x}" for part in (0xFA, 0x16, *map(int, interface.address.split("."))))
         rows = [(f"link#{number}", mac)]
-        addresses = [interface.address]
-        addresses += [a.address for a in registry.of_node(identity.node) if a.interface == interface.name]
-        for address in addresses:
-            network = ipaddress.IPv4Network(f"{address}/{interface.netmask}", strict=False)
+        addresses = [(interface.address, interface.netmask)]
+        addresses += [(a.address, a.netmask) for a in registry.of_node(identity.node) if a.interface == interface.name]
+        for address, netmask in addresses:
+            network = ipaddress.IPv4Network(f"{address}/{netmask}", strict=False)
             shown = address if "n" in flags else _name(address)
             rows.append((str(network.network_address).removesuffix(".0"), shown))
         _print_interface(interface.name + star, _mtu(interface.name), rows)
