@@ -46,3 +46,12 @@ def test_an_address_that_caa_refuses_is_said(told: list[tuple[object, ...]], mon
     monkeypatch.setattr(multicast, "assign", refuse)
     with pytest.raises(ClmgrError, match=r"CAA does not use the multicast address: node2: it is off"):
         tune(ROOT, sample())
+
+
+def test_an_unstable_cluster_is_said_to_be_so_in_the_product_s_words() -> None:
+    from daemons.clmgr.synchronization.dare import complaint_of
+    from daemons.clstrmgr.client import Refused
+    from daemons.clstrmgr.messages import Done
+
+    assert complaint_of(Refused(Done("busy", "later"))).startswith("the cluster is not currently in a stable state")
+    assert complaint_of(Refused(Done("denied", "no"))) == "no"

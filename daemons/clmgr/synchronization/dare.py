@@ -400,7 +400,7 @@ class Dare:
                     # An event began meanwhile (a node has failed): nothing of this was begun.
                     time.sleep(EVENT_POLL)
                     continue
-                return core.Finished(str(refused), untouched=refused.done.error in NOT_BEGUN)
+                return core.Finished(complaint_of(refused), untouched=refused.done.error in NOT_BEGUN)
             except manager.ManagerUnreachable as error:
                 return core.Finished(str(error), untouched=True)
             except TimeoutError as error:
@@ -415,6 +415,13 @@ def type_change(running: Configuration, wanted: Configuration) -> str:
         if before is not None and before.type != network.type:
             return f"The type of the network {network.name} cannot be changed while cluster services are active."
     return ""
+
+
+def complaint_of(refused: manager.Refused) -> str:
+    """What the administrator reads of a reconfiguration that the cluster manager does not begin."""
+    if refused.done.error == "busy":
+        return "the cluster is not currently in a stable state: wait until it is, and synchronize again."
+    return str(refused)
 
 
 def _held(node: str, lock: synchronization.Lock) -> core.Held:
