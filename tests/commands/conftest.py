@@ -13,6 +13,7 @@ import pytest
 from srcctl.errlog import log_entry
 from srcctl.node import control
 from srcctl.node.commands import power as power_commands
+from srcctl.snap import commands as snap_commands
 from srcctl.storage.commands import paging
 from tests.commands.sessions import GOLDEN, Run
 from tests.storage.conftest import nodes, run, template
@@ -89,6 +90,8 @@ def shell(
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "strftime", lambda form, when=now: strftime(form, when))
     monkeypatch.setattr(power_commands, "shutdown_reboots", lambda root: False)
+    # What the commands of a snap print are other sessions' affairs.
+    monkeypatch.setattr(snap_commands, "report", lambda command: f"{command}\n")
 
     def one(words: list[str], text: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.stdin", io.StringIO(text))

@@ -23,7 +23,7 @@ from tests.storage.test_facts import FACTS
 from tests.storage.test_layouts import LISTINGS
 
 PROGRAMS = Path(__file__).parents[2] / "etc" / "programs"
-COMPONENTS = ("src", "odm", "errlog", "audit", "node", "devices", "network", "storage")
+COMPONENTS = ("src", "odm", "errlog", "audit", "node", "devices", "network", "storage", "snap")
 """The operating system's program maps."""
 ORDER = ("witnessed", "inferred", "idle", "refused", "not covered")
 _READERS = frozenset({"parse", "invoke", "run", "_run", "_invoke", "_command", "_options"})

@@ -10,7 +10,7 @@ from srcctl.commands.launch import call
 from srcctl.devices import configuration
 from tests.storage.machine import Node, Run, entries, make_template
 
-ENTRIES = entries("src", "storage", "devices", "network", "odm", "node", "errlog", "audit")
+ENTRIES = entries("src", "storage", "devices", "network", "odm", "node", "errlog", "audit", "snap")
 
 
 @pytest.fixture(scope="session")
