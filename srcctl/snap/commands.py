@@ -65,6 +65,8 @@ def _check(options: Options) -> None:
 
 def _carry_out(root: NodeRoot, options: Options) -> int:
     directory = options.value("d", DIRECTORY).rstrip("/") or "/"
+    if "e" in options and not os.path.exists(root.path(CLSNAP)):
+        raise SnapError("there is no cluster software on this node.")
     if "r" in options:
         _remove(root, directory)
     parts = [part for flag, part in PARTS.items() if flag in options or "a" in options]
@@ -129,12 +131,9 @@ def report(command: str) -> str:
 
 
 def _cluster(root: NodeRoot, folder: str, nodes: str) -> int:
-    program = root.path(CLSNAP)
-    if not os.path.exists(program):
-        raise SnapError("there is no cluster software on this node.")
     chosen = ["-m", nodes] if nodes else []
     sys.stdout.flush()
-    return 1 if subprocess.run([program, "-d", folder, *chosen], check=False).returncode else 0
+    return 1 if subprocess.run([root.path(CLSNAP), "-d", folder, *chosen], check=False).returncode else 0
 
 
 def pack(root: NodeRoot, directory: str) -> None:
