@@ -43,8 +43,13 @@ class Entry:
 
 
 def _without_password(word: str) -> str:
-    """A word of the command line, its value hidden if it may be a password (names can be abbreviated)."""
+    """A word of the command line, its value hidden if it may be a password (names can be abbreviated).
+
+    Operations that stand in one word (``-M``) are left out: each of them has its own entry.
+    """
     name, mark, _ = word.partition("=")
+    if mark and any(character.isspace() for character in name):
+        return "..."
     return f"{name}=********" if mark and name and "PASSWORD".startswith(name.upper()) else word
 
 

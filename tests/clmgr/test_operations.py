@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
-from daemons.clmgr import commands
+from daemons.clmgr import commands, journal
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.operations import dispatch
 from daemons.clmgr.storage import blocks
-from daemons.clmgr.transactions import preparation
-from daemons.cluster.configuration import CustomMethod, NotifyMethod
+from daemons.clmgr.transactions import changes, preparation
+from daemons.cluster.configuration import Configuration, CustomMethod, NotifyMethod
 from srcctl.node.root import NodeRoot
-from tests.clmgr.sample import IDENTITY, asked, sample
+from tests.clmgr.sample import DISKS, HERE, IDENTITY, asked, sample
 
 
 def node_at(folder: str) -> NodeRoot:
@@ -81,3 +84,55 @@ def test_selectors_of_storage_are_checked_and_abbreviated() -> None:
     with pytest.raises(ClmgrError) as refused:
         blocks._selector(asked("query", "hosts", "TYPE=tall"), "TYPE")
     assert refused.value.code == 4
+
+
+def test_no_password_stands_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "var/hacmp/log").mkdir(parents=True)
+    node = node_at(str(tmp_path))
+    for words in (
+        ["add", "user", "x", "PASSWORD=secret word"],
+        ["add", "user", "x", "pass=secret"],
+        ["-M", "-", "add user x PASSWORD=secret\nquery user x"],
+        ["-", "add user x PASSWORD='secret' ID=7"],
+    ):
+        journal.Entry(node, words).close(0)
+    text = (tmp_path / "var/hacmp/log/clutils.log").read_text()
+    assert "secret" not in text
+    assert "clmgr add user x PASSWORD=********\n" in text
+    journal.Entry(node, ["add", "ac", "x", "STARTSCRIPT=/a b"]).close(0)
+    assert "STARTSCRIPT=/a b\n" in (tmp_path / "var/hacmp/log/clutils.log").read_text()
+
+
+def test_a_cluster_is_not_deleted_on_other_nodes_than_were_named(
+    root: NodeRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "defined", lambda root: sample())
+    for words, code in (("NODES=node2", 4), ("NODES=node9", 2), ("other", 2)):
+        with pytest.raises(ClmgrError) as refused:
+            changes.change(root, asked("delete", "cluster", *words.split()))
+        assert refused.value.code == code
+
+
+def test_the_active_repository_of_a_synchronized_cluster_is_replaced_and_not_modified(
+    root: NodeRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed: list[Configuration] = []
+
+    class Transaction:
+        configuration = sample()
+
+        def commit(self, changed: Configuration) -> None:
+            committed.append(changed)
+
+    monkeypatch.setattr(changes, "begin", lambda root: contextlib.nullcontext(Transaction()))
+    monkeypatch.setattr(changes, "surroundings", lambda root: HERE)
+    monkeypatch.setattr(changes, "_in_caa", lambda root: True)
+    monkeypatch.setattr("daemons.clmgr.storage.repositories.usable", lambda *words: None)
+    with pytest.raises(ClmgrError, match="replace repository") as refused:
+        changes.change(root, asked("modify", "cluster", "REPOSITORIES=hdisk2"))
+    assert (refused.value.code, committed) == (4, [])
+    changes.change(root, asked("modify", "cluster", "REPOSITORIES=hdisk1,hdisk2"))
+    assert committed[0].backup_repositories == (DISKS["hdisk2"],)
+    monkeypatch.setattr(changes, "_in_caa", lambda root: False)
+    changes.change(root, asked("modify", "cluster", "REPOSITORIES=hdisk2"))
+    assert committed[1].repository == DISKS["hdisk2"]

@@ -107,6 +107,8 @@ def _edit(root: NodeRoot, request: Request) -> None:
         if request.class_name == "cluster":
             if changed.cluster.name != c.cluster.name and _in_caa(root):
                 raise ClmgrError("the name of a cluster cannot be changed once it is synchronized.", INCORRECT_INPUT)
+            if changed.repository != c.repository and _in_caa(root):
+                raise ClmgrError('the active repository disk is replaced by "replace repository".', INCORRECT_INPUT)
             if changed.repository != c.repository or changed.backup_repositories != c.backup_repositories:
                 from daemons.clmgr.storage import repositories
 
@@ -165,6 +167,8 @@ def _add_cluster(root: NodeRoot, request: Request) -> None:
 def _delete_cluster(root: NodeRoot, request: Request) -> None:
     """Remove the definition here, and with NODES=ALL everywhere, and the CAA cluster; services must be down.
 
+    It is removed here whatever else is named, so NODES without this node is refused (inferred).
+
     The lines stand in the order of published transcripts. With -D the CAA cluster stays: this is a part of a deletion.
     """
     from daemons.caa import client as caa
@@ -179,6 +183,8 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     for name in names:
         if c.node(name) is None:
             raise does_not_exist(name)
+    if names and root.identity.node not in names:
+        raise ClmgrError(f'the local node ("{root.identity.node}") must be one of NODES.', INCORRECT_INPUT)
     views = live.pictures(root, c)
     if any(view is not None and view.services for view in views.values()):
         raise ClmgrError("cluster services are active; stop them before deleting the cluster.")
