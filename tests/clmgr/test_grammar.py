@@ -73,6 +73,8 @@ def test_flags_and_attributes() -> None:
     request = asked("-cSv", "-a", "name,State", "query", "node", "startscript='/x y'", "NODES=a")
     assert (request.delimiter, request.header, request.verbose, request.only) == (":", False, True, ["NAME", "STATE"])
     assert request.attributes == {"STARTSCRIPT": "/x y", "NODES": "a"}
+    values = asked("mod", "ev", "node_up", "A=''", 'B="x', "C='a' 'b'", "D=/x 'a b'", "E='", 'F="it\'s"').attributes
+    assert values == {"A": "", "B": '"x', "C": "'a' 'b'", "D": "/x 'a b'", "E": "'", "F": "it's"}
     assert asked("-d", "|", "q", "no").delimiter == "|"
     assert asked("-t", "77", "-g", "SMUI", "-T", "id9", "-l", "max", "-D", "q", "no").transaction == "id9"
     for flags in (("-M", "-"), ("-M-",), ("-",), ("-M",)):

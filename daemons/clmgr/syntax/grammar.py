@@ -96,9 +96,17 @@ def _operands(request: Request, words: list[str]) -> None:
         if mark and name.replace("_", "a").isalnum():
             if name.upper() in request.attributes:
                 raise ClmgrError(f'the attribute "{name.upper()}" was specified twice.', INCORRECT_INPUT)
-            request.attributes[name.upper()] = value.strip("\"'")
+            request.attributes[name.upper()] = _without_quotes(value)
         else:
             request.names += [part for part in word.split(",") if part]
+
+
+def _without_quotes(value: str) -> str:
+    """A value without the quotes that stand around the whole of it; others are its own."""
+    mark = value[:1]
+    if len(value) > 1 and mark in "\"'" and value.find(mark, 1) == len(value) - 1:
+        return value[1:-1]
+    return value
 
 
 def _operation(request: Request, operands: list[str]) -> list[str]:
