@@ -22,6 +22,26 @@ def clmgr(argv: list[str]) -> int:
     return _logged(NodeRoot.current(), argv[1:], "")
 
 
+def clvt(argv: list[str]) -> int:
+    """``clvt action class [object] [name=value ...]``: clmgr's predecessor.
+
+    Of its grammar the same words are known, and that it names a new cluster after the node the other way round.
+    """
+    root = NodeRoot.current()
+    words = argv[1:]
+    if len(words) < 2:
+        sys.stderr.write("Usage: clvt action class [object] [name=value ...]\n")
+        return 1
+    remember()
+    try:
+        request = grammar.parse(words)
+    except ClmgrError:
+        return _logged(root, words, "")  # clmgr says what is wrong
+    if (request.action, request.class_name) == ("add", "cluster") and not request.names and not request.help:
+        words = [*words[:2], f"cluster_{root.identity.node}", *words[2:]]
+    return _logged(root, words, "")
+
+
 def _limit_time(seconds: str) -> None:
     """CLMGR_TIMEOUT in the environment bounds the call; what it was doing when the time was up stays as it is."""
     if not is_number(seconds) or not 0 < int(seconds) < 1 << 31:

@@ -136,3 +136,24 @@ def test_the_active_repository_of_a_synchronized_cluster_is_replaced_and_not_mod
     monkeypatch.setattr(changes, "_in_caa", lambda root: False)
     changes.change(root, asked("modify", "cluster", "REPOSITORIES=hdisk2"))
     assert committed[1].repository == DISKS["hdisk2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("add cluster NODES=node1", "add cluster cluster_node1 NODES=node1"),
+        ("Add Cl mine", "Add Cl mine"),
+        ("query cluster", "query cluster"),
+        ("add cluster -h", "add cluster -h"),
+        ("fly cluster", "fly cluster"),
+    ],
+)
+def test_clvt_is_clmgr_with_another_name_for_a_new_cluster(
+    root: NodeRoot, monkeypatch: pytest.MonkeyPatch, words: str, expected: str
+) -> None:
+    done: list[list[str]] = []
+    monkeypatch.setattr(commands, "_logged", lambda root, words, transaction: done.append(words) or 0)
+    monkeypatch.setattr(commands.NodeRoot, "current", lambda: root)
+    assert commands.clvt(["clvt", *words.split()]) == 0
+    assert done == [expected.split()]
+    assert commands.clvt(["clvt", "add"]) == 1
