@@ -7,7 +7,8 @@ member any more. So the node that orders a change may die after any step. Of two
 epoch is the newer; of two with the same epoch, made by nodes that did not know of each other, the one on the disk with
 the lower name stays.
 
-A node keeps in memory what the repository holds, so that a cluster whose repository is gone can write a new one.
+A node keeps in memory what the repository holds, and on its own disk what it has installed of that, so that a cluster
+whose repository is gone can write a new one without undoing a commit.
 Nothing here is specific to a lab: disks are opened by whoever is given, so that the simulator plays the very same.
 """
 
@@ -72,17 +73,23 @@ class OwnRepository:
         node: the node's name.
         disks: names the disks of the node that can hold a repository.
         open_disk: opens one.
+        kept: the commit of a cluster (its UUID) that the node has installed last, with its archive.
 
     Raises:
         OSError: from every operation that says so: a disk is lost.
     """
 
     def __init__(
-        self, node: str, disks: Callable[[], Iterable[str]], open_disk: Callable[[str], RepositoryDisk]
+        self,
+        node: str,
+        disks: Callable[[], Iterable[str]],
+        open_disk: Callable[[str], RepositoryDisk],
+        kept: Callable[[str], tuple[Commit, bytes] | None],
     ) -> None:
         self._node = node
         self._disks = disks
         self._open = open_disk
+        self._kept = kept
         self.disk: RepositoryDisk | None = None
         self.definition: Definition | None = None
         self.usable = False
@@ -153,7 +160,8 @@ class OwnRepository:
             return None
         self._use(disk, serial, definition)
         self._commit = self._archive = None
-        self._looks, self._owing = 0, False
+        self._looks, self._owing = 0, True
+        self._remember(definition)
         return definition
 
     def close(self) -> None:
@@ -266,6 +274,7 @@ class OwnRepository:
             self.disk.close()
         self._use(disk, serial, definition)
         self._owing = True
+        self._remember(definition)
         self._refresh(disk)
         return Changed(definition, before)
 
@@ -314,6 +323,7 @@ class OwnRepository:
         guard = self._open(old.name)
         try:
             readable = self._lock(guard)
+            self._remember(known)
             self._write(self._open(name), known)
             for rival in self._rivals(known, name):
                 self._open(rival).erase()
@@ -361,14 +371,22 @@ class OwnRepository:
         finally:
             disk.close()
 
+    def _remember(self, definition: Definition) -> None:
+        """The repository may have been lost before this node read from it what it had installed."""
+        kept = self._kept(definition.uuid)
+        if kept is not None and (self._commit is None or self._commit.generation < kept[0].generation):
+            self._commit, self._archive = kept
+
     def _refresh(self, disk: RepositoryDisk) -> None:
         """Keep in memory what was committed."""
         serial = disk.commit_serial()
         if serial == self._commit_serial and not self._owing:
             return
+        if self._owing:
+            if not self._brought_along(disk, disk.read_commit()):
+                return  # what is there is older than what is known
+            self._owing, serial = False, disk.commit_serial()
         commit = disk.read_commit()
-        if self._owing and self._brought_along(disk, commit):
-            self._owing = False
         if commit is not None and commit != self._commit:
             archive = disk.read_archive(commit)
             if archive is None:

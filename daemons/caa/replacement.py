@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from daemons.caa import kept_commit
 from daemons.caa.device import ClusterDevice
 from daemons.caa.own_repository import Joins, OwnRepository, Refused, Removed
 from daemons.caa.repository import RepositoryDisk
@@ -23,7 +24,10 @@ def own_repository(root: NodeRoot) -> OwnRepository:
     """The repository of a node's cluster, on the disks of its lab."""
     identity = root.identity
     return OwnRepository(
-        identity.node, lambda: disk_names(identity.lab), lambda name: RepositoryDisk(identity.lab, name)
+        identity.node,
+        lambda: disk_names(identity.lab),
+        lambda name: RepositoryDisk(identity.lab, name),
+        lambda cluster: kept_commit.kept(root, cluster),
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from daemons.caa import client as caa
+from daemons.caa import kept_commit
 from daemons.clcomd import security
 from daemons.clconfd import collector, persistent_labels
 from daemons.clstrmgr import client as manager
@@ -102,6 +103,9 @@ def install_committed(root: NodeRoot, packed: Mapping[str, list[OdmObject]] | No
             archive = repository.read_archive(commit)
             if archive is None:
                 raise caa.RepositoryError(f"the archive of generation {commit.generation} is not whole")
+            definition = repository.read_definition()
+            if definition is not None:
+                kept_commit.keep(root, definition.uuid, commit, archive)
             texts = attachments_of(archive)
             pair = (texts.get("certificate", ""), texts.get("private_key", ""))
             security.install(root, pair if all(pair) else None)

@@ -82,7 +82,7 @@ class Cluster:
         """The names of the nodes that hold the tie breaker."""
         self.local_faults: list[str] = []
         self.on_phase: Callable[[Fault, SimulatedNode], None] = lambda fault, node: None
-        self._watcher = OwnRepository("", lambda: REPOSITORIES, lambda name: self.open_disk(name, 0))
+        self._watcher = OwnRepository("", lambda: REPOSITORIES, lambda name: self.open_disk(name, 0), lambda _: None)
         self._make_repository()
         self.checker = Checker(self)
         self.nodes: dict[int, SimulatedNode] = {}

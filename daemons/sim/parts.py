@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from daemons.caa import core as caa
 from daemons.caa.own_repository import OwnRepository
@@ -34,6 +34,8 @@ SETTINGS = Settings()
 class Parts:
     """The cores as they are."""
 
+    repository_class: ClassVar[type[OwnRepository]] = OwnRepository
+
     def states(self, node: SimulatedNode) -> StatesProcess:
         """caa."""
         return StatesProcess(node, self.membership)
@@ -44,7 +46,7 @@ class Parts:
 
     def repository(self, node: SimulatedNode) -> OwnRepository:
         """The repository of the cluster as a node follows it."""
-        return OwnRepository(node.name, lambda: REPOSITORIES, node.open_disk)
+        return self.repository_class(node.name, lambda: REPOSITORIES, node.open_disk, lambda _: node.store.kept)
 
     def process(self, node: SimulatedNode, name: str) -> Process:
         """A subsystem's process.

@@ -27,7 +27,6 @@ from daemons.cthags.messages import Provider
 from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
 from daemons.sim.definition import REPOSITORIES
-from daemons.sim.node import SimulatedNode
 from daemons.sim.parts import SETTINGS, Parts
 from daemons.sim.policies import FENCING, NODE_HALT
 from daemons.sim.scenario import NONE, TIE_BREAKER, Scenario
@@ -335,8 +334,7 @@ class _ObstinateRepository(OwnRepository):
 class _DefinitionNotFollowed(Parts):
     """A node does not take up a definition that has changed."""
 
-    def repository(self, node: SimulatedNode) -> OwnRepository:
-        return _ObstinateRepository(node.name, lambda: REPOSITORIES, node.open_disk)
+    repository_class = _ObstinateRepository
 
 
 class _NostalgicRepository(OwnRepository):
@@ -355,8 +353,7 @@ class _NostalgicRepository(OwnRepository):
 class _OldRepositoryIsBack(Parts):
     """The first repository counts as long as it can be read, whatever has replaced it."""
 
-    def repository(self, node: SimulatedNode) -> OwnRepository:
-        return _NostalgicRepository(node.name, lambda: REPOSITORIES, node.open_disk)
+    repository_class = _NostalgicRepository
 
 
 PLANTS = {

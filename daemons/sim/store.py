@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from daemons.caa.repository import Commit
 from daemons.cluster.configuration import Configuration
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Store:
         self.default = classes(configuration)
         self.generation = generation
         """The generation that is installed as a whole; 0: the classes are half of one and half of another."""
+        self.kept: tuple[Commit, bytes] | None = None
+        """The commit that was installed last, with its archive."""
         self.lock: Lock | None = None
         self.staged: Configuration | None = None
         self.installer: object = None

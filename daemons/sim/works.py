@@ -78,6 +78,7 @@ def install(node: SimulatedNode) -> Work:
             archive = repository.read_archive(commit)
             if archive is None:
                 return 1, f"the archive of generation {commit.generation} is not whole"
+            store.kept = commit, archive
             wanted = classes(unpack(archive))
             for name in store.behind(wanted):
                 store.generation = 0

@@ -36,6 +36,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lost: set[tuple[str, str]] = set()
+        self.kept: dict[str, tuple[Commit, bytes]] = {}
         (folder / "disks").mkdir()
         for name in DISKS:
             with open(folder / "disks" / name, "wb") as file:
@@ -45,7 +46,7 @@ class Lab:
         return RepositoryDisk("", name, Attached(self, name, node))
 
     def node(self, name: str, disk: str = "hdisk1") -> OwnRepository:
-        made = OwnRepository(name, lambda: DISKS, lambda wanted: self.disk(wanted, name))
+        made = OwnRepository(name, lambda: DISKS, lambda wanted: self.disk(wanted, name), lambda _: self.kept.get(name))
         if disk:
             assert made.begin(disk) is not None
         return made
@@ -92,7 +93,7 @@ def test_a_lost_repository_is_written_anew_with_what_was_committed(lab: Lab) -> 
     assert (news.definition.epoch, news.moved_from, node.name) == (1, "hdisk1", "hdisk3")
     assert lab.disk("hdisk3").read_commit() == made, "the generation goes on where it was"
     assert lab.disk("hdisk3").read_archive(made) == b"configuration"
-    other = OwnRepository("nodeB", lambda: DISKS, lambda wanted: lab.disk(wanted, "nodeB"))
+    other = OwnRepository("nodeB", lambda: DISKS, lambda wanted: lab.disk(wanted, "nodeB"), lambda _: None)
     lab.lost.clear()
     assert other.begin("hdisk1") is not None, "the old one is back"
     assert isinstance(other.look(newest_epoch=1), Changed), "a heartbeat tells that it is old"
@@ -194,3 +195,44 @@ def test_at_boot_the_newest_repository_says_who_was_removed(lab: Lab) -> None:
     assert isinstance(boots.at_boot(KEY, 0), Refused), "a disk that cannot be read may hold a newer one"
     lab.disk("hdisk3").erase()
     assert boots.at_boot(KEY, 0) == Joins("hdisk1")
+
+
+def test_a_repository_lost_right_after_a_commit_is_written_anew_with_it(lab: Lab) -> None:
+    """No look of CAA came between, but the node has installed the configuration."""
+    commit(lab, "hdisk1", 6, b"before")
+    node, other = lab.node("nodeA"), lab.node("nodeB")
+    node.look()
+    other.look()
+    made = commit(lab, "hdisk1", 7, b"configuration")
+    lab.kept["nodeA"] = made, b"configuration"
+    lab.lose("hdisk1", "nodeA", "nodeB")
+    assert isinstance(node.replace("hdisk3"), Changed)
+    assert lab.disk("hdisk3").read_commit() == made
+    assert lab.disk("hdisk3").read_archive(made) == b"configuration"
+
+
+@pytest.mark.parametrize("boots", [False, True])
+def test_who_has_installed_a_commit_brings_it_to_a_repository_that_lacks_it(lab: Lab, boots: bool) -> None:
+    commit(lab, "hdisk1", 6, b"before")
+    node, other = lab.node("nodeA"), lab.node("nodeB")
+    node.look()
+    other.look()
+    made = commit(lab, "hdisk1", 7, b"configuration")
+    lab.kept["nodeB"] = made, b"configuration"
+    lab.lose("hdisk1", "nodeA", "nodeB")
+    node.replace("hdisk3")
+    assert lab.disk("hdisk3").read_commit() != made, "nodeA never knew"
+    busy = lab.disk("hdisk3")
+    assert busy.lock(), "a synchronization uses it"
+    if boots:
+        other.close()
+        assert other.begin("hdisk3") is not None
+    other.look()
+    assert lab.disk("hdisk3").read_commit() != made
+    busy.close()
+    other.look()
+    assert lab.disk("hdisk3").read_commit() == made
+    node.look()
+    assert lab.disk("hdisk3").read_archive(made) == b"configuration"
+    assert node.replace("hdisk10") is not None
+    assert lab.disk("hdisk10").read_commit() == made

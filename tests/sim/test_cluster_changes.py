@@ -136,3 +136,15 @@ def test_group_services_end_with_caa(hung: bool) -> None:
         before.resume()
         cluster.world.run(45 * SECOND)
     assert node.process("cthags") is None
+
+
+def test_a_commit_outlives_a_repository_that_is_lost_right_after_it() -> None:
+    """No CAA has read it yet: it is on the disks of those who have installed it."""
+    result = played(
+        "60.000 synchronize node=1 change=group", "60.240 disk-lost for=100.000", "75.000 repository-replaced node=2"
+    )
+    committed, lost = said(result, "generation 2 is committed"), said(result, "fault: disk-lost")
+    assert committed[0] < lost[0]
+    assert said(result, "the repository is hdisk4")
+    assert not said(result, "installs generation 1")
+    assert len([when for when in said(result, "clconfd: installed generation 2") if when > lost[0]]) == 3
