@@ -98,7 +98,7 @@ class LogFiles(Struct, frozen=True):
         """Say something in cluster.log, as syslog writes it for a daemon (the form is the product's; what is said there
         is inferred).
         """
-        stamp = time.strftime("%b %d %H:%M:%S")
+        stamp = time.strftime("%b %e %H:%M:%S")
         line = " ".join(text.split("\n"))
         self.append_to(self.cluster_log, f"{stamp} {node} daemon:notice clstrmgrES[{os.getpid()}]: {line}\n")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
-from daemons.clstrmgr import availability, messages, view
+import pytest
+
+from daemons.clstrmgr import availability, eventlog, messages, view
 from daemons.clstrmgr.debug_log import LINE_MAX, DebugLog
 from daemons.clstrmgr.eventlog import SYSLOG_LIMIT, LogFiles
 from tests.clstrmgr.ring import Ring, configuration, group
@@ -65,10 +68,12 @@ def test_the_long_debug_log_is_bounded_and_rotated_by_itself(tmp_path: Path) -> 
     assert all(path.stat().st_size <= 1 << 20 for path in tmp_path.iterdir())
 
 
-def test_a_notice_is_one_line_of_syslog(tmp_path: Path) -> None:
+def test_a_notice_is_one_line_of_syslog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """syslog writes a blank where a day of the month has one digit."""
     files = LogFiles(str(tmp_path / "hacmp.out"), str(tmp_path / "cluster.log"), str(tmp_path))
+    strftime, third = time.strftime, time.struct_time((2026, 1, 3, 7, 5, 9, 5, 3, 0))
+    monkeypatch.setattr(eventlog.time, "strftime", lambda form: strftime(form, third))
     files.notice("node1", "two\nlines")
     assert re.fullmatch(
-        r"\w{3} \d\d \d\d:\d\d:\d\d node1 daemon:notice clstrmgrES\[\d+\]: two lines\n",
-        (tmp_path / "cluster.log").read_text(),
+        r"Jan  3 07:05:09 node1 daemon:notice clstrmgrES\[\d+\]: two lines\n", (tmp_path / "cluster.log").read_text()
     )

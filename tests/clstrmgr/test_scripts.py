@@ -135,7 +135,7 @@ def test_acquisition(node: Node) -> None:
     assert len(said) == 7
     lines = node.cluster_log.read_text().splitlines()
     assert re.fullmatch(
-        r"\w{3} \d\d \d\d:\d\d:\d\d node1 user:notice PowerHA SystemMirror for AIX: EVENT START: node_up node1",
+        r"\w{3} [ \d]\d \d\d:\d\d:\d\d node1 user:notice PowerHA SystemMirror for AIX: EVENT START: node_up node1",
         lines[0],
     )
     (history,) = node.directory.glob("cluster.????????")
@@ -373,6 +373,30 @@ def test_a_full_disk_loses_lines_and_not_the_event(node: Node) -> None:
     assert node.run(Stage.ACQUIRE, "node_up", "node1", VERBOSE_LOGGING="high") == 0
     assert "mount /rg1" in node.calls.read_text()
     assert node.updates
+
+
+def test_cluster_log_has_the_stamps_of_syslog(node: Node) -> None:
+    """A blank where a day of the month has one digit; hacmp.out and the history have a zero there."""
+    script = """
+        printf() { [[ $4 == -1 ]] && set -- "$1" "$2" "$3" 1767441909; builtin printf "$@"; }
+        . cl_event_functions
+        log_event_line "EVENT START: node_up node1"
+        cl_log 1 "something failed"
+        . config_too_long 30 program
+    """
+    environment = node.environment(TZ="UTC")
+    said = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("Jan 03 12:05:09 EVENT START: node_up node1\n")
+    assert (node.directory / "cluster.01032026").read_text() == "Jan 03 12:05:09 EVENT START: node_up node1\n"
+    texts = [
+        "EVENT START: node_up node1",
+        "something failed",
+        "WARNING: Cluster sample has been running recovery program 'program' for 30 seconds. "
+        "Please check cluster status.",
+    ]
+    assert node.cluster_log.read_text() == "".join(
+        f"Jan  3 12:05:09 node1 user:notice PowerHA SystemMirror for AIX: {text}\n" for text in texts
+    )
 
 
 def test_a_log_that_cannot_be_opened(node: Node) -> None:

@@ -176,7 +176,7 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
         assert "Event: TE_RG_MOVE" in text
         assert "Resource group offline:\trg1\tprocess_resources\nSearch on: " in text
         cluster_log = lab.read(2, "/var/hacmp/adm/cluster.log")
-        notice = rf"^\w{{3}} \d\d \d\d:\d\d:\d\d node2 daemon:notice clstrmgrES\[{os.getpid()}\]: (.*)$"
+        notice = rf"^\w{{3}} [ \d]\d \d\d:\d\d:\d\d node2 daemon:notice clstrmgrES\[{os.getpid()}\]: (.*)$"
         said = re.findall(notice, cluster_log, re.MULTILINE)
         assert "node 2 joined the group, members [1, 2]" in said
         assert any(
