@@ -399,6 +399,28 @@ def test_cluster_log_has_the_stamps_of_syslog(node: Node) -> None:
     )
 
 
+@pytest.mark.parametrize("moved", ["", "etc/es/objrepos", "usr/es/sbin/cluster/etc/objrepos/active"])
+def test_a_halt_stands_in_the_cluster_log_that_is_configured(node: Node, moved: str) -> None:
+    node.fake("errlogger", "hostname", "halt")
+    root = node.directory / "root"
+    for folder in ("var/hacmp/adm", "logs", "etc/es/objrepos", "usr/es/sbin/cluster/etc/objrepos/active"):
+        (root / folder).mkdir(parents=True)
+    objects = [
+        '\nHACMPlogs:\n\tname = "clavan.log"\n\tdescription = "x"\n\tdefaultdir = "/a"\n\tvalue = "/a"\n\trfs = "1"\n',
+        '\nHACMPlogs:\n\tname = "cluster.log"\n\tdescription = "x"\n\tdefaultdir = "/a"\n\tvalue = "/logs"\n',
+    ]
+    if moved:
+        (root / moved / "HACMPlogs").write_text("".join(objects))
+    environment = node.environment(HAES_ROOT=str(root), HAES_MARK="lab/node1")
+    subprocess.run([str(UTILITIES / "clexit.rc"), "clstrmgrES", "cluster"], env=environment, check=True)
+    lines = (root / ("logs" if moved else "var/hacmp/adm") / "cluster.log").read_text().splitlines()
+    assert [line.partition("AIX: ")[2] for line in lines] == [
+        "clexit.rc : Unexpected termination of clstrmgrES.",
+        "clexit.rc : Halting system immediately!!!",
+    ]
+    assert node.calls.read_text().splitlines()[-1] == "halt -q"
+
+
 def test_a_log_that_cannot_be_opened(node: Node) -> None:
     node.hacmp_out = node.directory / "nowhere" / "hacmp.out"
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0

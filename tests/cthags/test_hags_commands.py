@@ -239,6 +239,25 @@ def test_life_cycle_commands(words: str, status: int, complaint: str, capsys: py
     assert bool(output.err) == bool(status)
 
 
+@pytest.mark.parametrize("words", ["lsrpdomain", "lsrpnode -i", "lscomg", "caa_config -s c", "stoprpdomain c"])
+def test_daemons_that_do_not_answer_are_no_session(
+    words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ls commands said 2612-023, which is that nothing was found and by which scripts tell no error."""
+
+    def silent(root: NodeRoot) -> Domain:
+        raise Unreachable("no answer")
+
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
+    monkeypatch.setattr(domain, "ask", silent)
+    monkeypatch.setattr(lifecycle, "ask", silent)
+    argv = words.split()
+    assert getattr(domain, argv[0], lifecycle.lifecycle)(argv) == 1
+    said = capsys.readouterr()
+    complaint = '2612-022 A session could not be established with the RMC daemon on "local_node".'
+    assert (said.out, said.err) == ("", f"{argv[0]}: {complaint}\n")
+
+
 @pytest.mark.usefixtures("online")
 def test_node_id_and_recfgct(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

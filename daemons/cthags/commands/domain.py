@@ -24,6 +24,10 @@ GS_PORT = 12348
 OK, RMC_ERROR, BAD_FLAG, BAD_PARAMETER = 0, 1, 3, 4
 """Exit codes of the family."""
 
+NO_SESSION = '2612-022 A session could not be established with the RMC daemon on "local_node".'
+"""What the family says where the daemons do not answer. Of its other messages (2632-020, -021, -025) the numbers and
+words are inferred."""
+
 _FORMS = "ltd"
 
 LSRPDOMAIN_USAGE = "Usage: lsrpdomain [-o | -O] [-l | -t | -d | -D delimiter] [-x] [-h] [-TV] [peer_domain]\n"
@@ -231,8 +235,8 @@ def _form(options: Options) -> tuple[str, str]:
 def _domain(command: str) -> Domain | int | None:
     try:
         return ask(NodeRoot.current())
-    except (OSError, Unreachable, IdentityError) as error:
-        sys.stderr.write(f"{command}: 2612-023 Could not authenticate user or reach the daemon: {error}\n")
+    except (OSError, Unreachable, IdentityError):
+        sys.stderr.write(f"{command}: {NO_SESSION}\n")
         return RMC_ERROR
 
 

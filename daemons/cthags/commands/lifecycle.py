@@ -14,6 +14,7 @@ import sys
 from daemons.cthags.commands.domain import (
     BAD_FLAG,
     BAD_PARAMETER,
+    NO_SESSION,
     OK,
     RMC_ERROR,
     Domain,
@@ -78,8 +79,8 @@ def lifecycle(argv: list[str]) -> int:
         return OK
     try:
         domain = ask(NodeRoot.current())
-    except (OSError, Unreachable, IdentityError) as error:
-        sys.stderr.write(f"{command}: 2612-022 A session could not be established with the RMC daemon: {error}\n")
+    except (OSError, Unreachable, IdentityError):
+        sys.stderr.write(f"{command}: {NO_SESSION}\n")
         return RMC_ERROR
     return _run(command, options, domain)
 
