@@ -26,6 +26,8 @@ from srcctl.odm import OdmError
 from srcctl.storage.device_names import own_name
 
 Connection = LocalConnection[Answer, Request]
+RESOURCE = "CAA (for RSCT)"
+"""The resource name of CAA's entries in the error log."""
 
 
 class RepositoryKeeper(Daemon):
@@ -239,8 +241,16 @@ class RepositoryKeeper(Daemon):
             for text in await asyncio.to_thread(formation.tell_moved, self.root, name):
                 self.log.write(f"automatic repository update: {text}")
             self.log.write(f"automatic repository update: {lost} is replaced by {name}")
-            log_entry(self.root, "CL_ARU_PASSED", "CAA (for RSCT)", (("DISK NAME", own_name(self.root, name)),))
+            log_entry(self.root, "CL_ARU_PASSED", RESOURCE, (("DISK NAME", own_name(self.root, name)),))
             return
+        # Without a backup disk nothing was tried; and another node may have found one.
+        known = self.definition
+        if known is None or not await asyncio.to_thread(replacement.named_backups, self.root):
+            return
+        found, _ = self.own.newest(known.key)
+        if found is None or found.definition.epoch <= known.epoch:
+            self.log.error("automatic repository update: no backup disk can take the place of the repository")
+            log_entry(self.root, "CL_ARU_FAILED", RESOURCE, (("DISK NAME", own_name(self.root, lost)),))
 
     def _deliver(self, sender: int, payload: bytes) -> None:
         self.counts["relayed_in"] += 1

@@ -17,7 +17,7 @@ from daemons.caa.action_plan import give_way
 from daemons.caa.arbiter import Arbiter
 from daemons.caa.deadman import GOING_DOWN
 from daemons.caa.device import ClusterDevice, cluster_name
-from daemons.caa.keeper import RepositoryKeeper
+from daemons.caa.keeper import RESOURCE, RepositoryKeeper
 from daemons.caa.messages import (
     GROUP_SERVICES_SILENCE,
     SOCKET_PATH,
@@ -414,7 +414,7 @@ class ClusterAwareAix(RepositoryKeeper):
             # Of another node's repository, too: what that one calls it is not told (inferred).
             subject = own_name(self.root, self.disk.name)
             if kind == "REP_DOWN" and own:
-                log_entry(self.root, "CL_REPOS_DISK_DOWN", "CAA (for RSCT)", (("DISK NAME", subject),))
+                log_entry(self.root, "CL_REPOS_DISK_DOWN", RESOURCE, (("DISK NAME", subject),))
                 self.spawn(self._replace_by_itself())
         event = Event(self.events, kind, node, subject, time.time_ns(), details, self.uuids.get(node, ""))
         seconds, nanoseconds = divmod(event.time_ns, 1_000_000_000)

@@ -95,6 +95,7 @@ TEMPLATES: dict[str, Template] = {
         ("INCREASE THE SIZE OF THE ASSOCIATED FILE SYSTEM",),
     ),
     "CL_ARU_PASSED": Template("92EE81A5", "H", "INFO", "Automatic repository update succeeded"),
+    "CL_ARU_FAILED": Template("F63D60A2", "H", "INFO", "Automatic repository update failed"),
     "CL_REPOS_DISK_DOWN": Template("5B1C9A3E", "H", "PERM", "Repository disk is down", *_DISK, _DIAGNOSE),
     "CL_NODE_DOWN": Template("7A2D0C41", "S", "INFO", "Cluster node is down"),
     "CL_NODE_UP": Template("E1F7B2D5", "S", "INFO", "Cluster node is up"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.clstrmgr import availability, eventlog, messages, view
+from daemons.clstrmgr import availability, messages, view
 from daemons.clstrmgr.debug_log import LINE_MAX, DebugLog
 from daemons.clstrmgr.eventlog import SYSLOG_LIMIT, LogFiles
 from tests.clstrmgr.ring import Ring, configuration, group
@@ -72,7 +72,7 @@ def test_a_notice_is_one_line_of_syslog(tmp_path: Path, monkeypatch: pytest.Monk
     """syslog writes a blank where a day of the month has one digit."""
     files = LogFiles(str(tmp_path / "hacmp.out"), str(tmp_path / "cluster.log"), str(tmp_path))
     strftime, third = time.strftime, time.struct_time((2026, 1, 3, 7, 5, 9, 5, 3, 0))
-    monkeypatch.setattr(eventlog.time, "strftime", lambda form: strftime(form, third))
+    monkeypatch.setattr(time, "strftime", lambda form: strftime(form, third))
     files.notice("node1", "two\nlines")
     assert re.fullmatch(
         r"Jan  3 07:05:09 node1 daemon:notice clstrmgrES\[\d+\]: two lines\n", (tmp_path / "cluster.log").read_text()
