@@ -110,7 +110,9 @@ def clusterconf(argv: list[str]) -> int:
         elif "R" in options:
             client.move(root, options.value("R"))
         elif "s" in options:
-            client.leave(root)
+            from daemons.caa.stopping import stop
+
+            stop(root)
         elif "u" in options:
             from daemons.caa import message_security
 

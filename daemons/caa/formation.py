@@ -250,7 +250,9 @@ def tell(root: NodeRoot, node: str, what: str, disk: str = "", change: ChangeTim
 
             command, local = [*CLUSTERCONF, "-u"], lambda: leave(root)
         case changes.STOP:
-            command, local = [*CLUSTERCONF, "-s"], lambda: client.leave(root)
+            from daemons.caa.stopping import stop
+
+            command, local = [*CLUSTERCONF, "-s"], lambda: stop(root)
         case changes.MOVE:
             command, local = [*CLUSTERCONF, "-R", disk], lambda: client.move(root, disk)
         case changes.REPLACE:

@@ -512,6 +512,8 @@ class ClusterAwareAix(RepositoryKeeper):
 
     async def _asked_to_leave(self, forget: bool) -> str:
         async with self.turning:
+            if not forget and self.definition is None and not self.device.node_uuid:
+                return "this node is not a member of a cluster."  # nothing to be kept stopped (words inferred)
             protected = await self._leave()
             if forget:
                 self.device.forget()

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 
 from daemons.caa import client as caa
+from daemons.caa import stopping
 from daemons.clcomd import client as clcomd
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError, CommunicationError, does_not_exist
 from daemons.clmgr.operations import live
@@ -124,6 +125,8 @@ def services(root: NodeRoot, c: Configuration, request: Request) -> None:
         if c.node(name) is None:
             raise does_not_exist(name)
     whole = request.class_name == "cluster"
+    if options.stop_caa and options.manage == "unmanage" and options.when != "restart":
+        raise ClmgrError(f"STOP_CAA=yes and MANAGE=unmanage: {stopping.UNMANAGED}", INCORRECT_INPUT)
     if options.online:
         awaits_caa = options.start_caa in ("yes", "true", "only") or options.when == "restart"
         if root.identity.node in names and not awaits_caa and (complaint := startup.stopped_caa(root)):
@@ -383,6 +386,12 @@ def _stop_here(root: NodeRoot, options: Options, prefix: str) -> None:
     except manager.Refused as refused:
         if refused.done.error not in ("not_active", "already"):
             raise ClmgrError(str(refused)) from None
+        known = refused.done.snapshot
+        if known is not None and known.members and not known.services and options.manage != "unmanage":
+            # They run on, and nothing but a start has them managed again (the words are inferred).
+            raise ClmgrError(
+                f'cluster services are not active on "{own}", and its resource groups are unmanaged: start them first.'
+            ) from None
         shutting_down()
     except manager.ManagerUnreachable as error:
         raise ClmgrError(f'the cluster manager on "{own}" cannot be asked: {error}') from None
@@ -393,7 +402,7 @@ def _stop_here(root: NodeRoot, options: Options, prefix: str) -> None:
     print(f'{prefix}"{own}" is now {"unmanaged" if options.manage == "unmanage" else "offline"}.', flush=True)
     if options.stop_caa:
         try:
-            caa.leave(root)
+            stopping.stop(root)
         except caa.CaaError as error:
             raise ClmgrError(str(error)) from None
 
