@@ -8,11 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from daemons.clstrmgr import messages, render, view
+from daemons.caa import client as caa
+from daemons.clcomd import client as clcomd
+from daemons.clstrmgr import client, messages, render, view
 from daemons.clstrmgr.commands import clshowsrv
 from daemons.clstrmgr.inputs import Reported
 from daemons.cluster.configuration.policies import FallbackTimer
 from srcctl.machine import SECOND, TICK
+from srcctl.node.root import NodeRoot
 from tests.clstrmgr.ring import Ring, configuration, group
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -121,6 +124,29 @@ def test_clshowsrv_says_how_the_nodes_are() -> None:
     assert text == golden("clshowsrv/nodes.txt")
     found = [paragraph for paragraph in text.split("\n\n") if paragraph.split()[2:3] == ['"clnode_2"']]
     assert '"UNMANAGED" ("UNMANAGED")' in found[0]
+
+
+def test_clshowsrv_asks_each_node_whether_it_is_unmanaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose own services are stopped knows nothing of the others: it called an unmanaged node NORMAL."""
+    made = ring()
+    made.request(1, messages.StopServices("offline"))
+    made.request(2, messages.StopServices("unmanage"))
+    pictures = {f"node{number}": view.snapshot(made.nodes[number]) for number in (1, 2)}
+    assert (pictures["node1"].state, pictures["node2"].state) == ("ST_INIT", "ST_STABLE")
+
+    def run(root: object, node: str, command: list[str], limit: float) -> clcomd.Result:
+        return clcomd.Result(0, msgspec.json.encode(pictures[node]), b"")
+
+    def silent(root: object) -> caa.Status:
+        raise caa.CaaError(caa.INACTIVE)
+
+    monkeypatch.setattr(client, "query_state", lambda root: pictures["node1"])
+    monkeypatch.setattr(caa, "status", silent)
+    monkeypatch.setattr(clcomd, "run", run)
+    assert [node.services for node in clshowsrv._nodes(NodeRoot("/nowhere"))] == [
+        ("OFFLINE", "ST_INIT"),
+        ("UNMANAGED", "UNMANAGED"),
+    ]
 
 
 def test_clshowsrv_without_a_cluster_manager() -> None:

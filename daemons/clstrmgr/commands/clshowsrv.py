@@ -22,6 +22,7 @@ RSCT = ("cthags", "ctrmc")
 POWERHA = ("clstrmgrES", "clevmgrdES", "clinfoES")
 CAA = ("clcomd", "clconfd")
 LSSRC = "/usr/bin/lssrc"
+CL_STATE = "/usr/es/sbin/cluster/utilities/cl_state"
 REMOTE_LIMIT = 10.0
 """Seconds (patience) for the answer of another node."""
 
@@ -93,7 +94,7 @@ def _nodes(root: NodeRoot) -> list[NodeStatus]:
         membership = None
     alive = {node.name: node.number in membership.up for node in membership.nodes} if membership is not None else {}
     others = [node for node in picture.nodes if node.number != picture.local_node]
-    answers: dict[str, str | None] = {}
+    answers: dict[str, tuple[str, bool] | None] = {}
 
     def ask(name: str) -> None:
         answers[name] = _state_on(root, name)
@@ -106,24 +107,29 @@ def _nodes(root: NodeRoot) -> list[NodeStatus]:
     found: list[NodeStatus] = []
     for node in picture.nodes:
         local = node.number == picture.local_node
-        raw = str(picture.state) if local else answers.get(node.name)
-        services = picture.services if local else node.state != "unmanaged"
+        answer = (str(picture.state), picture.services) if local else answers.get(node.name)
         seen = ("UP" if alive.get(node.name) else "DOWN") if alive else "DOWN" if local else "UNKNOWN"
-        words = ("UNKNOWN", "UNKNOWN") if raw is None else node_words(raw, services)
-        found.append(NodeStatus(node.name, local, words, "DOWN" if raw is None else "UP", seen))
+        words = ("UNKNOWN", "UNKNOWN") if answer is None else node_words(*answer)
+        found.append(NodeStatus(node.name, local, words, "DOWN" if answer is None else "UP", seen))
     return sorted(found, key=lambda node: not node.local)
 
 
-def _state_on(root: NodeRoot, node: str) -> str | None:
-    """The state of another node's cluster manager, None if the node cannot be asked."""
+def _state_on(root: NodeRoot, node: str) -> tuple[str, bool] | None:
+    """The state of another node's cluster manager, and whether its services are active; None if the node cannot be
+    asked. It says so itself: one whose services are stopped does not know which others are unmanaged."""
+    import msgspec
+
     from daemons.clcomd import client as clcomd
+    from daemons.clstrmgr.messages import ClusterSnapshot
 
     try:
-        answer = clcomd.run(root, node, [LSSRC, "-ls", "clstrmgrES"], limit=REMOTE_LIMIT)
+        answer = clcomd.run(root, node, [CL_STATE], limit=REMOTE_LIMIT)
+        picture = msgspec.json.decode(answer.out, type=ClusterSnapshot) if answer.status == 0 else None
     except (clcomd.ClcomdError, TimeoutError):
         return None
-    words = answer.out.decode(errors="replace").partition("\n")[0].split()
-    return words[2] if words[:2] == ["Current", "state:"] and len(words) > 2 else "UNKNOWN"
+    except msgspec.DecodeError:
+        picture = None
+    return ("UNKNOWN", False) if picture is None else (str(picture.state), picture.services)
 
 
 def report(rows: dict[str, str], details: list[str], everything: bool) -> list[str]:
