@@ -88,6 +88,11 @@ def broadcast(root: NodeRoot, text: str) -> None:
         return
 
 
+def broadcast_start(root: NodeRoot) -> None:
+    """Tell everybody that services start here."""
+    broadcast(root, f"Starting PowerHA SystemMirror on {root.identity.node}.")
+
+
 def wait_for_manager(root: NodeRoot, patience: float = MANAGER_PATIENCE) -> ClusterSnapshot:
     """The cluster manager of a node that is booting needs a moment; one that is stopped is not waited for long.
 
@@ -158,7 +163,7 @@ class StartReport:
         shown += [flag for flag in ("-B", "-M", "-A") if flag in flags]
         self._say(_stamp(), f"{CLSTART}: called with flags {' '.join(shown)}", "")
         if "-b" in flags:
-            broadcast(self.root, f"Starting PowerHA SystemMirror on {self.root.identity.node}.")
+            broadcast_start(self.root)
         try:
             wait_for_manager(self.root)
             if complaint := stopped_caa(self.root):

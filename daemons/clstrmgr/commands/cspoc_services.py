@@ -13,7 +13,14 @@ import sys
 from dataclasses import dataclass
 
 from daemons.clcomd import client as clcomd
-from daemons.clstrmgr.commands.services import RC_FLAGS, STOP_FLAGS, exclusive, stop_flags_agree, verified
+from daemons.clstrmgr.commands.services import (
+    RC_FLAGS,
+    STOP_FLAGS,
+    exclusive,
+    start_flags_agree,
+    stop_flags_agree,
+    verified,
+)
 from daemons.clstrmgr.startup import RC_CLUSTER
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault, load
 from srcctl.node.root import NodeRoot
@@ -50,7 +57,7 @@ def cl_rc_cluster(argv: list[str]) -> int:
     try:
         targets, words = _targets(words)
         flags = _parsed([word for word in words if word != "-boot"], RC_FLAGS)
-        if not exclusive(flags, "-N", "-R", "-B") or not exclusive(flags, "-M", "-A"):
+        if not start_flags_agree(flags):
             raise Unusable("")
         nodes = _reachable(targets)
     except Unusable as error:

@@ -21,7 +21,7 @@ RC_USAGE = (
     "[-P caller]\n"
 )
 RC_FLAGS = "biINRBMAfxrvC:P:mGk"
-START_USAGE = "Usage: clstart -m [-G] [-b] [-i | -I] [-M | -A] [-P caller]\n"
+START_USAGE = "Usage: clstart -m [-G] [-b] [-i | -I] [-N | -R | -B] [-M | -A] [-P caller]\n"
 STOP_USAGE = "Usage: clstop { -f | -g | -gr } [-s] [-y] [-N | -R | -B]\n"
 STOP_FLAGS = "fgrsyNRBP:"
 C_SPOC = "cl_rc_cluster"
@@ -38,7 +38,7 @@ def rc_cluster(argv: list[str]) -> int:
         sys.stderr.write(f"rc.cluster: {error}\n{RC_USAGE}")
         return 1
     flags = dict(pairs)
-    if operands or not exclusive(flags, "-N", "-R", "-B") or not exclusive(flags, "-M", "-A"):
+    if operands or not start_flags_agree(flags):
         sys.stderr.write(RC_USAGE)
         return 1
     root = NodeRoot.current()
@@ -83,12 +83,26 @@ def clstart(argv: list[str]) -> int:
         sys.stderr.write(f"clstart: {error}\n{START_USAGE}")
         return 1
     flags = dict(pairs)
-    if operands or not exclusive(flags, "-M", "-A"):
+    if operands or not start_flags_agree(flags):
         sys.stderr.write(START_USAGE)
+        return 1
+    root = NodeRoot.current()
+    if flags.keys() & {"-R", "-B"} and not startup.start_at_restart(root, flags):
+        sys.stderr.write("clstart: /etc/inittab cannot be changed.\n")
+        return 1
+    if "-R" in flags:
+        return 0
+    if "-b" in flags:
+        startup.broadcast_start(root)
+    if complaint := startup.stopped_caa(root):
+        sys.stderr.write(f"clstart: {complaint}\n")
         return 1
     try:
         client.start_services(
-            "manual" if "-M" in flags else "auto", bool(flags.keys() & {"-i", "-I"}), flags.get("-P", "clstart")
+            "manual" if "-M" in flags else "auto",
+            bool(flags.keys() & {"-i", "-I"}),
+            flags.get("-P", "clstart"),
+            root=root,
         )
     except (client.ManagerUnreachable, client.Refused) as error:
         sys.stderr.write(f"clstart: {error}\n")
@@ -133,6 +147,16 @@ def clstop(argv: list[str]) -> int:
 def exclusive(flags: dict[str, str], *names: str) -> bool:
     """Is at most one of these flags given?"""
     return sum(name in flags for name in names) <= 1
+
+
+def start_flags_agree(flags: dict[str, str]) -> bool:
+    """At most one of -i and -I, of -N, -R and -B, and of -M and -A; -C says interactive or yes."""
+    return (
+        exclusive(flags, "-i", "-I")
+        and exclusive(flags, "-N", "-R", "-B")
+        and exclusive(flags, "-M", "-A")
+        and flags.get("-C", "yes") in ("interactive", "yes")
+    )
 
 
 def stop_flags_agree(flags: dict[str, str]) -> bool:
