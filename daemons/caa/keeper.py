@@ -250,7 +250,7 @@ class RepositoryKeeper(Daemon):
         found, _ = self.own.newest(known.key)
         if found is None or found.definition.epoch <= known.epoch:
             self.log.error("automatic repository update: no backup disk can take the place of the repository")
-            log_entry(self.root, "CL_ARU_FAILED", RESOURCE, (("DISK NAME", own_name(self.root, lost)),))
+            log_entry(self.root, "CL_ARU_FAILED", RESOURCE, (("Primary Disk Info", own_name(self.root, lost)),))
 
     def _deliver(self, sender: int, payload: bytes) -> None:
         self.counts["relayed_in"] += 1

@@ -76,6 +76,9 @@ SRC_PATIENCE = 30.0
 GROUP_SERVICES_END = 5.0
 """Seconds (patience) for Group Services that were told to stop to be gone, when CAA stops."""
 
+LAST_ENTRIES = {"dead man's switch": "CL_DEADMAN_LIMIT", "asymmetric topology": "CL_AST_PANIC"}
+"""Labels of the error log by the reason for which a node goes down, as it begins; the next boot logs the panic."""
+
 Connection = LocalConnection[Answer, Request]
 
 
@@ -148,6 +151,8 @@ class ClusterAwareAix(RepositoryKeeper):
             refusal = "" if self.device.stopped else await self._join(disk)
         if refusal:
             self.log.error(f"cannot join at boot: {refusal}")
+            if self.device.node_uuid:
+                log_entry(self.root, "CL_REPOS_INACCESS", RESOURCE, (("REPOSITORY", refusal),))
 
     async def _join(self, disk_name: str) -> str:
         """Become a member; returns an error text."""
@@ -443,6 +448,9 @@ class ClusterAwareAix(RepositoryKeeper):
 
     def _halt(self, reason: str, gives_way: bool = False) -> None:
         self.log.write(reason)
+        # The loss of the repository is told already. Who waits here for the error log does not turn, and lpar sees it.
+        if label := next((label for words, label in LAST_ENTRIES.items() if reason.startswith(words)), ""):
+            log_entry(self.root, label, RESOURCE, (("REASON", reason),))
         if gives_way and self.guard is not None:
             action = self.policy.current.action
             log_entry(self.root, "OPMSG", "caa", (("MESSAGE FROM ERRLOGGER COMMAND", f"{reason}: {action}"),))

@@ -95,11 +95,53 @@ TEMPLATES: dict[str, Template] = {
         ("INCREASE THE SIZE OF THE ASSOCIATED FILE SYSTEM",),
     ),
     "CL_ARU_PASSED": Template("92EE81A5", "H", "INFO", "Automatic repository update succeeded"),
-    "CL_ARU_FAILED": Template("F63D60A2", "H", "INFO", "Automatic repository update failed"),
-    "CL_REPOS_DISK_DOWN": Template("5B1C9A3E", "H", "PERM", "Repository disk is down", *_DISK, _DIAGNOSE),
+    "CL_ARU_FAILED": Template(
+        "F63D60A2",
+        "H",
+        "INFO",
+        "Automatic Repository Update failed.",
+        (),
+        (),
+        (),
+        ("Try manual replacement of cluster repository disk.",),
+    ),
+    "CL_REPOS_DISK_DOWN": Template(
+        "5B1C9A3E",
+        "H",
+        "PERM",
+        "Local node cannot access cluster repository disk.",
+        ("Cluster repository disk is down or not reachable.",),
+        (),
+        (),
+        ("Correct hardware problem that caused loss of access to cluster repository disk.",),
+    ),
+    "CL_REPOS_INACCESS": Template(
+        "C7D2A9F4", "H", "PERM", "Repository disk was not found. Hence CAA is not loaded on local node."
+    ),
+    "CL_DEADMAN_LIMIT": Template(
+        "98F89493",
+        "S",
+        "PERM",
+        "Deadman detected heartbeat loss and triggered.",
+        ("Heartbeat not detected.",),
+        (),
+        (),
+        ("Establish connections so that heartbeats can reach the node.",),
+    ),
+    "CL_AST_PANIC": Template(
+        "3F4E6D18",
+        "S",
+        "PERM",
+        "Asymmetric Topology reconciliation detected inconsistency of Cluster node states.",
+        ("Local node cannot contact all nodes that are known to be UP.",),
+        (),
+        (),
+        ("Correct Hardware or Network problem that caused loss of contact.",),
+    ),
     "CL_NODE_DOWN": Template("7A2D0C41", "S", "INFO", "Cluster node is down"),
     "CL_NODE_UP": Template("E1F7B2D5", "S", "INFO", "Cluster node is up"),
     "TS_LOC_DOWN_ST": Template("173C787F", "S", "INFO", "Possible malfunction on local adapter"),
 }
 """Templates by label. The id of LVM_SA_STALEPP is as administrators know it; those of GS_STOP_ST, GS_ERROR_ER,
-GS_DEACT_FAIL_ST, CL_REPOS_DISK_DOWN and CL_NODE_* are inferred."""
+GS_DEACT_FAIL_ST, CL_NODE_* and of CAA's entries but those of the automatic repository update are inferred; the texts of
+CAA's are those of its message catalogue, which label has which of them is inferred."""

@@ -72,6 +72,7 @@ def test_deadman_mode(bare_lab: LabUnderTest, mode: str) -> None:
     whole(lab)
     panics = lab.run("node3", "errpt -a -J KERNEL_PANIC").stdout
     assert panics.count("neither a network nor the repository disk is left") == 1, "of mode a, which comes first"
+    assert lab.output("node3", "errpt -J CL_DEADMAN_LIMIT").count("Deadman detected heartbeat loss") == 1
 
 
 @pytest.mark.parametrize("mode", ["e", "a"])
@@ -87,6 +88,7 @@ def test_repos_mode(bare_lab: LabUnderTest, mode: str) -> None:
         lab.srcctl("disk", "hdisk1", "repair")
         whole(lab)
         assert "the repository disk is lost (repos_mode a)" in lab.output("node2", "errpt -a -J KERNEL_PANIC")
+        assert "Local node cannot access" in lab.output("node2", "errpt -J CL_REPOS_DISK_DOWN")
         return
     eventually(lambda: said(lab, "node2", "REP_DOWN node 2") == told + 1, "an event tells of it", 60)
     eventually(lambda: lab.output("node1", "lscluster -d").count("State : DOWN") == 3, "all have lost it")
