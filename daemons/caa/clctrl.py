@@ -257,8 +257,10 @@ def _show(tune: Tune, status: Status, entity: str) -> None:
     values = dict(status.tunables)
     names = tune.names or sorted(values)
     if tune.view in ("a", "o"):
+        # One that is named stands at the margin (PowerHA V7.2 Redbook), in the list of all there are blanks (inferred).
+        margin = "     " if tune.view == "a" else ""
         for name in names:
-            print(f"     {entity}.{name} = {values[name]}")
+            print(f"{margin}{entity}.{name} = {values[name]}")
         return
     if tune.view == "x":
         print("name,default,minimum,maximum,unit,scope,entity_name(uuid),current")

@@ -33,7 +33,7 @@ CHCLUSTER_USAGE = (
     "       chcluster [-n clustername] -S sitename{cle_name=newname,cle_prio=prio}"
 )
 CHREPOS_USAGE = "Usage: chrepos [-n clustername] -r { +newdisk[,-olddisk] }"
-CLRAS_USAGE = "Usage: clras { dpcomm_status | sancomm_status | lscluster option }"
+CLRAS_USAGE = "Usage: clras { dpcomm_status | sancomm_status | lscluster { -c | -d | -i | -m | -s } [-n clustername] }"
 
 
 def lscluster(argv: list[str]) -> int:
@@ -257,10 +257,13 @@ def _of_this_cluster(root: NodeRoot, name: str) -> None:
 
 
 def clras(argv: list[str]) -> int:
-    """``clras dpcomm_status | sancomm_status``: the state of the path over the repository disk, and over the SAN.
+    """``clras dpcomm_status | sancomm_status | lscluster``: the states of the path over the repository disk, those over
+    the SAN, or what lscluster shows.
 
-    The table's columns are those of a published monitor of it; there is no SAN path here, so its table is empty.
+    The tables' columns are those of a published monitor of them; there is no SAN path here, so its table is empty.
     """
+    if argv[1:2] == ["lscluster"]:
+        return lscluster(argv[1:])
     if argv[1:] not in (["dpcomm_status"], ["sancomm_status"]):
         return usage(CLRAS_USAGE)
     root = NodeRoot.current()

@@ -83,7 +83,7 @@ def test_a_tunable_takes_its_range_and_nothing_else(
     for value in good:
         assert run(f"-o {name}={value}", capsys) == (0, "1 tunable updated on cluster mycluster.\n", "")
         assert dict(_definition(disk).tunables)[name] == str(value)
-        assert run(f"-o {name}", capsys)[1] == f"     mycluster({DEFINITION.uuid}).{name} = {value}\n"
+        assert run(f"-o {name}", capsys)[1] == f"mycluster({DEFINITION.uuid}).{name} = {value}\n"
     last = _definition(disk)
     outside = () if isinstance(low, str) or isinstance(high, str) else (str(low - 1), str(high + 1))
     for wrong in (*NONSENSE, *outside):
