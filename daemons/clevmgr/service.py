@@ -170,11 +170,18 @@ class EventManagement(Daemon):
             case core.Tell(report):
                 self.spawn(self._tell(report))
             case core.LogEntry(label, resource, detail):
+                if label == "LVM_SA_PVMISS":
+                    self._log_failed_disk(detail)
                 log_entry(self.root, label, resource, ((TITLES[label], detail),))
             case core.Log(text):
                 self.log.write(text)
             case core.Halt():
                 self._halt()
+
+    def _log_failed_disk(self, disk: str) -> None:
+        """What the driver and LVM log before a disk counts as missing (an errpt of a node whose disk was pulled)."""
+        for label, resource in (("DISK_ERR1", disk), ("LVM_IO_FAIL", "LVDD"), ("LVM_SA_WRTERR", "LVDD")):
+            log_entry(self.root, label, resource, ((TITLES["LVM_SA_PVMISS"], disk),))
 
     def _halt(self) -> None:
         try:

@@ -10,12 +10,13 @@ import pytest
 
 from daemons.caa import messages as caa
 from daemons.clevmgr import service
-from daemons.clevmgr.core import GroupDisks
+from daemons.clevmgr.core import Disks, GroupDisks
 from daemons.clstrmgr import client as manager_codecs
 from daemons.clstrmgr import messages as manager
 from daemons.runtime.daemon import CannotStart
 from daemons.runtime.local import LocalConnection, LocalServer
 from srcctl.devices.configuration import attribute
+from srcctl.errlog import read
 from srcctl.node.root import Identity, LabNode, NodeRoot
 from srcctl.odm import Repository, seed
 from srcctl.storage.descriptor_area import VolumeGroup
@@ -134,6 +135,24 @@ async def test_disks_are_called_as_the_node_calls_them(tmp_path: Path) -> None:
     daemon = await around.daemon()
     assert await around.report() == "repository_back repos"
     assert daemon._known_groups() == (GroupDisks("datavg", ("data",)),)
+    await around.stop(daemon)
+
+
+async def test_a_disk_that_was_pulled_has_all_its_entries(tmp_path: Path) -> None:
+    """What errpt showed of a node whose data disk was pulled, the oldest entry first."""
+    around = Surroundings(tmp_path)
+    await around.start()
+    daemon = await around.daemon()
+    assert await around.report() == "repository_back hdisk1"
+    daemon.pump.feed(Disks((GroupDisks("datavg", ("hdisk3",), frozenset({"hdisk3"})),)))
+    assert await around.report() == "disk_lost hdisk3"
+    assert [(entry.label, entry.resource) for entry in read(around.root)] == [
+        ("DISK_ERR1", "hdisk3"),
+        ("LVM_IO_FAIL", "LVDD"),
+        ("LVM_SA_WRTERR", "LVDD"),
+        ("LVM_SA_PVMISS", "LVDD"),
+        ("LVM_SA_QUORCLOSE", "LVDD"),
+    ]
     await around.stop(daemon)
 
 

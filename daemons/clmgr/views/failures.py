@@ -15,11 +15,11 @@ from srcctl.errlog.log import Entry
 
 LABELS = {
     "Disk failure": (
-        "CL_REPOS_DISK_DOWN", "DISK_ERR1", "LVM_FORCEOFF_VG", "LVM_IO_FAIL", "LVM_SA_PVMISS", "LVM_SA_QUORCLOSE",
-        "LVM_SA_STALEPP", "LVM_SA_WRTERR",
+        "CL_ARU_FAILED", "CL_REPOS_DISK_DOWN", "CL_REPOS_INACCESS", "DISK_ERR1", "LVM_FORCEOFF_VG", "LVM_IO_FAIL",
+        "LVM_SA_PVMISS", "LVM_SA_QUORCLOSE", "LVM_SA_STALEPP", "LVM_SA_WRTERR",
     ),
     "Interface failure": ("GOENT_LINK_DOWN",),
-    "Node failure": ("CL_NODE_DOWN", "KERNEL_PANIC"),
+    "Node failure": ("CL_AST_PANIC", "CL_DEADMAN_LIMIT", "CL_NODE_DOWN", "KERNEL_PANIC"),
     "Software failure": ("CORE_DUMP", "GS_ERROR_ER", "SRC_RSTRT", "SRC_SVKO", "SRC_TRYX"),
     "File system full": ("CL_VAR_FULL",),
 }  # fmt: skip
