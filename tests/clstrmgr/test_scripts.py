@@ -486,6 +486,27 @@ def test_copies_that_are_behind_are_synchronized_in_the_background(node: Node) -
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("named", [("/a/b", "/a", "/a-c", "/a/b/c"), ()])
+def test_file_systems_that_lie_in_each_other(node: Node, named: tuple[str, ...]) -> None:
+    """They were mounted in the order of their definition, so that one hid the other, and unmounted in the same one, so
+    that the outer was busy and the group ended in ERROR."""
+    entry = group("rg1", "node1 node2")
+    kept = tuple(resource for resource in entry.resources if resource[0] != "FILESYSTEM")
+    resources = (*kept, *(("FILESYSTEM", name) for name in named))
+    node.configuration = msgspec.structs.replace(
+        node.configuration, groups=(msgspec.structs.replace(entry, resources=resources),)
+    )
+    lsvgfs = node.bin / "lsvgfs"
+    lsvgfs.write_text("#!/bin/bash\nprintf '%s\\n' /a/b /a /a-c /a/b/c\n")
+    lsvgfs.chmod(0o755)
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    called = [words[1] for line in node.calls.read_text().splitlines() if (words := line.split())[0] == "mount"]
+    assert called == ["/a-c", "/a", "/a/b", "/a/b/c"]
+    assert node.run(Stage.RELEASE, "node_down", "node1") == 0
+    called = [words[1] for line in node.calls.read_text().splitlines() if (words := line.split())[0] == "umount"]
+    assert called == ["/a/b/c", "/a/b", "/a", "/a-c"]
+
+
 def watched_start(node: Node, method: str, **attributes: str) -> None:
     """The application gets a startup monitor whose method is this script."""
     check = node.bin / "check"
