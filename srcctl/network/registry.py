@@ -56,14 +56,17 @@ class Registry(Parametrized[HeldT]):
         except OSError:
             return []
 
-    def _live(self, name: str) -> list[HeldT]:
-        """The records of a thing whose nodes are alive, in the order in which they were made."""
+    def _records(self, name: str) -> list[HeldT]:
+        """All records of a thing, in the order in which they were made, those of lives that are over among them."""
         try:
             with open(os.path.join(self._directory, name), encoding="utf-8") as file:
-                records = [self._record(**value) for value in json.load(file)]
+                return [self._record(**value) for value in json.load(file)]
         except (OSError, ValueError, TypeError):
             return []
-        return [held for held in records if is_alive(self._lab, held.node, held.boot_id)]
+
+    def _live(self, name: str) -> list[HeldT]:
+        """The records of a thing whose nodes are alive."""
+        return [held for held in self._records(name) if is_alive(self._lab, held.node, held.boot_id)]
 
     def _write(self, name: str, records: list[HeldT]) -> None:
         path = os.path.join(self._directory, name)

@@ -59,6 +59,21 @@ class OpenVolumes(Registry[Opened]):
         others = [held for held in self._live(name) if held.node != identity.node]
         self._write(name, [*others, Opened(identity.node, identity.boot_id)])
 
+    def left_open(self, group: VolumeGroup, volume: LogicalVolume) -> bool:
+        """Whether a node that had a volume open ended without closing it, and nobody has opened it since."""
+        name = group.volume_identifier(volume)
+        return len(self._records(name)) > len(self._live(name))
+
+    def redo(self, group: VolumeGroup, volume: LogicalVolume) -> None:
+        """What a node that ended has left open is closed now.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        name = group.volume_identifier(volume)
+        with self._locked():
+            self._write(name, self._live(name))
+
     def remove(self, identity: Identity, name: str) -> None:
         """Forget that this node has a volume open.
 

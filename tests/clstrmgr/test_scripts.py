@@ -35,6 +35,7 @@ class Node:
         self.cluster_log = directory / "cluster.log"
         self.updates: list[ResourceUpdated] = []
         self.fake("ifconfig", "varyonvg", "varyoffvg", "mount", "umount", "fuser", "lsvg", "start", "stop")
+        self.fake("fsck", "logredo")
         for quiet in ("odmget", "cllsvg"):
             (self.bin / quiet).symlink_to("/bin/true")
         self.configuration = configuration(2, group("rg1", "node1 node2"))
@@ -115,7 +116,11 @@ def test_acquisition(node: Node) -> None:
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     calls = node.calls.read_text().splitlines()
     assert "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up" in calls
-    assert [call for call in calls if "ifconfig" not in call] == ["varyonvg -n -c -A rg1vg", "mount /rg1"]
+    assert [call for call in calls if "ifconfig" not in call] == [
+        "varyonvg -n -c -A rg1vg",
+        "fsck -p /rg1",
+        "mount /rg1",
+    ]
     assert node.event_lines() == [
         "EVENT START: node_up node1",
         "EVENT START: acquire_service_addr",
@@ -182,6 +187,7 @@ def test_level_5_a_node_joins(node: Node) -> None:
     ]
     assert [call for call in node.calls.read_text().splitlines() if "ifconfig" not in call] == [
         "varyonvg -n -c -A rg1vg",
+        "fsck -p /rg1",
         "mount /rg1",
     ]
     assert {update.script for update in node.updates} >= {"acquire_service_addr"}
@@ -505,6 +511,32 @@ def test_file_systems_that_lie_in_each_other(node: Node, named: tuple[str, ...])
     assert node.run(Stage.RELEASE, "node_down", "node1") == 0
     called = [words[1] for line in node.calls.read_text().splitlines() if (words := line.split())[0] == "umount"]
     assert called == ["/a/b/c", "/a/b", "/a", "/a-c"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "checks"),
+    [
+        ((), ["fsck -p /a", "mount /a", "fsck -p /b", "mount /b"]),
+        ((("FSCHECK_TOOL", "logredo"),), ["logredo /a", "mount /a", "logredo /b", "mount /b"]),
+        ((("RECOVERY_METHOD", "parallel"),), ["fsck -p /a", "fsck -p /b", "mount /a", "mount /b"]),
+    ],
+)
+def test_file_systems_are_checked_before_they_are_mounted(
+    node: Node, attributes: tuple[tuple[str, str], ...], checks: list[str]
+) -> None:
+    """The tool and the method of a group were kept, listed, and nobody used them."""
+    node.fake("fsck", status=8)
+    entry = group("rg1", "node1 node2")
+    kept = tuple(resource for resource in entry.resources if resource[0] != "FILESYSTEM")
+    resources = (*kept, ("FILESYSTEM", "/a"), ("FILESYSTEM", "/b"), *attributes)
+    node.configuration = msgspec.structs.replace(
+        node.configuration, groups=(msgspec.structs.replace(entry, resources=resources),)
+    )
+    assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
+    done = [line for line in node.calls.read_text().splitlines() if line.split()[0] in ("fsck", "logredo", "mount")]
+    if attributes and attributes[0][1] == "parallel":
+        done[:2] = sorted(done[:2])
+    assert done == checks
 
 
 def watched_start(node: Node, method: str, **attributes: str) -> None:

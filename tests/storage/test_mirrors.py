@@ -297,6 +297,24 @@ def test_volume_is_open_only_while_its_node_lives(mirrored: tuple[Node, Node]) -
     assert OpenVolumes(lab_of(one)).numbers(group) == set()
 
 
+def test_the_log_of_what_a_node_left_open_is_redone(mirrored: tuple[Node, Node], run: Run) -> None:
+    one, other = mirrored
+    assert run(other, "fsck", "-p", "/sharedfs")[0] == 8, "its volume group is not varied on here"
+    one.die()
+    assert run(other, "varyonvg", "datavg")[0] == 0
+    clean = "\nThe current volume is: /dev/fslv00\nPrimary superblock is valid.\nFile system is clean.\n"
+    redone = "J2_LOGREDO:log redo processing for /dev/fslv00\n"
+    dirty = "\nThe current volume is: /dev/fslv00\nFile system is dirty.\n"
+    assert run(other, "fsck", "-n", "/sharedfs")[:2] == (8, dirty)
+    assert run(other, "fsck", "-p", "/sharedfs")[:2] == (0, clean.replace("Primary", f"{redone}Primary"))
+    assert run(other, "fsck", "-p", "/sharedfs")[:2] == (0, clean)
+    for disk in ("hdisk2", "hdisk3"):
+        let_fail(lab_of(one), disk)
+    status, out, said = run(other, "fsck", "-p", "/sharedfs")
+    assert (status, out) == (8, "")
+    assert said == "fsck: /sharedfs: its volume group cannot be read.\n"
+
+
 def test_reducevg_of_a_disk_that_is_gone(mirrored: tuple[Node, Node], run: Run) -> None:
     node, _ = mirrored
     let_fail(lab_of(node), "hdisk2")
