@@ -21,6 +21,7 @@ from daemons.cluster.configuration import Configuration
 from daemons.cluster.verification import Case, Correction, Finding, NodeFacts, applications, steps, verify
 from daemons.cluster.verification.applications import program
 from daemons.cluster.verification.levels import client_hosts
+from daemons.cluster.verification.storage import IMPORT, automatic_imports
 from daemons.runtime.log import DaemonLog
 from srcctl.node.root import NodeRoot
 
@@ -265,19 +266,23 @@ def _corrective(
     case: Case, findings: list[Finding], options: Options, done: set[Correction], record: Record, agents: Agents
 ) -> bool:
     """Correct what can be corrected, once a condition; returns whether anything was."""
-    if options.fix == "no":
-        return False
-    wanted = [f.correction for f in findings if f.correction is not None and f.correction not in done]
+    known = [finding.correction for finding in findings if finding.correction is not None]
+    # Groups with VG_AUTO_IMPORT have their volume groups imported at a synchronization, without being asked for.
+    imports = {name for group in case.configuration.groups for name in automatic_imports(group)}
+    automatic = [c for c in known if options.changing and c.function == IMPORT and c.arguments[0] in imports]
+    wanted = [correction for correction in (automatic if options.fix == "no" else known) if correction not in done]
     if case.active:
-        if wanted:
+        if options.fix != "no" and wanted:
             record.block("Corrective actions are not taken while cluster services are active.")
-        return False
-    wanted += [correction for correction in client_hosts(case) if correction not in done]
+        wanted = [correction for correction in wanted if correction in automatic]
+    elif options.fix != "no":
+        wanted += [correction for correction in client_hosts(case) if correction not in done]
     corrected = False
     for number, correction in enumerate(wanted, 1):
         done.add(correction)
         record.say(f"Starting Corrective Action: {correction.function}.")
-        if options.fix == "interactively" and not _confirmed(correction, record):
+        asked = options.fix == "interactively" and correction not in automatic
+        if asked and not _confirmed(correction, record):
             continue
         complaint = _carry_out(correction, agents)
         record.say(f"<{number:02}> {correction.text}: {'FAIL' if complaint else 'PASS'}")

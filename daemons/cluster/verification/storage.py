@@ -12,6 +12,16 @@ ZEROS = "0" * 16
 """The ODM's form of a PVID: sixteen digits and sixteen zeros."""
 
 
+IMPORT = "cl_resource_import_vg"
+"""The corrective action by which a node learns a volume group."""
+
+
+def automatic_imports(group: ResourceGroup) -> list[str]:
+    """The volume groups of a resource group that its nodes import by themselves (VG_AUTO_IMPORT)."""
+    wanted = next(iter(group.resource("VG_AUTO_IMPORT")), "").lower() in ("true", "yes")
+    return _volume_groups(group) if wanted else []
+
+
 def _volume_groups(group: ResourceGroup) -> list[str]:
     return [name for kind in VOLUME_GROUP_KINDS for name in group.resource(kind)]
 
@@ -41,7 +51,7 @@ def volume_groups_are_known(case: Case) -> Iterator[Finding]:
                     yield error(
                         f"The volume group '{name}' of resource group '{group.name}' is not known to node '{node}'.",
                         Correction(
-                            node, "volume_group", (name,), "cl_resource_import_vg",
+                            node, "volume_group", (name,), IMPORT,
                             f"Importing volume group {name} onto node {node}",
                         ),
                     )  # fmt: skip
