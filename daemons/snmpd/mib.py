@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from daemons.clstrmgr.messages import ClusterSnapshot, EventRecord
+from daemons.clstrmgr.messages import ClusterSnapshot, EventRecord, GroupNodeView
 from daemons.snmpd.values import MibTree, Oid, Value, address, integer, string
 
 CLSMUXPD: Oid = (1, 3, 6, 1, 4, 1, 2, 3, 1, 2, 1, 5)
@@ -48,11 +48,8 @@ GROUP_STATE = {
     "ERROR SECONDARY": 16384,
     "UNMANAGED SECONDARY": 1048576,
 }
-GROUP_OFFLINE_REASON = {
-    "OFFLINE DUE TO FALLOVER": 65536,
-    "OFFLINE DUE TO PARENT OFFLINE": 131072,
-    "OFFLINE DUE TO LACK OF AVAILABLE NODES": 262144,
-}
+GROUP_OFFLINE_REASON = {"fallover": 65536, "parent offline": 131072, "lack of node": 262144}
+"""Of a group that is OFFLINE, by the cluster manager's word for why it is."""
 RESOURCE_TYPE = {
     "SERVICE_LABEL": 1000,
     "FILESYSTEM": 1002,
@@ -93,6 +90,12 @@ EVENT_IDS = {
     "TE_SERVER_DOWN": (37, 38),
 }
 """eventId at the start and at the end of an engine event (inferred numbering)."""
+
+
+def group_state(place: GroupNodeView) -> int:
+    """resGroupNodeState of a group on a node."""
+    known = GROUP_STATE[place.state]
+    return GROUP_OFFLINE_REASON.get(place.reason, known) if place.state == "OFFLINE" else known
 
 
 def event_id(record: EventRecord) -> int | None:
@@ -305,7 +308,7 @@ def _groups(s: ClusterSnapshot) -> Iterator[tuple[Oid, Value]]:
                 (
                     integer(number),
                     integer(n.node),
-                    integer(GROUP_OFFLINE_REASON.get(n.reason.upper(), GROUP_STATE[n.state])),
+                    integer(group_state(n)),
                 ),
             )
             for number, g in numbered

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from daemons.clstrmgr.messages import ClusterSnapshot, GroupNodeView
+from daemons.clstrmgr.messages import ClusterSnapshot
 from daemons.snmpd.mib import (
     CLSMUXPD,
     CLUSTER_STABLE,
     CLUSTER_STATE,
     CLUSTER_SUBSTATE,
     CLUSTER_UNSTABLE,
-    GROUP_OFFLINE_REASON,
-    GROUP_STATE,
     NEW_PRIMARY,
     NODE_STATE,
     EventRow,
+    group_state,
 )
 from daemons.snmpd.values import Oid, Value, integer, string
 
@@ -57,14 +56,14 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
             index = network.node, network.network_id
             row = (*CLSMUXPD, 4, 1, 1, 5, *index), integer(NODE_STATE[network.state])
             found.append(Trap(NETWORK_STATE_TRAP, (row, *identity)))
-    groups = {(g.name, n.node): _group_state(n) for g in old.groups for n in g.nodes}
+    groups = {(g.name, n.node): group_state(n) for g in old.groups for n in g.nodes}
     known = {g.name for g in old.groups}
     for number, group in enumerate(new.groups, 1):
         name = (*CLSMUXPD, 11, 1, 1, 2, number), string(group.name)
         if group.name not in known:
             found.append(Trap(GROUP_ADDED_TRAP, (name, *identity)))
         for place in group.nodes:
-            now = _group_state(place)
+            now = group_state(place)
             if groups.get((group.name, place.node), now) != now:
                 row = (*CLSMUXPD, 11, 3, 1, 3, number, place.node), integer(now)
                 found.append(Trap(GROUP_STATE_TRAP, (row, *identity)))
@@ -73,10 +72,6 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
             name = (*CLSMUXPD, 11, 1, 1, 2, number), string(group.name)
             found.append(Trap(GROUP_DELETED_TRAP, (name, *identity)))
     return found
-
-
-def _group_state(place: GroupNodeView) -> int:
-    return GROUP_OFFLINE_REASON.get(place.reason.upper(), GROUP_STATE[place.state])
 
 
 def event_numbers(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from daemons.clinfo.picture import picture, topology_changes
+from daemons.clstrmgr import messages, view
 from daemons.clstrmgr.messages import (
     AddressView,
     ClusterSnapshot,
@@ -21,12 +22,15 @@ from daemons.clstrmgr.messages import (
     NodeView,
     ResourceView,
 )
-from daemons.snmpd import client, configuration, traps
+from daemons.clstrmgr.replicated import FALLOVER, LACK_OF_NODE
+from daemons.snmpd import client, traps
+from daemons.snmpd import configuration as snmp_configuration
 from daemons.snmpd.commands import Objects, Refused
-from daemons.snmpd.mib import CLSMUXPD, EventRow, agent_counters, event_id, subtree
+from daemons.snmpd.mib import CLSMUXPD, EventRow, agent_counters, event_id, group_state, subtree
 from daemons.snmpd.protocol import V1, V2C, Memory, answer, around_identifier, parse_reply, parse_trap, request, trap
 from daemons.snmpd.values import MibTree, Oid, Value, dotted, integer
 from srcctl.machine import RemoteFault
+from tests.clstrmgr.ring import Ring, configuration, group
 
 
 def snapshot(owner: int = 1, node2: str = "up") -> ClusterSnapshot:
@@ -272,10 +276,33 @@ def test_traps_tell_what_changed() -> None:
 def test_a_group_that_goes_offline_for_a_reason_is_told_with_the_reason() -> None:
     fallen = snapshot(owner=2)
     (group,) = fallen.groups
-    nodes = tuple(replace(n, reason="OFFLINE DUE TO FALLOVER") if n.node == 1 else n for n in group.nodes)
+    nodes = tuple(replace(n, reason="fallover") if n.node == 1 else n for n in group.nodes)
     changes = traps.of_change(snapshot(), replace(fallen, groups=(replace(group, nodes=nodes),)))
     states = [value.data for change in changes for oid, value in change.values if oid[len(CLSMUXPD)] == 11]
     assert states == [65536, 2]
+
+
+def test_the_reasons_are_those_that_the_cluster_manager_gives() -> None:
+    """They were looked up under words that it never says, so that no manager ever saw one."""
+    made = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    made.start(1, 2)
+    made.request(1, messages.OfflineGroup("rg1", 1))
+    states = [group_state(place) for place in view.snapshot(made.nodes[2]).groups[0].nodes]
+    assert states == [4, 4], "an operator's wish is no reason"
+    made.request(1, messages.OnlineGroup("rg1", 1))
+    made.crash(1)
+    made.settle()
+    (shown,) = view.snapshot(made.nodes[2]).groups
+    assert [(place.state, place.reason) for place in shown.nodes] == [("OFFLINE", "fallover"), ("ONLINE", "")]
+    assert [group_state(place) for place in shown.nodes] == [65536, 2]
+    for state, reason, number in (
+        ("OFFLINE", "parent offline", 131072),
+        ("OFFLINE", LACK_OF_NODE, 262144),
+        ("OFFLINE", FALLOVER, 65536),
+        ("OFFLINE", "target offline", 4),
+        ("ERROR", LACK_OF_NODE, 64),
+    ):
+        assert group_state(replace(shown.nodes[0], state=state, reason=reason)) == number
 
 
 def test_groups_that_come_and_go_and_what_is_no_engine_event() -> None:
@@ -332,11 +359,11 @@ def test_the_picture_of_clinfo_and_its_changes() -> None:
 
 def test_the_shipped_configuration_is_understood() -> None:
     with open("etc/snmpd.conf", encoding="utf-8") as file:
-        shipped = configuration.parse(file.read())
+        shipped = snmp_configuration.parse(file.read())
     assert shipped.faults == ()
     assert shipped.public_community == "public"
     assert shipped.serves(CLSMUXPD)
-    broken = configuration.parse("communty public\nsmux 1.x pw\n")
+    broken = snmp_configuration.parse("communty public\nsmux 1.x pw\n")
     assert len(broken.faults) == 2
     assert not broken.serves(CLSMUXPD)
 
