@@ -35,7 +35,8 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
     """The traps between two snapshots; none for the first one."""
     if old is None:
         return []
-    identity = ((*CLSMUXPD, 1, 1, 0), integer(new.cluster_id)), ((*CLSMUXPD, 1, 12, 0), integer(new.local_node))
+    cluster = (*CLSMUXPD, 1, 1, 0), integer(new.cluster_id)
+    identity = cluster, ((*CLSMUXPD, 1, 12, 0), integer(new.local_node))
     found: list[Trap] = []
     if old.cluster_state != new.cluster_state:
         state = (*CLSMUXPD, 1, 4, 0), integer(CLUSTER_STATE[new.cluster_state])
@@ -49,13 +50,15 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
     for node in new.nodes:
         if nodes.get(node.number, node.state) != node.state:
             row = (*CLSMUXPD, 2, 1, 1, 2, node.number), integer(NODE_STATE[node.state])
-            found.append(Trap(NODE_STATE_TRAP, (row, *identity)))
+            whose = (*CLSMUXPD, 2, 1, 1, 1, node.number), integer(node.number)
+            found.append(Trap(NODE_STATE_TRAP, (row, cluster, whose)))
     networks = {(n.node, n.network_id): n.state for n in old.networks}
     for network in new.networks:
         if networks.get((network.node, network.network_id), network.state) != network.state:
             index = network.node, network.network_id
             row = (*CLSMUXPD, 4, 1, 1, 5, *index), integer(NODE_STATE[network.state])
-            found.append(Trap(NETWORK_STATE_TRAP, (row, *identity)))
+            whose = (*CLSMUXPD, 4, 1, 1, 1, *index), integer(network.node)
+            found.append(Trap(NETWORK_STATE_TRAP, (row, cluster, whose)))
     groups = {(g.name, n.node): group_state(n) for g in old.groups for n in g.nodes}
     known = {g.name for g in old.groups}
     for number, group in enumerate(new.groups, 1):

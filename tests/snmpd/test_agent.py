@@ -1,6 +1,7 @@
 """The agent as a function from packets to packets, and what real Net-SNMP tools make of it."""
 
 import asyncio
+import re
 import shutil
 import socket
 from typing import cast
@@ -23,7 +24,7 @@ from daemons.clstrmgr.messages import (
     ResourceView,
 )
 from daemons.clstrmgr.replicated import FALLOVER, LACK_OF_NODE
-from daemons.snmpd import client, traps
+from daemons.snmpd import client, mib, traps
 from daemons.snmpd import configuration as snmp_configuration
 from daemons.snmpd.commands import Objects, Refused
 from daemons.snmpd.mib import CLSMUXPD, EventRow, agent_counters, event_id, group_state, subtree
@@ -261,6 +262,8 @@ def test_traps_tell_what_changed() -> None:
         traps.GROUP_STATE_TRAP,
         traps.GROUP_STATE_TRAP,
     ]
+    # Of a node's trap, the third variable is that node, whoever tells of it.
+    assert changes[0].values[2] == ((*CLSMUXPD, 2, 1, 1, 1, 2), integer(2))
     number = event_id(EventRecord(3, "TE_FAIL_NODE", 2, "node2", "", "complete", 1386133818))
     assert number is not None
     row = EventRow(8, number, 2, "node2", 0, 1386133818)
@@ -334,6 +337,36 @@ def test_every_object_has_a_name_in_hacmp_defs() -> None:
         objects.resolve("nosuch.0")
     with pytest.raises(Refused, match="line 1"):
         objects.read("x nowhere.1", "bad")
+
+
+def test_the_mib_of_managers_names_every_number_that_the_agent_gives() -> None:
+    """A manager that has loaded hacmp.my showed a secondary instance's state, and some traps, as bare numbers."""
+    with open("etc/usr/es/sbin/cluster/hacmp.my", encoding="utf-8") as file:
+        text = file.read()
+    named = {
+        name: {int(number) for number in re.findall(r"\w+\((\d+)\)", numbers)}
+        for name, numbers in re.findall(r"(\w+) OBJECT-TYPE\s+SYNTAX\s+INTEGER \{([^}]*)\}", text)
+    }
+    for column, numbers_given in (
+        ("clusterState", mib.CLUSTER_STATE),
+        ("clusterSubState", mib.CLUSTER_SUBSTATE),
+        ("nodeState", mib.NODE_STATE),
+        ("netState", mib.NODE_STATE),
+        ("addrRole", mib.ADDRESS_ROLE),
+        ("netAttribute", mib.NETWORK_ATTRIBUTE),
+        ("clstrmgrStatus", mib.CLSTRMGR_STATUS),
+        ("resourceType", mib.RESOURCE_TYPE),
+        ("resGroupStartupPolicy", mib.STARTUP_POLICY),
+        ("resGroupFalloverPolicy", mib.FALLOVER_POLICY),
+        ("resGroupFallbackPolicy", mib.FALLBACK_POLICY),
+        ("resGroupSitePolicy", mib.SITE_POLICY),
+        ("resGroupNodeState", mib.GROUP_STATE | mib.GROUP_OFFLINE_REASON),
+    ):
+        assert set(numbers_given.values()) <= named[column], column
+    told = {number for pair in mib.EVENT_IDS.values() for number in pair}
+    told |= {mib.NEW_PRIMARY, mib.CLUSTER_UNSTABLE, mib.CLUSTER_STABLE}
+    known = {int(number) for number in re.findall(r"TRAP-TYPE[^=]*::= (\d+)", text)}
+    assert {traps.EVENT_TRAP_BASE + number for number in told} <= known
 
 
 def test_what_managers_ask_for_is_counted() -> None:
