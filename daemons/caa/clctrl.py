@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from daemons.caa import changes, client, tunables
+from daemons.caa import changes, client, stopping, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryError
 from daemons.caa.formation import carry_out
 from daemons.caa.messages import Status
@@ -88,11 +88,17 @@ def _power(root: NodeRoot, words: list[str]) -> int:
         raise CaaError(f"{unknown[0]} is not a node of the cluster.")
     status = 0
     own = root.identity.node
-    for node, error in carry_out(root, changes.power(start, chosen, own)):
-        if node == own:
-            status |= complain("clctrl", error)
-        else:
-            complain("clctrl", f"{error}: the order waits until {node} boots.")
+    for node in changes.own_last(own, chosen):
+        try:
+            failed = carry_out(root, changes.power(start, [node], own))
+        except stopping.Refused as error:
+            status |= complain("clctrl", str(error))
+            continue
+        for _, complaint in failed:
+            if node == own:
+                status |= complain("clctrl", complaint)
+            else:
+                complain("clctrl", f"{complaint}: the order waits until {node} boots.")
     return status
 
 

@@ -96,7 +96,8 @@ def mkcluster(argv: list[str]) -> int:
 def clusterconf(argv: list[str]) -> int:
     """``clusterconf [-r disk | -R disk | -s | -u | -k]``: this node joins a cluster (``-r``), uses another repository
     disk (``-R``), stops CAA (``-s``), leaves for good (``-u``), takes the certificate on standard input (``-k``), or
-    reads the definition again (no flag)."""
+    reads the definition again (no flag). Exit codes: 0, 1 for a failure, 2 where cluster services keep CAA (``-s``).
+    """
     try:
         options = parse(argv, "r:R:suk")
         if options.operands:
@@ -110,9 +111,13 @@ def clusterconf(argv: list[str]) -> int:
         elif "R" in options:
             client.move(root, options.value("R"))
         elif "s" in options:
-            from daemons.caa.stopping import stop
+            from daemons.caa import stopping
 
-            stop(root)
+            try:
+                stopping.stop(root)
+            except stopping.Refused as error:
+                complain("clusterconf", str(error))
+                return stopping.REFUSED
         elif "u" in options:
             from daemons.caa import message_security
 

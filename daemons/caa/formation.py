@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from daemons.caa import changes, client, replacement, sites, tunables
+from daemons.caa import changes, client, replacement, sites, stopping, tunables
 from daemons.caa.client import CaaError, Definition, RepositoryDisk, RepositoryError
 from daemons.caa.device import ClusterDevice
 from daemons.caa.messages import Node
@@ -149,6 +149,14 @@ def join_node(root: NodeRoot, node: str, disk: str, change: ChangeTime | None = 
     tell(root, node, changes.JOIN, disk, change)
 
 
+class CommandFailed(CaaError):
+    """A command on another node ended with another exit code than 0."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 def on_node(
     root: NodeRoot, node: str, command: list[str], local: Callable[[], None], change: ChangeTime | None = None
 ) -> None:
@@ -157,7 +165,7 @@ def on_node(
     ``change``: the coordinated change that this is a part of, and the time that it has left.
 
     Raises:
-        CaaError: it was not done.
+        CaaError: it was not done; ``CommandFailed`` where the other node says so itself.
     """
     limit = change.left() if change is not None else None
     if node == root.identity.node:
@@ -170,13 +178,15 @@ def on_node(
     except clcomd.ClcomdError as error:
         raise CaaError(f"{node}: {error}") from None
     if result.status:
-        raise CaaError(f"{node}: {result.err.decode(errors='replace').strip() or f'exit code {result.status}'}")
+        said = result.err.decode(errors="replace").strip() or f"exit code {result.status}"
+        raise CommandFailed(f"{node}: {said}", result.status)
 
 
 def carry_out(root: NodeRoot, change: changes.Change[ResultT]) -> ResultT:
     """Carry a change of the cluster out, all of it within config_timeout.
 
     Raises:
+        stopping.Refused: a node was told to stop CAA, which its cluster services keep.
         CaaError: as the change says, or CAA does not answer.
         RepositoryError: the definition was changed meanwhile, or cannot be written.
         OSError: the repository disk has failed.
@@ -220,6 +230,8 @@ class _Shell:
             case changes.Tell(node, what, disk):
                 try:
                     tell(root, node, what, disk, self._time)
+                except stopping.Refused:
+                    raise  # no order waits for its next boot: that is for those that were not reached
                 except CaaError as error:
                     return str(error)
                 return ""
@@ -240,6 +252,7 @@ def tell(root: NodeRoot, node: str, what: str, disk: str = "", change: ChangeTim
     """Have a node do what a change asks of it (``changes.JOIN`` and so on).
 
     Raises:
+        stopping.Refused: cluster services keep CAA on the node.
         CaaError: it cannot be told, or refuses.
     """
     match what:
@@ -250,9 +263,8 @@ def tell(root: NodeRoot, node: str, what: str, disk: str = "", change: ChangeTim
 
             command, local = [*CLUSTERCONF, "-u"], lambda: leave(root)
         case changes.STOP:
-            from daemons.caa.stopping import stop
-
-            command, local = [*CLUSTERCONF, "-s"], lambda: stop(root)
+            _stop(root, node, change)
+            return
         case changes.MOVE:
             command, local = [*CLUSTERCONF, "-R", disk], lambda: client.move(root, disk)
         case changes.REPLACE:
@@ -260,6 +272,15 @@ def tell(root: NodeRoot, node: str, what: str, disk: str = "", change: ChangeTim
         case _:
             command, local = [*CLUSTERCONF], lambda: client.reread(root)
     on_node(root, node, command, local, change)
+
+
+def _stop(root: NodeRoot, node: str, change: ChangeTime | None) -> None:
+    try:
+        on_node(root, node, [*CLUSTERCONF, "-s"], lambda: stopping.stop(root), change)
+    except CommandFailed as error:
+        if error.status == stopping.REFUSED:
+            raise stopping.Refused(str(error)) from None
+        raise
 
 
 def add_node(root: NodeRoot, name: str, site: str = "") -> None:

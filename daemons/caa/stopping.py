@@ -11,6 +11,13 @@ UNMANAGED = (
     "start cluster services first."
 )
 
+REFUSED = 2
+"""Exit code of ``clusterconf -s`` for a ``Refused``."""
+
+
+class Refused(CaaError):
+    """Cluster services stand in the way, and CAA goes on."""
+
 
 def stop(root: NodeRoot) -> None:
     """Stop CAA on this node, and cluster services before it; it stays stopped over a reboot.
@@ -19,7 +26,8 @@ def stop(root: NodeRoot) -> None:
     then, as by a stop that names no other way, is inferred.
 
     Raises:
-        CaaError: the node is no member, or cluster services do not stop; CAA goes on then.
+        Refused: cluster services do not stop.
+        CaaError: the node is no member, or CAA cannot be asked.
     """
     from daemons.clstrmgr import client as manager
 
@@ -28,12 +36,12 @@ def stop(root: NodeRoot) -> None:
     except manager.ManagerUnreachable:
         picture = None  # it does not run; one that hangs goes down with the node (README, what each death means)
     if picture is not None and picture.state == "ST_JOINING":
-        raise CaaError("cluster services are being started on this node.")
+        raise Refused("cluster services are being started on this node.")
     if picture is not None and picture.members:
         if not picture.services:
-            raise CaaError(UNMANAGED)
+            raise Refused(UNMANAGED)
         try:
             manager.stop_services("offline", "clctrl", root=root)
         except (manager.Refused, manager.ManagerUnreachable) as error:
-            raise CaaError(f"cluster services were not stopped on this node: {error}") from None
+            raise Refused(f"cluster services were not stopped on this node: {error}") from None
     client.leave(root)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from daemons.caa import client, stopping
+from daemons.caa import clctrl, client, commands, stopping
 from daemons.caa.client import CaaError
+from daemons.clcomd import client as clcomd
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import ClusterSnapshot, Done, ManagerState
 from srcctl.node.root import NodeRoot
+from tests.caa.test_formation import Here
+from tests.caa.test_repository import DEFINITION
 
 ROOT = NodeRoot("/nowhere")
 
@@ -75,3 +80,39 @@ def test_services_that_do_not_stop_keep_caa(monkeypatch: pytest.MonkeyPatch, don
     with pytest.raises(CaaError, match="rg1 could not be released"):
         stopping.stop(ROOT)
     assert done == []
+
+
+def test_an_order_waits_for_who_is_not_reached_and_for_none_who_refuses(
+    monkeypatch: pytest.MonkeyPatch, done: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node with unmanaged groups refused, the exit code was 0, and its next boot would have stopped its CAA."""
+    here = Here(tmp_path)
+    here.disk.create(DEFINITION)
+    monkeypatch.setattr(NodeRoot, "current", lambda: here.root)
+    monkeypatch.setattr(client, "own_repository", lambda root: (here.disk, DEFINITION))
+    show(monkeypatch, picture("ST_STABLE", False, (1, 2)))
+    assert commands.clusterconf(["clusterconf", "-s"]) == stopping.REFUSED
+    refusal = capsys.readouterr().err
+    assert refusal.startswith("clusterconf: resource groups are unmanaged")
+    status = stopping.REFUSED
+
+    def run(root: NodeRoot, node: str, command: list[str], **_: object) -> clcomd.Result:
+        if status < 0:
+            raise clcomd.ClcomdError("no answer")
+        return clcomd.Result(status, b"", refusal.encode())
+
+    def orders() -> tuple[tuple[str, bool], ...]:
+        definition = here.disk.read_definition()
+        assert definition is not None
+        return definition.orders
+
+    monkeypatch.setattr(clcomd, "run", run)
+    show(monkeypatch, picture("ST_INIT", False, ()))
+    assert clctrl.clctrl(["clctrl", "-stop", "-a"]) == 1
+    assert capsys.readouterr().err == f"clctrl: nodeA: {refusal}"
+    assert orders() == ()
+    assert done == ["CAA leaves"], "this node, the last one, is stopped all the same"
+    status = -1
+    assert clctrl.clctrl(["clctrl", "-stop", "-m", "nodeA"]) == 0
+    assert capsys.readouterr().err == "clctrl: nodeA: no answer: the order waits until nodeA boots.\n"
+    assert orders() == (("nodeA", False),)
