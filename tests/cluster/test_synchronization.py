@@ -91,6 +91,18 @@ def test_an_archive_is_installed_as_each_node_sees_it_and_again_without_harm(tmp
     assert sync.has_unsynchronized_changes(target, None)
 
 
+def test_the_same_configuration_of_two_nodes_is_no_change(tmp_path: Path) -> None:
+    archives = []
+    for name in ("node1", "node2"):
+        root = node(tmp_path, name)
+        configurations.store(Repository(root, configurations.DCD), SAMPLE, name)
+        archives.append(sync.pack(Repository(root, configurations.DCD)))
+    assert archives[0] != archives[1], "HACMPcluster names the node"
+    assert not sync.differ(*archives)
+    Repository(root, configurations.DCD).change("HACMPcluster", None, {"clverhour": 5})
+    assert sync.differ(archives[0], sync.pack(Repository(root, configurations.DCD)))
+
+
 def test_a_number_of_the_cluster_before_does_not_count(tmp_path: Path) -> None:
     """A cluster that is made anew counts from 1 again: its first generation would pass as installed."""
     source, target = node(tmp_path, "node1"), node(tmp_path, "node2")

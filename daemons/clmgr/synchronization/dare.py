@@ -123,7 +123,7 @@ class Dare:
         old = self._disk.read_archive(before) if before is not None else None
         if old is not None:
             self._known = {str(o["name"]) for o in synchronization.unpack(old)["HACMPnode"]}
-        changed = old is None or synchronization.unpack(old) != synchronization.unpack(self._archive)
+        changed = old is None or synchronization.differ(old, self._archive)
         # One that was killed after its commit left the running cluster on the configuration before.
         changed = changed or self._is_pending()
         if not changed:

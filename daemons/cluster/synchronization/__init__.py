@@ -7,6 +7,7 @@
 from daemons.cluster.synchronization.archive import (
     ArchiveError,
     attachments_of,
+    differ,
     half_installed,
     has_unsynchronized_changes,
     install,
@@ -27,6 +28,7 @@ __all__ = [
     "Locked",
     "assign_ids",
     "attachments_of",
+    "differ",
     "half_installed",
     "has_unsynchronized_changes",
     "install",

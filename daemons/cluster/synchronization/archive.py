@@ -139,6 +139,15 @@ def half_installed(root: NodeRoot) -> bool:
         return False
 
 
+def differ(one: bytes, other: bytes) -> bool:
+    """Whether two archives hold different configurations, whichever node made them.
+
+    Raises:
+        ArchiveError: one of them is none.
+    """
+    return localize(unpack(one), "") != localize(unpack(other), "")
+
+
 def has_unsynchronized_changes(root: NodeRoot, committed: bytes | None) -> bool:
     """Whether this node's configuration differs from the committed one.
 
