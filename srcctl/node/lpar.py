@@ -301,7 +301,7 @@ class Lpar:
     # srcmstr.
 
     def _tell(self, message: messages.FromLpar) -> None:
-        if not self.channel.send(message):
+        if not self.channel.send(message) and self.srcmstr_pid:
             try:
                 os.kill(self.srcmstr_pid, signal.SIGKILL)
             except OSError:

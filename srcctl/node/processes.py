@@ -127,15 +127,23 @@ def start_time(pid: int) -> int:
         return 0
 
 
-def send_exactly(pid: int, began: int, number: int) -> None:
-    """Signal the process that had this pid at that start time; a later one with the same pid is left alone."""
+def ticks_now() -> int:
+    """The time in which ``start_time`` is measured."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def send_listed(pid: int, listed_at: int, number: int) -> None:
+    """Signal a process that was found by a look at the host which began then (``ticks_now``).
+
+    By the time of the signal it may have ended, and its pid be that of a stranger, who began later.
+    """
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:
         return
     try:
         # The descriptor holds one process; whether it is the one that was meant is looked at now.
-        if start_time(pid) == began:
+        if 0 < start_time(pid) <= listed_at:
             signal.pidfd_send_signal(descriptor, number)
     except OSError:
         pass
@@ -231,29 +239,6 @@ def is_member(pid: int, membership: Membership) -> bool:
     return bool(membership.mark) and mark_of(pid) == membership.mark
 
 
-def _now_in_ticks() -> int:
-    """The time in which ``start_time`` is measured."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-
-
-def _kill_listed(pid: int, listed_at: int) -> None:
-    """Kill a process that was found by a look at the host which began then.
-
-    By the time of the kill it may have ended, and its pid be that of a stranger, who began later.
-    """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:
-        return
-    try:
-        if 0 < start_time(pid) <= listed_at:
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-
-
 def kill_all(membership: Membership, spare: Iterable[int] = (), ancestors: Iterable[int] = ()) -> int:
     """Kill every process of a node but ``spare``, in rounds until none is left; returns the number of rounds.
 
@@ -264,12 +249,12 @@ def kill_all(membership: Membership, spare: Iterable[int] = (), ancestors: Itera
     ancestors = tuple(ancestors)
     thorough = False
     for round_number in range(1, ROUNDS_MAX):
-        listed_at = _now_in_ticks()
+        listed_at = ticks_now()
         victims = [pid for pid in members(membership, ancestors, thorough) if pid not in spared]
         if not victims:
             if thorough:
                 return round_number
             thorough = True
         for pid in victims:
-            _kill_listed(pid, listed_at)
+            send_listed(pid, listed_at, signal.SIGKILL)
     return ROUNDS_MAX

@@ -98,8 +98,9 @@ class Subsystems:
         if entry is None:
             return
         if request.tree:
+            listed_at = processes.ticks_now()
             for pid in processes.tree(entry.pid) - {entry.pid}:
-                processes.send_exactly(pid, processes.start_time(pid), request.signal)
+                processes.send_listed(pid, listed_at, request.signal)
         # It was not reaped yet, so the pid is nobody else's.
         try:
             os.kill(entry.pid, request.signal)
@@ -128,13 +129,19 @@ class Subsystems:
         A round finds those that the killed ones have left in their turn.
         """
         for _ in range(TREE_ROUNDS):
+            listed_at = processes.ticks_now()
             orphans = [pid for pid in processes.children_of_this_process() if pid not in known]
             mine = [pid for pid in orphans if _belongs(pid, entry)]
             if not mine:
                 return
-            victims = processes.descendants(mine, processes.parents())
-            for pid, began in [(pid, processes.start_time(pid)) for pid in victims]:
-                processes.send_exactly(pid, began, signal.SIGKILL)
+            below = processes.descendants(mine, processes.parents()) - set(mine)
+            for pid in mine:
+                try:
+                    os.kill(pid, signal.SIGKILL)  # it was not reaped yet, so the pid is nobody else's
+                except OSError:
+                    pass
+            for pid in below:
+                processes.send_listed(pid, listed_at, signal.SIGKILL)
             _reap(mine)
 
 

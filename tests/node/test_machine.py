@@ -529,9 +529,9 @@ def test_a_process_that_has_the_pid_of_another_now_is_not_signalled() -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:
         began = processes.start_time(bystander.pid)
-        processes.send_exactly(bystander.pid, began - 1, signal.SIGKILL)
+        processes.send_listed(bystander.pid, began - 1, signal.SIGKILL)
         assert bystander.poll() is None
-        processes.send_exactly(bystander.pid, began, signal.SIGKILL)
+        processes.send_listed(bystander.pid, began, signal.SIGKILL)
         assert bystander.wait(10) == -signal.SIGKILL
     finally:
         bystander.kill()
