@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import cast
 
@@ -51,6 +52,19 @@ def test_data_of_a_run_are_those_of_one_that_passed_or_failed_or_nobodys(root: N
     assert log.count("cl_config facts on node node1: {") == 4
     assert log.count("verification on node node1") == 4
     assert log.endswith("Verification was interrupted.\n")
+
+
+def test_two_runs_at_once_keep_their_data_apart(root: NodeRoot) -> None:
+    run(root, "first", True)
+    one, other = Record(root, quiet=True), Record(root, quiet=True)
+    one.data("node1", NodeFacts(community="one"))
+    other.data("node1", NodeFacts(community="other"))
+    other.close(True)
+    one.close(False)
+    assert ("other" in kept(root, "pass"), "first" in kept(root, "pass.prev"), '"one"' in kept(root, "fail")) == (
+        True, True, True,
+    )  # fmt: skip
+    assert sorted(os.listdir(root.path(DIRECTORY))) == [".lock", "clverify.log", "fail", "pass", "pass.prev"]
 
 
 def test_a_run_that_is_interrupted_did_not_pass(root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from daemons.cluster.verification import NodeFacts
 from daemons.runtime.log import DaemonLog
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot
 
 DIRECTORY = "/var/hacmp/clverify"
@@ -32,6 +33,7 @@ class Record:
         self._directory = root.path(DIRECTORY)
         self._copy = root.path(log_file) if log_file else ""
         self._lines: list[str] = []
+        self._data: dict[str, bytes] = {}
         self._log = DaemonLog(os.path.join(self._directory, "clverify.log"), copies=LOG_COPIES, stamp="")
         rule = "-" * 79
         self.note(f"{rule}\n{time.ctime()}: verification on node {root.identity.node}\n{rule}")
@@ -56,36 +58,49 @@ class Record:
 
     def data(self, node: str, facts: NodeFacts) -> None:
         """Keep what a node said (``current/NODE/facts``, and in the log)."""
-        folder = os.path.join(self._directory, "current", node)
         data = msgspec.json.encode(facts)
         self._log.write(f"cl_config facts on node {node}: {data.decode()}")
+        self._data[node] = msgspec.json.format(data, indent=1) + b"\n"
         try:
-            os.makedirs(folder, exist_ok=True)
-            with open(os.path.join(folder, "facts"), "wb") as file:
-                file.write(msgspec.json.format(data, indent=1) + b"\n")
+            _write(os.path.join(self._directory, "current"), {node: self._data[node]})
         except OSError:
             pass
 
     def close(self, passed: bool | None) -> None:
         """The end of the run: its data become ``pass`` (the ones before ``pass.prev``) or ``fail``; those of one that
         was interrupted (None) are nobody's."""
-        current, target = (os.path.join(self._directory, name) for name in ("current", "pass" if passed else "fail"))
+        shutil.rmtree(os.path.join(self._directory, "current"), ignore_errors=True)
         if passed is None:
             self.note("Verification was interrupted.")
-            shutil.rmtree(current, ignore_errors=True)
             return
+        fresh = os.path.join(self._directory, f".{os.getpid()}")
         try:
-            if passed and os.path.isdir(target):
-                before = os.path.join(self._directory, "pass.prev")
-                shutil.rmtree(before, ignore_errors=True)
-                os.rename(target, before)
-            shutil.rmtree(target, ignore_errors=True)
-            os.rename(current, target)
+            _write(fresh, self._data)
+            with locked(os.path.join(self._directory, ".lock")):
+                self._keep(fresh, "pass" if passed else "fail")
         except OSError:
-            pass
+            shutil.rmtree(fresh, ignore_errors=True)
         if self._copy:
             try:
                 with open(self._copy, "w", encoding="utf-8") as file:
                     file.write("\n".join(self._lines) + "\n")
             except OSError as error:
                 sys.stderr.write(f"{self._copy}: {error.strerror}\n")
+
+    def _keep(self, fresh: str, result: str) -> None:
+        """Make a folder the one of the last run with this result; two runs may end at the same moment."""
+        target = os.path.join(self._directory, result)
+        if result == "pass" and os.path.isdir(target):
+            before = os.path.join(self._directory, "pass.prev")
+            shutil.rmtree(before, ignore_errors=True)
+            os.rename(target, before)
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(fresh, target)
+
+
+def _write(folder: str, data: dict[str, bytes]) -> None:
+    os.makedirs(folder, exist_ok=True)
+    for node, text in data.items():
+        os.makedirs(os.path.join(folder, node), exist_ok=True)
+        with open(os.path.join(folder, node, "facts"), "wb") as file:
+            file.write(text)
