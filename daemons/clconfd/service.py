@@ -20,6 +20,8 @@ WAKE = 600.0
 """Product seconds between comparisons with the repository disk."""
 THRESHOLD, INTERVAL = 75, 15
 """Defaults of -t (percent) and -i (product minutes)."""
+INTERVAL_MAX = 10_080
+"""Product minutes: a week."""
 VAR = "/var"
 AUTOVERIFY = "/usr/es/sbin/cluster/diag/autoverify"
 CLMGR = "/usr/es/sbin/cluster/utilities/clmgr"
@@ -68,12 +70,15 @@ class Clconfd(Daemon):
     def _options(self) -> tuple[int, int]:
         try:
             pairs, operands = getopt.getopt(self.arguments, "t:i:")
-            options = dict(pairs)
-            threshold, interval = int(options.get("-t", THRESHOLD)), int(options.get("-i", INTERVAL))
-        except (getopt.GetoptError, ValueError) as error:
+        except getopt.GetoptError as error:
             raise CannotStart(f"clconfd: {error}") from None
-        if operands or not 1 <= threshold <= 100 or interval < 1:
-            raise CannotStart("clconfd: -t takes a percentage from 1 to 100, -i a number of minutes from 1 on.")
+        options = dict(pairs)
+        threshold = configuration.whole_number(options.get("-t", str(THRESHOLD)), 0)
+        interval = configuration.whole_number(options.get("-i", str(INTERVAL)), 0)
+        if operands or not 1 <= threshold <= 100 or not 1 <= interval <= INTERVAL_MAX:
+            raise CannotStart(
+                f"clconfd: -t takes a percentage from 1 to 100, -i a number of minutes from 1 to {INTERVAL_MAX}."
+            )
         return threshold, interval
 
     def _execute(self, effect: core.Effect) -> None:
