@@ -770,7 +770,10 @@ def test_whatever_is_edited_by_hand_is_named_and_stops_no_verification() -> None
                 if type(wrong) is not type(right) or wrong == right:
                     continue
                 edited = {**objects, name: [{**members[0], field: wrong}, *members[1:]]}
-                assert name in " ".join(differences(objects, edited))
+                told = " ".join(differences(objects, edited))
+                assert f"{name}, object " in told
+                assert "without a name" not in told
+                assert f"{field} is " in told
                 configuration, fault = loaded(edited)
                 if configuration is None:
                     assert "HACMP" in fault, "the class that contradicts it is named"

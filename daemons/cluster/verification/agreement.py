@@ -9,7 +9,10 @@ from daemons.cluster.verification.findings import Case, Correction, Finding, err
 
 DRIFT_MAX = 20
 """Sentences that one node reports; a node that is off entirely is not listed object by object."""
-KEYS = ("name", "group", "ip_label", "object", "filename", "value")
+KEYS = (
+    "name", "group", "ip_label", "object", "policy", "key", "policy_name", "group_parent", "group_child", "group_name",
+    "set_id", "fc_name", "fc_file", "fc_id", "filename", "value",
+)  # fmt: skip
 """Fields that say which object is meant, in this order."""
 
 
