@@ -440,18 +440,20 @@ def _connect(root: NodeRoot, node: str) -> Connection:
 def run(
     root: NodeRoot,
     node: str,
-    arguments: list[str] | tuple[str, ...],
+    arguments: list[str] | tuple[str, ...] | str,
     data: bytes = b"",
     patience: float = 0.0,
     limit: float | None = None,
 ) -> Result:
-    """Run a command on a node and collect its output; ``patience`` as for ``Session``, ``limit`` as for its ``run``.
+    """Run a command on a node, or a line for its shell, and collect its output; ``patience`` as for ``Session``,
+    ``limit`` as for its ``run``.
 
     Raises:
         ClcomdError: the node cannot be reached, refuses, or was lost.
     """
     streams = {1: bytearray(), 2: bytearray()}
-    source = None
+    request = Run(shell=arguments) if isinstance(arguments, str) else Run(tuple(arguments))
+    request, source = request._replace(stdin=bool(data)), None
     if data:
         source = os.memfd_create("stdin")
         with os.fdopen(os.dup(source), "wb") as file:
@@ -460,7 +462,7 @@ def run(
     try:
         with Session(root, node, patience) as session:
             status = session.run(
-                Run(tuple(arguments), stdin=bool(data)),
+                request,
                 lambda stream, part: streams[stream].extend(part),
                 source,
                 limit=limit,

@@ -155,7 +155,7 @@ def clcmd(argv: list[str]) -> int:
 
     def one(name: str) -> Result | None:
         try:
-            return run(root, name, command)
+            return run(root, name, command[0] if len(command) == 1 else command)
         except ClcomdError:
             return None
 
