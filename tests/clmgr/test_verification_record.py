@@ -54,6 +54,15 @@ def test_data_of_a_run_are_those_of_one_that_passed_or_failed_or_nobodys(root: N
     assert log.endswith("Verification was interrupted.\n")
 
 
+def test_between_two_paragraphs_stands_one_empty_line(root: NodeRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    record = Record(root)
+    record.say("line")
+    record.block("one")
+    record.note("a check that only the log tells of")
+    record.block("two")
+    assert capsys.readouterr().out == "line\n\none\n\ntwo\n\n"
+
+
 def test_two_runs_at_once_keep_their_data_apart(root: NodeRoot) -> None:
     run(root, "first", True)
     one, other = Record(root, quiet=True), Record(root, quiet=True)

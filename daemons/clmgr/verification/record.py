@@ -34,6 +34,7 @@ class Record:
         self._copy = root.path(log_file) if log_file else ""
         self._lines: list[str] = []
         self._data: dict[str, bytes] = {}
+        self._told = ""
         self._log = DaemonLog(os.path.join(self._directory, "clverify.log"), copies=LOG_COPIES, stamp="")
         rule = "-" * 79
         self.note(f"{rule}\n{time.ctime()}: verification on node {root.identity.node}\n{rule}")
@@ -44,11 +45,12 @@ class Record:
         if not self._quiet:
             sys.stdout.write(text + end)
             sys.stdout.flush()
+        self._told = text
         self.note(text)
 
     def block(self, text: str) -> None:
         """A paragraph: an empty line stands before and behind it."""
-        before = "" if self._lines and self._lines[-1].endswith("\n") else "\n"
+        before = "" if self._told.endswith("\n") else "\n"
         self.say(f"{before}{text}\n")
 
     def note(self, text: str) -> None:
