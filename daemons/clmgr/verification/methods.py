@@ -37,7 +37,7 @@ def custom(
             found.append(Finding(True, f"The custom verification method '{name}' is not defined."))
             record.block(found[-1].line())
             continue
-        record.say(f"\nRunning the custom verification method {name}...")
+        record.apart(f"Running the custom verification method {name}...")
         found += _run(root, nodes, [defined[name]], f"The custom verification method '{name}'", record, agents)
     return found
 
@@ -53,7 +53,7 @@ def of_resource_types(
             kind = c.resource_type(resource.type) if resource is not None else None
             if resource is None or kind is None or not kind.verification:
                 continue
-            record.say(f"\nRunning the verification method of the resource type {kind.name} for {name}...")
+            record.apart(f"Running the verification method of the resource type {kind.name} for {name}...")
             what = f"The verification method of the user-defined resource '{name}'"
             variables = [f"{variable}={value}" for variable, value in resource.environment]
             nodes = [node for node in group.nodes if node not in silent]

@@ -48,10 +48,13 @@ class Record:
         self._told = text
         self.note(text)
 
+    def apart(self, text: str) -> None:
+        """A text with an empty line before it."""
+        self.say(text if self._told.endswith("\n") else f"\n{text}")
+
     def block(self, text: str) -> None:
         """A paragraph: an empty line stands before and behind it."""
-        before = "" if self._told.endswith("\n") else "\n"
-        self.say(f"{before}{text}\n")
+        self.apart(f"{text}\n")
 
     def note(self, text: str) -> None:
         """A text for the log alone."""

@@ -107,11 +107,11 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
         if options.default_tests:
             outcome.findings += methods.of_resource_types(root, c, record, agents, outcome.silent)
         if outcome.errors:
-            record.say(f"\nVerification exiting with error count: {outcome.errors}")
+            record.apart(f"Verification exiting with error count: {outcome.errors}")
         else:
-            record.say("\nRemember to redo automatic error notification if configuration has changed.")
+            record.apart("Remember to redo automatic error notification if configuration has changed.")
             if not options.changing:
-                record.say("\nVerification has completed normally.")
+                record.apart("Verification has completed normally.")
         finished = True
     finally:
         record.close(passed=not outcome.errors if finished else None)
