@@ -116,5 +116,5 @@ def test_an_administrator_is_asked_as_by_the_product(
     record = Record(root)
     options = verify.Options(fix="interactively")
     assert not verify._corrective(case, list(disks_agree(case)), options, set(), record, cast(Agents, NoImport()))
-    shown = capsys.readouterr().out.replace("[Yes / No]: ", "[Yes / No]: \n")
+    shown = capsys.readouterr().out.replace("[Yes / No]: yes\n", "[Yes / No]: \n")
     assert shown == golden("clverify/corrective_action.txt") + "0516-306 importvg: failed\n"

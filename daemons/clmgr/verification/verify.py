@@ -296,7 +296,8 @@ def _corrective(
 def _confirmed(correction: Correction, record: Record) -> bool:
     record.say(f"{correction.question or f'Do you want to do this: {correction.text}'} [Yes / No]: ", end="")
     answer = sys.stdin.readline()
-    record.note(answer.rstrip())
+    # A terminal shows what is typed; of other input this does.
+    (record.note if sys.stdin.isatty() else record.say)(answer.rstrip())
     return answer.strip().lower() in ("y", "yes")
 
 
