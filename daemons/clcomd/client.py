@@ -267,7 +267,7 @@ class Session:
         answer = self.receive()
         if not isinstance(answer, File):
             raise _refusal(answer)
-        from daemons.clcomd.incoming import Incoming
+        from daemons.clcomd.incoming import Incoming, kept_mode
 
         if os.path.islink(target):  # it stays, and what it names is replaced
             target = os.path.realpath(target)
@@ -287,8 +287,6 @@ class Session:
             if preserve:
                 file.keep(answer.mode, answer.modified_ns)
             else:
-                from daemons.clcomd.files import kept_mode
-
                 file.keep(kept_mode(target, answer.mode), None)
         finally:
             file.close()

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from daemons.clcomd.client import ClcomdError, Refusal, Session
-from daemons.clcomd.files import PIECE, kept_mode
-from daemons.clcomd.incoming import Incoming
+from daemons.clcomd.incoming import PIECE, Incoming, kept_mode
 from srcctl.node.root import NodeRoot
 
 

@@ -7,15 +7,11 @@ import contextlib
 import os
 import stat
 
-from daemons.clcomd.incoming import Incoming
+from daemons.clcomd.incoming import PIECE, Incoming, kept_mode
 from daemons.clcomd.messages import NAMES_MAX, Done, Entry, File, Look, MakeDirectory, Put, answer_codec
 from daemons.runtime.local import Closed
 from srcctl.node.root import NodeRoot
 
-PIECE = 1 << 20
-"""Bytes read or written at once."""
-CREATION_MASK = 0o022
-"""The one with which clcomd runs, as every daemon."""
 NOT_ABSOLUTE = "is not an absolute path"
 
 
@@ -24,15 +20,6 @@ def _complaint(path: str) -> str:
     if not path.startswith("/"):
         return f"{path} {NOT_ABSOLUTE}"
     return "a path holds no NUL byte" if "\0" in path else ""
-
-
-def kept_mode(target: str, mode: int) -> int:
-    """The mode of a copy whose mode is not to be preserved: that of the file it replaces, or what the file mode
-    creation mask leaves of the original's (rcp(1))."""
-    try:
-        return stat.S_IMODE(os.stat(target).st_mode)
-    except OSError:
-        return mode & 0o777 & ~CREATION_MASK
 
 
 def _followed(root: NodeRoot, path: str) -> str:

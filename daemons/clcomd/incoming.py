@@ -6,6 +6,21 @@ open(2) with O_TMPFILE; where a file system cannot do that, the file has a name 
 from __future__ import annotations
 
 import os
+import stat
+
+PIECE = 1 << 20
+"""Bytes read or written at once."""
+CREATION_MASK = 0o022
+"""The one with which clcomd runs, as every daemon."""
+
+
+def kept_mode(target: str, mode: int) -> int:
+    """The mode of a copy whose mode is not to be preserved: that of the file it replaces, or what the file mode
+    creation mask leaves of the original's (rcp(1))."""
+    try:
+        return stat.S_IMODE(os.stat(target).st_mode)
+    except OSError:
+        return mode & 0o777 & ~CREATION_MASK
 
 
 class Incoming:
