@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from daemons.caa import kept_commit
 from daemons.caa.repository import find_disk
 from daemons.runtime import keys
 from srcctl.node.root import NodeRoot, replace_file
@@ -100,6 +101,7 @@ class ClusterDevice:
         keys.forget_cluster_key(self._root)
         self.set_stopped(False)
         _remove(self._root.path(EPOCH_FILE))
+        _remove(self._root.path(kept_commit.FILE))
 
     @property
     def stopped(self) -> bool:

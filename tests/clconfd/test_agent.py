@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from daemons.caa import client as caa
-from daemons.caa import message_security
+from daemons.caa import kept_commit, message_security
+from daemons.caa.device import ClusterDevice
 from daemons.clconfd import agent, persistent_labels
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization as sync
@@ -156,3 +157,11 @@ def test_an_installation_waits_for_a_change_under_way(node: Node) -> None:
         assert sync.installed_generation(node.root) == 1
     thread.join(20)
     assert sync.installed_generation(node.root) == 2
+
+
+def test_what_is_installed_is_kept_as_long_as_the_node_is_a_member(node: Node) -> None:
+    archive = node.commit(2, replace(SAMPLE, groups=()))
+    assert agent.bring_in_step(node.root) == 2
+    assert kept_commit.kept(node.root, DEFINITION.uuid) == (node.disk.read_commit(), archive)
+    ClusterDevice(node.root).forget()
+    assert not Path(node.root.path(kept_commit.FILE)).exists(), "a private key may be in it"
