@@ -62,6 +62,13 @@ def read_stanzas(root: NodeRoot) -> list[Stanza]:
     return stanzas
 
 
+def is_mount_point(path: str) -> bool:
+    """Whether a new file system can be mounted there: an absolute path without detours, in characters that neither
+    /etc/filesystems nor a list of file systems gives a meaning."""
+    plain = path.isascii() and path.isprintable() and not set(path) & set(" :=,;\"'#\\*?[]{}()<>|&$`")
+    return plain and path[:1] == "/" and path[:2] != "//" and path != "/" and os.path.normpath(path) == path
+
+
 def rewrite_stanzas(root: NodeRoot, change: Callable[[list[Stanza]], list[Stanza]]) -> None:
     """Change the file, which nobody else changes meanwhile; what stays as it was is not written.
 

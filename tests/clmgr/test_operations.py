@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from daemons.clmgr import commands, journal
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.operations import dispatch
-from daemons.clmgr.storage import blocks
+from daemons.clmgr.storage import blocks, file_systems, volume_groups
+from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions import changes, preparation
 from daemons.cluster.configuration import Configuration, CustomMethod, NotifyMethod
 from srcctl.node.root import NodeRoot
+from srcctl.storage.filesystems import is_mount_point
 from tests.clmgr.sample import DISKS, HERE, IDENTITY, asked, sample
 
 
@@ -157,3 +159,19 @@ def test_clvt_is_clmgr_with_another_name_for_a_new_cluster(
     assert commands.clvt(["clvt", *words.split()]) == 0
     assert done == [expected.split()]
     assert commands.clvt(["clvt", "add"]) == 1
+
+
+@pytest.mark.parametrize("name", ["/a b", "/", "a", "//a", "/a/../b", "/a/", "/a\n/b", "/a:b", "/a=b", "/é", "/a,b"])
+def test_a_path_that_can_be_no_mount_point_is_none(name: str) -> None:
+    assert not is_mount_point(name)
+    request = Request(action="add", class_name="file_system", names=[name], attributes={"VOLUME_GROUP": "datavg"})
+    with pytest.raises(ClmgrError, match="invalid characters") as refused:
+        file_systems.add_file_system(node_at("/nowhere"), request, None)
+    assert refused.value.code == 4
+    assert is_mount_point("/share/app-1_x.y")
+
+
+@pytest.mark.parametrize("name", ["é", "-lv", "lv/1", "a" * 16, "lv 1"])
+def test_names_of_volumes_are_plain(name: str) -> None:
+    with pytest.raises(ClmgrError, match="invalid characters"):
+        volume_groups.shared_name(Request(class_name="logical_volume", names=[name]))

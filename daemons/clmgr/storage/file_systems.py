@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from daemons.clmgr.edits.parts import required_names
-from daemons.clmgr.errors import MISSING_DEPENDENCY, ClmgrError, does_not_exist, exists_already, invalid, missing
+from daemons.clmgr.errors import (
+    MISSING_DEPENDENCY,
+    MISSING_INPUT,
+    ClmgrError,
+    does_not_exist,
+    exists_already,
+    invalid,
+    invalid_characters,
+    missing,
+)
 from daemons.clmgr.storage.logical_volumes import ensure_room, volume_named, volume_that
 from daemons.clmgr.storage.volume_groups import (
     Change,
@@ -18,7 +27,7 @@ from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 from srcctl.storage.descriptor_area import LogicalVolume, VolumeGroup
-from srcctl.storage.filesystems import read_stanzas
+from srcctl.storage.filesystems import is_mount_point, read_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 KINDS = {"": "jfs2", "enhanced": "jfs2", "standard": "jfs", "compressed": "jfs", "large": "jfs"}
@@ -54,8 +63,10 @@ def add_file_system(root: NodeRoot, request: Request, c: Configuration | None) -
     Raises:
         ClmgrError: it exists, or the volume group cannot take it.
     """
-    if len(request.names) != 1 or not request.names[0].startswith("/"):
-        raise missing("MOUNT_POINT")
+    if len(request.names) != 1:
+        raise ClmgrError("a label must be provided for the new file_system.", MISSING_INPUT)
+    if not is_mount_point(request.names[0]):
+        raise invalid_characters("NAME", request.names[0].encode("unicode_escape").decode())
     point, logical = request.names[0], request.attribute("LOGICAL_VOLUME")
     if not request.attribute("VOLUME_GROUP") and not logical:
         raise missing("VOLUME_GROUP")

@@ -24,6 +24,7 @@ from daemons.clmgr.errors import (
 )
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.storage.on_node import on_node
+from daemons.clmgr.syntax.attributes import is_name
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
@@ -84,7 +85,7 @@ def shared_name(request: Request) -> str:
     if len(request.names) != 1:
         raise ClmgrError(f"a label must be provided for the new {request.class_name}.", 3)
     name = request.names[0]
-    if len(name) > NAME_MAX or not name.replace("_", "a").replace(".", "a").replace("-", "a").isalnum():
+    if len(name) > NAME_MAX or not is_name(name):
         raise invalid_characters("NAME", name)
     return name
 

@@ -94,6 +94,8 @@ def crfs(argv: list[str]) -> int:
         attributes = _attributes(options, MADE)
         if bool(name) == bool(device) or not point.startswith("/") or (name and "size" not in attributes):
             raise UsageError("-g with -a size, or -d; and -m")
+        if not filesystems.is_mount_point(point):
+            raise StorageError(f"crfs: {point.encode('unicode_escape').decode()} cannot be a mount point.")
         _check_new(root, point)
         kind = options.value("v", "jfs2")
         control = _control_block(options, groups, attributes, {})
