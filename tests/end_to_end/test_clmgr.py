@@ -80,6 +80,8 @@ def test_what_automation_parses(bare_lab: LabUnderTest) -> None:
         (f"cl_lsvg -o -cspoc '-n {owner}'", f"{owner}: datavg\n{owner}: rootvg"),
         ("$HAES_ROOT/usr/es/sbin/cluster/cspoc/cli_on_cluster -S hostname", "node1: node1\nnode2: node2"),
         ("$HAES_ROOT/usr/es/sbin/cluster/cspoc/cli_on_node -R app_rg hostname", f"{owner}: {owner}"),
+        (f"cl_rsh {owner} ifconfig -a | grep -c 'inet {lab.description()['block']}.33 '", "1"),
+        ("clmgr -a NODES query vg datavg", 'NODES="node1 node2"'),
         ("clmgr query service_ip app_svc | grep -i ipaddr | awk -F= '{print $2}' | xargs echo",
          f"{lab.description()['block']}.33"),
     ):  # fmt: skip
@@ -138,6 +140,30 @@ def test_several_at_the_same_moment(bare_lab: LabUnderTest) -> None:
 def test_several_operations_in_one_call(bare_lab: LabUnderTest) -> None:
     said = bare_lab.output("node1", "clmgr -M - 'add timer night HOUR=2 MINUTE=30\nquery timer\ndelete timer night'")
     assert said == "night\n"
+
+
+def test_a_snap_of_another_node_is_read_here(bare_lab: LabUnderTest) -> None:
+    lab = bare_lab
+    said = lab.output("node1", "snap -e -c -m node2", timeout=120)
+    assert "Gathering HACMP data from node node2... done.\n" in said
+    folder = "/tmp/ibmsupt/hacmp"
+    assert re.search(r"node2: \d+ files\n", lab.output("node1", f"cat $HAES_ROOT{folder}/hacmp.snap"))
+    commands = f"$HAES_ROOT{folder}/node2/commands"
+    assert lab.output("node1", f"cat {commands}/hostname.out") == "node2\n"
+    assert "Current state: ST_STABLE\n" in lab.output("node1", f"cat {commands}/lssrc_-ls_clstrmgrES.out")
+    for snap in ("/tmp/ibmsupt", "/tmp/ibmsupt/snap.pax.Z"):
+        report = lab.output("node1", f"clanalyze -a -p 'EVENT START' -d {snap}")
+        assert report.startswith("Node node2: "), report
+        assert "EVENT START: node_up node2" in report
+    answer = lab.run("node1", "clanalyze -s 2001-01-01T00:00:00 -e 2001-01-02T00:00:00 -x /nosuch -d /tmp/ibmsupt")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert lab.run("node1", "snap -e -m node9").returncode == 1
+    lab.output("node1", "clmgr manage logs collect NODES=node2 DIRECTORY=/tmp/logs")
+    found = lab.output("node1", "cd $HAES_ROOT/tmp/logs && find . -type f").split()
+    assert {"./node2/hacmp.out", "./node2/rsct/IW/mc/default"} <= set(found)
+    assert any(re.fullmatch(r"\./node2/cluster\.\d{8}", name) for name in found)
+    lab.output("node1", "snap -r; rm -r $HAES_ROOT/tmp/logs")
+    assert lab.output("node1", "ls $HAES_ROOT/tmp/ibmsupt") == ""
 
 
 def test_a_file_collection_reaches_the_other_nodes(bare_lab: LabUnderTest) -> None:
