@@ -62,7 +62,8 @@ def _logged(root: NodeRoot, words: list[str], transaction: str) -> int:
     try:
         request = grammar.parse(words)
         entry.transaction = request.transaction or entry.transaction
-        status = _request(root, request, entry.transaction)
+        entry.level = request.log_level
+        status = _traced(root, request, entry)
     except ClmgrError as error:
         complaint, status = error.line(), error.code
     except (OdmError, ConfigurationFault) as error:
@@ -72,6 +73,20 @@ def _logged(root: NodeRoot, words: list[str], transaction: str) -> int:
         sys.stderr.write(f"\n{complaint}\n\n")
     entry.close(status, complaint)
     return status
+
+
+def _traced(root: NodeRoot, request: Request, entry: journal.Entry) -> int:
+    """Carry out a request; with a log level above the standard one the entry gets what ran."""
+    if request.log_level in ("", "error", "standard"):
+        return _request(root, request, entry.transaction)
+    from daemons.clmgr.tracing import Trace
+
+    trace = Trace(request.log_level, [found for word in entry.words if (found := journal.password(word))])
+    try:
+        with trace:
+            return _request(root, request, entry.transaction)
+    finally:
+        entry.trace = trace.lines
 
 
 def _request(root: NodeRoot, request: Request, transaction: str) -> int:

@@ -21,17 +21,23 @@ class Entry:
     def __init__(self, root: NodeRoot, words: list[str], transaction: str = "") -> None:
         self._root = root
         self._began = time.time()
-        self._words = words
+        self.words = words
+        self.level = ""
+        """The log level: with ``error`` only what failed is written."""
+        self.trace: list[str] = []
         self.transaction = transaction or f"{os.getppid()}:{os.getpid()}:{time.monotonic_ns() // 1000000}"
 
     def close(self, status: int, complaint: str = "") -> None:
         """Write the operation to the log; a log that cannot be written hinders nobody."""
+        if self.level == "error" and not status:
+            return
         now, mark = time.time(), f"({self.transaction})"
         lines = [
             f"CLMGR STARTED  {mark}: {_stamp(self._began)}",
             f"CLMGR USER     {mark}: ::{_user()}:system",
-            f"CLMGR COMMAND  {mark}: clmgr {' '.join(map(_without_password, self._words))}",
+            f"CLMGR COMMAND  {mark}: clmgr {' '.join(map(_without_password, self.words))}",
         ]
+        lines += [f"CLMGR TRACE    {mark}: {text}" for text in self.trace]
         if complaint:
             lines += [f"CLMGR STDERR -- BEGIN {mark}:", "", *complaint.splitlines(), f"CLMGR STDERR -- END {mark}"]
         lines += [
@@ -50,7 +56,13 @@ def _without_password(word: str) -> str:
     name, mark, _ = word.partition("=")
     if mark and any(character.isspace() for character in name):
         return "..."
-    return f"{name}=********" if mark and name and "PASSWORD".startswith(name.upper()) else word
+    return f"{name}=********" if password(word) else word
+
+
+def password(word: str) -> str:
+    """The value of a word of the command line that may be a password, "" if it is none."""
+    name, mark, value = word.partition("=")
+    return value.strip("\"'") if mark and name and "PASSWORD".startswith(name.upper()) else ""
 
 
 def append(root: NodeRoot, text: str) -> None:

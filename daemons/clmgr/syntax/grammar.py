@@ -25,6 +25,7 @@ class Request(msgspec.Struct):
     resolve_dependencies: bool = True
     multiple: list[str] | None = None
     transaction: str = ""
+    log_level: str = ""
     help: bool = False
 
     def attribute(self, *names: str, default: str = "") -> str:
@@ -206,3 +207,5 @@ def _valued_flag(request: Request, letter: str, value: str) -> None:
             request.transaction = value
         case "l" if value.lower() not in LOG_LEVELS:
             raise ClmgrError(f'an invalid log level was specified: "{value}"', INCORRECT_INPUT)
+        case "l":
+            request.log_level = value.lower()
