@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot, replace_file
 from srcctl.snap.compression import compress
-from srcctl.snap.parts import ARCHIVE, CLUSTER, PARTS, Part
+from srcctl.snap.parts import ARCHIVE, CLUSTER, PARTS, VOLUME_GROUP, Part
+from srcctl.storage import rootvg
+from srcctl.storage.volume_groups import VolumeGroups
 
 USAGE = (
     "Usage: snap [-a] [-c] [-d Dir] [-f] [-g] [-i] [-k] [-L] [-n] [-r] [-t]\n       snap -e [-c] [-m Nodelist] [-d Dir]"
@@ -106,7 +108,13 @@ def gather(root: NodeRoot, part: Part, folder: str) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    for name, commands in part.reports:
+    groups = [rootvg.NAME, *VolumeGroups(root).known()]
+    for name, generic in part.reports:
+        commands = [
+            command.replace(VOLUME_GROUP, group)
+            for command in generic
+            for group in (groups if VOLUME_GROUP in command.split() else [""])
+        ]
         replace_file(os.path.join(folder, name), "".join(map(report, commands)).encode(errors="replace"), 0o600)
     for pattern in part.copies:
         for path in sorted(glob.glob(root.path(pattern))):

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+VOLUME_GROUP = "VG"
+"""In a command: it is run for each volume group."""
+
 
 class Part(NamedTuple):
     """A part of a snap.
@@ -41,7 +44,10 @@ PARTS = {
     ),
     "i": Part("install", "installation information", (("install.snap", ("lslpp -L", "oslevel -s")),)),
     "k": Part("kernel", "kernel information", (("kernel.snap", ("ps -ef", "no -a")),)),
-    "L": Part("lvm", "LVM information", (("lvm.snap", ("lspv", "lsvg", "lsvg -o", "lsvg -i -l", "lsvg -i -p")),)),
+    "L": Part(
+        "lvm", "LVM information",
+        (("lvm.snap", ("lspv", "lsvg", "lsvg -o", *(f"lsvg{flag} {VOLUME_GROUP}" for flag in ("", " -l", " -p")))),),
+    ),
     "n": Part("nfs", "NFS information", (("nfs.snap", ("exportfs", "showmount -e")),), ("/etc/exports",)),
     "t": Part(
         "tcpip", "TCP/IP information",
