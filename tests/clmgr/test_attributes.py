@@ -163,10 +163,14 @@ def value_for(class_name: str, attribute: str) -> str:
             return "something else"
         case "name" | "names":
             return "another"
-        case "path" | "paths":
+        case "path" | "paths" | "paths|ALL":
             return "/some/path"
+        case "mounts":
+            return "/some/path;/another/one"
         case "address":
-            return "255.255.255.224" if attribute == "NETMASK" else "127.9.9.77"
+            return "127.9.9.77"
+        case "netmask":
+            return "255.255.255.224"
         case "truth":
             return "true"
     if ".." in domain:

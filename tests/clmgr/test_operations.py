@@ -175,3 +175,13 @@ def test_a_path_that_can_be_no_mount_point_is_none(name: str) -> None:
 def test_names_of_volumes_are_plain(name: str) -> None:
     with pytest.raises(ClmgrError, match="invalid characters"):
         volume_groups.shared_name(Request(class_name="logical_volume", names=[name]))
+
+
+def test_a_node_that_is_not_there_is_said_before_anything_else(
+    root: NodeRoot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ("online node node9", "offline node node1,node9"):
+        with pytest.raises(ClmgrError, match='"node9" does not appear to exist!') as refused:
+            commands._carry_out(root, asked(*words.split()))
+        assert refused.value.code == 2
+    assert capsys.readouterr() == ("", "")

@@ -116,7 +116,6 @@ def services(root: NodeRoot, c: Configuration, request: Request) -> None:
     Raises:
         ClmgrError: a node is unknown, verification found errors, or a node did not do it.
     """
-    options = Options.of(request)
     names = request.names
     if request.class_name == "cluster" or names == ["ALL"]:
         names = [node.name for node in c.nodes]
@@ -124,6 +123,7 @@ def services(root: NodeRoot, c: Configuration, request: Request) -> None:
     for name in names:
         if c.node(name) is None:
             raise does_not_exist(name)
+    options = Options.of(request)
     whole = request.class_name == "cluster"
     if options.stop_caa and options.manage == "unmanage" and options.when != "restart":
         raise ClmgrError(f"STOP_CAA=yes and MANAGE=unmanage: {stopping.UNMANAGED}", INCORRECT_INPUT)

@@ -1,8 +1,8 @@
 """Which attributes the actions on each class take, and the domains of their values. Data; ``attributes`` reads it.
 
-A domain is ``text``, ``name``, ``names`` (a list), ``path``, ``paths``, ``address``, ``multicast`` (an address of
-a group), ``truth``, a range (``10..600``, with single values before a comma: ``0,5..590``) or the words that are
-possible (``NSC|SC|LC``, in any case).
+A domain is ``text``, ``name``, ``names`` (a list), ``path``, ``paths``, ``mounts`` (a list of pairs with a semicolon),
+``address``, ``netmask``, ``multicast`` (an address of a group), ``truth``, a range (``10..600``, with single values
+before a comma: ``0,5..590``) or the words that are possible (``NSC|SC|LC``, in any case).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ AM = ("add", "modify")
 AMD = ("add", "modify", "delete")
 ON, OFF = ("online",), ("offline",)
 SYNC = ("sync", "verify")
-MASK = {"NETMASK": (AM, "address"), "PREFIX": (AM, "1..128")}
+MASK = {"NETMASK": (AM, "netmask"), "PREFIX": (AM, "1..128")}
 WHEN = {
     "WHEN": (ON + OFF, "now|restart|both"),
     "MANAGE": (ON + OFF, "auto|manual|delayed|offline|move|unmanage"),
@@ -160,17 +160,17 @@ TABLES: dict[str, Table] = {
         "SHARED_TAPE_RESOURCES": (AM, "names"),
         "FORCED_VARYON": (AM, "truth"),
         "VG_AUTO_IMPORT": (AM, "truth"),
-        "FILESYSTEM": (AM, "names"),
+        "FILESYSTEM": (AM, "paths|ALL"),
         "FSCHECK_TOOL": (AM, "fsck|logredo"),
         "RECOVERY_METHOD": (AM, "sequential|parallel"),
         "DISK": (AM, "names"),
         "FS_BEFORE_IPADDR": (AM, "truth"),
         "WPAR_NAME": (AM, "name"),
-        "EXPORT_FILESYSTEM": (AM, "names"),
-        "EXPORT_FILESYSTEM_V4": (AM, "names"),
+        "EXPORT_FILESYSTEM": (AM, "paths"),
+        "EXPORT_FILESYSTEM_V4": (AM, "paths"),
         "STABLE_STORAGE_PATH": (AM, "path"),
         "NFS_NETWORK": (AM, "name"),
-        "MOUNT_FILESYSTEM": (AM, "names"),
+        "MOUNT_FILESYSTEM": (AM, "mounts"),
         "COMMUNICATION_LINKS": (AM, "names"),
         "USERDEFINED_RESOURCES": (AM, "names"),
         "RECOVERY_NOTIFY": (AM, "names"),

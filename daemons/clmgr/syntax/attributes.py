@@ -20,6 +20,8 @@ ORDINALS = {
 """Attributes that are numbers and can be named, as queries show them; the first name's number."""
 SECURITY_ONLY = frozenset(("SECURITY_LEVEL", "ALGORITHM", "REFRESH", "MECHANISM"))
 """Attributes of the cluster that are given for message security only."""
+NOT_IN_NAMES = "\"'`$&|<>(){}"
+"""Characters that mean something to a shell, and stand in no member of a list."""
 NAME_MAX = 63
 
 
@@ -81,15 +83,20 @@ def value_of(domain: str, attribute: str, value: str) -> str:
         case "name":
             if not is_name(value):
                 raise invalid_characters(attribute, value)
-        case "names" | "paths":
+        case "paths|ALL" if value.upper() == "ALL":
+            return "ALL"
+        case "names" | "paths" | "paths|ALL" | "mounts":
             for word in value.replace(",", " ").split():
-                if any(character in "\"'`$&|<>(){}" for character in word) or (domain == "paths" and word[0] != "/"):
+                if any(character in NOT_IN_NAMES for character in word) or not _fits(domain, word):
                     raise invalid(attribute, word)
         case "path":
             if not value.startswith("/"):
                 raise invalid(attribute, value)
         case "address":
             if not is_address(value):
+                raise invalid(attribute, value)
+        case "netmask":
+            if not is_netmask(value):
                 raise invalid(attribute, value)
         case "multicast":
             if not is_address(value) or not 224 <= int(value.partition(".")[0]) < 240:
@@ -112,6 +119,14 @@ def value_of(domain: str, attribute: str, value: str) -> str:
     return value
 
 
+def _fits(domain: str, word: str) -> bool:
+    """Whether a member of a list is what the list is of."""
+    if domain == "mounts":
+        point, mark, exported = word.partition(";")
+        return bool(mark) and point[:1] == "/" == exported[:1] and ";" not in exported
+    return ";" not in word and (domain == "names" or word[0] == "/")
+
+
 def _ordinal(attribute: str, value: str) -> str:
     """The number of a weekday or month that is named, in full or by three letters or more; others stay as they are."""
     first, names = ORDINALS.get(attribute, (0, ""))
@@ -131,6 +146,15 @@ def is_address(value: str) -> bool:
     """A dotted IPv4 address."""
     parts = value.split(".")
     return len(parts) == 4 and all(p.isascii() and p.isdigit() and len(p) <= 3 and int(p) < 256 for p in parts)
+
+
+def is_netmask(value: str) -> bool:
+    """An address whose ones come before its zeros, and that has ones."""
+    if not is_address(value):
+        return False
+    number = int.from_bytes(bytes(map(int, value.split("."))))
+    zeros = number ^ 0xFFFFFFFF
+    return bool(number) and not zeros & (zeros + 1)
 
 
 def _in_range(domain: str, number: int) -> bool:

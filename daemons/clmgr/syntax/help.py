@@ -93,7 +93,8 @@ def _aliases(name: str, aliases: Iterable[str]) -> list[str]:
 def _placeholder(domain: str) -> str:
     known = {
         "text": "<text>", "name": "<name>", "names": "<name>[,...]", "path": "<path>", "paths": "<path>[,...]",
-        "address": "<IP_address>", "multicast": "<IP_address>", "truth": "{true|false}",
+        "paths|ALL": "{<path>[,...]|ALL}", "mounts": "<path>;<path>[,...]", "address": "<IP_address>",
+        "netmask": "<netmask>", "multicast": "<IP_address>", "truth": "{true|false}",
     }  # fmt: skip
     if domain in known:
         return known[domain]
