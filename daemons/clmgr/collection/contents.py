@@ -28,7 +28,7 @@ COMMANDS = (
     "clctrl -tune -a", "lsrpdomain", "lsrpnode", "lspv", "lsvg", "lsvg -o", "lsfs", "df -k", "mount", "ifconfig -a",
     "netstat -in", "netstat -rn", "no -a", "ps -ef", "errpt -a",
 )  # fmt: skip
-COMMAND_LIMIT = 60.0
+COMMAND_LIMIT = 20.0
 """Seconds that a command may take (patience)."""
 FILES = (
     "/etc/hosts", "/etc/services", "/etc/inittab", "/etc/filesystems", "/etc/snmpd.conf", "/etc/netsvc.conf",

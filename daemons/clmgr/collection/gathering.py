@@ -16,6 +16,8 @@ from srcctl.node.root import NodeRoot, replace_file
 CLSNAP = "/usr/es/sbin/cluster/utilities/clsnap"
 SUMMARY = "hacmp.snap"
 STDOUT = 1
+NODE_LIMIT = 900.0
+"""Seconds within which a node has told everything (patience): one whose daemons hang keeps nobody waiting for ever."""
 
 
 def gather(root: NodeRoot, nodes: Sequence[str], directory: str) -> list[str]:
@@ -69,7 +71,7 @@ def _from_node(root: NodeRoot, node: str, folder: str) -> int:
                         complaint.extend(data)
 
                 with clcomd.Session(root, node) as session:
-                    status = session.run(Run((CLSNAP, "-l")), take)
+                    status = session.run(Run((CLSNAP, "-l")), take, limit=NODE_LIMIT)
         if status:
             raise _Failed(complaint.decode(errors="replace").strip() or f"{CLSNAP} ended with {status}")
         count = unpack(archive, fresh)
