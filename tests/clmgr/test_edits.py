@@ -252,6 +252,26 @@ def test_a_source_address_stays_in_its_network() -> None:
     assert done(c, "modify", "service_ip", "app_svc", "NETWORK=net_ether_01").label("app_svc") is not None
 
 
+def test_a_modified_label_takes_nobody_s_place() -> None:
+    c = done(
+        sample(),
+        *["add", "interface", "node1_en7", "NETWORK=net_ether_01", "NODE=node1", "INTERFACE=en7", "IPADDR=127.9.9.9"],
+    )
+    c = done(c, "add", "network", "net_ether_02", "TYPE=ether")
+    for number, network in (("127.9.9.41", "net_ether_01"), ("127.9.9.42", "net_ether_02")):
+        c = done(c, "add", "persistent_ip", number, f"NETWORK={network}", "NODE=node1")
+    for words in (
+        "modify interface node1_en7 INTERFACE=en0",
+        "modify interface node2 NODE=node1 INTERFACE=en7",
+        "modify persistent_ip 127.9.9.42 NETWORK=net_ether_01",
+    ):
+        with pytest.raises(ClmgrError, match="already exists") as refused:
+            done(c, *words.split())
+        assert refused.value.code == 4
+    assert done(c, *["modify", "interface", "node1_en7", "INTERFACE=en8"]).label("node1_en7").interface == "en8"  # type: ignore[union-attr]
+    done(c, *["modify", "persistent_ip", "127.9.9.42", "NETWORK=net_ether_01", "NODE=node2"])
+
+
 def test_modify_and_delete() -> None:
     c = done(sample(), "modify", "rg", "app_rg", "FALLBACK=FBHPN", "APPLICATIONS=")
     group = c.group("app_rg")

@@ -127,6 +127,13 @@ def modify_label(request: Request, c: Configuration, here: Surroundings) -> Conf
         interface=request.attribute("INTERFACE") or old.interface,
         netmask=netmask_of(request, old.netmask),
     )
+    for other in c.labels:
+        if other is old or other.function != changed.function or other.node != changed.node:
+            continue
+        if changed.function == "boot" and other.interface == changed.interface:
+            raise exists_already(f"{changed.node} {changed.interface}")
+        if changed.function == "persistent" and other.network == changed.network:
+            raise exists_already(other.label)
     c = replace(c, labels=tuple(changed if entry is old else entry for entry in c.labels))
     c = with_renamed_resource(c, ("SERVICE_LABEL",), old.label, name)
     if name != old.label:
