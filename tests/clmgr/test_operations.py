@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from daemons.clmgr import commands, journal
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.operations import dispatch
-from daemons.clmgr.storage import blocks, file_systems, volume_groups
+from daemons.clmgr.storage import blocks, changing, file_systems, volume_groups
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions import changes, preparation
 from daemons.cluster.configuration import Configuration, CustomMethod, NotifyMethod
@@ -185,3 +185,10 @@ def test_a_node_that_is_not_there_is_said_before_anything_else(
             commands._carry_out(root, asked(*words.split()))
         assert refused.value.code == 2
     assert capsys.readouterr() == ("", "")
+
+
+def test_storage_is_not_spread_to_nodes_that_there_are_not(root: NodeRoot) -> None:
+    for words in ("add vg x PHYSICAL_VOLUMES=hdisk3 NODES=node1,node9", "modify pv hdisk3 QUEUE_DEPTH=3 NODES=node9"):
+        with pytest.raises(ClmgrError, match='"node9" does not appear to exist!') as refused:
+            changing.change(root, asked(*words.split()), sample())
+        assert refused.value.code == 2

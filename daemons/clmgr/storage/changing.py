@@ -40,6 +40,10 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
     if request.action == "delete" and (request.names == ["ALL"] or len(request.names) > 1):
         _delete_several(root, request, c)
         return
+    every = volume_groups.members(c) or [node.name for node in root.identity.nodes]
+    for node in request.words("NODES"):
+        if node not in every:
+            raise does_not_exist(node)
     if not request.force:
         volume_groups.ensure_reachable(root, [*volume_groups.members(c), *request.words("NODES")])
     holder = "" if request.action == "delete" and request.class_name == "volume_group" else _holder(root, request)
