@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from daemons.clmgr import commands, journal
+from daemons.clmgr.cspoc import accounts
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.operations import dispatch
 from daemons.clmgr.storage import blocks, changing, file_systems, volume_groups
@@ -192,3 +193,21 @@ def test_storage_is_not_spread_to_nodes_that_there_are_not(root: NodeRoot) -> No
         with pytest.raises(ClmgrError, match='"node9" does not appear to exist!') as refused:
             changing.change(root, asked(*words.split()), sample())
         assert refused.value.code == 2
+
+
+def test_of_several_accounts_all_are_deleted_or_none(root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[list[str]] = []
+    monkeypatch.setattr(accounts, "ids", lambda root, kind, nodes: {node: {"here": 7, "there": 8} for node in nodes})
+    monkeypatch.setattr(accounts, "on_account_nodes", lambda root, nodes, command, data=b"": done.append(command) or [])
+    for words, code in (
+        ("delete user here,nobody", 2),
+        ("delete group there,a:b", 4),
+        ("add user one,two", 3),
+        ("modify user here,there SHELL=/bin/sh", 3),
+        ("add user here", 4),
+    ):
+        with pytest.raises(ClmgrError) as refused:
+            accounts.change(root, asked(*words.split()), sample())
+        assert (refused.value.code, done) == (code, []), words
+    accounts.change(root, asked("delete", "user", "here,there"), sample())
+    assert done == [["rmuser", "-p", "here"], ["rmuser", "-p", "there"]]

@@ -15,6 +15,7 @@ from daemons.clmgr.edits.parts import required_names
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
+    MISSING_INPUT,
     NO_CLUSTER,
     ClmgrError,
     does_not_exist,
@@ -80,20 +81,25 @@ def change(root: NodeRoot, request: Request, c: Configuration | None) -> None:
         if group is None:
             raise does_not_exist(wanted)
         nodes = list(group.nodes)
-    kind = request.class_name
-    for name in required_names(request):
+    kind, names = request.class_name, required_names(request)
+    if len(names) > 1 and request.action != "delete":
+        raise ClmgrError(f"the name of one {kind} is needed.", MISSING_INPUT)
+    for name in names:
         if not NAME.fullmatch(name):
             raise invalid("NAME", name)
-        _one(root, request, kind, name, nodes)
-
-
-def _one(root: NodeRoot, request: Request, kind: str, name: str, nodes: Sequence[str]) -> None:
     there = ids(root, kind, nodes)
+    for name in names:
+        if request.action == "add" and any(name in there[node] for node in nodes):
+            raise exists_already(name)
+        if request.action != "add" and all(name not in there[node] for node in nodes):
+            raise does_not_exist(name)
+    for name in names:
+        _one(root, request, kind, name, there)
+
+
+def _one(root: NodeRoot, request: Request, kind: str, name: str, there: Mapping[str, Mapping[str, int]]) -> None:
+    nodes = list(there)
     known = [node for node in nodes if name in there[node]]
-    if request.action == "add" and known:
-        raise exists_already(name)
-    if request.action != "add" and not known:
-        raise does_not_exist(name)
     words = _words(request, USER_ATTRIBUTES if kind == "user" else GROUP_ATTRIBUTES)
     if request.action == "add" or "ID" in request.attributes:
         number = common_id(there, kind, name, request.attribute("ID"))
