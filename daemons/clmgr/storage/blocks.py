@@ -17,6 +17,9 @@ from srcctl.storage.disk import Disk, disk_names, pvid, uuid_of
 from srcctl.storage.filesystems import CONTROL_BLOCK
 from srcctl.storage.volume_groups import VolumeGroups, timestamp
 
+ANSWER_LIMIT = 5.0
+"""Seconds within which another node says which volume groups it knows (patience)."""
+
 
 def blocks(root: NodeRoot, request: Request, c: Configuration) -> list[Block]:
     """The blocks of a class of storage, or of the hosts."""
@@ -89,7 +92,7 @@ def _groups_elsewhere(root: NodeRoot, request: Request, c: Configuration) -> dic
 
     def known(node: str) -> list[str] | None:
         try:
-            answer = clcomd.run(root, node, ["lsvg"])
+            answer = clcomd.run(root, node, ["lsvg"], limit=ANSWER_LIMIT)
         except clcomd.ClcomdError:
             return None
         return answer.out.decode(errors="replace").split() if answer.status == 0 else None
