@@ -24,11 +24,19 @@ def test_the_logs_of_a_node_with_their_old_copies() -> None:
     folders = {
         "/var/hacmp/log": ["hacmp.out", "hacmp.out.1", "clutils.log"],
         "/var/hacmp/adm/history": ["cluster.11272026", "cluster.11282026", "notes"],
-        "/var/ct": ["IW", "haes_cluster"],
+        "/var/ct": ["IW", "haes_cluster", "cthags.sock"],
+        **{f"/var/ct/{domain}": ["log"] for domain in ("IW", "haes_cluster")},
+        "/var/ct/IW/log": ["mc"],
+        "/var/ct/haes_cluster/log": ["cthags"],
         "/var/ct/IW/log/mc": ["default"],
         "/var/ct/haes_cluster/log/cthags": ["cthags.default"],
     }
-    found = list(logs.wanted_logs(with_daily(), lambda path: folders.get(path, []), True))
+
+    def names_in(path: str) -> list[str]:
+        assert not path.startswith("/var/ct/cthags.sock/"), "a socket has nothing below it"
+        return folders.get(path, [])
+
+    found = list(logs.wanted_logs(with_daily(), names_in, True))
     assert found == [
         ("/var/hacmp/log/hacmp.out", "hacmp.out"),
         ("/var/hacmp/log/hacmp.out.1", "hacmp.out.1"),

@@ -191,7 +191,9 @@ def wanted_logs(c: Configuration, names_in: Callable[[str], list[str]], with_rsc
     if not with_rsct:
         return
     for domain in names_in(CLUSTER_TECHNOLOGY):
+        place = f"{CLUSTER_TECHNOLOGY}/{domain}"
+        # Step by step: what is no directory has no names, and nothing may be looked for below it.
+        found = names_in(f"{place}/log") if "log" in names_in(place) else []
         for daemon in ("cthags", "mc"):
-            folder = f"{CLUSTER_TECHNOLOGY}/{domain}/log/{daemon}"
-            for name in names_in(folder):
-                yield f"{folder}/{name}", f"rsct/{domain}/{daemon}/{name}"
+            for name in names_in(f"{place}/log/{daemon}") if daemon in found else []:
+                yield f"{place}/log/{daemon}/{name}", f"rsct/{domain}/{daemon}/{name}"
