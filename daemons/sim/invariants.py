@@ -136,7 +136,7 @@ class Checker:
         members = self._members.setdefault(view.id, view.members)
         if members != view.members:
             raise InvariantBroken(2, f"{node.name} lists {view.members} in view {view.id}, others {members}")
-        self._check_members(node, view)
+        self._check_members(node, view, known.view.nodes if known.view is not None else ())
         if known.view is not None and installed.base == known.view.id:
             self._compare_histories(node, installed.base, view, known)
         known.view = view
@@ -144,11 +144,16 @@ class Checker:
         known.joined = {}
         self.forgive()
 
-    def _check_members(self, node: SimulatedNode, view: View) -> None:
+    def _check_members(self, node: SimulatedNode, view: View, before: tuple[int, ...]) -> None:
+        """Nobody is taken in who is no member of the cluster."""
         self.checks[CONFIGURATION] += 1
         states = node.states
-        # A live node that was removed counts as lost only when it would if it had fallen silent.
-        if states is not None and (strangers := set(view.nodes) - set(states.numbers) - states.core.alive):
+        if states is None:
+            return
+        # A live node that was removed counts as lost only when it would if it had fallen silent. Who was cut off
+        # installs views that the others had long ago, when one that was removed since was a member.
+        strangers = set(view.nodes) - set(states.numbers) - states.core.alive - set(before)
+        if strangers:
             raise InvariantBroken(CONFIGURATION, f"{node.name} has nodes {sorted(strangers)} in its view, no members")
 
     def _note_view(self, known: _Knowledge, installed: ViewInstalled) -> None:

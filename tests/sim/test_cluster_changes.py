@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from daemons.cthags.inputs import ViewInstalled
+from daemons.cthags.wire import Member, View, ViewId
 from daemons.sim.cluster import Cluster
 from daemons.sim.parts import Parts
 from daemons.sim.run import Result, play
 from daemons.sim.scenario import Scenario
-from daemons.sim.world import World
+from daemons.sim.world import InvariantBroken, World
 from srcctl.machine import MILLISECOND, SECOND
 
 STEPS = 9
@@ -148,3 +153,20 @@ def test_a_commit_outlives_a_repository_that_is_lost_right_after_it() -> None:
     assert said(result, "the repository is hdisk4")
     assert not said(result, "installs generation 1")
     assert len([when for when in said(result, "clconfd: installed generation 2") if when > lost[0]]) == 3
+
+
+def test_a_view_that_is_heard_late_may_have_who_was_removed_since_but_takes_in_nobody() -> None:
+    cluster = Cluster(World(1), 4, Parts())
+    node: Any = cluster.nodes[1]
+    node.states = SimpleNamespace(numbers=(1, 2, 3), core=SimpleNamespace(alive=frozenset((1, 2, 3))))
+
+    def install(number: int, *nodes: int) -> None:
+        view = View(ViewId(number, 1), tuple(Member(each, 1) for each in nodes))
+        cluster.checker.view_installed(node, ViewInstalled(view, None, 0))
+
+    install(1, 1, 2, 3)
+    node.states = SimpleNamespace(numbers=(1, 2), core=SimpleNamespace(alive=frozenset((1, 2))))
+    install(3, 1, 3)
+    install(4, 1, 2)
+    with pytest.raises(InvariantBroken, match="no members"):
+        install(5, 1, 2, 3)
