@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from daemons.clstrmgr.messages import ClusterSnapshot
+from daemons.clstrmgr.messages import ClusterSnapshot, GroupView
 from daemons.snmpd.mib import (
     CLSMUXPD,
     CLUSTER_STABLE,
@@ -20,7 +20,7 @@ from daemons.snmpd.values import Oid, Value, integer, string
 
 CLUSTER_STATE_TRAP, CLUSTER_SUBSTATE_TRAP, NODE_STATE_TRAP, NETWORK_STATE_TRAP, GROUP_STATE_TRAP = 10, 11, 12, 13, 23
 NEW_PRIMARY_TRAP = 15
-GROUP_ADDED_TRAP, GROUP_DELETED_TRAP = 20, 21
+GROUP_ADDED_TRAP, GROUP_DELETED_TRAP, GROUP_CHANGED_TRAP = 20, 21, 22
 EVENT_TRAP_BASE = 64
 
 
@@ -60,11 +60,13 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
             whose = (*CLSMUXPD, 4, 1, 1, 1, *index), integer(network.node)
             found.append(Trap(NETWORK_STATE_TRAP, (row, cluster, whose)))
     groups = {(g.name, n.node): group_state(n) for g in old.groups for n in g.nodes}
-    known = {g.name for g in old.groups}
+    known = {g.name: _definition(g) for g in old.groups}
     for number, group in enumerate(new.groups, 1):
         name = (*CLSMUXPD, 11, 1, 1, 2, number), string(group.name)
         if group.name not in known:
             found.append(Trap(GROUP_ADDED_TRAP, (name, *identity)))
+        elif known[group.name] != _definition(group):
+            found.append(Trap(GROUP_CHANGED_TRAP, (name, *identity)))
         for place in group.nodes:
             now = group_state(place)
             if groups.get((group.name, place.node), now) != now:
@@ -75,6 +77,13 @@ def of_change(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[Trap]:
             name = (*CLSMUXPD, 11, 1, 1, 2, number), string(group.name)
             found.append(Trap(GROUP_DELETED_TRAP, (name, *identity)))
     return found
+
+
+def _definition(group: GroupView) -> tuple[object, ...]:
+    """What a reconfiguration changes of a group, as the MIB shows it."""
+    resources = tuple((resource.kind, resource.name) for resource in group.resources)
+    nodes = frozenset(place.node for place in group.nodes)
+    return group.startup, group.fallover, group.fallback, group.site_policy, resources, nodes
 
 
 def event_numbers(old: ClusterSnapshot | None, new: ClusterSnapshot) -> list[int]:

@@ -313,6 +313,8 @@ def test_groups_that_come_and_go_and_what_is_no_engine_event() -> None:
     two = replace(snapshot(), groups=(group, replace(group, name="other_rg")))
     assert [change.specific for change in traps.of_change(snapshot(), two)] == [traps.GROUP_ADDED_TRAP]
     assert [change.specific for change in traps.of_change(two, snapshot())] == [traps.GROUP_DELETED_TRAP]
+    changed = replace(snapshot(), groups=(replace(group, resources=group.resources[1:]),))
+    assert [change.specific for change in traps.of_change(snapshot(), changed)] == [traps.GROUP_CHANGED_TRAP]
     moved = replace(snapshot(), primary=2, substate="unstable")
     assert traps.event_numbers(snapshot(), moved) == [12, 13]
     assert traps.event_numbers(moved, replace(moved, substate="stable")) == [14]
@@ -366,7 +368,9 @@ def test_the_mib_of_managers_names_every_number_that_the_agent_gives() -> None:
     told = {number for pair in mib.EVENT_IDS.values() for number in pair}
     told |= {mib.NEW_PRIMARY, mib.CLUSTER_UNSTABLE, mib.CLUSTER_STABLE}
     known = {int(number) for number in re.findall(r"TRAP-TYPE[^=]*::= (\d+)", text)}
-    assert {traps.EVENT_TRAP_BASE + number for number in told} <= known
+    told = {traps.EVENT_TRAP_BASE + number for number in told}
+    told |= {number for name, number in vars(traps).items() if name.endswith("_TRAP")}
+    assert told <= known
 
 
 def test_what_managers_ask_for_is_counted() -> None:
