@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from daemons.caa import client as caa
 from daemons.clcomd import client as clcomd
 from daemons.clstrmgr import client, messages, render, view
-from daemons.clstrmgr.commands import clshowsrv
+from daemons.clstrmgr.commands import clrginfo, clshowsrv
 from daemons.clstrmgr.inputs import Reported
 from daemons.cluster.configuration.policies import FallbackTimer
 from srcctl.machine import SECOND, TICK
@@ -45,6 +46,26 @@ def joined(lines: list[str]) -> str:
 def test_clrginfo_plain() -> None:
     shown = picture()
     assert joined(render.plain(shown, list(shown.groups))) == golden("clRGinfo/plain.txt")
+
+
+def test_clrginfo_where_services_are_down_says_what_another_node_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That there is no such group was read as "cannot be asked", and this node's cluster manager was blamed."""
+    up = picture()
+    monkeypatch.setattr(NodeRoot, "current", lambda: NodeRoot("/nowhere"))
+    monkeypatch.setattr(client, "query_state", lambda: up)
+    assert clrginfo.main(["clRGinfo", "-l", "nosuch"]) == 1
+    said = capsys.readouterr().err
+    assert said == "clRGinfo: There is no resource group nosuch in this cluster.\n"
+    answer = subprocess.CompletedProcess([], 1, "", said)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    monkeypatch.setattr(client, "query_state", lambda: msgspec.structs.replace(up, members=()))
+    assert clrginfo.main(["clRGinfo", "nosuch"]) == 1
+    assert capsys.readouterr().err == said
+    answer.stderr = "cl_rsh: node2: connection refused\n"
+    assert clrginfo.main(["clRGinfo", "nosuch"]) == 1
+    assert capsys.readouterr().err.startswith("Cluster IPC error: The cluster manager on node node1 is in ST_INIT or")
 
 
 def test_clrginfo_unmanaged() -> None:

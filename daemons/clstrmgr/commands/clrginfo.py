@@ -17,6 +17,8 @@ USAGE = "Usage: clRGinfo [-h] [-v] [-s|-c] [-t] [-p] [-a] [-m] [-i] [resgroup1] 
 CLRSH = "/usr/es/sbin/cluster/utilities/cl_rsh"
 CLRGINFO = "/usr/es/sbin/cluster/utilities/clRGinfo"
 
+COMPLAINT = "clRGinfo: "
+
 HERE_ONLY = "-l"
 """Not an option for people: how a node whose services are down asks another one, without being asked back."""
 
@@ -52,7 +54,7 @@ def main(argv: list[str]) -> int:
         known = {group.name: group for group in groups}
         for name in options.operands:
             if name not in known:
-                sys.stderr.write(f"clRGinfo: There is no resource group {name} in this cluster.\n")
+                sys.stderr.write(f"{COMPLAINT}There is no resource group {name} in this cluster.\n")
                 return 1
         groups = [known[name] for name in options.operands]
     if "s" in options or "c" in options:
@@ -72,7 +74,7 @@ def main(argv: list[str]) -> int:
 
 
 def _ask_others(picture: ClusterSnapshot, arguments: list[str]) -> subprocess.CompletedProcess[str] | None:
-    """The answer of the first node where services are up, over clcomd."""
+    """The answer of the first node where services are up, over clcomd; that there is no such group is one, too."""
     import subprocess  # only where services are down: scripts ask again and again
 
     root = NodeRoot.current()
@@ -90,6 +92,6 @@ def _ask_others(picture: ClusterSnapshot, arguments: list[str]) -> subprocess.Co
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
-        if answer.returncode == 0:
+        if answer.returncode == 0 or answer.stderr.startswith(COMPLAINT):
             return answer
     return None
