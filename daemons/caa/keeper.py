@@ -228,12 +228,17 @@ class RepositoryKeeper(Daemon):
             self.log.error(f"the cluster configuration does not name {disk} as the repository: {error}")
 
     async def _replace_by_itself(self) -> None:
-        """The repository is lost: the lowest of the nodes that live takes the first backup disk that can be had."""
+        """The repository is lost: the lowest of the nodes that live takes the first backup disk that can be had.
+
+        Called when it is lost, and again when a node goes down meanwhile: that one may have been the lowest.
+        """
         membership = self.membership
         if membership is None or membership.own != min(membership.up) or self.disk is None or self.own.wiped:
             return
         lost = self.disk.name
         for name in await asyncio.to_thread(replacement.backups, self.root):
+            if self.disk is None or self.disk.name != lost or self._repository_answers():
+                return  # it was replaced, or is back
             error = self._replace(name)
             if error:
                 self.log.error(f"automatic repository update: {error}")
@@ -251,6 +256,12 @@ class RepositoryKeeper(Daemon):
         if found is None or found.definition.epoch <= known.epoch:
             self.log.error("automatic repository update: no backup disk can take the place of the repository")
             log_entry(self.root, "CL_ARU_FAILED", RESOURCE, (("Primary Disk Info", own_name(self.root, lost)),))
+
+    def _repository_answers(self) -> bool:
+        try:
+            return self.disk is not None and self.disk.read_definition() is not None
+        except OSError:
+            return False
 
     def _deliver(self, sender: int, payload: bytes) -> None:
         self.counts["relayed_in"] += 1

@@ -421,6 +421,9 @@ class ClusterAwareAix(RepositoryKeeper):
             if kind == "REP_DOWN" and own:
                 log_entry(self.root, "CL_REPOS_DISK_DOWN", RESOURCE, (("DISK NAME", subject),))
                 self.spawn(self._replace_by_itself())
+        elif kind == "NODE_DOWN" and not membership.repository_up:
+            # A site that is lost takes its nodes and the repository disk with it.
+            self.spawn(self._replace_by_itself())
         event = Event(self.events, kind, node, subject, time.time_ns(), details, self.uuids.get(node, ""))
         seconds, nanoseconds = divmod(event.time_ns, 1_000_000_000)
         self.log.write(f"{kind} node {node} {subject}".rstrip() + f" {seconds}.{nanoseconds:09}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,11 +35,15 @@ class Node:
         self.log = Lines()
         self.own = lab.node("nodeA")
         self.membership = type("Alone", (), {"own": 1, "up": (1,)})()
+        self.tried: list[str] = []
 
     disk = property(lambda self: self.own.disk)
     definition = property(lambda self: self.own.definition)
 
+    _repository_answers = RepositoryKeeper._repository_answers
+
     def _replace(self, name: str) -> str:
+        self.tried.append(name)
         return f"{name} cannot be used"
 
 
@@ -45,7 +51,9 @@ class Node:
 def node(tmp_path: Path) -> tuple[Node, Lab]:
     lab = Lab(tmp_path)
     lab.disk("hdisk1").create(DEFINITION)
-    return Node(lab), lab
+    node = Node(lab)
+    lab.lose("hdisk1", "nodeA")
+    return node, lab
 
 
 def update(node: Node, named: list[str], monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
@@ -77,6 +85,50 @@ def test_a_repository_that_another_node_has_replaced_is_no_failure(
     assert definition is not None
     lab.disk("hdisk3").create(replace(definition, epoch=definition.epoch + 1))
     assert update(machine, ["hdisk3"], monkeypatch) == []
+
+
+def test_a_repository_that_is_back_or_was_replaced_meanwhile_is_not_replaced_again(
+    node: tuple[Node, Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, lab = node
+    update(machine, ["hdisk3"], monkeypatch)
+    assert machine.tried == ["hdisk3"]
+    lab.lost.clear()
+    assert update(machine, ["hdisk3"], monkeypatch) == []
+    assert machine.tried == ["hdisk3"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "up", "times"), [("REP_DOWN", False, 1), ("NODE_DOWN", False, 1), ("NODE_DOWN", True, 0)]
+)
+def test_a_node_that_takes_the_lost_repository_with_it_leaves_its_replacement_to_another(
+    node: tuple[Node, Lab], monkeypatch: pytest.MonkeyPatch, kind: str, up: bool, times: int
+) -> None:
+    """It was the lowest one, and nobody tried again once it was known to be down."""
+    done: list[str] = []
+
+    class Shell(Node):
+        def __init__(self, lab: Lab) -> None:
+            super().__init__(lab)
+            self.membership = type("Membership", (), {"own": 2, "up": (1, 2), "repository_up": up})()
+            told = staticmethod(lambda event, membership: done.append(event.kind))
+            self.producers = type("Producers", (), {"deliver": told})()
+            self.events, self.counts = 1, Counter[str]()
+            self.uuids, self.subscribers = dict[int, str](), dict[object, object]()
+
+        async def _replace_by_itself(self) -> None:
+            done.append("replaced")
+
+        def spawn(self, work: Coroutine[None, None, None]) -> None:
+            asyncio.run(work)
+
+    lab = node[1]
+    lab.lost.clear()
+    shell = Shell(lab)
+    monkeypatch.setattr(service, "own_name", lambda root, name: name)
+    monkeypatch.setattr(service, "log_entry", lambda *entry: None)
+    service.ClusterAwareAix._publish(cast(Any, shell), kind, 2 if kind == "REP_DOWN" else 1, "")
+    assert done == ["replaced"] * times + [kind]
 
 
 @pytest.mark.parametrize(
