@@ -43,9 +43,10 @@ def carry_out(root: NodeRoot, request: Request) -> int:
 
             c = defined(root)
             about_cluster(request, c)
-            if verify.run(root, c, synchronize.options_of(request)).errors:
+            synchronizes = request.truth("SYNC", False)
+            if verify.run(root, c, synchronize.options_of(request), own_changes=not synchronizes).errors:
                 return 1
-            if request.truth("SYNC", False):
+            if synchronizes:
                 from daemons.clmgr.synchronization import after_synchronization
 
                 request.attributes["VERIFY"] = "no"

@@ -315,7 +315,7 @@ def apply(root: NodeRoot, name: str, force: bool = False, configure: bool = True
     if wanted.node(own) is None:
         raise ClmgrError(f'this node ("{own}") is not a part of the cluster in the snapshot.', INCORRECT_INPUT)
     say(root, "Verifying configuration using temporary PowerHA SystemMirror ODM entries...")
-    if verify.run(root, wanted, verify.Options()).errors and not force:
+    if verify.run(root, wanted, verify.Options(), own_changes=False).errors and not force:
         raise ClmgrError("verification of the snapshot failed; nothing was changed.")
     present = read(root)
     views = live.pictures(root, present) if present is not None else {}

@@ -78,14 +78,17 @@ class Outcome:
         return sum(finding.error for finding in self.findings)
 
 
-def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | None = None) -> Outcome:
+def run(
+    root: NodeRoot, c: Configuration, options: Options, agents: Agents | None = None, own_changes: bool = True
+) -> Outcome:
     """Verify a configuration: print what the product prints, keep logs and data, return what was found.
 
-    ``agents`` are those of the synchronization that follows, if one does.
+    ``agents`` are those of the synchronization that follows, if one does. ``own_changes``: what is changed on this node
+    and was not synchronized is named as well, unless a synchronization or start follows, which is the reason for it.
     """
     if agents is None:
         with Agents(root) as own:
-            return run(root, c, options, own)
+            return run(root, c, options, own, own_changes)
     record = Record(root, options.log_file, options.quiet)
     outcome, finished = Outcome(), False
     try:
@@ -95,7 +98,7 @@ def run(root: NodeRoot, c: Configuration, options: Options, agents: Agents | Non
         corrected: set[Correction] = set()
         before = _committed(root) if options.changes_only else None
         while True:
-            facts = _gather(root, c, record, options, agents)
+            facts = _gather(root, c, record, options, agents, own_changes and not options.changing)
             case = Case(c, facts)
             outcome.active = case.active
             outcome.silent = frozenset(name for name, known in facts.items() if not known.reachable)
@@ -168,7 +171,9 @@ def files_of(c: Configuration) -> list[str]:
     return sorted({program(command) for command in commands if program(command)} | set(collected))
 
 
-def _gather(root: NodeRoot, c: Configuration, record: Record, options: Options, agents: Agents) -> dict[str, NodeFacts]:
+def _gather(
+    root: NodeRoot, c: Configuration, record: Record, options: Options, agents: Agents, own_changes: bool
+) -> dict[str, NodeFacts]:
     """What every node says of itself, all asked at the same time."""
     files, own = files_of(c), root.identity.node
     down = nodes_down(root)
@@ -177,8 +182,8 @@ def _gather(root: NodeRoot, c: Configuration, record: Record, options: Options, 
 
     def ask(node: str) -> NodeFacts:
         if node == own:
-            # Changes that were not synchronized yet are the reason for this run, no finding.
-            return msgspec.structs.replace(collector.collect(root, files), drift=())
+            known = collector.collect(root, files)
+            return known if own_changes else msgspec.structs.replace(known, drift=())
         patience = clcomd.BOOT_PATIENCE if node in options.awaited else 0.0
         try:
             result = agents.ask(node, ["facts", *files], patience)
