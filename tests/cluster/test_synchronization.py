@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 import zlib
 from pathlib import Path
@@ -159,6 +161,19 @@ def test_the_clock_on_the_wall_ends_no_synchronization(tmp_path: Path, monkeypat
     assert held.age(root) < 60
     earlier = staging.Lock("node2", 7, held.since, boot="another life")
     assert earlier.age(root) == float("inf")
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_lock(tmp_path: Path) -> None:
+    root = node(tmp_path, "node1")
+    folder = Path(root.path(configurations.SCD)).parent
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    for name in (f"stage.{gone.pid}.old", f"stage.{gone.pid}", f"stage.{os.getppid()}", "stage.of.mine"):
+        (folder / name).mkdir(parents=True)
+    staging.lock(root, "node2", 7)
+    staging.release(root)
+    assert {path.name for path in folder.iterdir()} >= {f"stage.{os.getppid()}", "stage.of.mine"}
+    assert not [path.name for path in folder.iterdir() if str(gone.pid) in path.name]
 
 
 def test_nothing_is_left_of_a_lock_for_which_there_was_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

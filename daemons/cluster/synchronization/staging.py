@@ -199,7 +199,7 @@ def write_classes(root: NodeRoot, archive: bytes, directory: str) -> None:
 
 
 def release(root: NodeRoot) -> None:
-    """Give the lock back, and with it what is staged; the directory itself stays for the object classes of the next."""
+    """Give the lock back, and with it what is staged."""
     directory = root.path(SCD)
     old = f"{directory}.{os.getpid()}.old"
     try:
@@ -209,3 +209,14 @@ def release(root: NodeRoot) -> None:
     import shutil
 
     shutil.rmtree(old, ignore_errors=True)
+    for left in _left_over(directory):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _left_over(directory: str) -> Iterator[str]:
+    """What processes that were killed meanwhile have left beside the staging directory."""
+    parent, name = os.path.split(directory)
+    for entry in os.listdir(parent):
+        beginning, _, pid = entry.removesuffix(".old").rpartition(".")
+        if beginning == name and pid.isdecimal() and not os.path.exists(f"/proc/{pid}"):
+            yield os.path.join(parent, entry)
