@@ -162,3 +162,10 @@ def test_recovery_of_a_resource_stands_beside_it_and_survives_the_odm() -> None:
     assert [o["monitor_method"] for o in objects["HACMPresource"]] == ["/a/tell -x", "", "NOTIFY"]
     assert resources.load_groups(objects["HACMPgroup"], objects["HACMPresource"], []) == (group,)
     assert group.notify_method("VOLUME_GROUP", "vg1") is None
+
+
+@pytest.mark.parametrize("wrong", [{"hour": 25}, {"hour": -1}, {"minutes": 60}])
+def test_a_time_that_no_day_has_never_comes(wrong: dict[str, int]) -> None:
+    """Edited by hand and synchronized without verification it would be in every cluster manager."""
+    fields = {"hour": 1, "minutes": 0, **wrong}
+    assert c.FallbackTimer(name="x", recurrence="daily", **fields).next_after(datetime(2026, 11, 27)) is None

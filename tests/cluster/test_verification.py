@@ -157,6 +157,13 @@ def monitor(*attributes: tuple[str, str]) -> c.Configuration:
 
 
 QUEUE = c.UserDefinedResource(name="q1", type="queue", attributes=(("PORT", "1414"),))
+
+
+def timer(**changes: object) -> c.Configuration:
+    sunday = c.FallbackTimer(name="sunday", recurrence="weekly", hour=1, minutes=0)
+    return replace(SOUND, timers=(replace(sunday, **changes),))
+
+
 QUEUES = c.ResourceType(name="queue", order="FILE_SYSTEM", start="/nosuch start", stop="/nosuch stop")
 WATCHED = ("RESOURCE_TO_MONITOR", "counter_app")
 WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
@@ -355,6 +362,64 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
             dependencies=tuple(c.GroupDependency(id=n, parent=f"rg{n}", child=f"rg{n + 1}") for n in range(3)),
         ),
         "ERROR: The dependencies of the resource groups have 4 levels of parents and children; 3 are possible.",
+    ),
+    "heartbeat type": (
+        replace(SOUND, cluster=replace(SOUND.cluster, heartbeat_type="X")),
+        "ERROR: The heartbeat type of the cluster is 'X', which is not possible.",
+    ),
+    "hour": (
+        replace(SOUND, cluster=replace(SOUND.cluster, verification_hour=24)),
+        "ERROR: The hour of automatic verification is 24; 0 to 23 is possible.",
+    ),
+    "hour of a timer": (timer(hour=25), "ERROR: The hour of the fallback timer 'sunday' is 25; 0 to 23 is possible."),
+    "day of a timer": (timer(week_day=7), "The day of the week of the fallback timer 'sunday' is 7; 0 to 6 is"),
+    "month of a timer": (timer(recurrence="yearly", day_of_month=1), "The month of the fallback timer 'sunday' is 0"),
+    "recurrence of a timer": (timer(recurrence="often"), "The recurrence of the fallback timer 'sunday' is 'often'"),
+    "network attribute": (
+        replace(SOUND, networks=(replace(SOUND.networks[0], attribute="secret"), SOUND.networks[1])),
+        "The attribute of the network 'net_ether_01' is 'secret', which is not possible.",
+    ),
+    "startup mode": (
+        replace(SOUND, controllers=(replace(SOUND.controllers[0], startup_mode="later"),)),
+        "The startup mode of the application controller 'counter_app' is 'later', which is not possible.",
+    ),
+    "kind of a dependency": (
+        replace(SOUND, dependencies=(c.GroupDependency(id=1, parent="app_rg", child="web_rg", kind="NEXT"),)),
+        "The kind of the dependency between 'app_rg' and 'web_rg' is 'NEXT', which is not possible.",
+    ),
+    "priority of a location dependency": (
+        replace(
+            SOUND,
+            location_dependencies=(
+                c.LocationDependency(id=1, kind="ANTICOLLOCATION", members=(("app_rg", "HIGH"), ("web_rg", "TOP"))),
+            ),
+        ),
+        "The priority of 'web_rg' in the location dependency of app_rg, web_rg is 'TOP', which is not possible.",
+    ),
+    "type of a method": (
+        replace(SOUND, methods=(c.CustomMethod(name="mine", kind="magic", program="/usr/local/start"),)),
+        "The type of the custom method 'mine' is 'magic', which is not possible.",
+    ),
+    "split policy": (
+        replace(SOUND, split_merge=(("split", "Coin"),)), "ERROR: The split policy of the cluster is 'Coin', which"
+    ),
+    "split and merge policy": (
+        replace(SOUND, split_merge=(("split", "Manual"), ("merge", "Majority"))),
+        "ERROR: The split policy 'manual' and the merge policy 'majority' do not go together.",
+    ),
+    "no tie breaker": (
+        replace(SOUND, split_merge=(("split", "TieBreaker"), ("merge", "TieBreaker"))), "need a tie breaker disk"
+    ),
+    "unknown tie breaker": (
+        replace(SOUND, split_merge=(("split", "TieBreaker"), ("merge", "TieBreaker"), ("tiebreaker", "00f0"))),
+        "ERROR: The tie breaker disk with PVID 00f0 is not known to node 'node1'.",
+    ),
+    "NFS": (
+        replace(SOUND, split_merge=(("split", "NFS"), ("merge", "NFS"))), "need NFS_QUORUM_SERVER, which is not set."
+    ),
+    "notification of a stranger": (
+        replace(SOUND, notify_methods=(c.NotifyMethod(name="mail", program="/m", nodes=("node7",)),)),
+        "ERROR: The remote notification 'mail' names the node 'node7', which is not defined.",
     ),
     "unused label": (
         labels(lambda x: replace(x, label="other_svc") if x.label == "app_svc" else x),

@@ -69,14 +69,17 @@ class FallbackTimer(msgspec.Struct, frozen=True, kw_only=True):
     week_day: int = 0
 
     def next_after(self, now: datetime) -> datetime | None:
-        """The first time after ``now`` (of the node's clock), None when the one date is past."""
+        """The first time after ``now`` (of the node's clock); None when the one date is past, or no day has it."""
         if self.recurrence == "specific":
             try:
                 once = datetime(self.year, self.month, self.day_of_month, self.hour, self.minutes, tzinfo=now.tzinfo)
             except ValueError:
                 return None
             return once if once > now else None
-        moment = now.replace(hour=self.hour, minute=self.minutes, second=0, microsecond=0)
+        try:
+            moment = now.replace(hour=self.hour, minute=self.minutes, second=0, microsecond=0)
+        except ValueError:
+            return None  # a time that no day has, written by hand: verification names it
         # Four years and a day: the 29th of February comes again within it, but in 1900 and 2100.
         for _ in range(8 * 366 + 1):
             if moment > now and self._falls_on(moment):

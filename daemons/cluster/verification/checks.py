@@ -18,6 +18,7 @@ from daemons.cluster.verification import (
     resources,
     storage,
     topology,
+    values,
 )
 from daemons.cluster.verification.findings import Case, Finding
 
@@ -27,6 +28,7 @@ TOPOLOGY, RESOURCES = "Cluster Topology", "Cluster Resources"
 CHECKS: tuple[tuple[str, Check], ...] = (
     (TOPOLOGY, topology.has_what_a_cluster_needs),
     (TOPOLOGY, limits.are_kept),
+    (TOPOLOGY, values.are_possible),
     (TOPOLOGY, names.are_valid),
     (TOPOLOGY, names.are_unique),
     (TOPOLOGY, environment.nodes_answer),
@@ -53,6 +55,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (TOPOLOGY, environment.netmon_exists),
     (TOPOLOGY, environment.var_has_room),
     (TOPOLOGY, topology.sites_are_sound),
+    (TOPOLOGY, values.split_and_merge_policies_fit),
     (TOPOLOGY, storage.repository_is_usable),
     (RESOURCES, groups.have_nodes_and_policies),
     (RESOURCES, groups.site_policies_fit),
@@ -75,6 +78,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     (RESOURCES, resources.exports_fit),
     (RESOURCES, resources.user_defined_are_sound),
     (RESOURCES, resources.notify_methods_can_run),
+    (RESOURCES, values.notifications_are_of_nodes),
     (RESOURCES, resources.orders_name_groups),
     (RESOURCES, labels.nothing_is_active_where_it_should_not),
 )
