@@ -74,12 +74,13 @@ def test_one_side_of_a_split_acts_and_the_other_reboots(lab: LabUnderTest, polic
 
 
 def test_an_operator_decides_under_policy_manual(lab: LabUnderTest) -> None:
-    configure(lab, POLICIES["manual"])
-    owner = lab.owner()
-    other = "node2" if owner == "node1" else "node1"
+    lab.make_whole()
     for node in lab.nodes():
         lab.output(node, "printf '#!/bin/bash\\necho \"$*\" >>$HAES_ROOT/tmp/notified\\n' >$HAES_ROOT/tmp/notify")
         lab.output(node, "chmod +x $HAES_ROOT/tmp/notify")
+    configure(lab, POLICIES["manual"])
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
     assert lab.run(other, "cl_sm_recover").returncode == 1, "nobody has asked"
     lab.srcctl("partition", "node1", "node2")
     for node in lab.nodes():
