@@ -153,11 +153,15 @@ def customizations_can_run(case: Case) -> Iterator[Finding]:
     commands += [(f"method '{method.name}'", method.program) for method in c.methods]
     # A script that an administrator replaced is run in the product's place.
     commands += [(f"script of the event '{event.name}'", event.command) for event in c.events if event.command]
-    commands += [(what, c.setting(key)) for key, what in SETTING_METHODS.items() if c.setting(key)]
     for what, command in dict.fromkeys(commands):
         for node, known in case.answering():
             if program(command) not in known.executable:
                 yield error(f"The {what}, '{command}', is not executable on node '{node}'.")
+    for key, what in SETTING_METHODS.items():
+        # What happens does not depend on who is told of it.
+        for node, known in case.answering() if c.setting(key) else ():
+            if program(c.setting(key)) not in known.executable:
+                yield warning(f"The {what}, '{c.setting(key)}', is not executable on node '{node}'.")
     for user_event in c.user_events:
         for node, known in case.answering():
             if user_event.program not in known.existing:
