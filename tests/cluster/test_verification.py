@@ -554,7 +554,7 @@ WRONG_CONFIGURATIONS: dict[str, tuple[c.Configuration, str]] = {
     ),
     "method of a setting": (
         SOUND.with_setting("SITE_POLICY_NOTIFY_METHOD", "/nosuch x"),
-        "WARNING: The notify method of the policy for failures of a site, '/nosuch x', is not executable on node 'node1'.",
+        "WARNING: The notify method of the policy for failures of a site, '/nosuch x', is not executable on node 'nod",
     ),
     "recovery program": (
         replace(
