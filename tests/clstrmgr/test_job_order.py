@@ -34,6 +34,7 @@ def test_file_systems_come_before_addresses_where_a_group_wants_it(node: Node) -
         "lsvg rg1vg",
         "varyonvg -O -n -c -A rg1vg",
         "varyonvg -f -n -c -A rg1vg",
+        "fsck -p /rg1",
         "mount /rg1",
         "ifconfig en0 alias 127.0.0.33 netmask 255.255.255.0 up",
     ]
@@ -150,7 +151,7 @@ def test_user_defined_resources_are_started_with_their_attributes_and_stopped(no
     with_queue(node)
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     calls = [line for line in node.calls.read_text().splitlines() if "ifconfig" not in line]
-    assert calls == ["varyonvg -n -c -A rg1vg", "mount /rg1", "queue_start -v 14 14", "queue_start -v "]
+    assert calls == ["varyonvg -n -c -A rg1vg", "fsck -p /rg1", "mount /rg1", "queue_start -v 14 14", "queue_start -v "]
     assert "EVENT COMPLETED: start_udresource q1 q2  0" in node.event_lines()
     node.calls.unlink()
     assert node.run(Stage.RELEASE, "rg_move_release", "node1", "1") == 0
@@ -182,7 +183,7 @@ def test_file_systems_are_exported_while_they_are_mounted(node: Node) -> None:
     exportfs.chmod(0o755)
     assert node.run(Stage.ACQUIRE, "node_up", "node1") == 0
     calls = [line for line in node.calls.read_text().splitlines() if "ifconfig" not in line]
-    assert calls == ["varyonvg -n -c -A rg1vg", "mount /rg1", "exportfs -i -o vers=2:3 /rg1"]
+    assert calls == ["varyonvg -n -c -A rg1vg", "fsck -p /rg1", "mount /rg1", "exportfs -i -o vers=2:3 /rg1"]
     node.calls.unlink()
     assert node.run(Stage.RELEASE, "rg_move_release", "node1", "1") == 0
     calls = node.calls.read_text().splitlines()
