@@ -428,14 +428,16 @@ def _move(policy: GroupPolicy, situation: GroupSituation, node: int, distributed
         return Decision(policy.name, acquire=acquire) if acquire else None
     # An operator's word clears the memory of failed attempts.
     fresh = GroupSituation(situation.states, situation.available, wanted=situation.wanted)
+    places = _places(policy, fresh)
+    if policy.heeds_sites:
+        # What keeps it at its site is about failures.
+        places = _preferred(replace(policy, kept_at_site=False), replace(fresh, site=situation.site))
     if not node and policy.startup == "OUDP":
         # A node that has another such group is for the last choice.
         taken = distributed - set(situation.holders())
-        node = next((place for place in _places(policy, fresh) if place not in taken), 0)
+        node = next((place for place in places if place not in taken), 0)
     if not node and policy.heeds_sites:
-        # What keeps it at its site is about failures.
-        free = replace(policy, kept_at_site=False)
-        node = next(iter(_preferred(free, replace(fresh, site=situation.site))), 0)
+        node = next(iter(places), 0)
     target = node or next_place(policy, fresh, 0)
     if target not in situation.available or target not in policy.nodes:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -355,9 +355,18 @@ def must_acquire(trigger: Trigger, policy: GroupPolicy, situation: GroupSituatio
             return set()
 
 
+DISTRIBUTED_BETWEEN_SITES = GroupPolicy(
+    "rg", NODES, "OUDP", "FNPN", "FBHPN", site_policy="either", sites={1: "A", 2: "A", 3: "B"}
+)  # fmt: skip
+
+
 @settings(max_examples=1500, deadline=None)
 @given(triggers, policies, situations)
+@example(OperatorMove("rg", 0), DISTRIBUTED_BETWEEN_SITES, GroupSituation(available=frozenset(NODES), site="B"))
 def test_placement_agrees_with_its_twin(trigger: Trigger, policy: GroupPolicy, situation: GroupSituation) -> None:
+    for holder in situation.holders():
+        # Whoever acquires it last says at which site it is.
+        situation = replace(situation, site=policy.sites.get(holder, ""))
     found = place(trigger, (policy,), {"rg": situation})
     expected = twin(trigger, policy, situation)
     assert found == ((expected,) if expected is not None else ())
