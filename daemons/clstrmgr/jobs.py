@@ -228,7 +228,9 @@ class JobList:
             for name in group.resource("APPLICATIONS")
             if (controller := self._configuration.controller(name)) is not None
         ]
-        made = {**values, "MISCDATA": "", "CONTROLLERS": "\n".join(controllers)}
+        # Of several groups one behind the other, as all values of a job (inferred).
+        data = " ".join(text for group in groups for text in group.resource("MISC_DATA"))
+        made = {**values, "MISCDATA": data, "CONTROLLERS": "\n".join(controllers)}
         monitors = self._startup_monitors(groups) if self._stage is not Stage.RELEASE else ""
         return {**made, "STARTUP_MONITORS": monitors} if monitors else made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -188,3 +189,15 @@ def test_file_systems_are_exported_while_they_are_mounted(node: Node) -> None:
     assert node.run(Stage.RELEASE, "rg_move_release", "node1", "1") == 0
     calls = node.calls.read_text().splitlines()
     assert calls.index("exportfs -u /rg1") < next(n for n, line in enumerate(calls) if line.startswith("umount"))
+
+
+def test_application_scripts_are_given_the_miscellaneous_data_of_their_groups() -> None:
+    base = configuration(2, group("rg1", "node1 node2"), group("rg2", "node1 node2"))
+    groups = tuple(
+        msgspec.structs.replace(entry, resources=(*entry.resources, ("MISC_DATA", f"level={number} it's")))
+        for number, entry in enumerate(base.groups)
+    )
+    made = JobList(msgspec.structs.replace(base, groups=groups), "node1", Stage.COMPLETE, ("rg1", "rg2"), set())
+    found = [job for job in iter(made.next, NONE) if job.startswith("JOB_TYPE=APPLICATIONS")]
+    said = subprocess.run(["bash", "-c", f'{found[0]}; echo "$MISCDATA"'], capture_output=True, text=True, check=True)
+    assert said.stdout == "level=0 it's level=1 it's\n"
