@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from daemons.cluster import configuration
+from srcctl.network.hosts import addresses_by_name
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import OdmError, Repository
 
@@ -57,7 +58,7 @@ def read(root: NodeRoot) -> AccessList:
         return AccessList(frozenset(addresses), (complaint,))
     try:
         with open(root.path(RHOSTS), encoding="utf-8", errors="replace") as file:
-            listed = parse_rhosts(file.read(), root.identity, _hosts(root))
+            listed = parse_rhosts(file.read(), root.identity, addresses_by_name(root))
     except OSError as error:
         return AccessList(frozenset(addresses), (f"{RHOSTS}: {error.strerror}",))
     return AccessList(listed.addresses | addresses, listed.faults)
@@ -74,20 +75,6 @@ def fault(root: NodeRoot) -> str:
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (0, os.geteuid()):
         return f"{RHOSTS} is ignored: its mode must be 0600 and its owner root"
     return ""
-
-
-def _hosts(root: NodeRoot) -> dict[str, str]:
-    """The names in /etc/hosts with their addresses; of two lines with one name the first counts."""
-    found: dict[str, str] = {}
-    try:
-        with open(root.path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                address, *names = line.partition("#")[0].split() or [""]
-                for name in names:
-                    found.setdefault(name, address)
-    except OSError:
-        pass
-    return found
 
 
 def _own(identity: Identity) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from daemons.cluster import synchronization
 from daemons.cluster.configuration import CLASSES, DCD, OdmObject
 from daemons.cluster.verification import FileSystemFacts, InterfaceFacts, NodeFacts, VolumeGroupFacts, levels
 from daemons.cluster.verification.agreement import differences
-from srcctl.network import options
+from srcctl.network import hosts, options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.commands.software import installed
 from srcctl.node.root import NodeRoot
@@ -46,7 +46,7 @@ def collect(root: NodeRoot, files: list[str]) -> NodeFacts:
     aliases = (alias.address for alias in AddressRegistry(identity.lab).of_node(identity.node))
     real = {path: root.path(path) for path in files if path.startswith("/")}
     return NodeFacts(
-        hosts=hosts(root),
+        hosts=tuple(hosts.entries(root)),
         services=_services(root),
         interfaces=own,
         addresses=frozenset((*(i.address for i in own), *aliases)),
@@ -93,16 +93,6 @@ def services_state(root: NodeRoot) -> tuple[bool, frozenset[str]]:
         if any(n.node == own and n.state not in ("OFFLINE", "OFFLINE SECONDARY", "UNKNOWN") for n in g.nodes)
     )
     return bool(picture.members), frozenset(held)
-
-
-def hosts(root: NodeRoot) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Addresses and names of /etc/hosts, in order."""
-    found = []
-    for line in _lines(root.path("/etc/hosts")):
-        address, *names = line.partition("#")[0].split() or [""]
-        if address:
-            found.append((address, tuple(names)))
-    return tuple(found)
 
 
 def _services(root: NodeRoot) -> frozenset[str]:

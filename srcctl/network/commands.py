@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from srcctl.network import hosts
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, Interface, NodeRoot
 
@@ -227,12 +228,4 @@ def _print_interface(name: str, mtu: int, rows: list[tuple[str, str]]) -> None:
 
 def _name(address: str) -> str:
     """The name of an address in /etc/hosts, as the resolver would find it."""
-    try:
-        with open(NodeRoot.current().path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                fields = line.partition("#")[0].split()
-                if len(fields) > 1 and fields[0] == address:
-                    return fields[1]
-    except OSError:
-        pass
-    return address
+    return next((names[0] for each, names in hosts.entries(NodeRoot.current()) if each == address and names), address)

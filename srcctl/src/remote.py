@@ -18,6 +18,7 @@ import struct
 import time
 from typing import Final
 
+from srcctl.network import hosts
 from srcctl.node.root import NodeRoot
 from srcctl.src.client import Answer, Exchange, NoAnswer, NotActive, time_limit
 from srcctl.src.packets import PACKET_MAX, SRC_SERVICE, Request, encode_request
@@ -98,20 +99,11 @@ def host_addresses(root: NodeRoot, host: str) -> list[str]:
     except OSError:
         pass
     wanted = host.lower()  # a host's name means the same in both cases (RFC 952, gethostbyname(3))
-    found = [address for address, names in hosts(root) if wanted in map(str.lower, names)]
+    lines = hosts.entries(root)
+    found = [address for address, names in lines if ":" not in address and wanted in map(str.lower, names)]
     if not found:
         raise UnknownHost(host)
     return found
-
-
-def hosts(root: NodeRoot) -> list[tuple[str, list[str]]]:
-    """The lines of the node's /etc/hosts: address and names."""
-    try:
-        with open(root.path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
-            lines = [line.partition("#")[0].split() for line in file]
-    except OSError:
-        return []
-    return [(fields[0], fields[1:]) for fields in lines if len(fields) > 1 and ":" not in fields[0]]
 
 
 class RemoteAsker:

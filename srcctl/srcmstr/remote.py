@@ -11,6 +11,7 @@ import os
 import socket
 import time
 
+from srcctl.network import hosts
 from srcctl.node import sockets
 from srcctl.node.root import NodeRoot
 from srcctl.src import packets, remote
@@ -137,7 +138,7 @@ class RemoteRequests:
             self._complain(text)
 
     def _may_ask(self, address: str) -> bool:
-        names = {address, *(n for known, names in remote.hosts(self._root) if known == address for n in names)}
+        names = {address, *(n for known, names in hosts.entries(self._root) if known == address for n in names)}
         for path in EQUIVALENT_FILES:
             try:
                 with open(self._root.path(path), encoding="utf-8", errors="replace") as file:

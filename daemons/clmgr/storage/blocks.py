@@ -9,6 +9,7 @@ from daemons.clmgr.queries.shapes import Block, needs
 from daemons.clmgr.settings import VG_DEFAULTS, storage_key
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Configuration
+from srcctl.network.hosts import addresses_by_name
 from srcctl.node.root import NodeRoot
 from srcctl.storage.characteristics import of_group, of_volume
 from srcctl.storage.commands.volume_groups import LIMITS
@@ -300,10 +301,8 @@ def physical_volumes(root: NodeRoot, request: Request, c: Configuration) -> list
 
 def _hosts(root: NodeRoot, request: Request) -> list[Block]:
     """The hosts that /etc/hosts names and that could be nodes, or all of its entries with TYPE=all."""
-    from daemons.clmgr.transactions.changes import host_addresses
-
     kind = _selector(request, "TYPE") or "available"
-    addresses = host_addresses(root)
+    addresses = addresses_by_name(root)
     nodes = {node.name for node in root.identity.nodes}
     return [
         [("NAME", name), ("IPADDR", address)] for name, address in addresses.items() if kind == "all" or name in nodes

@@ -20,6 +20,7 @@ from daemons.clmgr.transactions.transaction import change as begin
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import CLASSES, SEEDED_CLASSES, Configuration
 from daemons.cluster.synchronization import mark_none
+from srcctl.network.hosts import addresses_by_name
 from srcctl.node.root import NodeRoot
 from srcctl.storage.device_names import by_pvid
 
@@ -39,21 +40,7 @@ def surroundings(root: NodeRoot) -> Surroundings:
         groups = VolumeGroups(root)
         return name != rootvg.NAME and (groups.find(name) is not None or name in groups.known())
 
-    return Surroundings(identity, host_addresses(root), disks, is_volume_group)
-
-
-def host_addresses(root: NodeRoot) -> dict[str, str]:
-    """IP labels of /etc/hosts."""
-    found: dict[str, str] = {}
-    try:
-        with open(root.path("/etc/hosts"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                address, *names = line.partition("#")[0].split() or [""]
-                for name in names:
-                    found.setdefault(name, address)
-    except OSError:
-        pass
-    return found
+    return Surroundings(identity, addresses_by_name(root), disks, is_volume_group)
 
 
 def change(root: NodeRoot, request: Request) -> None:
