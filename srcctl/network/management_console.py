@@ -63,7 +63,7 @@ def _kill(pid: int, node: str) -> None:
     """
     descriptor = os.pidfd_open(pid)
     try:
-        if processes.mark_of(pid).rpartition("/")[2] == node:
+        if processes.title_of(pid).split()[:2] == ["lpar", node]:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     finally:
         os.close(descriptor)

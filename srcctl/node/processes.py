@@ -52,6 +52,15 @@ def mount_namespace(pid: int | str) -> str:
         return ""
 
 
+def title_of(pid: int | str) -> str:
+    """What ``ps`` shows of a process, "" if it is gone. Unlike its namespace and environment it is no secret."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read().rstrip(b"\0").replace(b"\0", b" "))
+    except OSError:
+        return ""
+
+
 def mark_of(pid: int | str) -> str:
     """The node's marker in the environment that a process was started with, "" if there is none."""
     try:
