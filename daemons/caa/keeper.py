@@ -40,8 +40,9 @@ class RepositoryKeeper(Daemon):
     machine: core.Membership
     own: OwnRepository
     turning: asyncio.Lock
-    going_down: bool
     """Held while the node joins its cluster or leaves it."""
+    going_down: bool
+    """The node goes down: CAA has left, and a critical client of Group Services is left."""
     subscribers: dict[Connection, Subscribe]
     counts: Counter[str]
     policy: SplitPolicy

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from srcctl.commands.options import Options, UsageError, parse, usage
 from srcctl.node.root import NodeRoot, replace_file
+from srcctl.snap.answers import answer
 from srcctl.snap.compression import compress
 from srcctl.snap.parts import ARCHIVE, CLUSTER, PARTS, VOLUME_GROUP, Part
 from srcctl.storage import rootvg
@@ -124,18 +125,8 @@ def gather(root: NodeRoot, part: Part, folder: str) -> None:
 
 def report(command: str) -> str:
     """The output of a command, with the command above it."""
-    try:
-        done = subprocess.run(
-            command.split(), check=False, capture_output=True, text=True, errors="replace", timeout=COMMAND_LIMIT,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        said = done.stdout + done.stderr
-    except OSError as error:
-        said = f"{command.split()[0]}: {error.strerror}\n"
-    except subprocess.TimeoutExpired:
-        said = f"{command}: no answer within {COMMAND_LIMIT:g} seconds\n"
     rule = "." * 5
-    return f"\n{rule}\n{rule}    {command}\n{rule}\n\n{said}"
+    return f"\n{rule}\n{rule}    {command}\n{rule}\n\n{answer(command, COMMAND_LIMIT)}"
 
 
 def _cluster(root: NodeRoot, folder: str, nodes: str) -> int:

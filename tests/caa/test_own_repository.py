@@ -197,15 +197,21 @@ def test_at_boot_the_newest_repository_says_who_was_removed(lab: Lab) -> None:
     assert boots.at_boot(KEY, 0) == Joins("hdisk1")
 
 
-def test_a_repository_lost_right_after_a_commit_is_written_anew_with_it(lab: Lab) -> None:
-    """No look of CAA came between, but the node has installed the configuration."""
+def lost_after_a_commit(lab: Lab, installed_on: str) -> tuple[OwnRepository, OwnRepository, Commit]:
+    """Two nodes whose CAA has not read the last commit when the disk is lost; one has installed it."""
     commit(lab, "hdisk1", 6, b"before")
     node, other = lab.node("nodeA"), lab.node("nodeB")
     node.look()
     other.look()
     made = commit(lab, "hdisk1", 7, b"configuration")
-    lab.kept["nodeA"] = made, b"configuration"
+    lab.kept[installed_on] = made, b"configuration"
     lab.lose("hdisk1", "nodeA", "nodeB")
+    return node, other, made
+
+
+def test_a_repository_lost_right_after_a_commit_is_written_anew_with_it(lab: Lab) -> None:
+    """No look of CAA came between, but the node has installed the configuration."""
+    node, _, made = lost_after_a_commit(lab, "nodeA")
     assert isinstance(node.replace("hdisk3"), Changed)
     assert lab.disk("hdisk3").read_commit() == made
     assert lab.disk("hdisk3").read_archive(made) == b"configuration"
@@ -213,13 +219,7 @@ def test_a_repository_lost_right_after_a_commit_is_written_anew_with_it(lab: Lab
 
 @pytest.mark.parametrize("boots", [False, True])
 def test_who_has_installed_a_commit_brings_it_to_a_repository_that_lacks_it(lab: Lab, boots: bool) -> None:
-    commit(lab, "hdisk1", 6, b"before")
-    node, other = lab.node("nodeA"), lab.node("nodeB")
-    node.look()
-    other.look()
-    made = commit(lab, "hdisk1", 7, b"configuration")
-    lab.kept["nodeB"] = made, b"configuration"
-    lab.lose("hdisk1", "nodeA", "nodeB")
+    node, other, made = lost_after_a_commit(lab, "nodeB")
     node.replace("hdisk3")
     assert lab.disk("hdisk3").read_commit() != made, "nodeA never knew"
     busy = lab.disk("hdisk3")

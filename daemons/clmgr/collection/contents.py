@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import io
 import os
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from typing import IO
@@ -19,6 +18,7 @@ from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import ACD, DCD, Configuration, ConfigurationFault
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
+from srcctl.snap.answers import answer
 
 COMMANDS = (
     "date", "hostname", "uname -a", "oslevel -s", "halevel -s", "lslpp -L", "cltopinfo", "cllscf", "cllsif", "cllsnode",
@@ -91,15 +91,4 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes, modified: float) -> N
 
 def _answers() -> Iterator[tuple[str, str]]:
     for command in COMMANDS:
-        words = command.split()
-        try:
-            done = subprocess.run(
-                words, check=False, capture_output=True, text=True, errors="replace", timeout=COMMAND_LIMIT,
-                stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-            said = done.stdout + done.stderr
-        except OSError as error:
-            said = f"{words[0]}: {error.strerror}\n"
-        except subprocess.TimeoutExpired:
-            said = f"{command}: no answer within {COMMAND_LIMIT:g} seconds\n"
-        yield command.replace(" ", "_"), said
+        yield command.replace(" ", "_"), answer(command, COMMAND_LIMIT)
