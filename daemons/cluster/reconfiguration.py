@@ -35,4 +35,8 @@ def objection(old: Configuration, new: Configuration, active: Mapping[str, int],
                 same = any(entry.node == name and entry.interface == label.interface for entry in new.labels)
                 if same:
                     return f"The address of interface {label.interface} of node {name} is in use and cannot change."
+    for network in new.networks:
+        before = old.network(network.name)
+        if before is not None and before.type != network.type:
+            return f"The type of the network {network.name} cannot be changed while cluster services are active."
     return ""

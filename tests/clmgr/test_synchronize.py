@@ -9,7 +9,6 @@ import pytest
 
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.synchronization import synchronize
-from daemons.clmgr.synchronization.dare import type_change
 from daemons.clmgr.transactions import transaction as transactions
 from daemons.clmgr.verification import verify
 from daemons.cluster import synchronization as sync
@@ -118,13 +117,3 @@ def test_a_change_after_the_archive_was_made_stays_to_be_synchronized(meanwhile:
     assert Repository(root, DCD).get("HACMPcluster")[0]["handle"] == 1, "what was wrong before is mended"
     sync.install(root, archive, 1)
     assert not meanwhile.configured().groups, "on another node it would not be"
-
-
-def test_the_type_of_a_network_is_not_changed_under_a_running_cluster(meanwhile: Meanwhile) -> None:
-    running = meanwhile.configured()
-    meanwhile.change("modify", "network", "net_ether_01", "TYPE=XD_ip")
-    meanwhile.change("add", "network", "net_ether_09", "TYPE=XD_data")
-    assert type_change(running, running) == ""
-    assert type_change(running, meanwhile.configured()) == (
-        "The type of the network net_ether_01 cannot be changed while cluster services are active."
-    )

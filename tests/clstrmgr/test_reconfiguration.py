@@ -222,6 +222,11 @@ def test_refusals() -> None:
     assert "en0 of node node2 is in use" in change(ring, msgspec.structs.replace(base(), labels=other)).message
     renamed = msgspec.structs.replace(base(), cluster=msgspec.structs.replace(base().cluster, name="other"))
     assert "name cannot be changed" in change(ring, renamed).message
+    (network,) = base().networks
+    retyped = (msgspec.structs.replace(network, type="XD_ip"), Network(name="net_XD_data_01", id=9, type="XD_data"))
+    assert change(ring, msgspec.structs.replace(base(), networks=retyped)).message == (
+        f"The type of the network {network.name} cannot be changed while cluster services are active."
+    )
     ring.request(3, messages.StopServices("unmanage"))
     stage(ring, with_resources(base(), ("FILESYSTEM", "/more")))
     assert ring.request(1, messages.Reconfigure(2)).error == ""

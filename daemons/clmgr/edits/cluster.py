@@ -13,14 +13,7 @@ from daemons.clmgr.settings import ORDERS, SETTINGS, TUNABLES
 from daemons.clmgr.syntax.attributes import is_name
 from daemons.clmgr.syntax.grammar import Request
 from daemons.cluster.configuration import Cluster, Configuration
-
-SPLIT_WORDS = {"none": "None", "tiebreaker": "TieBreaker", "manual": "Manual", "nfs": "NFS", "majority": "Majority",
-               "priority": "Priority"}  # fmt: skip
-PLANS = {
-    "reboot": "Reboot",
-    "disable_rgs_autostart": "Disable_RGs_Autostart",
-    "disable_cluster_services_autostart": "Disable_Cluster_Services_Autostart",
-}
+from daemons.cluster.configuration.split_merge import POLICIES, go_together
 
 
 def add_cluster(request: Request, base: Configuration, here: Surroundings) -> Configuration:
@@ -39,7 +32,7 @@ def add_cluster(request: Request, base: Configuration, here: Surroundings) -> Co
     c = replace(
         base,
         cluster=Cluster(id=int(time.time()), name=name),
-        split_merge=(("action", "Reboot"), ("split", "None"), ("merge", "Majority")),
+        split_merge=tuple((policy, POLICIES[policy][0]) for policy in ("action", "split", "merge")),
     )
     nodes = request.words("NODES") or [here.identity.node]
     if here.identity.node not in nodes:
@@ -100,17 +93,13 @@ def _attributes(request: Request, c: Configuration, here: Surroundings) -> Confi
 
 def _split_merge(request: Request, c: Configuration, here: Surroundings) -> Configuration:
     policies, given = dict(c.split_merge), request.attributes
-    for attribute, policy in (("SPLIT_POLICY", "split"), ("MERGE_POLICY", "merge")):
+    for attribute, policy in (("SPLIT_POLICY", "split"), ("MERGE_POLICY", "merge"), ("ACTION_PLAN", "action")):
         if given.get(attribute):
-            policies[policy] = SPLIT_WORDS[given[attribute]]
-    if given.get("ACTION_PLAN"):
-        policies["action"] = PLANS[given["ACTION_PLAN"]]
+            policies[policy] = given[attribute]
     if "TIEBREAKER" in given:
         policies["tiebreaker"] = here.disk(given["TIEBREAKER"]) if given["TIEBREAKER"] else ""
-    split, merge = policies.get("split", "None"), policies.get("merge", "Majority")
-    if ("SPLIT_POLICY" in given or "MERGE_POLICY" in given) and {split, merge} not in (
-        {"None", "Majority"}, {"None", "Priority"}, {"None"}, {"TieBreaker"}, {"Manual"}, {"NFS"}
-    ):  # fmt: skip
+    split, merge = (policies.get(policy, POLICIES[policy][0]) for policy in ("split", "merge"))
+    if ("SPLIT_POLICY" in given or "MERGE_POLICY" in given) and not go_together(split, merge):
         raise invalid("SPLIT_POLICY" if "SPLIT_POLICY" in given else "MERGE_POLICY", f"split {split}, merge {merge}")
     if "TieBreaker" in (split, merge) and not policies.get("tiebreaker"):
         raise missing("TIEBREAKER")

@@ -196,7 +196,7 @@ class Dare:
         active = {n.name: n.number for n in picture.nodes if n.number in picture.members and n.name in known}
         states = (entry.state for group in picture.groups for entry in group.nodes)
         why = reconfiguration.objection(running, self._configuration, active, states)
-        if why := why or type_change(running, self._configuration):
+        if why:
             raise ClmgrError(f"cldare: {why}")
 
     def _execute(self, effect: core.Effect) -> core.Input | None:
@@ -406,15 +406,6 @@ class Dare:
             except TimeoutError as error:
                 return core.Finished(str(error))
             return core.Finished()
-
-
-def type_change(running: Configuration, wanted: Configuration) -> str:
-    """Which network has another type than the running cluster knows, a sentence; "" if none has."""
-    for network in wanted.networks:
-        before = running.network(network.name)
-        if before is not None and before.type != network.type:
-            return f"The type of the network {network.name} cannot be changed while cluster services are active."
-    return ""
 
 
 def complaint_of(refused: manager.Refused) -> str:

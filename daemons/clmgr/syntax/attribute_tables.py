@@ -7,6 +7,8 @@ before a comma: ``0,5..590``) or the words that are possible (``NSC|SC|LC``, in 
 
 from __future__ import annotations
 
+from daemons.cluster.configuration.split_merge import ACTION_PLANS, MERGE_POLICIES, SPLIT_POLICIES
+
 AM = ("add", "modify")
 AMD = ("add", "modify", "delete")
 ON, OFF = ("online",), ("offline",)
@@ -62,13 +64,13 @@ TABLES: dict[str, Table] = {
         "SKIP_EVENT_PROCESSING_MANAGE_MODE": (AM, "truth"),
         "SKIP_EVENT_PROCESSING_MANAGE_NODE": (AM, "truth"),
         "CAA_PVM_WATCHDOG_TIMER": (AM, "disable|dump_restart|hard_reset|hard_power_off"),
-        "SPLIT_POLICY": (("modify",), "none|tiebreaker|manual|nfs"),
-        "MERGE_POLICY": (("modify",), "none|majority|tiebreaker|manual|priority|nfs"),
+        "SPLIT_POLICY": (("modify",), "|".join(SPLIT_POLICIES)),
+        "MERGE_POLICY": (("modify",), "|".join(MERGE_POLICIES)),
         "TIEBREAKER": (("modify",), "name"),
         "NFS_QUORUM_SERVER": (("modify",), "text"),
         "LOCAL_QUORUM_DIRECTORY": (("modify",), "path"),
         "REMOTE_QUORUM_DIRECTORY": (("modify",), "path"),
-        "ACTION_PLAN": (("modify",), "reboot|disable_rgs_autostart|disable_cluster_services_autostart"),
+        "ACTION_PLAN": (("modify",), "|".join(ACTION_PLANS)),
         "NOTIFY_METHOD": (("modify",), "path"),
         "NOTIFY_INTERVAL": (("modify",), "10..3600"),
         "MAXIMUM_NOTIFICATIONS": (("modify",), "1..1000"),

@@ -15,20 +15,11 @@ from daemons.cluster.configuration.policies import (
     START_AFTER,
     STOP_AFTER,
 )
+from daemons.cluster.configuration.split_merge import POLICIES, go_together
 from daemons.cluster.verification.findings import Case, Finding, error
 
 SECURITY_LEVELS = ("", "Low", "Med", "Medium", "High")
 METHOD_KINDS = ("event", "snapshot", "verify")
-POLICIES = {
-    "split": ("none", "tiebreaker", "manual", "nfs"),
-    "merge": ("majority", "none", "priority", "tiebreaker", "manual", "nfs"),
-    "action": ("reboot", "disable_rgs_autostart", "disable_cluster_services_autostart"),
-}
-"""In lower case; the first one counts where none is set."""
-TOGETHER = (
-    {"none", "majority"}, {"none", "priority"}, {"none"}, {"tiebreaker"}, {"manual"}, {"nfs"},
-)  # fmt: skip
-"""Split and merge policies that go together."""
 SETTLING_MAX = 86_400
 """Seconds."""
 
@@ -94,13 +85,14 @@ def split_and_merge_policies_fit(case: Case) -> Iterator[Finding]:
     policies = dict(c.split_merge)
     wrong = False
     for policy, possible in POLICIES.items():
-        if (value := policies.get(policy, possible[0])).lower() not in possible:
+        value = policies.get(policy, possible[0])
+        if value.lower() not in map(str.lower, possible):
             wrong = True
             yield error(f"The {policy} policy of the cluster is '{value}', which is not possible.")
     if wrong:
         return
     split, merge = (policies.get(name, POLICIES[name][0]).lower() for name in ("split", "merge"))
-    if {split, merge} not in TOGETHER:
+    if not go_together(split, merge):
         yield error(f"The split policy '{split}' and the merge policy '{merge}' do not go together.")
     if "tiebreaker" in (split, merge):
         disk = policies.get("tiebreaker", "")
