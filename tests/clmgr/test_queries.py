@@ -8,7 +8,9 @@ import pytest
 from daemons.clmgr import queries
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.queries import inquiry
+from daemons.clmgr.queries.attributes import shown as shown_attributes
 from daemons.clmgr.queries.cluster import cluster_state, sections
+from daemons.clmgr.queries.shapes import render
 from tests.clmgr.sample import asked, done, facts, golden, picture, rich, sample, shown
 
 
@@ -58,9 +60,32 @@ def test_sections_of_the_cluster() -> None:
 
 def test_objects_are_chosen_by_attributes() -> None:
     blocks = queries.query("node", rich(), facts())
-    assert inquiry.selected(asked("q", "node", "site=west").attributes, blocks) == blocks[1:]
+    assert inquiry.selected(asked("q", "node", "site=west").attributes, blocks, "node") == blocks[1:]
     with pytest.raises(ClmgrError, match="COLOUR"):
-        inquiry.selected(asked("q", "node", "colour=red").attributes, blocks)
+        inquiry.selected(asked("q", "node", "colour=red").attributes, blocks, "node")
+
+
+@pytest.mark.parametrize("class_name", [*queries.CLASSES, *inquiry.ELSEWHERE])
+def test_an_attribute_that_a_class_does_not_have_is_refused_also_without_objects(class_name: str) -> None:
+    with pytest.raises(ClmgrError, match="COLOUR"):
+        inquiry.selected({"COLOUR": "red"}, [], class_name)
+    with pytest.raises(ClmgrError, match="COLOUR"):
+        render(asked("-a", "colour", "q", class_name), [], names_only=True)
+    if class_name not in ("cluster", "user", "group"):  # these always have objects
+        assert inquiry.selected({"NAME": "x"}, [], class_name) == []
+        assert render(asked("-a", "name", "q", class_name), [], names_only=True) == []
+
+
+def test_the_attributes_of_a_class_are_those_that_its_objects_have() -> None:
+    c = done(rich(), "modify", "cluster", "REPOSITORIES=hdisk1,hdisk3")
+    c = done(c, "add", "method", "call", "TYPE=notify", "FILE=/m", "CONTACT=me", "NODES=node1")
+    c = done(c, "add", "dependency", "START=web_rg", "AFTER=db_rg")
+    for class_name in queries.CLASSES:
+        if class_name != "cluster":
+            shown_ones = {name for block in queries.query(class_name, c, facts()) for name, _ in block}
+            missing = set(shown_attributes(class_name)) - shown_ones
+            assert not shown_ones - set(shown_attributes(class_name)), class_name
+            assert missing <= ({"SECONDARYNODES", "MIRROR_GROUP"} if class_name == "resource_group" else set())
 
 
 def test_objects_with_different_attributes_stand_in_the_same_columns() -> None:
@@ -73,7 +98,7 @@ def test_objects_with_different_attributes_stand_in_the_same_columns() -> None:
     assert shown("-a", "CONTACT", "q", "method", "call", c=c) == 'CONTACT="me"\n'
     assert 'CONTACT="me"' in shown("-a", "contact", "q", "method", c=c)
     blocks = queries.query("method", c, facts())
-    assert inquiry.selected({"CONTACT": "me"}, blocks) == [told]
+    assert inquiry.selected({"CONTACT": "me"}, blocks, "method") == [told]
 
 
 def test_attributes_that_are_shown_may_be_abbreviated() -> None:

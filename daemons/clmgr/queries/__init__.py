@@ -13,7 +13,7 @@ from daemons.clmgr.queries.facts import Facts
 from daemons.clmgr.queries.shapes import Block
 from daemons.cluster.configuration import Configuration
 
-__all__ = ["EVERY_NODE", "LIVE", "Facts", "Query", "of", "query"]
+__all__ = ["CLASSES", "EVERY_NODE", "LIVE", "Facts", "Query", "of", "query"]
 
 Query = Callable[[Configuration, Facts], list[Block]]
 
@@ -24,6 +24,8 @@ _FAMILIES = {
                   "fallback_timer", "udresource_type", "udresource"),
     "customization": ("file_collection", "method", "event", "log"),
 }  # fmt: skip
+CLASSES = tuple(name for classes in _FAMILIES.values() for name in classes)
+"""Those whose objects are in the configuration."""
 LIVE = ("cluster", "node", "site", "resource_group", "service_ip")
 """Classes whose attributes need the running cluster."""
 EVERY_NODE = ("cluster", "node", "site")

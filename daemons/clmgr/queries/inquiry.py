@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from daemons.clmgr import queries
 from daemons.clmgr.errors import NO_CLUSTER, NOT_FOUND, SEARCH_FAILED, ClmgrError, does_not_exist
 from daemons.clmgr.queries import Facts
-from daemons.clmgr.queries.shapes import Block, needs, render
+from daemons.clmgr.queries.shapes import Block, attributes_of, needs, render
 from daemons.clmgr.syntax.catalogue import SINGLE, WITHOUT_CLUSTER
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import read
@@ -39,8 +39,8 @@ def query(root: NodeRoot, request: Request) -> None:
         c = Configuration(cluster=Cluster(id=0, name=""))
     blocks = _named(request, _blocks(root, request, c))
     names_only = not request.names and request.class_name not in SINGLE
-    if request.attributes and blocks:
-        blocks = selected(request.attributes, blocks)
+    if request.attributes:
+        blocks = selected(request.attributes, blocks, request.class_name)
         if not blocks:
             raise ClmgrError("nothing matches the search.", SEARCH_FAILED)
     lines = render(request, blocks, names_only)
@@ -95,15 +95,15 @@ def _sections(request: Request, blocks: list[Block]) -> list[Block]:
         raise does_not_exist(str(error.args[0]) if len(request.names) > 1 else request.names[0]) from None
 
 
-def selected(given: dict[str, str], blocks: list[Block]) -> list[Block]:
+def selected(given: dict[str, str], blocks: list[Block], class_name: str) -> list[Block]:
     """ATTRIBUTE=VALUE after a query chooses objects; a list is matched by each of its members.
 
     Raises:
-        ClmgrError: no object of the class has such an attribute.
+        ClmgrError: the class has no such attribute.
     """
     from daemons.clmgr.syntax.attributes import resolve
 
-    known = tuple(dict.fromkeys(name for block in blocks for name, _ in block))
+    known = attributes_of(blocks, class_name)
     wanted = {resolve(name, known): value for name, value in given.items()}
 
     def is_wanted(block: Block) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from daemons.clmgr.errors import INCORRECT_INPUT, ClmgrError
 from daemons.clmgr.syntax.catalogue import SINGLE
@@ -27,7 +27,8 @@ def render(request: Request, blocks: Iterable[Block], names_only: bool) -> list[
         ClmgrError: an attribute that the class does not have.
     """
     blocks = list(blocks)
-    names = _chosen(request.only, list(dict.fromkeys(name for block in blocks for name, _ in block)))
+    columns = list(dict.fromkeys(name for block in blocks for name, _ in block))
+    names = _chosen(request.only, attributes_of(blocks, request.class_name)) if request.only else columns
     found = [only(names, block) for block in blocks] if request.only else blocks
     if request.delimiter:
         mark = request.delimiter
@@ -51,6 +52,13 @@ def render(request: Request, blocks: Iterable[Block], names_only: bool) -> list[
     return lines
 
 
+def attributes_of(blocks: Iterable[Block], class_name: str) -> tuple[str, ...]:
+    """The attributes that an object of the class can have, whether or not one of these has it."""
+    from daemons.clmgr.queries.attributes import shown
+
+    return tuple(dict.fromkeys((*(name for block in blocks for name, _ in block), *shown(class_name))))
+
+
 def needs(request: Request, attributes: tuple[str, ...]) -> bool:
     """Whether a query shows, or chooses by, one of some attributes that are dear to find out."""
     wanted = [*request.only, *request.attributes]
@@ -63,22 +71,20 @@ def needs(request: Request, attributes: tuple[str, ...]) -> bool:
     return not names_only or bool(request.verbose or request.delimiter or request.xml)
 
 
-def only(names: list[str], block: Block) -> Block:
+def only(names: Sequence[str], block: Block) -> Block:
     """Some of the attributes of an object, in the order in which they are named."""
     values = dict(block)
     return [(name, values[name]) for name in names if name in values]
 
 
-def _chosen(wanted: list[str], known: list[str]) -> list[str]:
-    """The attributes that were asked for, in the order in which they were, or all of them.
+def _chosen(wanted: list[str], known: Sequence[str]) -> list[str]:
+    """The attributes that were asked for, in the order in which they were.
 
-    Each may be abbreviated, or have wildcards. Where there are no objects nothing can be said about names.
+    Each may be abbreviated, or have wildcards.
 
     Raises:
         ClmgrError: there is none of that name, or several that it abbreviates.
     """
-    if not wanted or not known:
-        return known
     chosen: list[str] = []
     for pattern in wanted:
         matches = _matching(known, pattern)
@@ -88,7 +94,7 @@ def _chosen(wanted: list[str], known: list[str]) -> list[str]:
     return chosen
 
 
-def _matching(known: list[str], wanted: str) -> list[str]:
+def _matching(known: Sequence[str], wanted: str) -> list[str]:
     if any(character in wanted for character in "*?["):
         import fnmatch
 
