@@ -46,7 +46,12 @@ def needed(root: NodeRoot) -> frozenset[str] | None:
         c = configurations.load(Repository(root, DCD))
     except (configurations.ConfigurationFault, OdmError):
         return None
-    return frozenset(RECORDS) if c is not None and takes_addresses(c, root.identity.node) else frozenset({HACMP})
+    return needed_by(c, root.identity.node) if c is not None else frozenset({HACMP})
+
+
+def needed_by(c: Configuration, node: str) -> frozenset[str]:
+    """The entries that a configuration asks for on a node."""
+    return frozenset(RECORDS) if takes_addresses(c, node) else frozenset({HACMP})
 
 
 def present(root: NodeRoot) -> frozenset[str] | None:

@@ -9,7 +9,7 @@ from daemons.caa import client, commands, multicast, sites
 from daemons.caa.messages import Membership, Status
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.settings import site_key
-from daemons.clmgr.synchronization.after_synchronization import tune
+from daemons.clmgr.synchronization.tunables import tune
 from srcctl.node.root import NodeRoot
 from tests.clmgr.sample import sample
 
@@ -37,6 +37,14 @@ def test_the_multicast_addresses_of_the_cluster_and_its_sites(told: list[tuple[o
     assert told[0] == ("sites", *named)
     assert told[1] == ("228.1.2.3", {name: "228.1.2.4" if name == named[0] else "" for name in named})
     assert ("-o", "communication_mode=m") in zip(told[2], told[2][1:], strict=False)
+
+
+def test_a_new_cluster_is_told_how_its_heartbeats_travel(told: list[tuple[object, ...]]) -> None:
+    tune(ROOT, sample())
+    words = told.pop()
+    assert "communication_mode=u" not in words, "CAA has it already"
+    tune(ROOT, sample(), new=True)
+    assert "communication_mode=u" in told.pop()
 
 
 def test_an_address_that_caa_refuses_is_said(told: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,10 @@ def test_with_rhosts_the_cluster_is_made_and_rhosts_is_not_needed_any_more(bare_
     installed = "Adding any necessary PowerHA SystemMirror entries to /etc/inittab and /etc/rc.net for IPAT on node %s."
     assert lines[lines.index(COMMITTING) :] == [
         COMMITTING,
-        "cldare: Configuring a 2 node cluster in AIX may take up to 2 minutes. Please wait.",
         installed % "node1",
         installed % "node2",
+        "cldare: Configuring a 2 node cluster in AIX may take up to 2 minutes. Please wait.",
+        "1 tunable updated on cluster first.",
         "Verification has completed normally.",
     ], "the order of published transcripts"
     assert bare_lab.output("node2", "clmgr query node") == "node1\nnode2\n"

@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from daemons.caa import client as caa
-from daemons.caa import multicast, sites
 from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.queries.inquiry import configured_tunables
-from daemons.clmgr.settings import site_key
 from daemons.clmgr.synchronization import propagation
 from daemons.clmgr.synchronization import synchronize as synchronization
+from daemons.clmgr.synchronization.tunables import tune
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import Configuration
@@ -52,7 +49,8 @@ def _carry_out(step: Callable[[NodeRoot, Configuration], None], root: NodeRoot, 
 
 
 def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:
-    """``active.0`` after a dynamic reconfiguration, ``clver_pass_snapshot`` on an inactive cluster."""
+    """``active.0`` on an active cluster, ``clver_pass_snapshot`` on an inactive one; as in published transcripts also
+    where no changes were detected."""
     from daemons.clmgr.operations.live import picture_of
     from daemons.clmgr.snapshots import snapshots
 
@@ -63,34 +61,3 @@ def _keep_snapshot(root: NodeRoot, c: Configuration) -> None:
     else:
         snapshots.create(root, "clver_pass_snapshot", "Snapshot of the configuration that passed verification",
                          quiet=True, with_information=False)  # fmt: skip
-
-
-def tune(root: NodeRoot, c: Configuration) -> None:
-    """Tell CAA the sites and multicast groups, and set the tunables that the configuration has otherwise than CAA:
-    those that were given before it had a cluster, and those that follow from policies.
-
-    Raises:
-        ClmgrError: CAA refuses.
-    """
-    try:
-        status = caa.status(root)
-        present = dict(status.tunables)
-        if status.membership is None:
-            return
-    except caa.CaaError:
-        return
-    try:
-        sites.assign(root, {site.name: site.nodes for site in c.sites})
-    except caa.CaaError as error:
-        raise ClmgrError(f"CAA does not know the sites: {error}") from None
-    try:
-        multicast.assign(root, c.multicast_address, {s.name: c.setting(site_key(s.name, "SITE_IP")) for s in c.sites})
-    except caa.CaaError as error:
-        raise ClmgrError(f"CAA does not use the multicast address: {error}") from None
-    wanted = {name: value for name, value in configured_tunables(c).items() if present.get(name) != value}
-    if not wanted:
-        return
-    from daemons.caa.commands import clctrl
-
-    if clctrl(["clctrl", "-tune", *(word for name, value in wanted.items() for word in ("-o", f"{name}={value}"))]):
-        raise ClmgrError("CAA refused a tunable.")

@@ -71,7 +71,7 @@ class Dare:
         objects: its classes, as they were when nobody changed them.
         disk: the repository disk.
         agents: the other nodes.
-        first: it made the CAA cluster, and has said that it commits.
+        first: it made the CAA cluster; what is said of that, and of the nodes that it is made of, was said before.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class Dare:
         with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             answers = list(pool.map(one, others))
         answers += [one(node) for node in nodes if node == self._own]
-        if what == "install":
+        if what == "install" and not self._first:
             done = {node for node, answer, _ in answers if answer is core.Answer.DONE}
             for name in (node.name for node in self._configuration.nodes):
                 if name in done and name not in self._known:

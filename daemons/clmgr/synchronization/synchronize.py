@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from daemons.caa import client as caa
 from daemons.caa import formation
 from daemons.clcomd import client as clcomd
+from daemons.clconfd import init_entries
 from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import NO_CLUSTER, ClmgrError, CommunicationError, invalid
 from daemons.clmgr.synchronization import dare
+from daemons.clmgr.synchronization.tunables import tune
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.transaction import change
 from daemons.clmgr.verification import verify
@@ -102,7 +106,7 @@ def _synchronize(
             status = caa.status(root)
             if status.membership is None:
                 first = True
-                _form(root, c)
+                _form(root, c, agents)
                 status = caa.status(root)
             found, objects = _with_ids(root, c, anything=verification is None)
             if objects is not None:
@@ -166,10 +170,36 @@ def _everybody_listens(root: NodeRoot, c: Configuration) -> None:
             raise CommunicationError(node.name) from None
 
 
-def _form(root: NodeRoot, c: Configuration) -> None:
+def _form(root: NodeRoot, c: Configuration, agents: Agents) -> None:
     """The CAA cluster, which is made by the first synchronization. The lines stand as in published transcripts."""
     _everybody_listens(root, c)
+    print(dare.COMMITTING, flush=True)
+    for node in _with_entries(root, c, agents):
+        print(f"\n{dare.INSTALLED % node}", flush=True)
     count = len(c.nodes)
-    print(dare.COMMITTING)
     print(f"\ncldare: Configuring a {count} node cluster in AIX may take up to 2 minutes. Please wait.", flush=True)
     formation.make(root, c.cluster.name, [node.name for node in c.nodes], c.repository)
+    # What CAA refuses is tried once more when everything else is done, and said then.
+    with contextlib.suppress(ClmgrError, OSError):
+        tune(root, c, new=True)
+
+
+def _with_entries(root: NodeRoot, c: Configuration, agents: Agents) -> list[str]:
+    """Have each node add the entries of /etc/inittab that it needs in this cluster; the nodes that have them now.
+
+    One that cannot is no reason to stop: verification names it.
+    """
+
+    def add(node: str) -> bool:
+        names = init_entries.needed_by(c, node)
+        try:
+            if node == root.identity.node:
+                init_entries.add(root, names)
+                return True
+            return all(agents.ask(node, ["correct", "inittab", name]).status == 0 for name in sorted(names))
+        except (init_entries.EntryRefused, clcomd.ClcomdError, OSError):
+            return False
+
+    nodes = [node.name for node in c.nodes]
+    with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        return [node for node, done in zip(nodes, pool.map(add, nodes), strict=True) if done]
