@@ -119,6 +119,8 @@ def lsattr(argv: list[str]) -> int:
         forms = [flag for flag in "EDR" if flag in options]
         if len(forms) != 1 or options.operands:
             raise UsageError("-E, -D or -R")
+        if "R" in options and "a" not in options:
+            raise UsageError("-R tells the values of attributes that are named")
         if "l" in options:
             name = options.value("l")
             found = devices.attributes(str(devices.find("lsattr", name)["PdDvLn"]), name)

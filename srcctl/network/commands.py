@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
+from srcctl.commands.options import UsageError, parse, usage
 from srcctl.network import hosts
 from srcctl.network.faults import Faults
 from srcctl.node.root import Identity, Interface, NodeRoot
@@ -41,7 +43,10 @@ def ifconfig(argv: list[str]) -> int:
     if len(argv) == 1 or argv[1].startswith("-"):
         return _usage()
     name, words = argv[1], argv[2:]
-    if name == "lo0" and not words:
+    if name == "lo0":
+        if words:
+            sys.stderr.write("ifconfig: lo0 is the host's, and is not changed from a node.\n")
+            return 1
         sys.stdout.write(LOOPBACK)
         return 0
     interface_found = next((i for i in identity.interfaces if i.name == name), None)
@@ -104,11 +109,13 @@ def _configure(identity: Identity, interface: Interface, words: list[str]) -> in
         return 0
     if not action or not address:
         return _usage()
+    word = address
     try:
         number = ipaddress.IPv4Address(address)
+        word = netmask
         netmask = str(ipaddress.IPv4Address(netmask if not netmask.startswith("0x") else int(netmask, 16)))
     except ValueError:
-        sys.stderr.write(f"ifconfig: 0821-324 {address} is not a valid address.\n")
+        sys.stderr.write(f"ifconfig: 0821-324 {word} is not a valid address.\n")
         return 1
     if number not in ipaddress.IPv4Network("127.0.0.0/8"):
         sys.stderr.write(f"ifconfig: {address} is not an address of this lab.\n")
@@ -152,38 +159,58 @@ NETSTAT_USAGE = "Usage: netstat -i [-n] [-I Interface]\n       netstat -r [-n] [
 
 
 def netstat(argv: list[str]) -> int:
-    """``netstat -i`` and ``-r``: the interfaces and their routes; any other form is the host's netstat.
+    """``netstat -i`` and ``-I``, ``-r`` and ``-v``: interfaces and their routes; any other form is the host's netstat.
 
     A lab's packets go over the host's loopback interface, which counts for no node: the counters stay 0.
     """
-    flags = "".join(word.lstrip("-") for word in argv[1:] if word.startswith("-"))
-    if "r" in flags:
-        return _routes(flags, [word for word in argv[1:] if not word.startswith("-")])
-    if flags == "v":
+    words = "".join(word for word in argv[1:] if word.startswith("-"))
+    if not set(words) & set("iIrv"):
+        return _host_netstat(argv[1:])
+    try:
+        options = parse(argv, NETSTAT_FLAGS)
+        if options.operands or ("v" in options and len(options.values) > 1) or options.value("f", "inet") != "inet":
+            raise UsageError("an interval, or flags that do not go together")
+        if ("r" in options and {"i", "I"} & set(options.values)) or ("f" in options and "r" not in options):
+            raise UsageError("interfaces or routes")
+    except UsageError:
+        return usage(NETSTAT_USAGE)
+    identity = NodeRoot.current().identity
+    if "v" in options:
         from srcctl.network.statistics import netstat_v
 
-        return netstat_v(NodeRoot.current().identity)
-    if "i" not in flags and "I" not in flags:
-        for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
-            if os.access(path, os.X_OK):
-                import subprocess
+        return netstat_v(identity)
+    shown = str if "n" in options else _name
+    if "r" in options:
+        from srcctl.network.routes import routing_table
 
-                return subprocess.run([path, *argv[1:]], check=False).returncode
-        sys.stderr.write("netstat: only -i, -r and -v are supported on this node.\n")
-        return 1
-    if set(flags) - set("inI"):
-        sys.stderr.write(NETSTAT_USAGE + "\n")
-        return 1
+        print("\n".join(routing_table(identity, shown)))
+        return 0
+    return _interfaces(identity, options.get("I"), shown)
+
+
+def _host_netstat(words: list[str]) -> int:
+    for path in ("/usr/bin/netstat.host", "/bin/netstat.host"):
+        if os.access(path, os.X_OK):
+            import subprocess
+
+            return subprocess.run([path, *words], check=False).returncode
+    sys.stderr.write("netstat: only -i, -r and -v are supported on this node.\n")
+    return 1
+
+
+def _interfaces(identity: Identity, wanted: str | None, shown: Callable[[str], str]) -> int:
+    """The table of interfaces, or the lines of one (that it must be there is inferred)."""
     import ipaddress
 
     from srcctl.network.addresses import AddressRegistry
 
-    wanted = next((word for word in argv[1:] if not word.startswith("-")), "")
-    identity = NodeRoot.current().identity
+    if wanted is not None and wanted not in ("lo0", *(interface.name for interface in identity.interfaces)):
+        sys.stderr.write(f"netstat: The interface {wanted} does not exist.\n")
+        return 1
     faults, registry = Faults(identity.lab), AddressRegistry(identity.lab)
     print(HEADING)
     for number, interface in enumerate(identity.interfaces, 2):
-        if wanted not in ("", interface.name):
+        if wanted not in (None, interface.name):
             continue
         star = "" if faults.link_up(identity.node, interface.network) else "*"
         mac = ".".join(f"{part:x}" for part in (0xFA, 0x16, *map(int, interface.address.split("."))))
@@ -192,21 +219,10 @@ def netstat(argv: list[str]) -> int:
         addresses += [(a.address, a.netmask) for a in registry.of_node(identity.node) if a.interface == interface.name]
         for address, netmask in addresses:
             network = ipaddress.IPv4Network(f"{address}/{netmask}", strict=False)
-            shown = address if "n" in flags else _name(address)
-            rows.append((str(network.network_address).removesuffix(".0"), shown))
+            rows.append((str(network.network_address).removesuffix(".0"), shown(address)))
         _print_interface(interface.name + star, _mtu(interface.name), rows)
-    if wanted in ("", "lo0"):
-        _print_interface("lo0", 16896, [("link#1", ""), ("127", "127.0.0.1" if "n" in flags else "loopback")])
-    return 0
-
-
-def _routes(flags: str, operands: list[str]) -> int:
-    if set(flags) - set("rnf") or operands != (["inet"] if "f" in flags else []):
-        sys.stderr.write(NETSTAT_USAGE + "\n")
-        return 1
-    from srcctl.network.routes import routing_table
-
-    print("\n".join(routing_table(NodeRoot.current().identity, str if "n" in flags else _name)))
+    if wanted in (None, "lo0"):
+        _print_interface("lo0", 16896, [("link#1", ""), ("127", "loopback" if shown is _name else "127.0.0.1")])
     return 0
 
 

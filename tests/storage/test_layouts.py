@@ -86,6 +86,15 @@ MESSAGES = {
     "rmdev -dl hdisk2": 1,
     "chpv -v r hdisk2": 1,
     "readvgda hdisk1": 1,
+    "netstat -I en9": 1,
+    "netstat -i en0": 1,
+    "ifconfig en9": 1,
+    "ifconfig lo0 down": 1,
+    "ifconfig en0 127.9.9.999 alias": 1,
+    "ifconfig en0 127.9.9.9 netmask 0xzz alias": 1,
+    "entstat en9": 1,
+    "lscfg -l nosuch": 1,
+    "lsattr -Rl hdisk2": 1,
 }
 
 
