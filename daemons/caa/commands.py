@@ -24,13 +24,13 @@ __all__ = ["chcluster", "chrepos", "clctrl", "clras", "clusterconf", "lscluster"
 LSCLUSTER_USAGE = "Usage: lscluster { -c | -d | -i | -m | -s } [-n clustername]"
 MKCLUSTER_USAGE = (
     "Usage: mkcluster -r reposdisk [-S sitename[{cle_uuid=UUID,cle_globid=id,cle_prio=prio}]] [-m node[,...]]\n"
-    "                 [-d shareddisk[,...]] [-n clustername] [-s multicastaddr]"
+    "                 [-d shareddisk[,...]] [-n clustername] [-s multicastaddr] [-v]"
 )
 RMCLUSTER_USAGE = "Usage: rmcluster { -n clustername | -r reposdisk } [-f] [-v]"
 CHCLUSTER_USAGE = (
-    "Usage: chcluster [-n clustername] { -m { + | - }node[,...] | -d { + | - }shareddisk[,...] }\n"
-    "       chcluster [-n clustername] -S sitename -m { + | - }node[,...]\n"
-    "       chcluster [-n clustername] -S sitename{cle_name=newname,cle_prio=prio}"
+    "Usage: chcluster [-n clustername] { -m { + | - }node[,...] | -d { + | - }shareddisk[,...] } [-v]\n"
+    "       chcluster [-n clustername] -S sitename -m { + | - }node[,...] [-v]\n"
+    "       chcluster [-n clustername] -S sitename{cle_name=newname,cle_prio=prio} [-v]"
 )
 CHREPOS_USAGE = "Usage: chrepos [-n clustername] -r { +newdisk[,-olddisk] }"
 CLRAS_USAGE = "Usage: clras { dpcomm_status | sancomm_status | lscluster { -c | -d | -i | -m | -s } [-n clustername] }"
@@ -64,7 +64,7 @@ def lscluster(argv: list[str]) -> int:
 def mkcluster(argv: list[str]) -> int:
     """``mkcluster -n name -m nodes -r disk``: make the repository, its key, and have every node join."""
     try:
-        options = parse(argv, "n:m:r:d:s:S:")
+        options = parse(argv, "n:m:r:d:s:S:v")
         if "r" not in options or options.operands:
             raise UsageError("-r")
         if not all((*options.value("m", "own").split(","), *options.value("d", "none").split(","))):
@@ -138,9 +138,10 @@ def clusterconf(argv: list[str]) -> int:
 def rmcluster(argv: list[str]) -> int:
     """``rmcluster -n name | -r disk``: all nodes leave and the repository is wiped.
 
-    ``-f``, or CAA_FORCE_ENABLED=1 in the environment, goes on where a node cannot be told, and wipes a disk that was
-    left as a repository by another cluster, damaged or old. On a node that was off meanwhile, ``-f -r`` of the disk
-    that was its repository ends its membership (the product's way: the forced removal is run on every node).
+    ``-f``, or CAA_FORCE_ENABLED=1 in the environment, goes on where a node cannot be told or runs cluster services
+    (it halts then), and wipes a disk that was left as a repository by another cluster, damaged or old. On a node that
+    was off meanwhile, ``-f -r`` of the disk that was its repository ends its membership (the product's way: the forced
+    removal is run on every node).
     """
     try:
         options = parse(argv, "n:r:fv")
@@ -150,6 +151,7 @@ def rmcluster(argv: list[str]) -> int:
         return usage(RMCLUSTER_USAGE)
     from daemons.caa.device import ClusterDevice
     from daemons.caa.message_security import leave
+    from daemons.caa.stopping import refuse_where_active
 
     root = NodeRoot.current()
     status = 0
@@ -169,6 +171,8 @@ def rmcluster(argv: list[str]) -> int:
         elif left and not force:
             raise CaaError(f"{disk} is not the repository that this node's cluster uses; use -f to wipe it.")
         members = [node.name for node in definition.nodes] if definition is not None and not left else []
+        if not force:
+            refuse_where_active(root, members)
         for name in own_last(root.identity.node, members):
             try:
                 on_node(root, name, ["/usr/sbin/clusterconf", "-u"], lambda: leave(root))
@@ -192,9 +196,9 @@ def rmcluster(argv: list[str]) -> int:
 
 def chcluster(argv: list[str]) -> int:
     """``chcluster -m +node | -node``, ``-d +disk | -disk``: add or remove nodes and shared disks; with ``-S`` at a
-    site, which ``-S sitename{cle_name=newname,cle_prio=prio}`` changes."""
+    site, which ``-S sitename{cle_name=newname,cle_prio=prio}`` changes. A node with active cluster services stays."""
     try:
-        options = parse(argv, "n:m:d:S:")
+        options = parse(argv, "n:m:d:S:v")
         site = options.value("S")
         if not ("m" in options or "d" in options or site) or options.operands or (site and "d" in options):
             raise UsageError("-m or -d")
@@ -209,6 +213,10 @@ def chcluster(argv: list[str]) -> int:
         _of_this_cluster(root, options.value("n"))
         if site and not nodes:
             sites.change(root, site)
+        if gone := [change[1:] for change in nodes if change[0] == "-"]:
+            from daemons.caa.stopping import refuse_where_active
+
+            refuse_where_active(root, gone)
         for change in nodes:
             if change[0] == "+":
                 formation.add_node(root, change[1:], site)

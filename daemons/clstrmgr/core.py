@@ -183,6 +183,12 @@ class ClusterManager(Members):
                 pass
 
     def _group_services_lost(self, reason: str) -> None:
+        """A member cannot be without them and the node halts, also one whose services are stopped with unmanage.
+
+        Its cluster manager is still a member, which RSCT serves (the product's guide on stopping with unmanage), and
+        without cthags PowerHA fails the node (APAR IJ22296); so the guide on software updates has services stopped
+        with "Bring Resource Groups Offline" before RSCT is updated, and with unmanage only for anything else.
+        """
         if self.cluster is not None or self._join_sent:
             self._die(reason)
             return

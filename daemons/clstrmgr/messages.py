@@ -113,6 +113,7 @@ class GroupView(msgspec.Struct, frozen=True):
     ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it. ``unmanaged_on`` is
     the node that has an unmanaged group, which reads UNMANAGED on all its nodes. ``site_policy`` is ignore, primary,
     either or both. ``goals`` are the nodes where it is to be, in clusters whose groups depend on each other.
+    ``operator_offline``: an operator brought it offline.
     """
 
     group_id: int
@@ -128,6 +129,7 @@ class GroupView(msgspec.Struct, frozen=True):
     unmanaged_on: int = 0
     site_policy: str = "ignore"
     goals: tuple[int, ...] = ()
+    operator_offline: bool = False
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):

@@ -181,6 +181,26 @@ def override(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     return lines[:-1]
 
 
+def operations(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
+    """``clRGinfo -i``: what operators have directed, which policies leave alone (the flag's layout is inferred)."""
+    names = _names(picture)
+    lines = [f"Cluster Name: {picture.cluster_name}", ""]
+    for group in groups:
+        if group.operator_offline:
+            said = "Offline"
+        elif group.override:
+            said = f"Online on node {names.get(group.override, '')}"
+        else:
+            said = "None"
+        lines += [
+            f"Resource Group Name: {group.name}",
+            f"Administrator directed operation: {said}",
+            *_table(picture, group),
+            "",
+        ]
+    return lines[:-1]
+
+
 def movement(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     """``clRGinfo -a``: where a group is before and after the running event."""
     names = _names(picture)

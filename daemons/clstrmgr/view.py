@@ -195,6 +195,7 @@ def _groups(
             ),
             resources=_resources(configuration, group, cluster),
             override=cluster.groups[group.name].override if cluster is not None else 0,
+            operator_offline=cluster is not None and cluster.groups[group.name].operator_offline,
             override_time=override_times.get(group.name, 0),
             timer=timers.get(group.name, ""),
             unmanaged_on=_unmanaged_on(cluster, group.name),
@@ -279,9 +280,12 @@ def _resources(
     def view(number: int, kind: str, value: str) -> ResourceView:
         state = ""
         if kind == "APPLICATIONS":
-            marks = [mark for node in holders if cluster and (mark := cluster.applications.get((node, value)))]
-            watched = value in monitored and not unmanaged
-            state = _application_word(bool(holders) or unmanaged, watched, marks[0] if marks else "")
+            if unmanaged:
+                state = NOT_MONITORED
+            elif cluster is None:
+                state = "OFFLINE"
+            else:
+                state = _application_word(cluster, group.name, value, value in monitored)
         return ResourceView(number, kind, value, value in monitored, state)
 
     return tuple(view(number, kind, value) for number, (kind, value) in enumerate(group.resources, start=1))
@@ -310,18 +314,32 @@ def _waiting_for_fallback(cluster: ClusterState) -> list[str]:
     return [name for name in delayed if place(FallbackDue(name), cluster.policies, situations)]
 
 
-def _application_word(held: bool, monitored: bool, mark: str) -> str:
-    """The application state as ``clRGinfo -m`` shows it."""
-    if not held:
+NOT_MONITORED = "ONLINE NOT MONITORED"
+
+
+def _application_word(cluster: ClusterState, group: str, application: str, monitored: bool) -> str:
+    """The application state as ``clRGinfo -m`` shows it.
+
+    The words are the product's. That an application is OFFLINE until its group is online, and online without monitors
+    as soon as the group is released, is inferred from when monitors run: from the group's ONLINE on and no longer. So
+    is that one is FAILED, or in FAILOVER, from the failure on and not only when the event that it leads to is over.
+    """
+    holders = cluster.groups[group].holders()
+    states = {cluster.groups[group].state(node) for node in holders}
+    if not states - {"ACQUIRING"}:
         return "OFFLINE"
     if not monitored:
-        return "ONLINE NOT MONITORED"
+        return NOT_MONITORED
+    mark = next((mark for node in holders if (mark := cluster.applications.get((node, application)))), "")
+    for event in cluster.queue:
+        if event.application == application and event.group == group and event.node in holders:
+            mark = "fallover" if event.name == events.RG_MOVE else "failed"
     return {
         "failed": "ONLINE FAILED",
         "fallover": "ONLINE FAILOVER",
         "suspended": "ONLINE MONITOR SUSPENDED",
         "monitor failed": "ONLINE MONITOR FAILED",
-    }.get(mark, "ONLINE MONITORED")
+    }.get(mark, "ONLINE MONITORED" if "ONLINE" in states else NOT_MONITORED)
 
 
 def long_status(core: ClusterManager, level: str = "7.2.7.0") -> str:

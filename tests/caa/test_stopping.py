@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from daemons.caa import clctrl, client, commands, stopping
+from daemons.caa import clctrl, client, commands, message_security, stopping
 from daemons.caa.client import CaaError
+from daemons.caa.messages import Membership, Status
 from daemons.clcomd import client as clcomd
 from daemons.clstrmgr import client as manager
 from daemons.clstrmgr.messages import ClusterSnapshot, Done, ManagerState
@@ -116,3 +118,57 @@ def test_an_order_waits_for_who_is_not_reached_and_for_none_who_refuses(
     assert clctrl.clctrl(["clctrl", "-stop", "-m", "nodeA"]) == 0
     assert capsys.readouterr().err == "clctrl: nodeA: no answer: the order waits until nodeA boots.\n"
     assert orders() == (("nodeA", False),)
+
+
+@pytest.mark.parametrize(
+    ("shown", "complaint"),
+    [
+        (picture("ST_STABLE", True, (1, 2)), "cluster services are active on nodeA: stop them first."),
+        (picture("ST_JOINING", False, ()), "cluster services are active on nodeA: stop them first."),
+        (picture("ST_STABLE", False, (1, 2)), "resource groups are unmanaged on nodeA: start cluster services there"),
+        (picture("ST_INIT", False, ()), ""),
+        (None, ""),
+    ],
+)
+def test_a_node_with_active_services_does_not_leave_the_caa_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    shown: ClusterSnapshot | None,
+    complaint: str,
+) -> None:
+    """It halted: its cluster manager lost Group Services with the membership."""
+    here = Here(tmp_path)
+    here.disk.create(DEFINITION)
+    own = next(node for node in DEFINITION.nodes if node.name == "nodeB")
+    membership = Membership(own.number, 2, (1, 2), DEFINITION.nodes, (), True, DEFINITION.name, "")
+    left: list[str] = []
+    monkeypatch.setattr(NodeRoot, "current", lambda: here.root)
+    monkeypatch.setattr(client, "status", lambda root: Status(membership, "hdisk1"))
+    monkeypatch.setattr(client, "own_repository", lambda root: (here.disk, here.disk.read_definition()))
+    monkeypatch.setattr(client, "reread", lambda root: None)
+    monkeypatch.setattr(message_security, "leave", lambda root: left.append("nodeB"))
+    show(monkeypatch, picture("ST_INIT", False, ()))
+
+    def run(root: NodeRoot, node: str, command: list[str], **_: object) -> clcomd.Result:
+        if command == [stopping.CL_STATE]:
+            if shown is None:
+                raise clcomd.ClcomdError("no answer")
+            return clcomd.Result(0, msgspec.json.encode(shown), b"")
+        if command[1:] == ["-u"]:
+            left.append(node)
+        return clcomd.Result(0, b"", b"")
+
+    monkeypatch.setattr(clcomd, "run", run)
+    assert commands.chcluster(["chcluster", "-m", "-nodeA"]) == int(bool(complaint))
+    assert capsys.readouterr().err.startswith(f"chcluster: {complaint}" if complaint else "")
+    assert left == ([] if complaint else ["nodeA"])
+    assert (here.disk.read_definition() == DEFINITION) == bool(complaint)
+    here.disk.erase()
+    here.disk.create(DEFINITION)
+    left.clear()
+    assert commands.rmcluster(["rmcluster", "-n", DEFINITION.name]) == int(bool(complaint))
+    assert capsys.readouterr().err.startswith(f"rmcluster: {complaint}" if complaint else "")
+    assert left == ([] if complaint else ["nodeA", "nodeB"])
+    assert commands.rmcluster(["rmcluster", "-f", "-r", "hdisk1"]) == int(not complaint), "the force is with it"
+    assert here.disk.read_definition() is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemons.clstrmgr import messages
-from daemons.clstrmgr.inputs import Staged
+from daemons.clstrmgr.inputs import RunScript, Staged
 from daemons.clstrmgr.monitors import (
     Ask,
     Definition,
@@ -320,6 +320,38 @@ def test_suspended_monitors_do_not_look_until_they_are_resumed() -> None:
     assert ring.recorded == ["[1] umtmonstart:mon1", "[1] umtmonsus:mon1", "[1] umtmonres:mon1"]
     ring.pass_time(25)
     assert ring.states("rg1")[2] == "ONLINE"
+
+
+def test_application_is_monitored_only_while_its_group_is_online() -> None:
+    """It was called monitored while its start script still ran."""
+    ring = Ring(
+        configuration(
+            2,
+            group("rg1", "node1 node2", "OHN FNPN NFB"),
+            monitors=(monitor("mon1", "rg1_app", RESTART_COUNT="1", **FALLOVER),),
+        )
+    )
+    words: dict[str, str] = {}
+
+    def script(node: int, started: RunScript) -> int:
+        words.setdefault(f"{started.command} {node}", application(ring, node))
+        return 0
+
+    ring.script_hook = script
+    ring.start(1, 2)
+    assert words["node_up 1"] == words["node_up_complete 1"] == "OFFLINE"
+    assert application(ring) == "ONLINE MONITORED"
+    words.clear()
+    ring.monitor_hook = lambda node, method: 1 if node == 1 else 0
+    ring.pass_time(100)
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
+    assert words["server_restart 1"] == words["server_restart_complete 1"] == "ONLINE FAILED"
+    assert words["rg_move_release 1"] == "ONLINE FAILOVER"
+    assert words["rg_move_acquire 2"] == words["rg_move_complete 2"] == "OFFLINE"
+    words.clear()
+    ring.request(2, messages.OfflineGroup("rg1", 0))
+    assert words["rg_move_release 2"] == "ONLINE NOT MONITORED"
+    assert application(ring) == "OFFLINE"
 
 
 def test_suspending_what_is_not_monitored_is_refused() -> None:

@@ -79,6 +79,17 @@ def test_clrginfo_unmanaged() -> None:
     assert render.monitoring(shown, list(shown.groups))[-1].split(maxsplit=1)[1] == "ONLINE NOT MONITORED"
 
 
+def test_clrginfo_says_what_operators_have_directed() -> None:
+    made = ring()
+    texts = ""
+    for what in (None, messages.OfflineGroup("rg_IHS", 0), messages.OnlineGroup("rg_IHS", 1)):
+        if what is not None:
+            assert made.request(2, what).error == ""
+        shown = picture(made)
+        texts += joined(render.operations(shown, list(shown.groups)))
+    assert texts == golden("clRGinfo/operations.txt")
+
+
 @pytest.mark.parametrize("name", ["colon", "verbose", "override", "movement", "monitoring"])
 def test_clrginfo_forms(name: str) -> None:
     shown = picture()

@@ -194,7 +194,9 @@ def test_without_a_daemon(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: NodeRoot(str(tmp_path))))
-    monkeypatch.setattr(lifecycle, "ask", lambda root: Domain(CLUSTER, STATUS))
+    """node1 is in the domain, node2 is a member of the cluster that is down."""
+    status = msgspec.structs.replace(STATUS, node=1, members=(1,))
+    monkeypatch.setattr(lifecycle, "ask", lambda root: Domain(CLUSTER, status))
 
 
 @pytest.mark.parametrize(
@@ -222,9 +224,14 @@ def test_communication_groups(
         ("stoprpdomain other", BAD_PARAMETER, "stoprpdomain: 2632-020 The peer domain other is not defined."),
         ("mkrpdomain new node1", 5, "mkrpdomain: This node is already in the peer domain haes_cluster."),
         ("startrpnode node9", BAD_PARAMETER, "startrpnode: 2632-021 The node node9 is not defined in the peer domain."),
-        ("rmrpnode node2", 5, "rmrpnode: The nodes of a CAA cluster are changed with the cluster:"),
+        ("rmrpnode node1", 5, "rmrpnode: The node node1 is online in the peer domain."),
+        ("rmrpnode node9", 6, "rmrpnode: 2632-021 The node node9 is not defined in the peer domain."),
+        ("rmrpnode -q node9", 0, ""),
+        ("rmrpnode -F /nowhere/nodes", BAD_FLAG, "rmrpnode: /nowhere/nodes: No such file or directory"),
         ("addrpnode node2", 5, "addrpnode: The node node2 is already defined in the peer domain."),
-        ("stoprpnode node2", 5, "stoprpnode: A node of a CAA cluster is started and stopped with CAA:"),
+        ("stoprpnode -f -w -s 0 node2", 0, ""),
+        ("stoprpnode node9", BAD_PARAMETER, "stoprpnode: 2632-021 The node node9 is not defined in the peer domain."),
+        ("startrpnode node2", 5, "startrpnode: A node of a CAA cluster is started with CAA: use clctrl -start."),
         ("stoprpdomain", BAD_FLAG, "stoprpdomain: a name must be given"),
         ("stoprpdomain -Z x", BAD_FLAG, "stoprpdomain: "),
         ("stoprpdomain -s soon haes_cluster", BAD_FLAG, "stoprpdomain: soon is no number of seconds"),
@@ -237,6 +244,26 @@ def test_life_cycle_commands(words: str, status: int, complaint: str, capsys: py
     assert output.out == ""
     assert output.err.startswith(complaint)
     assert bool(output.err) == bool(status)
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("words", ["rmrpnode node2", "rmrpnode -f node1 node2", "rmrpnode -f -F {file}"])
+def test_nodes_leave_the_cluster_with_the_domain(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It refused any node with a sentence, where the manual page has it remove nodes that are offline."""
+    (tmp_path / "nodes").write_text("# spare ones\n  node1  # the first\n\nnode2\n")
+    ran: list[list[str]] = []
+
+    def run(command: str, words: list[str]) -> int:
+        ran.append(words)
+        return 0
+
+    monkeypatch.setattr(lifecycle, "_ran", run)
+    assert lifecycle.lifecycle(words.replace("{file}", str(tmp_path / "nodes")).split()) == 0
+    gone = "-node2" if words == "rmrpnode node2" else "-node1,-node2"
+    assert ran == [["/usr/sbin/chcluster", "-m", gone]]
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("words", ["lsrpdomain", "lsrpnode -i", "lscomg", "caa_config -s c", "stoprpdomain c"])

@@ -175,6 +175,8 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     views = live.pictures(root, c)
     if any(view is not None and view.services for view in views.values()):
         raise ClmgrError("cluster services are active; stop them before deleting the cluster.")
+    if any(view is not None and view.members for view in views.values()):
+        raise ClmgrError("there are unmanaged resource groups; start and stop services before deleting the cluster.")
     others = [name for name in names if name != root.identity.node]
     for name in others:
         print(f'Attempting to delete node "{name}" from the cluster...')

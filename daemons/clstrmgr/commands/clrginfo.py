@@ -63,6 +63,8 @@ def main(argv: list[str]) -> int:
         lines = render.verbose(picture, groups)
     elif "p" in options:
         lines = render.override(picture, groups)
+    elif "i" in options:
+        lines = render.operations(picture, groups)
     elif "m" in options:
         lines = render.monitoring(picture, groups)
     elif "a" in options:

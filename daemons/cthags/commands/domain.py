@@ -202,12 +202,17 @@ def caa_config(argv: list[str]) -> int:
     return OK
 
 
-def _node_rows(domain: Domain, options: Options) -> list[list[str]]:
+def node_states(domain: Domain) -> dict[str, str]:
+    """OpState of the nodes by name: who is in the domain is Online."""
     status = domain.group_services
     inside = status.members if status is not None and status.established else ()
-    rows = []
+    return {node.name: "Online" if node.number in inside else "Offline" for node in domain.cluster.nodes}
+
+
+def _node_rows(domain: Domain, options: Options) -> list[list[str]]:
+    rows, states = [], node_states(domain)
     for node in domain.cluster.nodes:
-        state = "Online" if node.number in inside else "Offline"
+        state = states[node.name]
         if (
             ("o" in options and state != "Online")
             or ("O" in options and state != "Offline")

@@ -1,8 +1,9 @@
 """The commands that make, change and end a peer domain, as far as they have a meaning under CAA.
 
 There the domain is the cluster: it is created, started and changed with it, PowerHA and CAA do that. ``stoprpdomain``
-does nothing, ``rmrpdomain`` removes the CAA cluster, too (RSCT manual pages of both). The others end with the family's
-exit codes; the words of their refusals are inferred.
+and ``stoprpnode`` do nothing, ``rmrpdomain`` removes the CAA cluster, too, and ``rmrpnode`` takes nodes out of it,
+which must be offline unless ``-f`` is given (RSCT manual pages of all four). The others end with the family's exit
+codes; the words of their refusals are inferred.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from daemons.cthags.commands.domain import (
     RMC_ERROR,
     Domain,
     ask,
+    node_states,
     operational_state,
 )
 from daemons.cthags.node_identity import make, node_id, stored
@@ -26,7 +28,8 @@ from daemons.cthags.query import Unreachable
 from srcctl.commands.options import Options, UsageError, parse
 from srcctl.node.root import IdentityError, NodeRoot
 
-SCRIPT_ERROR, INPUT_ERROR = 2, 5
+SCRIPT_ERROR, INPUT_ERROR, NO_NODE = 2, 5, 6
+"""Exit codes beside those of the ls commands; the last is rmrpnode's for a node that is none of the domain."""
 
 USAGES = {
     "preprpnode": "preprpnode [-k] [-h] [-TV] node_name1 [node_name2 ...]",
@@ -36,10 +39,12 @@ USAGES = {
     "peer_domain",
     "stoprpdomain": "stoprpdomain [-f] [-h] [-w [-s Seconds]] [-TV] peer_domain",
     "rmrpdomain": "rmrpdomain [-f] [-q] [-h] [-TV] peer_domain",
-    "addrpnode": "addrpnode [-c] [-h] [-TV] node_name1 [node_name2 ...]",
-    "startrpnode": "startrpnode [-h] [-w [-s Seconds]] [-TV] node_name1 [node_name2 ...]",
-    "stoprpnode": "stoprpnode [-f] [-h] [-TV] node_name1 [node_name2 ...]",
-    "rmrpnode": "rmrpnode [-f] [-h] [-TV] node_name1 [node_name2 ...]",
+    "addrpnode": 'addrpnode [-c] [-h] [-TV] { node_name1 [node_name2 ...] | -f | -F { file_name | "-" } }',
+    "startrpnode": "startrpnode [-h] [-w [-s Seconds]] [-TV] "
+    '{ node_name1 [node_name2 ...] | -f | -F { file_name | "-" } }',
+    "stoprpnode": "stoprpnode [-f] [-h] [-w [-s Seconds]] [-TV] "
+    '{ node_name1 [node_name2 ...] | -F { file_name | "-" } }',
+    "rmrpnode": 'rmrpnode [-f] [-q] [-h] [-TV] { node_name1 [node_name2 ...] | -F { file_name | "-" } }',
 }
 FLAGS = {
     "preprpnode": "khTV",
@@ -47,12 +52,13 @@ FLAGS = {
     "startrpdomain": "ALt:Q:m:hws:TV",
     "stoprpdomain": "fhws:TV",
     "rmrpdomain": "fqhTV",
-    "addrpnode": "cf:F:M:hTV",
+    "addrpnode": "cf:F:MhTV",
     "startrpnode": "f:F:hws:TV",
-    "stoprpnode": "fhTV",
-    "rmrpnode": "fhTV",
+    "stoprpnode": "fF:hws:TV",
+    "rmrpnode": "fqF:hTV",
 }
 _DOMAINS = ("startrpdomain", "stoprpdomain", "rmrpdomain")
+_NODES_FILE_MAX = 64 * 1024
 
 RECFGCT_REFUSAL = """\
 Cannot run if an online Peer Domain exists (see output of lsrpdomain).
@@ -65,8 +71,9 @@ def lifecycle(argv: list[str]) -> int:
     command = os.path.basename(argv[0])
     try:
         options = parse(argv, FLAGS[command])
-        if "h" not in options and (not options.operands or (command in _DOMAINS and len(options.operands) > 1)):
-            raise UsageError("a name must be given" if not options.operands else "too many operands")
+        names = options.operands if "h" in options else _names(command, options)
+        if "h" not in options and (not names or (command in _DOMAINS and len(names) > 1)):
+            raise UsageError("a name must be given" if not names else "too many operands")
         if "A" in options and "L" in options:
             raise UsageError("only one of -A and -L may be given")
         if not (wait := options.value("s", "0")).isascii() or not wait.isdigit():
@@ -82,17 +89,40 @@ def lifecycle(argv: list[str]) -> int:
     except (OSError, Unreachable, IdentityError):
         sys.stderr.write(f"{command}: {NO_SESSION}\n")
         return RMC_ERROR
-    return _run(command, options, domain)
+    return _run(command, options, names, domain)
 
 
-def _run(command: str, options: Options, domain: Domain | None) -> int:
+def _names(command: str, options: Options) -> list[str]:
+    """The names on the command line, or in the file that ``-F`` (and of some commands ``-f``) names, one a line.
+
+    A number sign begins a comment; "-" is standard input.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    path = options.get("F") or (options.get("f") if "f:" in FLAGS[command] and command != "mkrpdomain" else None)
+    if not path:
+        return options.operands
+    try:
+        text = sys.stdin.read(_NODES_FILE_MAX) if path == "-" else _read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    return [words[0] for line in text.splitlines() if (words := line.partition("#")[0].split())]
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read(_NODES_FILE_MAX)
+
+
+def _run(command: str, options: Options, names: list[str], domain: Domain | None) -> int:
     if command == "preprpnode":
         return OK  # nodes of a CAA cluster trust each other by its key
     if command == "mkrpdomain":
         if domain is not None:
             return _refuse(command, f"This node is already in the peer domain {domain.cluster.cluster_name}.")
         return _refuse(command, "A peer domain of a CAA cluster is created with the cluster: use clmgr add cluster.")
-    name = options.operands[0]
+    name = names[0]
     if command in _DOMAINS:
         if domain is None or name != domain.cluster.cluster_name:
             sys.stderr.write(f"{command}: 2632-020 The peer domain {name} is not defined.\n")
@@ -105,15 +135,32 @@ def _run(command: str, options: Options, domain: Domain | None) -> int:
     if domain is None:
         return _refuse(command, "This node is not online in a peer domain.")
     known = {node.name for node in domain.cluster.nodes}
-    for node in options.operands:
+    if command == "rmrpnode":
+        return _remove(domain, [name for name in names if not ("q" in options and name not in known)], "f" in options)
+    for node in names:
         if command == "addrpnode" and node in known:
             return _refuse(command, f"The node {node} is already defined in the peer domain.")
         if command != "addrpnode" and node not in known:
             sys.stderr.write(f"{command}: 2632-021 The node {node} is not defined in the peer domain.\n")
             return BAD_PARAMETER
-    if command in ("addrpnode", "rmrpnode"):
+    if command == "stoprpnode":
+        return OK
+    if command == "addrpnode":
         return _refuse(command, "The nodes of a CAA cluster are changed with the cluster: use clmgr or chcluster.")
-    return _refuse(command, "A node of a CAA cluster is started and stopped with CAA: use clctrl -start or -stop.")
+    return _refuse(command, "A node of a CAA cluster is started with CAA: use clctrl -start.")
+
+
+def _remove(domain: Domain, names: list[str], force: bool) -> int:
+    """``rmrpnode``: the nodes leave the CAA cluster; all of them are checked before."""
+    states = node_states(domain)
+    for name in names:
+        if name not in states:
+            sys.stderr.write(f"rmrpnode: 2632-021 The node {name} is not defined in the peer domain.\n")
+            return NO_NODE
+        if states[name] == "Online" and not force:
+            return _refuse("rmrpnode", f"The node {name} is online in the peer domain.")
+    changes = ",".join(f"-{name}" for name in names)
+    return _ran("rmrpnode", ["/usr/sbin/chcluster", "-m", changes]) if names else OK
 
 
 def _refuse(command: str, text: str) -> int:
