@@ -245,6 +245,8 @@ class EventEngine(Foundation):
         if cluster.plan_serial != event.serial and not run.cancelled:
             plan.begin(cluster, event, self.members)
         void = not run.cancelled and plan.void(cluster, event)
+        if event.name == events.JOIN_NODE and event.node == self.node_id:
+            self._was_unmanaged = cluster.nodes.get(self.node_id) == "unmanaged"
         follow = plan.finish(cluster, event, self.members)
         self._unstable_since = None
         if event.name in events.RECONFIGURATIONS and not run.cancelled:
@@ -269,6 +271,10 @@ class EventEngine(Foundation):
         self._log(f"event {event.serial} {event.name} is complete")
         for later in follow:
             self._enqueue(later)
+        last = events.JOIN_NODE_DEP_COMPLETE if cluster.dependencies else events.JOIN_NODE
+        if self._was_unmanaged and event.name == last and event.node == self.node_id:
+            self._was_unmanaged = False
+            self._managed_again()
         for entry in self._requests_of(event):
             entry.stage = "stabilizing"
             self._answer(entry.request, messages.Progress("stabilizing"))
@@ -299,6 +305,9 @@ class EventEngine(Foundation):
 
     def _interfaces_changed(self) -> None:
         """Another configuration counts: whoever keeps the states of interfaces looks which ones are in it."""
+
+    def _managed_again(self) -> None:
+        """Services have started on this node, which was unmanaged: whoever saw something fail meanwhile says so."""
 
     def _server_event_over(self, event: Event) -> None:
         """An event is complete: whoever watches the application that it was about goes on."""

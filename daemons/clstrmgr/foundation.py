@@ -67,6 +67,8 @@ class Foundation:
         self.rp_failed = False
         self.error_seen = False
         self._cancelled = ""
+        self._was_unmanaged = False
+        """Were services stopped with unmanage before those that start now?"""
         self._failure_follows = False
         """A member failed in the protocol that ended last: Group Services tells so by another one at once."""
         self._unstable_since: int | None = None

@@ -16,6 +16,7 @@ from daemons.clstrmgr.refusals import node_refusal
 from daemons.clstrmgr.replicated import ClusterState, configuration_digest
 from daemons.clstrmgr.schedules import ScheduleDesk
 from daemons.clstrmgr.secondary_instances import GroupRequest
+from daemons.clstrmgr.wire import Enqueue
 from daemons.cluster.configuration import Label
 from daemons.cluster.dependencies import objection
 from daemons.cluster.placement import HELD, OperatorMove, OperatorOffline
@@ -368,6 +369,25 @@ class OperatorDesk(ScheduleDesk):
             if self.services and before.get(label.address) != label.network:
                 for event in self._interface_events(label, down=True):
                     self._want(event)
+
+    def _managed_again(self) -> None:
+        """What came and went while services were stopped with unmanage was no event then.
+
+        It is told when the groups of the node are online again: a network that is gone moves them then, as any time.
+        """
+        cluster = self.cluster
+        assert cluster is not None
+        on_the_way = {entry.event.address for entry in self.outbox if isinstance(entry, Enqueue)}
+        for label in cluster.configuration.labels:
+            if label.function != "boot" or label.node != self.node_name or label.address in on_the_way:
+                continue
+            down = label.address in self.addresses.down
+            if down != ((self.node_id, label.address) in cluster.addresses_down):
+                for event in self._interface_events(label, down):
+                    self._want(event)
+        for (thing, name), detail in self._lost_here.items():
+            if thing == "repository":
+                self._want(Event(events.REP_DISK_NOTIFY, self.node_id, network=detail, address=name))
 
     def _interface_events(self, label: Label, down: bool) -> list[Event]:
         """An interface with service labels that another one can take over is swapped; nothing else moves then."""

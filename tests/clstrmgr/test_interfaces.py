@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.addresses import ServiceAddresses
 from daemons.clstrmgr.events import Stage
-from daemons.clstrmgr.inputs import Reported, RunScript
+from daemons.clstrmgr.foundation import EXIT_CODE
+from daemons.clstrmgr.inputs import Notified, Reported, RunScript
 from daemons.cluster.configuration import Configuration, Label, Site
+from daemons.cluster.configuration.policies import GroupDependency
+from daemons.cthags import messages as cthags
 from tests.clstrmgr.ring import Ring, configuration, group
 from tests.clstrmgr.test_scripts import Node
 
@@ -215,3 +218,58 @@ def test_verification_errors_notify_the_cluster() -> None:
     ring.feed(2, Reported(messages.SystemEvent("verification_errors", "2 errors")))
     ring.settle()
     assert ring.trace == ["[1] cluster_notify", "[2] cluster_notify"]
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_network_that_is_lost_while_its_group_is_unmanaged_moves_it_when_services_start(dependent: bool) -> None:
+    """It was never told: the group came online where none of its clients could reach it, and stayed."""
+    groups = [group("rg1", "node1 node2", "OHN FNPN NFB"), group("rg2", "node2 node1", "OHN FNPN NFB", "svc2")]
+    parent = (GroupDependency(id=1, parent="rg1", child="rg2"),) if dependent else ()
+    ring = Ring(configuration(2, *groups, dependencies=parent))
+    ring.start(1, 2)
+    assert ring.request(1, messages.StopServices("unmanage")).error == ""
+    assert report(ring, "interface_down", "127.0.0.1") == []
+    assert ring.states("rg1")[1] == "UNMANAGED"
+    ring.start(1)
+    assert ring.states("rg1") == ring.states("rg2") == {1: "OFFLINE", 2: "ONLINE"}
+    assert "[2] network_down node1 net_ether_01" in ring.trace
+
+
+def test_network_that_is_back_while_services_are_unmanaged_can_be_used_when_they_start() -> None:
+    """It counted as lost from then on: "A network that rg1 needs is down on that node."."""
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1, 2)
+    report(ring, "interface_down", "127.0.0.2", 2)
+    assert ring.request(2, messages.StopServices("unmanage")).error == ""
+    assert report(ring, "interface_up", "127.0.0.2", 2) == []
+    ring.start(2)
+    assert ring.trace[-2:] == [f"[{node}] network_up_complete node2 net_ether_01" for node in (1, 2)]
+    assert ring.request(1, messages.MoveGroup("rg1", 2)).error == ""
+    assert ring.states("rg1") == {1: "OFFLINE", 2: "ONLINE"}
+
+
+def test_repository_that_is_lost_while_services_are_unmanaged_is_told_when_they_start() -> None:
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1, 2)
+    ring.request(1, messages.StopServices("unmanage"))
+    assert report(ring, "repository_lost", "hdisk1") == []
+    ring.start(1)
+    assert [line for line in ring.trace if "rep_disk_notify" in line] == ["[1] rep_disk_notify node1 hdisk1"]
+    ring.trace.clear()
+    ring.request(2, messages.StopServices("offline"))
+    ring.start(2)
+    assert not any("rep_disk_notify" in line for line in ring.trace), "once"
+
+
+def test_group_services_that_die_under_unmanaged_groups_end_the_cluster_manager() -> None:
+    """As on the product, whose guide has groups brought offline before RSCT is updated; nothing is taken over."""
+    ring = Ring(configuration(2, group("rg1", "node1 node2", "OHN FNPN NFB")))
+    ring.start(1, 2)
+    ring.request(1, messages.StopServices("unmanage"))
+    ring.trace.clear()
+    ring.feed(1, Notified(cthags.Died("Group Services died")))
+    assert ring.exits[1].status == EXIT_CODE
+    ring.crash(1)
+    ring.settle()
+    assert ring.trace == []
+    assert ring.states("rg1") == {1: "UNMANAGED", 2: "OFFLINE"}
