@@ -48,8 +48,11 @@ def play(seed: int, nodes: int, groups: int) -> None:
         states = ring.states(entry.name)
         assert not {"ACQUIRING", "RELEASING"} & set(states.values()), (entry, states)
         assert entry.concurrent or list(states.values()).count("ONLINE") <= 1, (entry, states)
-    for machine in ring.nodes.values():
+    for number, machine in ring.nodes.items():
         assert machine.state in ("ST_STABLE", "ST_INIT"), machine.describe()
+        if machine.cluster is not None and machine.services:
+            told = {address for node, address in machine.cluster.addresses_down if node == number}
+            assert told == set(machine.addresses.down), "everybody knows which interfaces are down"
 
 
 def one_step(ring: Ring, dice: random.Random, node: int, name: str, nodes: int) -> None:
