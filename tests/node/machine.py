@@ -87,6 +87,20 @@ class Machine:
         wait_for(lambda: power.serves(self.lab, self.name), "srcmstr serves")
         return power.status(self.lab, self.name)
 
+    def turns(self, caa: int) -> tuple[int, int]:
+        """How often lpar and the stand-in for caa, which is this process, have turned."""
+        try:
+            lpar, own = Path(self.root.path(f"/var/adm/SRC/turns.{caa}")).read_text().split()
+        except (FileNotFoundError, ValueError):
+            return 0, 0
+        return int(lpar), int(own)
+
+    def wait_for_turns(self, number: int = 1) -> None:
+        """Wait until both have turned so often from now on; a peer that never did counts as starting, not as hung."""
+        caa = power.status(self.lab, self.name)["caa"]
+        before = self.turns(caa)
+        wait_for(lambda: all(now >= then + number for now, then in zip(self.turns(caa), before, strict=True)), "turns")
+
     def halt(self) -> None:
         power.halt(self.lab, self.name)
 
@@ -149,4 +163,6 @@ class Machine:
 
 
 def lab_directory() -> str:
-    return tempfile.mkdtemp(prefix="haes-node-test.")
+    """A new folder with a short path, where scripts/test removes what an interrupted run has left."""
+    labs = os.environ.get("HAES_TEST_LABS")
+    return tempfile.mkdtemp(dir=labs) if labs else tempfile.mkdtemp(prefix="haes-node-test.")

@@ -9,16 +9,19 @@ import socket
 import time
 
 from srcctl.node import messages
-from srcctl.node.guard import Guard
+from srcctl.node.guard import CAA, LPAR, Guard
 from srcctl.node.root import NodeRoot
 
 
 def caa(argv: list[str]) -> int:
-    """Guards lpar and does nothing else; /etc/watchdog has what the machine's watchdog does."""
+    """Guards lpar and says how often both have turned; /etc/watchdog has what the machine's watchdog does."""
     guard = Guard.from_environment()
     assert guard is not None
+    root = NodeRoot.current()
+    os.makedirs(root.path("/var/adm/SRC"), exist_ok=True)
+    turns = os.open(root.path(f"/var/adm/SRC/turns.{os.getpid()}"), os.O_WRONLY | os.O_CREAT, 0o644)
     try:
-        with open(NodeRoot.current().path("/etc/watchdog"), encoding="utf-8") as file:
+        with open(root.path("/etc/watchdog"), encoding="utf-8") as file:
             guard.set_action(file.read().strip())
     except FileNotFoundError:
         pass
@@ -28,6 +31,7 @@ def caa(argv: list[str]) -> int:
         if poll.poll(guard.interval // 1000):
             guard.peer_died()
         guard.turn()
+        os.pwrite(turns, f"{guard._page.read(LPAR):20}{guard._page.read(CAA):20}".encode(), 0)
 
 
 def srcmstr(argv: list[str]) -> int:

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from srcctl.errlog import read
+from srcctl.machine import SECOND
 from srcctl.network.management_console import power_off
 from srcctl.node import enter, messages, power, processes, sockets
+from srcctl.node.guard import INTERVAL, SILENT_TURNS
 from srcctl.node.root import Identity
 from tests.node.machine import Machine, lab_directory, wait_for
 
@@ -245,7 +247,7 @@ def test_the_death_or_hang_of_either_guard_is_the_death_of_the_node(
     daemon = machine.start(1, "/usr/sbin/standd")
     assert machine.run("sh", "-c", f"({STEADY}) >/dev/null 2>&1 & exit 0").returncode == 0
     pids = power.status(machine.lab, machine.name)
-    time.sleep(0.5)  # both sides have turned at least once: a peer that never turned counts as starting
+    machine.wait_for_turns()
     os.kill(pids[victim], number)
     wait_for(machine.is_off, "the node is off")
     wait_for(lambda: not machine.left(), "nothing is left")
@@ -271,7 +273,7 @@ def test_the_watchdog_timer_says_what_becomes_of_a_node_that_hangs(
     pids = power.status(machine.lab, machine.name)
     daemon = machine.start(1, "/usr/sbin/standd")
     assert machine.run("sh", "-c", f"({STEADY}) >/dev/null 2>&1 & exit 0").returncode == 0
-    time.sleep(0.5)  # both sides have turned at least once: a peer that never turned counts as starting
+    machine.wait_for_turns()
     os.kill(pids[victim], number)
     if action == "hard_power_off":
         wait_for(machine.is_off, "the node is off")
@@ -330,15 +332,14 @@ def test_a_node_that_the_console_powers_off_is_off_and_knows_of_nothing(
 
 def test_a_paused_machine_does_not_look_like_a_hang(machine: Machine) -> None:
     pids = power.status(machine.lab, machine.name)
-    time.sleep(0.5)
-    for _ in range(3):
-        for pid in (pids["lpar"], pids["caa"]):
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(2.5)
-        for pid in (pids["caa"], pids["lpar"]):
-            os.kill(pid, signal.SIGCONT)
-        time.sleep(0.1)
-    time.sleep(1.0)
+    for order in (("lpar", "caa"), ("caa", "lpar")):
+        machine.wait_for_turns()
+        for name in order:
+            os.kill(pids[name], signal.SIGSTOP)
+        time.sleep(1.5 * SILENT_TURNS * INTERVAL / SECOND)  # the pause itself
+        for name in order:
+            os.kill(pids[name], signal.SIGCONT)
+        machine.wait_for_turns(2)
     assert power.status(machine.lab, machine.name) == pids
 
 
