@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
-from daemons.clmgr.testtool import automatic, outcome, plan
+from daemons.clmgr.testtool import automatic, commands, outcome, plan
 from daemons.clmgr.testtool.outcome import Seen
 from daemons.clmgr.testtool.plan import PlanError, Test
-from tests.clmgr.sample import done, picture, rich, sample
+from srcctl.node.root import NodeRoot
+from tests.clmgr.sample import IDENTITY, done, picture, rich, sample
 
 BOTH = {"node1": "NORMAL", "node2": "NORMAL"}
 HERE = {"app_rg": {"node1": "ONLINE", "node2": "OFFLINE"}}
@@ -112,15 +116,19 @@ def test_what_is_seen_of_a_cluster() -> None:
          "there is no other node for the resource group app_rg."),
         ("SERVER_DOWN, ANY, counter_app, /a/stop", HERE, BOTH,
          "the application controller counter_app has no monitor."),
-        ("NETWORK_DOWN_GLOBAL, net_ether_01", {}, {"node1": "OFFLINE", "node2": "OFFLINE"},
+        ("NETWORK_UP_GLOBAL, net_ether_01", {}, {"node1": "OFFLINE", "node2": "OFFLINE"},
          "cluster services are not active on any node."),
+        ("CLSTRMGR_KILL, node1", HERE, BOTH, "the tool runs on node1 and would end with it."),
+        ("NETWORK_DOWN_LOCAL, node1, net_ether_01", HERE, BOTH, ""),
+        ("NETWORK_DOWN_LOCAL, node2, net_ether_01", HERE, BOTH,
+         "node node2 has no other interface over which the tool could bring en0 up again."),
         ("WAIT, 1", {}, {"node1": "OFFLINE", "node2": "OFFLINE"}, ""),
     ],
 )  # fmt: skip
 def test_when_a_test_cannot_be_run(
     line: str, groups: dict[str, dict[str, str]], nodes: dict[str, str], complaint: str
 ) -> None:
-    assert outcome.objection(one(line), sample(), Seen(nodes, groups, LINKS)) == complaint
+    assert outcome.objection(one(line), sample(), Seen(nodes, groups, LINKS), "node1") == complaint
 
 
 STOPPED = {**BOTH, "node1": "OFFLINE"}
@@ -178,3 +186,59 @@ def test_the_automated_procedure_is_a_plan_for_the_cluster() -> None:
     assert "SERVER_DOWN,ANY,counter_app,/a/stop,Recover from application failure" in [test.line for test in tests]
     assert tests[-1].line == "CLSTRMGR_KILL,node2,Kill the cluster manager on a node"
     assert {"VG_DOWN", "RG_MOVE"} <= {test.name for test in tests}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeRoot:
+    """A node's root with the sample cluster."""
+    root = NodeRoot(str(tmp_path))
+    root._identity = IDENTITY
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: root))
+    monkeypatch.setattr(commands.configurations, "load", lambda repository: sample())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("", "Usage: cl_testtool"),
+        ("-a -c -e /plan", "Usage: cl_testtool"),
+        ("-e /plan", "Usage: cl_testtool"),
+        ("-a -v /vars", "Usage: cl_testtool"),
+        ("-a more", "Usage: cl_testtool"),
+        ("-x", "Usage: cl_testtool"),
+        ("-x fly", "Usage: cl_testtool"),
+        ("-c -e /nosuch", "cl_testtool: "),
+        ("-c -e /plan -v /nosuch", "cl_testtool: "),
+        ("-c -e /wrong", "cl_testtool: line 1: NODE_SIDEWAYS is no test."),
+    ],
+)
+def test_a_call_that_is_wrong(
+    machine: NodeRoot, capsys: pytest.CaptureFixture[str], words: str, complaint: str
+) -> None:
+    Path(machine.path("/plan")).write_text("NODE_UP, ALL\n")
+    Path(machine.path("/wrong")).write_text("NODE_SIDEWAYS, ALL\n")
+    assert commands.cl_testtool(["cl_testtool", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(complaint)
+    if "/nosuch" in words:
+        assert err.endswith("/nosuch: No such file or directory\n")
+
+
+def test_nothing_is_run_if_the_plan_names_what_is_not_there(
+    machine: NodeRoot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(machine.path("/plan")).write_text("NODE_UP, ALL\nNODE_UP, node9\n")
+    assert commands.cl_testtool(["cl_testtool", "-c", "-e", "/plan"]) == 2
+    out = capsys.readouterr().out
+    assert "Event 2: NODE_UP: NODE_UP,node9\nERROR: there is no node node9 in the cluster.\n" in out
+    assert "Starting Test" not in out
+    log = Path(machine.path("/var/hacmp/log/cl_testtool.log"))
+    lines = log.read_text().splitlines()
+    assert re.fullmatch(r"\d\d/\d\d/\d{4}_\d\d:\d\d:\d\d: ## Cluster Testing Complete: Exit Code 2", lines[-2])
+    for _ in range(3):
+        commands.cl_testtool(["cl_testtool", "-c", "-e", "/plan"])
+    assert sorted(path.name for path in log.parent.iterdir()) == [log.name, f"{log.name}.1", f"{log.name}.2"]
+    commands.cl_testtool(["cl_testtool", "-c", "-e", "/plan", "-n"])
+    assert len(log.read_text().splitlines()) == 2 * len(lines)

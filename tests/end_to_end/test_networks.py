@@ -113,3 +113,35 @@ def test_a_node_that_no_packet_reaches_while_the_others_talk_gives_its_groups_up
 
     eventually(is_back, "network_up", 60)
     assert lab.owner() in others, "nothing falls back"
+
+
+def test_the_cluster_test_tool_lets_things_fail(lab: LabUnderTest) -> None:
+    """From a node that is not touched: what it says of each test is what the cluster really did."""
+    lab.make_whole()
+    owner = lab.owner()
+    control, third = (name for name in lab.nodes() if name != owner)
+    plan = f"""# who is who stands in the variables file
+NODE_DOWN_TAKEOVER, owner, Stop cluster services with takeover
+NODE_UP, ALL, Start cluster services on all available nodes
+RG_MOVE, app_rg, owner, Back to where it was
+NETWORK_DOWN_LOCAL, owner, net_ether_01, Selective fallover
+NETWORK_UP_LOCAL, owner, net_ether_01, Recover previously failed network
+RG_MOVE, app_rg, {owner}, Once more
+VG_DOWN, datavg, ANY, Lose a volume group
+RG_ONLINE, app_rg, ANY, It is online
+CLSTRMGR_KILL, {third}, Kill a cluster manager
+"""
+    lab.output(control, f"echo 'owner={owner}' >$HAES_ROOT/tmp/vars; cat >$HAES_ROOT/tmp/plan <<E\n{plan}E")
+    answer = lab.run(control, "cl_testtool -c -e /tmp/plan -v /tmp/vars", 240)
+    ends = [line for line in answer.stdout.splitlines() if line.startswith("|| Test ")]
+    statuses = ["PASSED"] * 7 + ["FAILED", "PASSED"]
+    assert ends[1::2] == [f"|| Test Completion Status: {status}" for status in statuses], answer.stdout
+    assert ends[0] == "|| Test 1 Complete - NODE_DOWN_TAKEOVER: Stop cluster services with takeover"
+    assert "ERROR: the test cannot be run: the resource group app_rg is online already." in answer.stdout
+    assert answer.returncode == 1
+    assert f"EVENT START: network_down {owner} net_ether_01" in lab.file(owner, HACMP_OUT)
+    assert "LVM_SA_QUORCLOSE" in lab.output(owner, "errpt -a")
+    assert lab.power(third) == "off", "clexit.rc has halted it"
+    log = lab.file(control, "/var/hacmp/log/cl_testtool.log").splitlines()
+    assert [line.partition(": ")[2] for line in log] == answer.stdout.splitlines()
+    lab.make_whole()

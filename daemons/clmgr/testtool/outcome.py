@@ -86,9 +86,15 @@ def targets(test: Test, c: Configuration, before: Seen) -> tuple[str, ...]:
     return (test.node,) if test.node and test.node not in (ALL, ANY, RESTORE) else ()
 
 
-def objection(test: Test, c: Configuration, before: Seen) -> str:
-    """Why a test cannot be run now, a sentence; "" if it can."""
+def objection(test: Test, c: Configuration, before: Seen, own: str) -> str:
+    """Why a test cannot be run now, a sentence; "" if it can. ``own`` is the node where the tool runs."""
     nodes = targets(test, c, before)
+    if test.name == "CLSTRMGR_KILL" and test.node == own:
+        return f"the tool runs on {own} and would end with it."
+    if test.name.startswith(("NETWORK_DOWN", "FAIL")):
+        for node, interface in interfaces(test, c):
+            if node != own and not _other_way(c, node, interface):
+                return f"node {node} has no other interface over which the tool could bring {interface} up again."
     match test.name:
         case "NODE_UP" | "SITE_UP":
             if test.node != ALL and all(node in before.up for node in nodes):
@@ -204,6 +210,13 @@ def _could_be_held(test: Test, group: ResourceGroup, now: Seen, disturbed: tuple
     if group.fallover == "BO" or group.concurrent:
         return False
     return any(node in now.up and node not in disturbed for node in group.nodes)
+
+
+def _other_way(c: Configuration, node: str, interface: str) -> bool:
+    """Whether a node can be reached when an interface is down, by another network."""
+    boot = [label for label in c.labels if (label.node, label.function) == (node, "boot")]
+    gone = {label.network for label in boot if label.interface == interface}
+    return any(label.network not in gone for label in boot)
 
 
 def _alone(c: Configuration, node: str, network: str, test: Test) -> bool:

@@ -25,7 +25,9 @@ CLRGINFO = "/usr/es/sbin/cluster/utilities/clRGinfo"
 STABLE_LIMIT = 300.0
 """Seconds of real work within which the cluster becomes stable after a test (patience)."""
 DETECTION = 120.0
-"""Product seconds within which a failure is noticed: they come on top of it."""
+"""Product seconds within which a failure is noticed."""
+QUIET = 20.0
+"""Seconds of real work after which a stable cluster in which nothing happens is as it will be."""
 POLL = 0.25
 """Seconds between two looks at the cluster; what a test wants must hold at two of them."""
 
@@ -80,7 +82,7 @@ class Runner:
 
     def _run(self, test: Test) -> None:
         before = self._stable()
-        if reason := outcome.objection(test, self._c, before):
+        if reason := outcome.objection(test, self._c, before, self._root.identity.node):
             raise Failed(f"the test cannot be run: {reason}")
         if test.name == "WAIT":
             self._record.line(f"Waiting {test.parameters[0]} seconds.")
@@ -112,18 +114,21 @@ class Runner:
         """Wait until a test has passed.
 
         Raises:
-            Failed: it has not, within the time.
+            Failed: it has not, within the time, or nothing happens any more.
         """
         self._record.line("Waiting for the cluster to stabilize.")
-        deadline = time.monotonic() + STABLE_LIMIT + self._scale.schedule(DETECTION) / SECOND
-        good = 0
+        detection = self._scale.schedule(DETECTION) / SECOND
+        deadline = quiet = time.monotonic() + STABLE_LIMIT + detection
+        good, last = 0, None
         while True:
             now = self.look()
             lacking = outcome.lacking(test, self._c, before, now)
             good = good + 1 if now.stable and not lacking else 0
             if good > 1:
                 return
-            if time.monotonic() > deadline:
+            if now != last:
+                quiet, last = time.monotonic() + QUIET + detection, now
+            if time.monotonic() > (min(deadline, quiet) if now.stable else deadline):
                 raise Failed(" ".join(lacking) or "the cluster did not become stable.")
             time.sleep(POLL)
 
