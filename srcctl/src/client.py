@@ -14,6 +14,7 @@ import select
 import time
 from _socket import AF_UNIX, SO_RCVBUF, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET
 from _socket import socket as Socket  # noqa: N812 - see srcctl
+from _thread import get_native_id
 from struct import Struct
 
 from srcctl.commands.options import is_number
@@ -149,8 +150,6 @@ class Asker:
         NoReplyAddress: nothing can be written there.
     """
 
-    _number = 0
-
     def __init__(self, root: NodeRoot) -> None:
         self._root = root
 
@@ -167,9 +166,8 @@ class Asker:
             NotActive: srcmstr does not run.
             NoAnswer: the time limit passed first.
         """
-        # From the clock, so that a recycled pid never repeats an earlier return address; no two of a process are alike.
-        Asker._number = max(Asker._number + 1, time.monotonic_ns())
-        address = f"SRC{os.getpid()}.{Asker._number & 0xFFFFFFFFFFFF:x}"
+        # From the clock, so that a recycled id never repeats an earlier return address; threads ask beside each other.
+        address = f"SRC{get_native_id()}.{time.monotonic_ns() & 0xFFFFFFFFFFFF:x}"
         path = self._root.path(f"{SRC_DIRECTORY}/{address}")
         own = Socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
         try:
