@@ -214,8 +214,8 @@ async def connect(root: NodeRoot) -> LocalConnection[Request, Answer]:
     return await LocalConnection.open(root.path(SOCKET_PATH), request_codec, answer_codec)
 
 
-async def membership(root: NodeRoot) -> Membership | None:
-    """The cluster that this node is in, for daemons; None while it is in none.
+async def current_status(root: NodeRoot) -> Status:
+    """What ``status`` tells, for daemons, which do not wait for a CAA that does not listen.
 
     Raises:
         OSError, Closed, RemoteFault: CAA does not answer.
@@ -225,4 +225,13 @@ async def membership(root: NodeRoot) -> Membership | None:
         answer = await connection.request(Query())
     finally:
         connection.close()
-    return answer.membership if isinstance(answer, Status) else None
+    return answer if isinstance(answer, Status) else Status(None)
+
+
+async def membership(root: NodeRoot) -> Membership | None:
+    """The cluster that this node is in, for daemons; None while it is in none.
+
+    Raises:
+        OSError, Closed, RemoteFault: CAA does not answer.
+    """
+    return (await current_status(root)).membership

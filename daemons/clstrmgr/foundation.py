@@ -119,6 +119,11 @@ class Foundation:
         return self.joining is not None and self.cluster is None and not self._join_sent
 
     @property
+    def lost_repositories(self) -> tuple[str, ...]:
+        """Repository disks that this node has lost, as far as it was told."""
+        return tuple(name for thing, name in self._lost_here if thing == "repository")
+
+    @property
     def settling(self) -> bool:
         """Does the settling time run?"""
         return self._settle_at is not None

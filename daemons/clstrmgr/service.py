@@ -71,7 +71,7 @@ from daemons.cluster.configuration import Configuration
 from daemons.ctrmc.messages import SOCKET_PATH as RMC_SOCKET
 from daemons.runtime.codec import Codec
 from daemons.runtime.daemon import CannotStart, Daemon, run
-from daemons.runtime.local import LocalServer
+from daemons.runtime.local import Closed, LocalServer
 from daemons.runtime.pump import Pump
 from srcctl.machine import SECOND, RemoteFault
 from srcctl.node import sockets
@@ -462,7 +462,28 @@ class ClusterManagerDaemon(Daemon):
                 if not await self.group_services.connect_within(WAIT_AT_START):
                     connection.send(messages.Done("cthags", "RSCT Group Services (cthags) cannot be reached."))
                     return
+        if not self.core.services and self.core.joining is None:
+            await self._survey()
         await self._operator(connection, request)
+
+    async def _survey(self) -> None:
+        """What failed or was mended while services were stopped made no event: clevmgrdES runs with them only.
+
+        Its own look at everything comes too late: a node that is up must not join with an interface that was down.
+        """
+        from daemons.caa import client as caa
+
+        try:
+            status = await caa.current_status(self.root)
+        except (OSError, Closed, RemoteFault):
+            return
+        if status.membership is None:
+            return
+        for interface in status.interfaces:
+            report = messages.SystemEvent("interface_up" if interface.up else "interface_down", interface.address)
+            self.pump.feed(Reported(report))
+        for disk in self.core.lost_repositories if status.membership.repository_up else ():
+            self.pump.feed(Reported(messages.SystemEvent("repository_back", disk)))
 
     async def _operator(self, connection: Connection, request: messages.Request) -> None:
         self._request += 1

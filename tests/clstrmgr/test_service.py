@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from daemons.caa import messages as caa
+from daemons.caa.messages import answer_codec, request_codec
 from daemons.clstrmgr import client, messages
 from daemons.clstrmgr.service import ClusterManagerDaemon
 from daemons.cluster import configuration as model
@@ -265,4 +267,45 @@ async def test_rubbish_on_the_socket(lab: Lab) -> None:
             sock.close()
         assert (await lab.state(1)).state == "NOT_CONFIGURED"
     finally:
+        await lab.close()
+
+
+async def test_a_start_knows_how_the_interfaces_are(lab: Lab) -> None:
+    """One that was mended while services were stopped was down at the start, and its group stayed offline."""
+    up = {1: True}
+    root = lab.roots[1]
+
+    async def serve(link: LocalConnection[caa.Answer, caa.Request]) -> None:
+        while True:
+            await link.receive()
+            interface = caa.InterfaceState("en0", "net_ether_01", "127.0.0.1", "255.255.255.0", up[1])
+            nodes = (caa.Node(1, "node1", "uuid", (("net_ether_01", "127.0.0.1"),)),)
+            members = caa.Membership(1, 1, (1,), nodes, (), True, "sample", "id")
+            link.send(caa.Status(members, interfaces=(interface,)))
+
+    async def told() -> tuple[str, list[str]]:
+        picture = await lab.state(1)
+        network = next(entry.state for entry in picture.networks if entry.node == 1)
+        return network, [entry.state for entry in picture.groups[0].nodes]
+
+    async def start() -> None:
+        await asyncio.to_thread(client.start_services, root=root, time_limit=30.0)
+
+    lab.configure()
+    path = root.path(caa.SOCKET_PATH)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    server = LocalServer(path, answer_codec, request_codec, serve)
+    await server.start()
+    try:
+        await lab.group_services(1)
+        await lab.daemon(1)
+        up[1] = False
+        await start()
+        assert await told() == ("down", ["OFFLINE", "OFFLINE"])
+        await asyncio.to_thread(client.stop_services, "offline", root=root)
+        up[1] = True
+        await start()
+        assert await told() == ("up", ["ONLINE", "OFFLINE"])
+    finally:
+        await server.close()
         await lab.close()
