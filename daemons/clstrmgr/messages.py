@@ -113,7 +113,8 @@ class GroupView(msgspec.Struct, frozen=True):
     ``timer`` says when its delayed fallback or settling timer is due, as ``clRGinfo -t`` shows it. ``unmanaged_on`` is
     the node that has an unmanaged group, which reads UNMANAGED on all its nodes. ``site_policy`` is ignore, primary,
     either or both. ``goals`` are the nodes where it is to be, in clusters whose groups depend on each other.
-    ``operator_offline``: an operator brought it offline.
+    ``operator_offline``: an operator brought it offline. ``moving``: the nodes from which and to which the event that
+    runs takes it, 0 where there is none.
     """
 
     group_id: int
@@ -130,6 +131,7 @@ class GroupView(msgspec.Struct, frozen=True):
     site_policy: str = "ignore"
     goals: tuple[int, ...] = ()
     operator_offline: bool = False
+    moving: tuple[int, int] = (0, 0)
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):

@@ -127,14 +127,16 @@ class OperatorDesk(ScheduleDesk):
             return messages.Done("denied", objection)
         if "UNMANAGED" in states and not self._may_be_managed(cluster, what):
             return messages.Done("denied", f"Resource group {what.group} is unmanaged.")
+        coming = self._coming(cluster, what.group)
         if isinstance(what, messages.OfflineGroup):
             held = [node for node in policy.nodes if group.state(node) in (*HELD, "ERROR", "UNMANAGED")]
+            held += coming
             if not held:
                 return messages.Done("already", f"Resource group {what.group} is offline already.")
             if what.node and what.node not in held:
                 return messages.Done("already", f"Resource group {what.group} is offline on that node already.")
             return None
-        if isinstance(what, messages.OnlineGroup) and not policy.concurrent and "ONLINE" in states:
+        if isinstance(what, messages.OnlineGroup) and not policy.concurrent and "ONLINE" in states and not coming:
             return messages.Done("already", f"Resource group {what.group} is online already.")
         if isinstance(what, messages.OnlineGroup) and policy.concurrent and not what.node:
             places = [node for node in policy.nodes if cluster.node_available(node, what.group)]
@@ -142,13 +144,31 @@ class OperatorDesk(ScheduleDesk):
                 return messages.Done(
                     "already", f"Resource group {what.group} is online on all available nodes already."
                 )
-        if what.node and group.state(what.node) == "ONLINE":
+        if what.node and group.state(what.node) == "ONLINE" and not coming:
             return messages.Done("already", f"Resource group {what.group} is online on that node already.")
         if what.node and not cluster.node_available(what.node, what.group):
             return messages.Done("not_eligible", f"A network that {what.group} needs is down on that node.")
-        if isinstance(what, messages.MoveGroup) and not any(state in (*HELD, "UNMANAGED") for state in states):
+        somewhere = any(state in (*HELD, "UNMANAGED") for state in states) or coming
+        if isinstance(what, messages.MoveGroup) and not somewhere:
             return messages.Done("denied", f"Resource group {what.group} is online nowhere: bring it online instead.")
         return None
+
+    def _coming(self, cluster: ClusterState, name: str) -> tuple[int, ...]:
+        """Nodes on which a group is about to come online: the event that runs takes it there, or one that waits.
+
+        A request waits for those before it, instead of being told how things are in between.
+        """
+        if not cluster.queue:
+            return ()
+        planned = [node for item in cluster.plan_items() if item.group == name for node in item.acquire]
+        asked = [
+            event.target or event.node
+            for event in cluster.queue
+            if event.group == name and event.name in (events.RG_MOVE, events.RG_ONLINE) and not event.secondary
+        ]
+        goals = cluster.groups[name].goals if cluster.dependencies else ()
+        group = cluster.groups[name]
+        return tuple(node for node in dict.fromkeys((*planned, *asked, *goals)) if group.state(node) != "ONLINE")
 
     def _may_be_managed(self, cluster: ClusterState, what: GroupRequest) -> bool:
         """May the request make an unmanaged group managed again?

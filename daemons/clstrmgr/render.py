@@ -208,6 +208,8 @@ def movement(picture: ClusterSnapshot, groups: list[GroupView]) -> list[str]:
     for group in groups:
         before = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "RELEASING")), 0)
         after = next((entry.node for entry in group.nodes if entry.state in ("ONLINE", "ACQUIRING")), 0)
+        if any(group.moving) and group.startup != "OAAN":
+            before, after = group.moving
         before, after = before or group.unmanaged_on, after or group.unmanaged_on
         lines.append(f'{group.name:<14} PRIMARY="{names.get(before, "")}:{names.get(after, "")}"')
         if group.site_policy in ("primary", "either"):

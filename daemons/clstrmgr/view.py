@@ -177,6 +177,10 @@ def _groups(
     settling: frozenset[str],
 ) -> tuple[GroupView, ...]:
     ids = {node.name: node.id for node in configuration.nodes}
+    moving = {
+        item.group: (next(iter(item.release), 0), next(iter(item.acquire), 0))
+        for item in (cluster.plan_items() if cluster is not None else ())
+    }
     return tuple(
         GroupView(
             group_id=number,
@@ -196,6 +200,7 @@ def _groups(
             resources=_resources(configuration, group, cluster),
             override=cluster.groups[group.name].override if cluster is not None else 0,
             operator_offline=cluster is not None and cluster.groups[group.name].operator_offline,
+            moving=moving.get(group.name, (0, 0)),
             override_time=override_times.get(group.name, 0),
             timer=timers.get(group.name, ""),
             unmanaged_on=_unmanaged_on(cluster, group.name),

@@ -8,6 +8,8 @@ import pytest
 from daemons.clstrmgr import messages
 from daemons.clstrmgr.foundation import EXIT_CODE
 from daemons.clstrmgr.inputs import Notified, Reported, ResourceMonitoring, RunScript
+from daemons.clstrmgr.render import movement
+from daemons.clstrmgr.view import snapshot
 from daemons.clstrmgr.wire import group_name
 from daemons.cthags import messages as cthags
 from srcctl.machine import TICK
@@ -599,3 +601,36 @@ def test_group_that_comes_online_is_in_error_nowhere_any_more() -> None:
     assert ring.states("rg1") == {1: "OFFLINE", 2: "ERROR"}
     ring.start(1)
     assert ring.states("rg1") == {1: "ONLINE", 2: "OFFLINE"}
+
+
+@pytest.mark.parametrize(
+    ("what", "states"),
+    [
+        (messages.OfflineGroup("rg1", 0), ["OFFLINE", "OFFLINE", "OFFLINE"]),
+        (messages.OfflineGroup("rg1", 2), ["OFFLINE", "OFFLINE", "OFFLINE"]),
+        (messages.MoveGroup("rg1", 3), ["OFFLINE", "OFFLINE", "ONLINE"]),
+        (messages.OnlineGroup("rg1", 2), ["OFFLINE", "ONLINE", "OFFLINE"]),
+    ],
+)
+def test_request_that_comes_between_release_and_acquisition_waits_for_its_turn(what: object, states: list[str]) -> None:
+    """The group was told to be offline already, or online nowhere, and came online on the other node."""
+    ring = three()
+    asked: list[int] = []
+    shown: list[str] = []
+
+    def script(node: int, started: RunScript) -> int:
+        if (node, started.command) == (3, "rg_move_fence") and not asked:
+            assert ring.states("rg1") == dict.fromkeys((1, 2, 3), "OFFLINE")
+            picture = snapshot(ring.nodes[3])
+            shown.extend(line.split(maxsplit=1)[1] for line in movement(picture, list(picture.groups))[3:])
+            asked.append(ring.ask(2, what))
+        return 0
+
+    ring.script_hook = script
+    ring.request(1, messages.MoveGroup("rg1", 2))
+    assert shown == ['PRIMARY="node1:node2"']
+    assert ring.result(2, asked[0]).error == ""
+    assert list(ring.states("rg1").values()) == states
+    ring.request(1, messages.OfflineGroup("rg1", 0))
+    assert ring.request(1, messages.OfflineGroup("rg1", 0)).error == "already"
+    assert ring.request(1, messages.MoveGroup("rg1", 2)).error == "denied"
