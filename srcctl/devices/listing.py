@@ -21,14 +21,14 @@ _STATE_WORDS = {"0": "Defined", "d": "Defined", "1": "Available", "a": "Availabl
 """States as ``lsdev -S`` takes them."""
 
 
-def _order(name: str) -> tuple[str, int]:
+def order(name: str) -> tuple[str, int]:
     """hdisk10 behind hdisk9."""
     letters = name.rstrip("0123456789")
     return letters, int(name[len(letters) :] or 0)
 
 
-def _table(rows: list[list[str]], heading: list[str] | None) -> str:
-    """Columns as wide as their widest word, a blank between them; the last one is not padded."""
+def table(rows: list[list[str]], heading: list[str] | None) -> str:
+    """A table: columns as wide as their widest word, a blank between them; the last one is not padded."""
     shown = [heading, *rows] if heading else rows
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)] if shown else []
     lines = [
@@ -54,7 +54,7 @@ def lsdev(argv: list[str]) -> int:
                     for key, o in sorted(types.items())]  # fmt: skip
         else:
             rows = [_row(devices, types, o) for o in devices.repository.get("CuDv")]
-            rows.sort(key=lambda row: _order(str(row["name"])))
+            rows.sort(key=lambda row: order(str(row["name"])))
             if "l" in options:
                 devices.find("lsdev", options.value("l"))
         for flag, column in zip("cstlpS", ("class", "subclass", "type", "name", "parent", "status"), strict=True):
@@ -106,9 +106,9 @@ def _print_devices(options: Options, rows: list[dict[str, int | str]], predefine
     # The location codes of virtual devices are physical ones, which only -F shows.
     customized = ["name", "status", "", "description"]
     columns = ["class", "type", "subclass", "description"] if predefined else customized
-    table = [[str(row.get(column, "")) for column in columns] for row in rows]
+    lines = [[str(row.get(column, "")) for column in columns] for row in rows]
     heading = [column or "location" for column in columns] if "H" in options else None
-    sys.stdout.write(_table(table, heading) if table else "")
+    sys.stdout.write(table(lines, heading) if lines else "")
     return 0
 
 
@@ -179,5 +179,5 @@ def _print_attributes(options: Options, found: list[Attribute]) -> int:
         return 0
     rows = [[a.name, a.value, a.text, a.settable] for a in found]
     heading = ["attribute", "value", "description", "user_settable"] if "H" in options else None
-    sys.stdout.write(_table(rows, heading))
+    sys.stdout.write(table(rows, heading))
     return 0

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from daemons.cluster.configuration import Configuration
-from daemons.cluster.listing import applications, pinging, resources, topology
+from daemons.cluster.listing import applications, commands, pinging, resources, topology
 from daemons.cluster.synchronization import assign_ids
+from srcctl.node.root import NodeRoot
 from tests.clmgr.sample import DISKS, golden, rich, sample
 
 NAMES = {pvid: name for name, pvid in DISKS.items()}
@@ -163,3 +164,28 @@ def test_names_that_are_longer_than_a_column_keep_a_blank() -> None:
     rows = [("n" * 30, "boot", "net_ether_01", "ether", "public", "m" * 30, "1.2.3.4", "", "en0", "", "", "", "26")]
     (line,) = topology.interface_lines(rows, False, False)
     assert line.split()[:7] == list(rows[0][:7])
+
+
+@pytest.mark.parametrize(
+    ("line", "unknown"),
+    [
+        ("cllsclstr -i 99", "the cluster 99"),
+        ("cllsclstr -n other", "the cluster other"),
+        ("cllsnw -n nope", "the network nope"),
+        ("cllsgrp -g nope", "the resource group nope"),
+        ("cllsparam -n nope", "the node nope"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, unknown: str
+) -> None:
+    root = NodeRoot("/nowhere")
+    monkeypatch.setattr(NodeRoot, "current", classmethod(lambda cls: root))
+    monkeypatch.setattr(commands, "load_defined", lambda repository: sample())
+    monkeypatch.setattr(commands, "_disks", lambda root: NAMES)
+    name = line.split()[0]
+    assert getattr(commands, name)(line.split()) == 1
+    assert capsys.readouterr() == ("", f"{name}: {unknown} is not defined.\n")
+    own = {"-i": "1108531106", "-n": "haes_cluster"}.get(line.split()[1], "")
+    if name == "cllsclstr":
+        assert commands.cllsclstr([*line.split()[:2], own]) == 0

@@ -13,7 +13,7 @@ import pytest
 
 from srcctl.commands.launch import call
 from srcctl.devices import configuration
-from srcctl.network.faults import Faults
+from srcctl.network.faults import Faults, root_disk
 from tests.storage.conftest import ENTRIES
 from tests.storage.machine import Node, Run, golden
 
@@ -46,6 +46,10 @@ LISTINGS = {
     "lsattr/interface": "lsattr -El en0",
     "lsattr/colon": "lsattr -El hdisk2 -O -a pvid,queue_depth",
     "lsattr/range": "lsattr -Rl hdisk2 -a queue_depth",
+    "lspath/all": "lspath",
+    "lspath/heading": "lspath -H -l hdisk2",
+    "lspath/format": "lspath -l hdisk2 -F path_id:status:connection",
+    "lspath/chosen": "lspath -p vscsi0 -s enabled -i 0 -w 830000000000",
     "ifconfig/all": "ifconfig -a",
     "netstat/interfaces": "netstat -i",
     "netstat/numeric": "netstat -in",
@@ -95,6 +99,9 @@ MESSAGES = {
     "entstat en9": 1,
     "lscfg -l nosuch": 1,
     "lsattr -Rl hdisk2": 1,
+    "lspath -l nosuch": 1,
+    "lspath -s wet": 1,
+    "lspath -F colour": 1,
 }
 
 
@@ -172,6 +179,18 @@ def test_a_disk_is_deleted_and_found_again(machine: Node, run: Run) -> None:
     assert "hdisk1 Available" in run(machine, "lsdev", "-Cc", "disk")[1]
     assert "hdisk1" in run(machine, "lspv")[1]
     assert configuration.configure(machine.root) == [], "there is nothing left to find"
+
+
+def test_the_path_to_a_disk_fails_with_it(machine: Node, run: Run) -> None:
+    faults = Faults(machine.root.identity.lab)
+    faults.set_disk("hdisk1", failed=True)
+    assert run(machine, "lspath", "-s", "failed")[1] == "Failed hdisk1 vscsi0\n"
+    faults.set_disk("hdisk1", failed=False)
+    faults.set_disk(root_disk("node1"), failed=True)
+    assert run(machine, "lspath", "-F", "status", "-l", "hdisk0")[1] == "Failed\n"
+    assert run(machine, "lspath", "-s", "available")[1].count("vscsi0") == 4
+    assert run(machine, "rmdev", "-l", "hdisk1")[0] == 0
+    assert run(machine, "lspath", "-s", "defined")[1] == "Defined hdisk1 vscsi0\n"
 
 
 def test_customized_attributes(machine: Node, run: Run) -> None:

@@ -137,13 +137,16 @@ def cllsnw(argv: list[str]) -> int:
 
 
 def cllsclstr(argv: list[str]) -> int:
-    """``cllsclstr [-c] [-S]``."""
+    """``cllsclstr [-c] [-S] [-i id] [-n name]``: the cluster, which an id or a name may be asked of."""
 
     def work(options: Options, c: Configuration, root: NodeRoot) -> list[str]:
+        for flag, own in (("i", str(c.cluster.id)), ("n", c.cluster.name)):
+            if options.value(flag, own) != own:
+                raise Unknown(f"the cluster {options.value(flag)} is not defined.")
         disk = _disks(root).get(c.repository, c.repository)
         return topology.cluster_lines(c, disk, "c" in options, "S" not in options)
 
-    return _command(argv, "cSi:n:", "[-c] [-S]", work)
+    return _command(argv, "cSi:n:", "[-c] [-S] [-i id] [-n name]", work)
 
 
 def cllssite(argv: list[str]) -> int:
