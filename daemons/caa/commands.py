@@ -212,7 +212,7 @@ def chcluster(argv: list[str]) -> int:
     try:
         _of_this_cluster(root, options.value("n"))
         if site and not nodes:
-            sites.change(root, site)
+            formation.change_definition(root, sites.changed(site))
         if gone := [change[1:] for change in nodes if change[0] == "-"]:
             from daemons.caa.stopping import refuse_where_active
 

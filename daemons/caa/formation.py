@@ -329,6 +329,18 @@ def remove_node(root: NodeRoot, name: str, site: str = "") -> None:
     carry_out(root, changes.remove(name, site))
 
 
+def change_definition(root: NodeRoot, changed: Callable[[Definition], Definition]) -> None:
+    """Change whatever else the definition says.
+
+    Raises:
+        CaaError: CAA is not active, a node cannot be told, or what ``changed`` raises.
+        RepositoryError: the definition was changed meanwhile, or cannot be written.
+        OSError: the repository disk has failed.
+    """
+    if told := carry_out(root, changes.change(changed)):
+        raise CaaError(told[0])
+
+
 def _shared(root: NodeRoot, wanted: str) -> str:
     """A disk that may be clustered.
 
@@ -365,8 +377,7 @@ def change_disks(root: NodeRoot, added: Sequence[str], removed: Sequence[str]) -
             present[disk] = next(number for number in range(1, len(present) + 2) if number not in present.values())
         return msgspec.structs.replace(definition, shared_disks=present)
 
-    if errors := carry_out(root, changes.change(changed)):
-        raise CaaError(errors[0])
+    change_definition(root, changed)
 
 
 def replace_repository(root: NodeRoot, wanted: str, old: str = "") -> list[str]:

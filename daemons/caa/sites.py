@@ -14,7 +14,6 @@ import msgspec
 
 from daemons.caa.client import CaaError, Definition
 from daemons.caa.messages import Site
-from srcctl.node.root import NodeRoot
 
 NAME_MAX = 63
 CREATED = ("cle_uuid", "cle_globid", "cle_prio")
@@ -94,16 +93,15 @@ def placed(sites: Sequence[Site], node: str, site: str) -> tuple[Site, ...]:
     return tuple(each for each in found if each.nodes)
 
 
-def change(root: NodeRoot, word: str) -> None:
-    """``chcluster -S sitename{cle_name=new,cle_prio=priority}``.
+def changed(word: str) -> Callable[[Definition], Definition]:
+    """The change that ``chcluster -S sitename{cle_name=new,cle_prio=priority}`` makes.
 
     Raises:
-        CaaError: CAA is not active, there is no such site, or a value is wrong.
-        OSError: the repository disk has failed.
+        CaaError: a value is wrong; of the change: there is no such site, or nothing to change.
     """
     name, attributes = split_entity(word, CHANGED)
 
-    def changed(definition: Definition) -> Definition:
+    def change(definition: Definition) -> Definition:
         if name not in (site.name for site in definition.sites):
             raise CaaError(f"{name} is not a site of the cluster.")
         if not attributes:
@@ -119,18 +117,13 @@ def change(root: NodeRoot, word: str) -> None:
         )
         return msgspec.structs.replace(definition, sites=sites)
 
-    _carry_out(root, changed)
+    return change
 
 
-def assign(root: NodeRoot, wanted: Mapping[str, Sequence[str]]) -> None:
-    """Have this node's cluster consist of those sites, names and the nodes at each; a site keeps its ids by its name.
+def assigned(wanted: Mapping[str, Sequence[str]]) -> Callable[[Definition], Definition]:
+    """The change after which a cluster has those sites (names, and nodes at each); one keeps its ids by its name."""
 
-    Raises:
-        CaaError: CAA is not active.
-        OSError: the repository disk has failed.
-    """
-
-    def changed(definition: Definition) -> Definition:
+    def change(definition: Definition) -> Definition:
         members = {node.name for node in definition.nodes}
         old = {site.name: site for site in definition.sites}
         sites: list[Site] = []
@@ -144,11 +137,4 @@ def assign(root: NodeRoot, wanted: Mapping[str, Sequence[str]]) -> None:
                 sites.append(Site(name, _next([*old.values(), *sites]), str(uuid.uuid4()), here))
         return msgspec.structs.replace(definition, sites=tuple(sites))
 
-    _carry_out(root, changed)
-
-
-def _carry_out(root: NodeRoot, changed: Callable[[Definition], Definition]) -> None:
-    from daemons.caa import changes, formation
-
-    if told := formation.carry_out(root, changes.change(changed)):
-        raise CaaError(told[0])
+    return change

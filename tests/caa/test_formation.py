@@ -125,18 +125,19 @@ def test_the_administrators_multicast_address_is_kept_and_told(here: Here) -> No
     assert made is not None
     assert made.multicast == "228.100.1.9"
     here.disk.write_definition(replace(made, sites=(Site("west", 1, "", ("nodeA",)), Site("east", 2, "", ("nodeB",)))))
-    multicast.assign(here.root, "228.100.1.9", {"east": "228.100.1.10"})
+    formation.change_definition(here.root, multicast.assigned("228.100.1.9", {"east": "228.100.1.10"}))
     changed = here.disk.read_definition()
     assert changed is not None
     assert [site.multicast for site in changed.sites] == ["", "228.100.1.10"]
     assert here.told == NAMES
     here.told = []
-    multicast.assign(here.root, "228.100.1.9", {"east": "228.100.1.10", "gone": "228.1.1.1"})
+    groups = {"east": "228.100.1.10", "gone": "228.1.1.1"}
+    formation.change_definition(here.root, multicast.assigned("228.100.1.9", groups))
     assert here.told == [], "nothing has changed"
     for wrong in ("127.0.0.1", "240.0.0.1", "nonsense", "ff05::1"):
         with pytest.raises(CaaError, match="is not a multicast address"):
-            multicast.assign(here.root, wrong, {})
-    multicast.assign(here.root, "", {})
+            formation.change_definition(here.root, multicast.assigned(wrong, {}))
+    formation.change_definition(here.root, multicast.assigned("", {}))
     changed = here.disk.read_definition()
     assert changed is not None
     assert (changed.multicast, [site.multicast for site in changed.sites]) == ("", ["", ""])

@@ -2,58 +2,79 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
-from daemons.caa import client, commands, multicast, sites
-from daemons.caa.messages import Membership, Status
+from daemons.caa import client, commands, formation
+from daemons.caa.messages import Membership, Node, Status
+from daemons.caa.repository import Definition
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.settings import site_key
 from daemons.clmgr.synchronization.tunables import tune
+from daemons.cluster.configuration import Site
 from srcctl.node.root import NodeRoot
 from tests.clmgr.sample import sample
 
 ROOT = NodeRoot("/nowhere")
 
 
+class Cluster:
+    """A CAA cluster without nodes to tell: its definition, and the words of each ``clctrl``."""
+
+    def __init__(self) -> None:
+        nodes = tuple(Node(number, node.name, "", ()) for number, node in enumerate(sample().nodes, 1))
+        self.definition = Definition("c", "", "", nodes, (), len(nodes))
+        self.words: list[tuple[str, ...]] = []
+
+    def change(self, root: NodeRoot, changed: Callable[[Definition], Definition]) -> None:
+        self.definition = changed(self.definition)
+
+    def clctrl(self, words: list[str]) -> int:
+        self.words.append(tuple(words[2:]))
+        return 0
+
+
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    told: list[tuple[object, ...]] = []
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    cluster = Cluster()
     membership = Membership(1, 1, (1,), (), (), True, "c", "")
     monkeypatch.setattr(client, "status", lambda root: Status(membership, tunables=(("communication_mode", "u"),)))
-    monkeypatch.setattr(sites, "assign", lambda root, wanted: told.append(("sites", *wanted)))
-    monkeypatch.setattr(multicast, "assign", lambda root, cluster, by_site: told.append((cluster, by_site)))
-    monkeypatch.setattr(commands, "clctrl", lambda words: bool(told.append(tuple(words[2:]))))
-    return told
+    monkeypatch.setattr(formation, "change_definition", cluster.change)
+    monkeypatch.setattr(commands, "clctrl", cluster.clctrl)
+    return cluster
 
 
-def test_the_multicast_addresses_of_the_cluster_and_its_sites(told: list[tuple[object, ...]]) -> None:
+def test_the_multicast_addresses_of_the_cluster_and_its_sites(cluster: Cluster) -> None:
     c = sample()
-    c = replace(c, cluster=replace(c.cluster, heartbeat_type="C"), multicast_address="228.1.2.3")
-    named = [site.name for site in c.sites]
-    if named:
-        c = c.with_setting(site_key(named[0], "SITE_IP"), "228.1.2.4")
-    tune(ROOT, c)
-    assert told[0] == ("sites", *named)
-    assert told[1] == ("228.1.2.3", {name: "228.1.2.4" if name == named[0] else "" for name in named})
-    assert ("-o", "communication_mode=m") in zip(told[2], told[2][1:], strict=False)
+    first, *others = [
+        Site(name=name, nodes=(node.name,)) for name, node in zip(("east", "west"), c.nodes, strict=False)
+    ]
+    c = replace(
+        c, cluster=replace(c.cluster, heartbeat_type="C"), multicast_address="228.1.2.3", sites=(first, *others)
+    )
+    tune(ROOT, c.with_setting(site_key(first.name, "SITE_IP"), "228.1.2.4"))
+    assert cluster.definition.multicast == "228.1.2.3"
+    assert [(site.name, site.nodes, site.multicast) for site in cluster.definition.sites] == [
+        (first.name, first.nodes, "228.1.2.4"), *((site.name, site.nodes, "") for site in others)
+    ]  # fmt: skip
+    (words,) = cluster.words
+    assert ("-o", "communication_mode=m") in itertools.pairwise(words)
 
 
-def test_a_new_cluster_is_told_how_its_heartbeats_travel(told: list[tuple[object, ...]]) -> None:
+def test_a_new_cluster_is_told_how_its_heartbeats_travel(cluster: Cluster) -> None:
     tune(ROOT, sample())
-    words = told.pop()
-    assert "communication_mode=u" not in words, "CAA has it already"
+    assert "communication_mode=u" not in cluster.words.pop(), "CAA has it already"
     tune(ROOT, sample(), new=True)
-    assert "communication_mode=u" in told.pop()
+    assert "communication_mode=u" in cluster.words.pop()
 
 
-def test_an_address_that_caa_refuses_is_said(told: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(root: NodeRoot, cluster: str, by_site: dict[str, str]) -> None:
-        raise client.CaaError("node2: it is off")
-
-    monkeypatch.setattr(multicast, "assign", refuse)
-    with pytest.raises(ClmgrError, match=r"CAA does not use the multicast address: node2: it is off"):
-        tune(ROOT, sample())
+@pytest.mark.usefixtures("cluster")
+def test_an_address_that_caa_refuses_is_said() -> None:
+    with pytest.raises(ClmgrError, match=r"CAA does not use the multicast address: 10.0.0.1 is not"):
+        tune(ROOT, replace(sample(), multicast_address="10.0.0.1"))
 
 
 def test_an_unstable_cluster_is_said_to_be_so_in_the_product_s_words() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemons.clmgr import edits
-from daemons.clmgr.queries.inquiry import configured_tunables
+from daemons.clmgr.synchronization.configured_tunables import configured_tunables
 from daemons.clmgr.syntax.attributes import ORDINALS, TABLES
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import Configuration

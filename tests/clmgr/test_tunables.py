@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from daemons.caa.tunables import TUNABLES as OF_CAA
-from daemons.clmgr.queries.inquiry import configured_tunables
 from daemons.clmgr.settings import TUNABLES, tunable_value
+from daemons.clmgr.synchronization.configured_tunables import configured_tunables
 from daemons.cluster.configuration import Cluster, Configuration
 from daemons.cluster.configuration.topology import Site
 

@@ -58,8 +58,6 @@ WRAPPED = {
     "cli_syncvg": Wrapped("P", "-v"),
     "cli_unmirrorvg": Wrapped("cp", "group"),
 }
-RUN_HERE = frozenset(name.removeprefix("cli_") for name in WRAPPED) - {"crlvfs"}
-"""What cl_lvm runs for another node."""
 
 
 def cli(argv: list[str]) -> int:

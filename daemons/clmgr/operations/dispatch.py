@@ -125,9 +125,9 @@ def _manage(root: NodeRoot, request: Request) -> None:
         case "application_controller", operation:
             _monitoring(root, request, defined(root), operation)
         case "snapshot", _:
-            from daemons.clmgr.snapshots import snapshots
+            from daemons.clmgr.snapshots import applying
 
-            snapshots.restore(root, request)
+            applying.restore(root, request)
         case "log", _:
             from daemons.clmgr.views import logs
 

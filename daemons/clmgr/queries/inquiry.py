@@ -126,6 +126,7 @@ def facts(root: NodeRoot, request: Request, c: Configuration) -> Facts:
     if request.class_name in ("cluster", "repository"):
         from daemons.caa import client as caa
         from daemons.clmgr.synchronization import unsynchronized as synchronization
+        from daemons.clmgr.synchronization.configured_tunables import configured_tunables
 
         unsynchronized, synchronized = synchronization.state(root)
         tunables = configured_tunables(c)
@@ -172,32 +173,6 @@ def _running(
     if not getattr(views.get(own), "members", ()):
         views = live.pictures(root, c)
     return views, live.best(views, own)
-
-
-def configured_tunables(c: Configuration) -> dict[str, str]:
-    """CAA's tunables as the configuration wants them, before there is a CAA cluster."""
-    from daemons.clmgr.settings import TUNABLES, tunable_value
-
-    found = {"communication_mode": "m" if c.cluster.heartbeat_type == "C" else "u", **_merge_policies(c)}
-    for attribute, (tunable, _) in TUNABLES.items():
-        if value := c.setting(attribute):
-            found[tunable] = tunable_value(attribute, value)
-    return found
-
-
-def _merge_policies(c: Configuration) -> dict[str, str]:
-    """What CAA's merge policies become: they are derived from the cluster's merge policy and its quarantine policy.
-
-    Where something else than the number of nodes decides (a tie breaker, an operator, priorities of sites, a node that
-    was quarantined), the heuristic policy leaves it to that; which one leads to which value is inferred.
-    """
-    merge = dict(c.split_merge).get("merge", "Majority").lower()
-    quarantined = c.setting("QUARANTINE_POLICY", "disable") != "disable"
-    local = {"none": "n", "majority": "h" if quarantined else "m"}.get(merge, "h")
-    return {
-        "local_merge_policy": local,
-        **({"site_merge_policy": {"priority": "p", "manual": "m"}.get(merge, "h")} if c.sites else {}),
-    }
 
 
 STATEFUL = {

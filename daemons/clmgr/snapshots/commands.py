@@ -64,7 +64,9 @@ def _clsnapshot(root: NodeRoot, options: Options) -> None:
             options.value("o") or DCD,
         )  # fmt: skip
     elif "a" in options:
-        snapshots.apply(root, name, options.value("f") == "true", "C" not in options)
+        from daemons.clmgr.snapshots import applying
+
+        applying.apply(root, name, options.value("f") == "true", "C" not in options)
     elif "s" in options:
         print(f"{name}: {description_of(snapshots.content(root, name))}")
     elif "r" in options:

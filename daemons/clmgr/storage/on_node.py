@@ -16,6 +16,11 @@ from srcctl.storage.filesystems import rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
 PROGRAM = "/usr/es/sbin/cluster/cspoc/cl_lvm"
+RUN_AS_THEY_ARE = frozenset((
+    "chfs", "chlv", "chvg", "crfs", "exportvg", "extendlv", "extendvg", "importvg", "mirrorvg", "mklv", "mklvcopy",
+    "reducevg", "replacepv", "rmfs", "rmlv", "rmlvcopy", "syncvg", "unmirrorvg",
+))  # fmt: skip
+"""Commands of the operating system that cl_lvm runs for another node with the words that it is given."""
 
 
 def on_node(root: NodeRoot, node: str, command: Sequence[str]) -> None:
@@ -71,10 +76,6 @@ def cl_lvm(argv: list[str]) -> int:
             if command == "rendev" and rest[-1:] == [own]:
                 return 0  # it is called so already
             return subprocess.run([command, "-l", own, *rest], check=False).returncode
-        case ["importvg" | "exportvg", *_]:
+        case [name, *_] if name in RUN_AS_THEY_ARE:
             return subprocess.run(argv[1:], check=False).returncode
-        case [name, *_]:
-            from daemons.clmgr.cspoc.storage import RUN_HERE
-
-            return subprocess.run(argv[1:], check=False).returncode if name in RUN_HERE else 1
     return 1

@@ -15,7 +15,7 @@ from daemons.clmgr.errors import (
     exists_already,
 )
 from daemons.clmgr.syntax.grammar import Request
-from daemons.clmgr.transactions.changes import MUST_SYNC, surroundings
+from daemons.clmgr.transactions.surroundings import surroundings
 from daemons.clmgr.transactions.transaction import change as begin
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
@@ -24,6 +24,7 @@ from srcctl.storage.volume_groups import VolumeGroups
 
 BACKUPS_MAX = 6
 CHREPOS = "/usr/sbin/chrepos"
+MUST_SYNC = "The configuration must be synchronized to make this change known across the cluster."
 
 
 def usable(root: NodeRoot, c: Configuration, before: Configuration) -> None:

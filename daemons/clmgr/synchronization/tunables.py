@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from daemons.caa import client as caa
-from daemons.caa import multicast, sites
+from daemons.caa import formation, multicast, sites
 from daemons.clmgr.errors import ClmgrError
-from daemons.clmgr.queries.inquiry import configured_tunables
 from daemons.clmgr.settings import site_key
+from daemons.clmgr.synchronization.configured_tunables import configured_tunables
 from daemons.cluster.configuration import Configuration
 from srcctl.node.root import NodeRoot
 
@@ -29,11 +29,12 @@ def tune(root: NodeRoot, c: Configuration, new: bool = False) -> None:
     except caa.CaaError:
         return
     try:
-        sites.assign(root, {site.name: site.nodes for site in c.sites})
+        formation.change_definition(root, sites.assigned({site.name: site.nodes for site in c.sites}))
     except caa.CaaError as error:
         raise ClmgrError(f"CAA does not know the sites: {error}") from None
     try:
-        multicast.assign(root, c.multicast_address, {s.name: c.setting(site_key(s.name, "SITE_IP")) for s in c.sites})
+        groups = {site.name: c.setting(site_key(site.name, "SITE_IP")) for site in c.sites}
+        formation.change_definition(root, multicast.assigned(c.multicast_address, groups))
     except caa.CaaError as error:
         raise ClmgrError(f"CAA does not use the multicast address: {error}") from None
     wanted = {

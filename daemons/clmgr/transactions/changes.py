@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from daemons.clmgr import edits
-from daemons.clmgr.edits import Surroundings
 from daemons.clmgr.errors import (
     INCORRECT_INPUT,
     MISSING_DEPENDENCY,
@@ -16,31 +15,15 @@ from daemons.clmgr.errors import (
 )
 from daemons.clmgr.syntax.grammar import Request
 from daemons.clmgr.transactions.preparation import checked, defined
+from daemons.clmgr.transactions.surroundings import surroundings
 from daemons.clmgr.transactions.transaction import change as begin
 from daemons.clmgr.transactions.transaction import read
 from daemons.cluster.configuration import CLASSES, SEEDED_CLASSES, Configuration
 from daemons.cluster.synchronization import mark_none
-from srcctl.network.hosts import addresses_by_name
 from srcctl.node.root import NodeRoot
 from srcctl.storage.device_names import by_pvid
 
-MUST_SYNC = "The configuration must be synchronized to make this change known across the cluster."
 STORAGE = ("volume_group", "logical_volume", "file_system", "mirror_pool", "physical_volume")
-
-
-def surroundings(root: NodeRoot) -> Surroundings:
-    """What edits may know: who this node is, /etc/hosts, the disks."""
-    identity = root.identity
-    disks = {name: identifier for identifier, name in by_pvid(root).items()}
-
-    def is_volume_group(name: str) -> bool:
-        from srcctl.storage import rootvg
-        from srcctl.storage.volume_groups import VolumeGroups
-
-        groups = VolumeGroups(root)
-        return name != rootvg.NAME and (groups.find(name) is not None or name in groups.known())
-
-    return Surroundings(identity, addresses_by_name(root), disks, is_volume_group)
 
 
 def change(root: NodeRoot, request: Request) -> None:
