@@ -31,6 +31,7 @@ from daemons.sim.scenario import (
     missing,
 )
 from daemons.sim.shrink import shrink, witnessed
+from daemons.sim.synchronization import RESIZES
 from daemons.sim.traffic import report as traffic_report
 from srcctl.machine import SECOND
 
@@ -58,6 +59,7 @@ SITUATIONS = (
         for number in ("first", "later")
     ),
     *(f"node lost while its cluster manager is in {state}" for state in MANAGER_STATES),
+    *RESIZES,
 )
 """That a campaign should come to."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from daemons.caa.own_repository import Found, OwnRepository
 from daemons.caa.repository import NODES_MAX, Commit, RepositoryDisk
 from daemons.cluster.configuration import Configuration
-from daemons.sim.configuration import sample, shipped_programs, varied
+from daemons.sim.configuration import resized, sample, shipped_programs, varied
 from daemons.sim.definition import KEY, REPOSITORIES, defined
 from daemons.sim.disks import AttachedDisk, SharedDisk
 from daemons.sim.invariants import STALE_US, Checker
@@ -39,6 +39,7 @@ class Cluster:
         parts: makes the processes.
         split: the split policy.
         configuration: of the cluster, instead of what ``groups`` says.
+        spare: the last node is in no cluster at the beginning.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Cluster:
         members: bool = False,
         split: str = NONE,
         configuration: Configuration | None = None,
+        spare: bool = False,
     ) -> None:
         self.world = world
         self.parts = parts
@@ -62,7 +64,10 @@ class Cluster:
         self.merge = "manual" if split == MANUAL else MAJORITY
         self.quarantine = DISABLE
         self.numbers = tuple(range(1, count + 1))
-        self.configuration = configuration or (varied(world.seed, count, groups) if groups else sample(count))
+        self.whole = configuration or (varied(world.seed, count, groups) if groups else sample(count))
+        """The configuration with all nodes."""
+        smaller = resized(self.whole, f"node{count}", self.whole) if spare else None
+        self.configuration = smaller or self.whole
         self.generation = 1
         self.committed = {1: self.configuration}
         """All that was ever committed, by generation."""
@@ -70,7 +75,8 @@ class Cluster:
         self.holdings = Holdings()
         self.topology = Topology(self.numbers, network_names(networks), self.repository_of)
         self._disks: dict[str, SharedDisk] = {}
-        self.newest = Found(REPOSITORIES[0], defined(self.numbers, network_names(networks)))
+        members_of_caa = self.numbers[:-1] if smaller is not None else self.numbers
+        self.newest = Found(REPOSITORIES[0], defined(members_of_caa, network_names(networks)))
         """The repository, and the definition of the CAA cluster on it."""
         self.redefined_at = 0
         """When another definition was written, or to another disk."""
@@ -94,6 +100,17 @@ class Cluster:
         self.quarantine = scenario.quarantine
         if scenario.merge:
             self.merge = scenario.merge
+
+    def has(self, node: SimulatedNode) -> bool:
+        """The committed configuration has a node."""
+        return self.configuration.node(node.name) is not None
+
+    @property
+    def without_configuration(self) -> tuple[str, ...]:
+        """Members of the CAA cluster that the committed configuration does not have: a synchronization was killed."""
+        return tuple(
+            member.name for member in self.newest.definition.nodes if self.configuration.node(member.name) is None
+        )
 
     def remote(self, number: int) -> frozenset[int]:
         """The nodes at another site than a node."""

@@ -77,6 +77,47 @@ def changed(configuration: Configuration, change: str) -> Configuration:
     return msgspec.structs.replace(configuration, groups=groups)
 
 
+def resized(configuration: Configuration, name: str, whole: Configuration) -> Configuration | None:
+    """The configuration without a node that is in it, or with one that is not; None if a group or a site would be left
+    without nodes, which verification refuses.
+
+    ``whole`` is the one with all nodes: from it a node has its interfaces, and its place in groups and sites.
+    """
+    replace = msgspec.structs.replace
+    if configuration.node(name) is not None:
+        made: Configuration = replace(
+            configuration,
+            nodes=tuple(node for node in configuration.nodes if node.name != name),
+            labels=tuple(label for label in configuration.labels if label.node != name),
+            groups=tuple(replace(group, nodes=_without(group.nodes, name)) for group in configuration.groups),
+            sites=tuple(replace(site, nodes=_without(site.nodes, name)) for site in configuration.sites),
+        )
+        return made if all(group.nodes for group in made.groups) and all(site.nodes for site in made.sites) else None
+    node = whole.node(name)
+    assert node is not None
+    groups = []
+    for group in configuration.groups:
+        model = whole.group(group.name)
+        order = model.nodes if model is not None else (*group.nodes, name)
+        groups.append(replace(group, nodes=tuple(each for each in order if each == name or each in group.nodes)))
+    models = {site.name: site for site in whole.sites}
+    sites = [
+        replace(site, nodes=tuple(each for each in models[site.name].nodes if each == name or each in site.nodes))
+        for site in configuration.sites
+    ]
+    return msgspec.structs.replace(
+        configuration,
+        nodes=(*configuration.nodes, node),
+        labels=(*configuration.labels, *(label for label in whole.labels if label.node == name)),
+        groups=tuple(groups),
+        sites=tuple(sites),
+    )
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(each for each in names if each != name)
+
+
 def _another(configuration: Configuration) -> ResourceGroup:
     return msgspec.structs.replace(
         configuration.groups[0],

@@ -48,5 +48,7 @@ class ConfigurationProcess(Process):
                 pass
 
     def _looked(self, status: int, complaint: str) -> None:
+        store = self.node.store
         # A copy that is half installed is reported as what it was before: the next look tells.
-        self.feed(core.InStep(self.node.store.generation or self.core.generation, complaint if status else ""))
+        generation = store.generation if store.load() is None else store.generation or self.core.generation
+        self.feed(core.InStep(generation, complaint if status else ""))

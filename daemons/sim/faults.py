@@ -80,8 +80,9 @@ def draw(
         only: the kinds to draw from, instead of the seed's choice.
     """
     chance = Random(f"{seed}/faults")
-    kinds = sorted(only) or [kind for kind in sorted(KINDS) if chance.random() < 0.6] or ["crash"]
-    weights = [KINDS[kind][0] for kind in kinds]
+    drawn = sorted(kind for kind in KINDS if KINDS[kind][0])
+    kinds = sorted(only) or [kind for kind in drawn if chance.random() < 0.6] or ["crash"]
+    weights = [KINDS[kind][0] or 1 for kind in kinds]
     pace = chance.choice((8, 15, 30)) * SECOND
     faults = []
     now = begin + int(pace * chance.random())
@@ -111,7 +112,31 @@ def cuts_between(halves: tuple[frozenset[int], frozenset[int]], chance: Random, 
     return faults
 
 
+RESIZED_SHARE = 0.35
+"""Of the seeds, in which nodes are removed from the cluster and added to it."""
+
+
+def resizes(seed: int, numbers: Numbers, begin: int, until: int) -> tuple[list[Fault], bool]:
+    """Nodes that synchronizations of a seed remove from the cluster and add to it, and whether the last node is in no
+    cluster at the beginning. Mostly one node comes and goes; dice of its own leave the other faults as they are.
+    """
+    chance = Random(f"{seed}/nodes")
+    if chance.random() >= RESIZED_SHARE:
+        return [], False
+    spare = len(numbers) > 2 and chance.random() < 0.3
+    mostly = numbers[-1] if spare else chance.choice(numbers)
+    faults = []
+    for _ in range(chance.randint(1, 4)):
+        chosen = mostly if chance.random() < 0.75 else chance.choice(numbers)
+        words = _resized(chance, numbers, chosen)
+        at = begin + int((until - begin) * chance.random())
+        faults.append(Fault.parse(str(Fault(at, RESIZE, tuple(words.items())))))
+    return sorted(faults, key=lambda fault: fault.at), spare
+
+
 CONFIGURATION = ("clcomd", "clconfd")
+RESIZE = "nodes-changed"
+"""A node is removed from the cluster, or added to it if it is in none, by a synchronization."""
 PHASES = ("lock", "store", "stage", "members", "commit", "install", "activate", "unlock")
 """Of a synchronization (``daemons.cluster.synchronization.session``)."""
 CHANGES = ("group", "resource", "network", "group-and-network")
@@ -269,6 +294,21 @@ def _synchronized(chance: Random, numbers: Numbers, networks: tuple[str, ...]) -
     return words
 
 
+def _resized(chance: Random, numbers: Numbers, node: int) -> Words:
+    """A node is removed or added from another one. Mostly something is killed meanwhile, as in ``_synchronized``."""
+    orderer = chance.choice([number for number in numbers if number != node])
+    words = {"node": str(node), "from": str(orderer)}
+    if chance.random() < 0.15:
+        words["services"] = "on"
+    if chance.random() < 0.6:
+        words["phase"] = chance.choice((*PHASES, "members", "members", "install", "activate", "activate"))
+        words["after"] = f"{0.5 * chance.random() * chance.random():.4f}"
+        words["what"] = chance.choice(("clmgr", "clmgr", "node", "node", "cl_config", *CONFIGURATION, "clstrmgrES"))
+        words["victim"] = str(orderer if words["what"] == "clmgr" else chance.choice((node, orderer, *numbers)))
+        words["for"] = _for(chance)
+    return words
+
+
 CHANGE = "chcluster"
 """The command that changes the CAA cluster."""
 SYNCHRONIZED = ("archive", "commit")
@@ -299,5 +339,6 @@ KINDS: dict[str, tuple[int, Callable[[Random, Numbers, tuple[str, ...]], Words]]
     "member-leaves": (1, _left),
     "repository-replaced": (1, _replaced),
     "caa-stopped": (1, _left),
+    RESIZE: (0, lambda chance, numbers, _: _resized(chance, numbers, chance.choice(numbers))),
 }
-"""How often each kind comes, and how its particulars are drawn."""
+"""How often each kind comes (0: ``resizes`` draws it), and how its particulars are drawn."""

@@ -18,8 +18,8 @@ what clients answered.
    a cluster only on one that is not older than what was committed when it was last brought in step. The same of the
    definition of the CAA cluster: a node never goes back to an older one, nor to a repository that was replaced; all
    that read the same one know the same nodes; nobody installs a view with a node that is no member; a node that was
-   removed and can read it is out of the cluster soon, and none that can read the newest one joins the cluster long
-   after it was written without having taken it up.
+   removed and can read it is out of the cluster soon and holds nothing, and none that can read the newest one joins
+   the cluster long after it was written without having taken it up. Nobody acts on a configuration that lacks it.
 8. A subsystem runs once on a node. Whenever srcmstr serves it knows of every process of a subsystem and takes none for
    running that has ended and was seen to end. One that ended by itself with an error is there again, or given up
    after too many restarts, or SRC's notify method runs, within a second (on a slow node, soon after it has
@@ -419,6 +419,10 @@ class Checker:
         looks = states.repository.usable and node.live and not states.hung and not node.slowed
         if looks and self.cluster.world.now - self.cluster.redefined_at >= STALE_US:
             raise InvariantBroken(CONFIGURATION, f"{node.name} was removed and is in the cluster all the same")
+        holdings = self.cluster.holdings
+        held = [group for group in holdings.groups() if node.number in holdings.holders(group)]
+        if held and node.live and not states.active and not node.slowed:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} was removed and holds {' '.join(held)}")
 
     def _check_definition(self, node: SimulatedNode) -> None:
         states, newest = node.states, self.cluster.newest
@@ -440,6 +444,9 @@ class Checker:
         generation = self.cluster.generation_of(configuration) if configuration is not None else 0
         if not generation:
             raise InvariantBroken(CONFIGURATION, f"{node.name} acts on a configuration that was never committed")
+        assert configuration is not None
+        if configuration.node(node.name) is None:
+            raise InvariantBroken(CONFIGURATION, f"{node.name} acts in a cluster that does not have it")
         if not older and generation < node.in_step_with:
             raise InvariantBroken(
                 CONFIGURATION,

@@ -76,8 +76,8 @@ class ManagerProcess(Process):
         self.starting = False
         if complaint:
             self.node.trace(f"the configuration may be an old one: {complaint}")
-            if not self.node.store.generation:
-                return  # half of one and half of another
+            if self.node.store.half_installed:
+                return
         if not self.connected:
             return  # Group Services have gone meanwhile
         self.ask(messages.StartServices())

@@ -40,13 +40,17 @@ class SimulatedNode:
         self.world = cluster.world
         self.number = number
         self.name = f"node{number}"
-        self.store = Store(cluster.configuration, cluster.generation)
-        self.device = Device()
+        member = cluster.configuration.node(self.name) is not None
+        generation = cluster.generation if member else 0
+        self.store = Store(cluster.configuration if member else None, generation)
+        self.device = Device(member=member)
         self.lives = 0
         """How often CAA has become active here."""
         self.out_until = self.stopped_until = 0
         """When it is to be taken into the cluster again, and CAA started, by the operator."""
-        self.in_step_with = cluster.generation
+        self.kept_down_until = 0
+        """Until when nobody starts cluster services here, as the node is about to be removed."""
+        self.in_step_with = generation
         """The generation that was committed when this node was last brought in step."""
         self.commands: list[Process] = []
         """What runs here beside the subsystems."""

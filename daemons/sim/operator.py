@@ -69,6 +69,8 @@ class Operator:
         definition, disk = self.cluster.newest.definition, self.cluster.newest.disk
         if states is None or states.hung or states.turning or node.process(CHANGE) is not None:
             return
+        if not self.cluster.has(node):
+            return  # a synchronization removes it, or adds it
         if definition.node(node.name) is None:
             if now >= node.out_until:
                 self._take_in(node)
@@ -98,7 +100,8 @@ class Operator:
 
     def _decide(self, node: SimulatedNode) -> None:
         """Under split policy manual the side of the lowest node that is on goes on, once all others are off."""
-        nodes = self.cluster.nodes.values()
+        members = self.cluster.newest.definition
+        nodes = [other for other in self.cluster.nodes.values() if members.node(other.name) is not None]
         states, daemon = node.states, node.process("cthags")
         if states is not None and states.asked is not None:
             side = states.asked
@@ -118,6 +121,8 @@ class Operator:
         """Nothing but the operator keeps a node that boots during a split from acting, under policy manual and where
         only a quarantine policy protects a group: a look at lscluster and at lsrpnode, as parts that hear each other
         are not one domain at once."""
+        if self.cluster.world.now < node.kept_down_until:
+            return False
         protected = self.cluster.split == MANUAL or self.cluster.quarantine != DISABLE
         if not protected or node.states is None:
             return True
@@ -147,6 +152,10 @@ class Operator:
         editing = node.process("clmgr") is not None
         self._repair(node, process)
         self._synchronize(node, process)
+        if core.services and core.state == "ST_STABLE" and not self.cluster.has(node):
+            # It was started while a synchronization that was killed took it out.
+            process.ask(messages.StopServices("move"))
+            return
         if core.state == "ST_RP_FAILED":
             process.ask(messages.RecoverFromScriptFailure())
         elif (
@@ -175,9 +184,12 @@ class Operator:
         if (
             core.cluster is not None
             and core.state == "ST_STABLE"
-            and core.cluster.configuration != self.cluster.configuration
+            and (core.cluster.configuration != self.cluster.configuration or self.cluster.without_configuration)
             and store.generation == self.cluster.generation
         ):
+            for name in self.cluster.without_configuration:
+                node.trace(f"operator sees that {name} is a member of CAA alone")
+                self.cluster.world.reached[works.LEFT_OVER] += 1
             node.trace("operator releases the locks and synchronizes again")
             for other in self.cluster.nodes.values():
                 # cldare -u

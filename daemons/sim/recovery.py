@@ -5,17 +5,23 @@ from __future__ import annotations
 from daemons.sim.cluster import Cluster
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
+from daemons.sim.node import SimulatedNode
 
 
 def unrecovered(cluster: Cluster) -> str:
     """What is not well a while after the last fault; empty if all is."""
-    newest = cluster.newest
+    newest, nodes = cluster.newest, [node for node in cluster.nodes.values() if cluster.has(node)]
+    if cluster.without_configuration:
+        return f"{' '.join(cluster.without_configuration)}: members of CAA that the configuration does not have"
     for node in cluster.nodes.values():
+        if node not in nodes and (text := _not_out(node)):
+            return text
+    for node in nodes:
         states = node.states
         if states is None or states.repository.definition != newest.definition or states.repository.name != newest.disk:
             return f"CAA of {node.name} does not use the newest definition of the cluster"
     views = set()
-    for node in cluster.nodes.values():
+    for node in nodes:
         daemon = node.process("cthags")
         if not isinstance(daemon, GroupServicesProcess):
             return f"{node.name} has no Group Services"
@@ -25,7 +31,7 @@ def unrecovered(cluster: Cluster) -> str:
         views.add((status.view, status.leader, status.members))
     if len(views) != 1:
         return f"the nodes have different views: {sorted(views)}"
-    for node in cluster.nodes.values():
+    for node in nodes:
         manager = node.process("clstrmgrES")
         if not isinstance(manager, ManagerProcess):
             return f"{node.name} has no cluster manager"
@@ -36,6 +42,21 @@ def unrecovered(cluster: Cluster) -> str:
         if node.store.generation != cluster.generation or node.store.load() != cluster.configuration:
             return f"{node.name} does not have generation {cluster.generation} installed"
     return _unplaced(cluster) or _unfinished(cluster)
+
+
+def _not_out(node: SimulatedNode) -> str:
+    """What is left of the cluster on a node that is in none."""
+    states, manager, holdings = node.states, node.process("clstrmgrES"), node.cluster.holdings
+    if states is None or states.active or node.device.member:
+        return f"{node.name} was removed, and CAA is active or to be active there"
+    if node.process("cthags") is not None:
+        return f"{node.name} was removed, and has Group Services"
+    if node.store.load() is not None or node.store.lock is not None:
+        return f"{node.name} was removed, and has a configuration or a lock of the cluster"
+    if not isinstance(manager, ManagerProcess) or manager.core.state != "NOT_CONFIGURED":
+        return f"{node.name} was removed, and its cluster manager knows a cluster"
+    held = [group for group in holdings.groups() if node.number in holdings.holders(group)]
+    return f"{node.name} was removed, and holds {' '.join(held)}" if held else ""
 
 
 def _unfinished(cluster: Cluster) -> str:

@@ -72,9 +72,8 @@ def play(scenario: Scenario, parts: Parts | None = None, keep_trace: bool = Fals
 def _play(scenario: Scenario, parts: Parts, keep_trace: bool) -> Result:
     world = World(scenario.seed, keep_trace)
     world.steps_max = STEPS_MAX + STEPS_MAX_PER_PAIR * scenario.nodes * scenario.nodes
-    cluster = Cluster(
-        world, scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members, scenario.split
-    )
+    size = (scenario.nodes, parts, scenario.networks, scenario.groups, scenario.members, scenario.split)
+    cluster = Cluster(world, *size, spare=scenario.spare)
     cluster.apply(scenario)
     strikes = Strikes(cluster)
     strikes.schedule(scenario.faults)

@@ -6,6 +6,7 @@ A scenario file is text: comments after ``#``, one setting or fault a line, then
     networks 2
     groups 4                     drawn from the seed with policies, dependencies, monitors; without it two plain ones
     seed 4711                    of the weather, the scripts, and all other chance that is no fault
+    spare                        the last node is in no cluster at the beginning
     members checked              a program on every node uses all of Group Services; its responsiveness is checked
     split tiebreaker             the split policy; without it none
     sites                        the first half of the nodes is at one site, the rest at another, which has priority
@@ -19,10 +20,10 @@ A scenario file is text: comments after ``#``, one setting or fault a line, then
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from daemons.sim.faults import Fault, FaultSyntax, cuts_between, draw
+from daemons.sim.faults import Fault, FaultSyntax, cuts_between, draw, resizes
 from daemons.sim.policies import DISABLE, QUARANTINES
 from srcctl.machine import SECOND
 
@@ -90,6 +91,7 @@ class Scenario:
         sites: the nodes are at two sites.
         merge: the merge policy; "": that which follows the split policy.
         quarantine: the quarantine policy.
+        spare: the last node is in no cluster at the beginning.
     """
 
     seed: int
@@ -106,6 +108,7 @@ class Scenario:
     sites: bool = False
     merge: str = ""
     quarantine: str = DISABLE
+    spare: bool = False
 
     @classmethod
     def of_seed(
@@ -133,14 +136,18 @@ class Scenario:
         networks = chance.choice((1, 2, 2))
         members = chance.random() < MEMBERS_SHARE
         names = network_names(networks)
-        faults = draw(seed, tuple(range(1, nodes + 1)), names, BOOTED_US, SAFETY_US, only)
+        numbers = tuple(range(1, nodes + 1))
+        faults, spare = draw(seed, numbers, names, BOOTED_US, SAFETY_US, only), False
+        if not only:
+            resized, spare = resizes(seed, numbers, BOOTED_US, SAFETY_US)
+            faults = sorted((*faults, *resized), key=lambda fault: fault.at)
         if sites:
-            return cls._with_sites(seed, nodes, networks, faults, plant, groups, members, split, quarantine)
+            made = cls._with_sites(seed, nodes, networks, faults, plant, groups, members, split, quarantine)
+            return replace(made, spare=spare)
         if not split:
             split = TIE_BREAKER if Random(f"{seed}/split").random() < SPLIT_SHARE else NONE
-        return cls(
-            seed, nodes, networks, tuple(faults), plant, groups=groups, members=members, split=split, checked=members
-        )
+        size = (seed, nodes, networks, tuple(faults), plant)
+        return cls(*size, groups=groups, members=members, split=split, checked=members, spare=spare)
 
     @classmethod
     def _with_sites(
@@ -173,7 +180,7 @@ class Scenario:
         """
         numbers = {"seed": 1, "nodes": 3, "networks": 1, "groups": 0}
         plant, expect, members, checked, split = "", PASS, False, False, NONE
-        sites, merge, quarantine = False, "", DISABLE
+        sites, merge, quarantine, spare = False, "", DISABLE, False
         faults: list[Fault] = []
         trace: list[str] = []
         for count, raw in enumerate(text.splitlines(), 1):
@@ -191,6 +198,8 @@ class Scenario:
                         split = rest
                     case "sites" if not rest:
                         sites = True
+                    case "spare" if not rest:
+                        spare = True
                     case "merge" if rest in MERGES:
                         merge = rest
                     case "quarantine" if rest in QUARANTINES:
@@ -225,6 +234,7 @@ class Scenario:
             sites,
             merge,
             quarantine,
+            spare,
         )
 
     def __str__(self) -> str:
@@ -232,6 +242,7 @@ class Scenario:
         lines += [f"groups {self.groups}"] if self.groups else []
         lines += ["members checked" if self.checked else "members"] if self.members else []
         lines += [f"split {self.split}"] if self.split != NONE else []
+        lines += ["spare"] if self.spare else []
         lines += ["sites"] if self.sites else []
         lines += [f"merge {self.merge}"] if self.merge else []
         lines += [f"quarantine {self.quarantine}"] if self.quarantine != DISABLE else []

@@ -191,6 +191,7 @@ class StatesProcess(Process):
         """The node is no member any more."""
         self.node.trace("caa: this node is no member any more")
         self.node.device = Device(member=False)
+        self.node.store.kept = None
 
     # The repository.
 

@@ -49,14 +49,14 @@ class Store:
     """The disk of one node. It survives the loss of power.
 
     Args:
-        configuration: what is installed.
+        configuration: what is installed; None: the node is in no cluster.
         generation: of which commit.
     """
 
-    def __init__(self, configuration: Configuration, generation: int) -> None:
-        self.default = classes(configuration)
+    def __init__(self, configuration: Configuration | None, generation: int) -> None:
+        self.default = classes(configuration) if configuration is not None else {}
         self.generation = generation
-        """The generation that is installed as a whole; 0: the classes are half of one and half of another."""
+        """The generation that is installed as a whole; 0: none, or the classes are half of one and half of another."""
         self.kept: tuple[Commit, bytes] | None = None
         """The commit that was installed last, with its archive."""
         self.lock: Lock | None = None
@@ -65,11 +65,21 @@ class Store:
         """Who installs; ends with its process."""
         self._loaded: Configuration | None = configuration
 
-    def load(self) -> Configuration:
-        """The configuration in the default object classes, whatever that is."""
-        if self._loaded is None:
+    @property
+    def half_installed(self) -> bool:
+        """The classes are half of one configuration and half of another."""
+        return bool(self.default) and not self.generation
+
+    def load(self) -> Configuration | None:
+        """The configuration in the default object classes, whatever that is; None if no cluster is defined there."""
+        if self._loaded is None and "cluster" in self.default:
             self._loaded = Configuration(**self.default)  # type: ignore[arg-type]
         return self._loaded
+
+    def forget(self) -> None:
+        """The node was taken out of its cluster: it has no configuration any more."""
+        self.default, self._loaded, self.generation = {}, None, 0
+        self.release()
 
     def replace(self, name: str, objects: object) -> None:
         """Replace one class."""
@@ -83,7 +93,7 @@ class Store:
 
     def behind(self, wanted: Mapping[str, object]) -> list[str]:
         """The classes that differ from those wanted."""
-        return [name for name, objects in wanted.items() if self.default[name] != objects]
+        return [name for name, objects in wanted.items() if name not in self.default or self.default[name] != objects]
 
     def release(self) -> None:
         """Give the lock back, and with it what is staged."""

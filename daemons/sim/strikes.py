@@ -10,9 +10,9 @@ from daemons.caa import changes
 from daemons.caa.messages import DISK_PATH
 from daemons.clstrmgr import messages
 from daemons.sim.changing import ChangeProcess
-from daemons.sim.configuration import changed
+from daemons.sim.configuration import changed, resized
 from daemons.sim.definition import REPOSITORIES
-from daemons.sim.faults import Fault
+from daemons.sim.faults import RESIZE, Fault
 from daemons.sim.group_services import GroupServicesProcess
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.synchronization import SynchronizationProcess
@@ -20,6 +20,7 @@ from daemons.sim.world import Weather
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from daemons.cluster.configuration import Configuration
     from daemons.sim.cluster import Cluster
     from daemons.sim.node import SimulatedNode
     from daemons.sim.process import Process
@@ -41,6 +42,7 @@ def what(fault: Fault) -> str:
             "operator": "asks",
             "crash-in-disk-write": "area",
             "synchronize": "phase",
+            RESIZE: "phase",
             **dict.fromkeys(CHANGES, "step"),
         }.get(fault.kind, "")
     )
@@ -81,7 +83,7 @@ class Strikes:
             node.script_slowness, node.scripts_hang_until = 1.0, 0
             node.step_cost, node.read_only, node.torn = 0, False, ""
             node.torn_writes, node.torn_area = 0.0, ""
-            node.out_until = node.stopped_until = 0
+            node.out_until = node.stopped_until = node.kept_down_until = 0
             for name in ("clcomd", "clconfd", "cthags", "clstrmgrES"):
                 process = node.process(name)
                 if process is not None:
@@ -104,7 +106,7 @@ class Strikes:
 
     @staticmethod
     def _is_there(fault: Fault, node: SimulatedNode) -> bool:
-        if fault.kind == "synchronize" or fault.kind in CHANGES:
+        if fault.kind in ("synchronize", RESIZE, *CHANGES):
             return False  # counted when it begins, or when the phase is reached
         name = fault.word("what")
         if name in ("", "caa", "srcmstr"):
@@ -197,12 +199,49 @@ class Strikes:
             case "member-leaves" | "repository-replaced" | "caa-stopped":
                 self._change(fault, node)
             case "synchronize":
-                manager = node.process("clstrmgrES")
-                starting = isinstance(manager, ManagerProcess) and manager.starting
-                if node.live and node.started and node.process("clmgr") is None and not starting:
-                    node.store.edit(changed(node.store.load(), fault.word("change")))
-                    SynchronizationProcess(node, fault).start()
-                    self.struck[what(fault)] += not fault.word("phase")
+                if (configuration := self._to_edit(node)) is not None:
+                    self._synchronize(fault, node, changed(configuration, fault.word("change")))
+            case "nodes-changed":
+                self._resize(fault, node)
+
+    # Synchronizations.
+
+    @staticmethod
+    def _to_edit(node: SimulatedNode) -> Configuration | None:
+        """What an administrator can change and synchronize on a node now, None if nothing."""
+        manager = node.process("clstrmgrES")
+        starting = isinstance(manager, ManagerProcess) and manager.starting
+        ready = node.live and node.started and node.process("clmgr") is None and not starting
+        return node.store.load() if ready else None
+
+    def _synchronize(self, fault: Fault, node: SimulatedNode, configuration: Configuration) -> None:
+        node.store.edit(configuration)
+        SynchronizationProcess(node, fault).start()
+        self.struck[what(fault)] += not fault.word("phase")
+
+    def _resize(self, fault: Fault, node: SimulatedNode) -> None:
+        """A node is removed, once its services are stopped, or added."""
+        orderer, until = self.cluster.nodes[fault.number("from")], self.world.now + SERVICES_US
+        configuration = self._to_edit(orderer)
+        if configuration is None or configuration.node(orderer.name) is None:
+            return
+        removing = configuration.node(node.name) is not None
+
+        def order() -> None:
+            found = self._to_edit(orderer)
+            if found is None or removing is not (found.node(node.name) is not None):
+                return
+            wanted = resized(found, node.name, self.cluster.whole)
+            if wanted is None:
+                orderer.trace(f"verification: a group or a site would have no node without {node.name}")
+            else:
+                self._synchronize(fault, orderer, wanted)
+
+        if removing:
+            node.kept_down_until = until + SERVICES_US // 2
+            self._when_stopped(fault, node, until, order)
+        else:
+            order()
 
     def _phase_reached(self, fault: Fault, node: SimulatedNode) -> None:
         """A synchronization of ``node`` has come to where its fault waits."""

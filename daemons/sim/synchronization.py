@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from daemons.caa import changes
+from daemons.caa.client import INACTIVE
 from daemons.caa.repository import Commit, RepositoryDisk, RepositoryError
 from daemons.clstrmgr import messages
+from daemons.cluster.synchronization import membership
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization.session import Held
 from daemons.runtime.trust import NONCE_BYTES
 from daemons.sim import works
+from daemons.sim.changing import Conduct
 from daemons.sim.communication import Call
+from daemons.sim.definition import member
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.process import Process
-from daemons.sim.store import Lock, pack
+from daemons.sim.store import Lock, pack, unpack
 from srcctl.machine import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -28,6 +33,15 @@ IDLE = ("ST_STABLE", "ST_INIT", "NOT_CONFIGURED")
 """States of a cluster manager that is not taking a new configuration."""
 PATIENCE_US = 120 * SECOND
 """For the cluster manager's answer."""
+
+
+ADDED = "synchronization: a node is added"
+COMPLETED = "synchronization: the coming of a node is completed"
+REMOVED = "synchronization: a node is removed"
+NOT_TOLD = "synchronization: a node is removed and cannot be told"
+REFUSED = "synchronization: a node that is to be removed is active"
+RESIZES = (ADDED, COMPLETED, REMOVED, NOT_TOLD, REFUSED, works.FOUND_OUT, works.LEFT_OVER)
+"""In the table of what a campaign has come to."""
 
 
 class SynchronizationProcess(Process):
@@ -50,6 +64,12 @@ class SynchronizationProcess(Process):
         self._answers: dict[str, tuple[str, core.Answer, str]] = {}
         self._held: dict[str, core.Held] = {}
         self._phase = core.Phase.NEW
+        self._before: tuple[str, ...] = ()
+        """The nodes of the configuration before."""
+        self._conduct: Conduct | None = None
+        """A change of the CAA cluster that is under way."""
+        self._waiting: list[core.Effect] | None = None
+        """Effects that come after one that nothing answers and that takes its time."""
         node.commands.append(self)
 
     def start(self) -> None:
@@ -62,28 +82,38 @@ class SynchronizationProcess(Process):
             repository = self._repository = node.repository()
             before = repository.read_commit()
             old = repository.read_archive(before) if before is not None else None
+            written = repository.read_definition()
         except OSError as error:
             self._end_with(str(error))
             return
-        self._archive = pack(store.load())
-        active = self._active()
-        members = node.states.repository.definition if node.states is not None else None
-        names = tuple(member.name for member in members.nodes) if members is not None else (node.name,)
+        configuration = store.load()
+        if configuration is None or configuration.node(node.name) is None:
+            self._end_with(f'this node ("{node.name}") is not a part of the cluster.')
+            return
+        self._archive = pack(configuration)
+        self._before = tuple(each.name for each in unpack(old).nodes) if old is not None else ()
+        names = tuple(each.name for each in configuration.nodes)
+        active = self._active(names)
+        known = node.states.repository.definition if node.states is not None else None
+        members = (each.name for each in (known.nodes if known is not None else ()))
+        removed = membership.removed(names, members, (each.name for each in (written.nodes if written else ())))
         committed = before.generation if before is not None else 0
         manager = node.process("clstrmgrES")
         cluster = manager.core.cluster if isinstance(manager, ManagerProcess) else None
         # One that was killed after its commit left the running cluster on the configuration before.
-        changed = old != self._archive or (cluster is not None and cluster.configuration != store.load())
-        self.feed(core.Begin(node.name, names, (), committed, active if changed else frozenset()))
+        changed = old != self._archive or (cluster is not None and cluster.configuration != configuration)
+        for name in removed:
+            node.trace(f"clmgr is to remove {name}")
+        self.feed(core.Begin(node.name, names, removed, committed, active if changed else frozenset()))
 
-    def _active(self) -> frozenset[str]:
+    def _active(self, names: tuple[str, ...]) -> frozenset[str]:
         """Where cluster services run: as this node's cluster manager knows, or else as the others say."""
         nodes = self.node.cluster.nodes
-        for node in (self.node, *(other for other in nodes.values() if other is not self.node)):
+        others = (other for other in nodes.values() if other is not self.node and other.name in names)
+        for node in (self.node, *others):
             manager = node.process("clstrmgrES")
             if isinstance(manager, ManagerProcess) and manager.core.cluster is not None and node.live:
-                states = manager.core.cluster.nodes
-                return frozenset(nodes[number].name for number, state in states.items() if state == "up")
+                return frozenset(nodes[number].name for number in manager.core.members)
         return frozenset()
 
     def feed(self, value: object) -> None:
@@ -98,6 +128,9 @@ class SynchronizationProcess(Process):
                 self.end(0)
 
     def execute(self, effect: Any) -> None:
+        if self._waiting is not None:
+            self._waiting.append(effect)
+            return
         match effect:
             case core.Request(what, nodes, generation):
                 self._ask(what, nodes, generation)
@@ -108,7 +141,7 @@ class SynchronizationProcess(Process):
             case core.StoreArchive(generation, after):
                 self._carry_out(self._store(generation, after))
             case core.ChangeMembers():
-                self.later(works.DISK_US, self.feed, core.Finished())
+                self.later(works.DISK_US, self._change_members)
             case core.Commit(generation):
                 self._carry_out(self._commit(generation))
             case core.Activate(generation):
@@ -117,14 +150,19 @@ class SynchronizationProcess(Process):
                 self.node.trace(f"clmgr warns: {text}")
             case core.Fail(text, _):
                 self._end_with(text)
-            case core.Forget():
-                pass
+            case core.Forget(nodes):
+                self._waiting = []
+                self._forget(nodes)
 
     def _end_with(self, text: str) -> None:
+        if text.startswith(core.LEAVING.partition("(")[0]):
+            self.world.reached[REFUSED] += 1
         self.node.trace(f"clmgr fails: {text}")
         self.end(1 << 8)
 
     def end(self, status: int) -> None:
+        if self._conduct is not None:
+            self._conduct.close()
         if self._repository is not None:
             self._repository.close()
         super().end(status)
@@ -133,7 +171,9 @@ class SynchronizationProcess(Process):
 
     def _ask(self, what: str, nodes: tuple[str, ...], generation: int) -> None:
         own = self.node.name
-        words = {"lock": (what, own, str(generation)), "stage": (what, str(generation))}.get(what, (what,))
+        words = {"lock": (what, own, str(generation)), "stage": (what, str(generation), self._opened.name)}.get(
+            what, (what,)
+        )
         self._answers, self._held = {}, {}
         others = [node for node in self.node.cluster.nodes.values() if node.name in nodes and node.name != own]
         for node in others:
@@ -216,6 +256,65 @@ class SynchronizationProcess(Process):
             self.drive(works.carried_out(works.work_of(node, words)), released)
         else:
             self._call(node, words, released)
+
+    # The CAA cluster.
+
+    def _carry(self, change: changes.Change[Any], ended: Callable[[str], None]) -> None:
+        nonce = lambda: self._chance.randbytes(NONCE_BYTES)  # noqa: E731
+        self._conduct = Conduct(self, change, nonce, lambda complaint, _: ended(complaint))
+        self._conduct.send(None)
+
+    def _change_members(self) -> None:
+        configuration, states = unpack(self._archive), self.node.states
+        definition = states.repository.definition if states is not None else None
+        if states is None or definition is None:
+            self.feed(core.Finished(INACTIVE))
+            return
+        live = states.picture()[1]
+        members = {each.name: each.number in live for each in definition.nodes}
+        names = [each.name for each in configuration.nodes]
+        self._join(membership.joining(names, members, self._before, self.core.reached), states.repository.name)
+
+    def _join(self, left: tuple[membership.Joining, ...], disk: str) -> None:
+        """Have nodes join, one after the other."""
+        if not left:
+            self.feed(core.Finished())
+            return
+        (name, add, reached), *others = left
+        networks = self.node.cluster.topology.networks
+        change = (
+            changes.add(name, disk, lambda number: member(number, networks))
+            if add
+            else changes.complete(name, disk, reached)
+        )
+
+        def joined(complaint: str) -> None:
+            if complaint:
+                self.feed(core.Finished(complaint))
+                return
+            self.world.reached[ADDED if add else COMPLETED] += 1
+            self._join(tuple(others), disk)
+
+        self._carry(change, joined)
+
+    def _forget(self, left: tuple[str, ...]) -> None:
+        """Have nodes forget the cluster and leave it, one after the other, and go on."""
+        if not left:
+            effects, self._waiting = self._waiting or [], None
+            for effect in effects:
+                if self.running:
+                    self.execute(effect)
+            return
+        name, *others = left
+        node = next(other for other in self.node.cluster.nodes.values() if other.name == name)
+
+        def removed(complaint: str) -> None:
+            if complaint:
+                self.node.trace(f"clmgr warns: {name} was taken out of the cluster, but cannot be told: {complaint}")
+            self.world.reached[NOT_TOLD if complaint else REMOVED] += 1
+            self._forget(tuple(others))
+
+        self._call(node, ("forget",), lambda status, complaint: self._carry(changes.remove(name), removed))
 
     # The repository disk.
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from daemons.caa import changes
-from daemons.caa.repository import RepositoryError
+from daemons.caa.repository import Commit, RepositoryDisk, RepositoryError
 from daemons.cluster.synchronization.repair import LOCK_LIFE, Copy, Repair
 from daemons.cluster.synchronization.staging import may_lock
+from daemons.sim.definition import REPOSITORIES
 from daemons.sim.manager import ManagerProcess
 from daemons.sim.store import Lock, classes, unpack
 from daemons.sim.timing import CONFIGURATION_SPEED
@@ -32,6 +33,8 @@ SYNCHRONIZATION = "clmgr"
 """The name of a process that synchronizes."""
 START_US = 20 * MILLISECOND
 """Of a command."""
+FOUND_OUT = "synchronization: a node finds by itself that it was removed"
+LEFT_OVER = "synchronization: a run that was killed left a member of CAA alone"
 DISK_US = 4 * MILLISECOND
 CLASS_US = 2 * MILLISECOND
 
@@ -49,13 +52,14 @@ def lock(node: SimulatedNode, owner: str, generation: int) -> Work:
     return 0, ""
 
 
-def stage(node: SimulatedNode, generation: int) -> Work:
+def stage(node: SimulatedNode, generation: int, disk: str) -> Work:
     """Read what is about to be committed into the staging directory."""
     yield START_US
     held = node.store.lock
     if held is None or held.generation != generation:
         return 1, "the lock was released meanwhile"
-    archive = node.repository().read_staged(generation)
+    # A node that is to be taken in is no member yet.
+    archive = node.open_disk(disk).read_staged(generation)
     if archive is None:
         return 1, f"the archive of generation {generation} is not whole"
     yield DISK_US
@@ -131,16 +135,72 @@ def running(node: SimulatedNode) -> Work:
     return (0 if any(process.name == SYNCHRONIZATION for process in node.commands) else NOT_RUNNING), ""
 
 
+def forget(node: SimulatedNode) -> Work:
+    """A synchronization has taken the node out."""
+    yield START_US
+    _forget(node)
+    tell_manager(node)
+    return 0, ""
+
+
+def _forget(node: SimulatedNode) -> None:
+    node.trace("this node was taken out of the cluster: it has no configuration any more")
+    node.store.forget()
+
+
+def _own_copy(node: SimulatedNode, repository: RepositoryDisk, commit: Commit | None) -> Copy:
+    """What ``repair.decide`` is told of a node, as clconfd's agent finds it."""
+    store = node.store
+    installed, named = store.generation, True
+    if commit is not None and installed != commit.generation:
+        archive = repository.read_archive(commit)
+        # What cannot be read says nothing against this node.
+        named = archive is None or unpack(archive).node(node.name) is not None
+        if not named:
+            installed = installed or int(store.half_installed)
+    held = store.lock
+    if held is None:
+        return Copy(installed, named=named)
+    age = (node.now - held.since) * CONFIGURATION_SPEED / SECOND if held.boot == node.boot_number else LOCK_LIFE
+    return Copy(installed, max(1, held.generation), age, named)
+
+
+def _forget_if_removed(node: SimulatedNode) -> bool:
+    """A node that is no member of a CAA cluster finds out whether its configuration is that of one without it."""
+    configuration = node.store.load()
+    if configuration is None:
+        return False
+    for name in REPOSITORIES:
+        disk = node.open_disk(name)
+        try:
+            commit = disk.read_commit() if disk.is_repository() else None
+            archive = disk.read_archive(commit) if commit is not None else None
+            if commit is None or archive is None or unpack(archive).cluster.id != configuration.cluster.id:
+                continue
+            copy = _own_copy(node, disk, commit)
+            if node.cluster.parts.decide(copy, commit.generation, False) is Repair.FORGET:
+                node.world.reached[FOUND_OUT] += 1
+                _forget(node)
+                return True
+        except OSError:
+            continue
+        finally:
+            disk.close()
+    return False
+
+
 def bring_in_step(node: SimulatedNode) -> Work:
     """What clconfd does, and what comes before cluster services start."""
     yield DISK_US
-    commit = node.repository().read_commit()
+    try:
+        repository = node.repository()
+    except OSError:
+        if _forget_if_removed(node):
+            return 0, ""
+        raise
+    commit = repository.read_commit()
     committed = commit.generation if commit is not None else 0
-    held = node.store.lock
-    copy = Copy(node.store.generation)
-    if held is not None:
-        age = (node.now - held.since) * CONFIGURATION_SPEED / SECOND if held.boot == node.boot_number else LOCK_LIFE
-        copy = Copy(node.store.generation, max(1, held.generation), age)
+    copy = _own_copy(node, repository, commit)
     match node.cluster.parts.decide(copy, committed, services_active(node)):
         case Repair.INSTALL:
             status, complaint = yield from install(node)
@@ -149,6 +209,13 @@ def bring_in_step(node: SimulatedNode) -> Work:
         case Repair.UNLOCK:
             node.trace("rolls back what was staged")
             node.store.release()
+        case Repair.FORGET:
+            definition = repository.read_definition()
+            node.world.reached[FOUND_OUT] += 1
+            _forget(node)
+            if definition is not None and definition.node(node.name) is None:
+                yield from caa(node, changes.FORGET, "")
+            return 0, ""
     node.in_step_with = max(node.in_step_with, committed)
     return 0, ""
 
@@ -194,8 +261,8 @@ def work_of(node: SimulatedNode, words: tuple[str, ...]) -> Work:
     match words:
         case ("lock", owner, generation):
             return lock(node, owner, int(generation))
-        case ("stage", generation):
-            return stage(node, int(generation))
+        case ("stage", generation, disk):
+            return stage(node, int(generation), disk)
         case ("install",):
             return install_and_tell(node)
         case ("unlock", owner, since):
@@ -204,6 +271,8 @@ def work_of(node: SimulatedNode, words: tuple[str, ...]) -> Work:
             return keep(node)
         case ("running",):
             return running(node)
+        case ("forget",):
+            return forget(node)
         case ("clusterconf", what, disk):
             return caa(node, what, disk)
         case _:

@@ -26,6 +26,7 @@ from daemons.cluster import configuration as configurations
 from daemons.cluster import reconfiguration, synchronization
 from daemons.cluster.configuration import ACD, CLASSES, DCD, Configuration, OdmObject
 from daemons.cluster.snapshot import Memory
+from daemons.cluster.synchronization import membership as membership_changes
 from daemons.cluster.synchronization import session as core
 from daemons.cluster.synchronization import staging
 from srcctl.network import liveness
@@ -168,10 +169,9 @@ class Dare:
         nodes = tuple(node.name for node in self._configuration.nodes)
         membership = caa.status(self._root).membership
         definition = self._disk.read_definition()
-        # A node that a run wrote down which was killed before it told anybody is to be removed as well.
-        known = (*(membership.nodes if membership is not None else ()), *(definition.nodes if definition else ()))
-        members = list(dict.fromkeys(node.name for node in known))
-        removed = tuple(name for name in members if name not in nodes)
+        members = (node.name for node in (membership.nodes if membership is not None else ()))
+        defined = (node.name for node in (definition.nodes if definition is not None else ()))
+        removed = membership_changes.removed(nodes, members, defined)
         # What did not change is nothing that a running cluster would have to take.
         active = active_nodes(self._root, nodes) if changed else frozenset[str]()
         if self._own in active:
@@ -341,24 +341,22 @@ class Dare:
 
     def _change_members(self) -> None:
         membership = caa.status(self._root).membership
-        members = {node.name: node.number for node in membership.nodes} if membership is not None else {}
         alive = membership.alive if membership is not None else ()
-        for node in self._configuration.nodes:
-            if node.name not in members:
-                formation.add_node(self._root, node.name)
-                continue
-            # A run that was killed may have come as far as to have it join, and not to tell the others of it.
-            begun = node.name not in self._known and not self._first
-            reached = node.name in self._session.reached
-            if begun or (members[node.name] not in alive and reached):
-                formation.complete_node(self._root, node.name, reached)
+        members = {node.name: node.number in alive for node in membership.nodes} if membership is not None else {}
+        nodes = [node.name for node in self._configuration.nodes]
+        before = nodes if self._first else self._known
+        for name, add, reached in membership_changes.joining(nodes, members, before, self._session.reached):
+            if add:
+                formation.add_node(self._root, name)
+            else:
+                formation.complete_node(self._root, name, reached)
 
     def _forget(self, nodes: tuple[str, ...]) -> None:
         for node in nodes:
             answer, _ = self._there(node, ["forget"])
             try:
                 formation.remove_node(self._root, node)
-            except (caa.CaaError, caa.RepositoryError) as error:
+            except (caa.CaaError, caa.RepositoryError, OSError) as error:
                 print(f"WARNING: node {node} was taken out of the cluster, but cannot be told: {error}")
             if answer is core.Answer.DONE:
                 print(f"Removing the PowerHA SystemMirror configuration from node {node}.")

@@ -66,8 +66,12 @@ def decide(copy: Copy, committed: int, services: bool) -> Repair:
     which takes what is staged, or leaves it for the administrator if that failed.
     """
     if committed and not copy.named:
-        # A lock is that of a synchronization which takes the node in.
-        return Repair.FORGET if copy.installed and not copy.staged else Repair.NOTHING
+        # A lock is that of a synchronization which takes the node in, unless that was overtaken, or was killed.
+        if copy.staged > committed and copy.lock_age < LOCK_LIFE:
+            return Repair.NOTHING
+        if copy.installed:
+            return Repair.FORGET
+        return Repair.UNLOCK if copy.staged else Repair.NOTHING
     if committed and copy.installed != committed:
         return Repair.INSTALL
     if not copy.staged:
