@@ -214,6 +214,10 @@ def _own_copy(root: NodeRoot, repository: caa.RepositoryDisk, commit: caa.Commit
         if not named:
             # Whatever was installed, or half of it, is there to be forgotten.
             installed = installed_generation(root) or int(half_installed(root))
+    return _with_lock(root, installed, named)
+
+
+def _with_lock(root: NodeRoot, installed: int, named: bool) -> Copy:
     held = staging.read(root)
     if held is None:
         return Copy(installed, named=named)
@@ -224,13 +228,16 @@ def _forget_if_removed(root: NodeRoot) -> None:
     """This node is no member of a CAA cluster: forget its configuration if that of the cluster does not have it either.
 
     The cluster is known by its id, on whatever disk its repository is. One whose CAA cluster was removed (rmcluster)
-    keeps its definition for the next synchronization, as on the product.
+    keeps its definition for the next synchronization, as on the product. A node without any that a synchronization was
+    to take in which was killed has nothing but that one's lock, and gives it back in the end.
 
     Raises:
         Removed: done.
         OdmError, OSError: it cannot be done now.
     """
     clusters = Repository(root, DCD).get("HACMPcluster")
+    if not clusters and decide(_with_lock(root, 0, False), 0, False) is Repair.UNLOCK:
+        staging.release(root)
     if not clusters or not (installed_generation(root) or half_installed(root)):
         return
     for name in disk_names(root.identity.lab):

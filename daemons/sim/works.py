@@ -158,7 +158,11 @@ def _own_copy(node: SimulatedNode, repository: RepositoryDisk, commit: Commit | 
         named = archive is None or unpack(archive).node(node.name) is not None
         if not named:
             installed = installed or int(store.half_installed)
-    held = store.lock
+    return _with_lock(node, installed, named)
+
+
+def _with_lock(node: SimulatedNode, installed: int, named: bool) -> Copy:
+    held = node.store.lock
     if held is None:
         return Copy(installed, named=named)
     age = (node.now - held.since) * CONFIGURATION_SPEED / SECOND if held.boot == node.boot_number else LOCK_LIFE
@@ -169,6 +173,9 @@ def _forget_if_removed(node: SimulatedNode) -> bool:
     """A node that is no member of a CAA cluster finds out whether its configuration is that of one without it."""
     configuration = node.store.load()
     if configuration is None:
+        if node.cluster.parts.decide(_with_lock(node, 0, False), 0, False) is Repair.UNLOCK:
+            node.trace("rolls back what was staged")
+            node.store.release()
         return False
     for name in REPOSITORIES:
         disk = node.open_disk(name)
