@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PROBE_INTERVAL_US = 10 * SECOND
 PROBE_LIMIT_US = 5 * SECOND
 MONITOR_US = 30 * MILLISECOND
+POLL_US = 2 * SECOND
+"""Between looks at the object classes."""
 CONNECT_AGAIN_US = 200 * MILLISECOND
 
 
@@ -41,6 +43,8 @@ class ManagerProcess(Process):
         self._request = 0
         self.starting = False
         """Cluster services are about to start: the node is being brought in step."""
+        self._unread = False
+        """The object classes changed during a start, and were not read."""
         self.answers: dict[int, messages.Done] = {}
 
     @property
@@ -59,6 +63,7 @@ class ManagerProcess(Process):
         configuration = store.load()
         if self.core.starting:
             if not store.generation:
+                self._unread = True
                 return
             configuration = self.node.cluster.committed[store.generation]
         self.feed(inputs.Configured(configuration, self.node.cluster.programs))
@@ -110,6 +115,10 @@ class ManagerProcess(Process):
         if self.running and state != self._state:
             self._state = state
             self.node.trace(f"clstrmgrES {state}")
+        if self._unread and self.running and not self.core.starting and not self.core.in_group:
+            # Nobody tells it again: it follows the object classes while services are down.
+            self._unread = False
+            self.later(POLL_US, self.read_configuration)
 
     def end(self, status: int) -> None:
         daemon, number = self._daemon, self._number

@@ -72,7 +72,7 @@ class Operator:
         if not self.cluster.has(node):
             return  # a synchronization removes it, or adds it
         if definition.node(node.name) is None:
-            if now >= node.out_until:
+            if node.out_until and now >= node.out_until:
                 self._take_in(node)
         elif states.active:
             return

@@ -20,13 +20,14 @@ from daemons.clstrmgr.events import Event, Stage, stage_of_step
 from daemons.clstrmgr.plan import groups_of
 from daemons.clstrmgr.recovery_program import Statement
 from daemons.cluster.synchronization.repair import Copy, Repair
-from daemons.cluster.synchronization.session import Effect, Phase, Session
+from daemons.cluster.synchronization.session import Effect, Forget, Input, Phase, Session
 from daemons.cthags.core import Core
 from daemons.cthags.membership import Membership
 from daemons.cthags.messages import Provider
 from daemons.cthags.sequencer import Sequencer
 from daemons.cthags.wire import Commit, GroupRecord, Member, Prepared, Running, View
 from daemons.sim.definition import REPOSITORIES
+from daemons.sim.faults import RESIZE
 from daemons.sim.parts import SETTINGS, Parts
 from daemons.sim.policies import FENCING, NODE_HALT
 from daemons.sim.scenario import NONE, TIE_BREAKER, Scenario
@@ -282,6 +283,38 @@ class _CommitForgotten(Parts):
         return _ForgetfulSession()
 
 
+class _UntoldSession(Session):
+    def step(self, now: int, value: Input) -> list[Effect]:
+        return [effect for effect in super().step(now, value) if not isinstance(effect, Forget)]
+
+
+class _RemovalForgotten(Parts):
+    """A synchronization takes a node out of the configuration, and leaves it in the CAA cluster."""
+
+    def session(self) -> Session:
+        return _UntoldSession()
+
+
+class _StubbornParts(Parts):
+    """A node that was removed while it was off keeps the configuration that it had."""
+
+    def decide(self, copy: Copy, committed: int, services: bool) -> Repair:
+        found = super().decide(copy, committed, services)
+        return Repair.NOTHING if found is Repair.FORGET else found
+
+
+class _HospitableSession(Session):
+    def _enter(self, phase: Phase) -> list[Effect]:
+        return super()._enter(Phase.COMMIT if phase is Phase.MEMBERS else phase)
+
+
+class _NewcomerNotTakenIn(Parts):
+    """A synchronization has a node in the configuration, and does not have it join the CAA cluster."""
+
+    def session(self) -> Session:
+        return _HospitableSession()
+
+
 # Invariant 8 ----------------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +408,9 @@ PLANTS = {
         Plant("nobody-gives-way", (6,), _NobodyGivesWay, ("partition",), NONE),
         Plant("repair-forgotten", (7,), _RepairForgotten, ("synchronize", "crash")),
         Plant("commit-forgotten", (7,), _CommitForgotten, ("synchronize",)),
+        Plant("removal-forgotten", (6, 7), _RemovalForgotten, (RESIZE,)),
+        Plant("removed-keeps-configuration", (6, 7), _StubbornParts, (RESIZE, "crash")),
+        Plant("newcomer-not-taken-in", (6, 7), _NewcomerNotTakenIn, (RESIZE,)),
         Plant("definition-not-followed", (7, 6), _DefinitionNotFollowed, ("member-leaves",)),
         Plant("old-repository-is-back", (7, 6), _OldRepositoryIsBack, ("repository-replaced", "disk-lost", "crash")),
         Plant("acknowledged-first", (8,), _AcknowledgedFirst, ("kill",)),

@@ -83,7 +83,8 @@ class Strikes:
             node.script_slowness, node.scripts_hang_until = 1.0, 0
             node.step_cost, node.read_only, node.torn = 0, False, ""
             node.torn_writes, node.torn_area = 0.0, ""
-            node.out_until = node.stopped_until = node.kept_down_until = 0
+            node.out_until = min(node.out_until, self.world.now)
+            node.stopped_until = node.kept_down_until = 0
             for name in ("clcomd", "clconfd", "cthags", "clstrmgrES"):
                 process = node.process(name)
                 if process is not None:

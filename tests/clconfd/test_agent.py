@@ -15,7 +15,7 @@ from daemons.clconfd import agent, persistent_labels
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization as sync
 from daemons.cluster.configuration import CHANGE_JOURNAL, CHANGE_LOCK, DCD, Configuration
-from daemons.cluster.synchronization import staging
+from daemons.cluster.synchronization import repair, staging
 from srcctl.node.locks import locked
 from srcctl.node.root import Identity, NodeRoot
 from srcctl.odm import Repository, seed
@@ -133,6 +133,20 @@ def test_one_that_is_being_taken_in_again_waits_for_that(node: Node) -> None:
     assert agent.bring_in_step(node.root) == 2
     assert node.is_configured()
     assert staging.read(node.root) is not None
+
+
+def test_one_that_was_not_taken_in_after_all_gives_the_lock_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The synchronization that was to do it was killed, and another one went on without this node."""
+    monkeypatch.setattr(caa, "repository", inactive)
+    agent.forget(node.root)
+    staging.lock(node.root, "node1", 3)
+    with pytest.raises(caa.CaaError):
+        agent.bring_in_step(node.root)
+    assert staging.read(node.root) is not None, "it may go on"
+    monkeypatch.setattr(staging.Lock, "age", lambda lock, root: repair.LOCK_LIFE)
+    with pytest.raises(caa.CaaError):
+        agent.bring_in_step(node.root)
+    assert staging.read(node.root) is None
 
 
 @pytest.mark.parametrize("removed", [False, True])

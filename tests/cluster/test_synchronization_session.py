@@ -309,6 +309,10 @@ def test_what_a_node_does_by_itself() -> None:
     assert decide(Copy(3, named=False), 4, services=False) is Repair.FORGET, "it was taken out"
     assert decide(Copy(0, named=False), 4, services=False) is Repair.NOTHING, "it was never in, or knows already"
     assert decide(Copy(3, staged=5, named=False), 4, services=False) is Repair.NOTHING, "it is being taken in again"
+    assert decide(Copy(3, staged=4, named=False), 4, services=False) is Repair.FORGET, "that run was overtaken"
+    dead = repair.LOCK_LIFE
+    assert decide(Copy(3, staged=5, lock_age=dead, named=False), 4, services=False) is Repair.FORGET, "or killed"
+    assert decide(Copy(0, staged=5, lock_age=dead, named=False), 4, services=False) is Repair.UNLOCK
     assert decide(Copy(3, staged=4, lock_age=1), 3, services=False) is Repair.NOTHING, "it may go on any moment"
     assert decide(Copy(3, staged=4, lock_age=repair.LOCK_LIFE), 3, services=True) is Repair.UNLOCK
     assert decide(Copy(4, staged=4, lock_age=1), 4, services=False) is Repair.UNLOCK
