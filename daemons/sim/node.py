@@ -47,7 +47,7 @@ class SimulatedNode:
         self.lives = 0
         """How often CAA has become active here."""
         self.out_until = self.stopped_until = 0
-        """When the operator takes it into the CAA cluster again (0: nobody has taken it out by hand), and starts CAA."""
+        """When the operator takes it into the CAA cluster again (0: not taken out by hand), and starts CAA there."""
         self.kept_down_until = 0
         """Until when nobody starts cluster services here, as the node is about to be removed."""
         self.in_step_with = generation
