@@ -44,13 +44,17 @@ class ManagerProcess(Process):
         self.starting = False
         """Cluster services are about to start: the node is being brought in step."""
         self._unread = False
-        """The object classes changed during a start, and were not read."""
+        """The object classes changed while cluster services were active or starting, and do not count yet."""
         self.answers: dict[int, messages.Done] = {}
 
     @property
     def connected(self) -> bool:
         """Group Services can be reached; without them the shell refuses to start cluster services."""
         return self._daemon is not None
+
+    @property
+    def _idle(self) -> bool:
+        return not self.core.in_group and self.core.joining is None
 
     def start(self) -> None:
         """Read the configuration, find Group Services."""
@@ -61,9 +65,9 @@ class ManagerProcess(Process):
         """Read the default object classes; while a start is under way, what of them is synchronized."""
         store = self.node.store
         configuration = store.load()
+        self._unread = not self._idle
         if self.core.starting:
             if not store.generation:
-                self._unread = True
                 return
             configuration = self.node.cluster.committed[store.generation]
         self.feed(inputs.Configured(configuration, self.node.cluster.programs))
@@ -115,7 +119,7 @@ class ManagerProcess(Process):
         if self.running and state != self._state:
             self._state = state
             self.node.trace(f"clstrmgrES {state}")
-        if self._unread and self.running and not self.core.starting and not self.core.in_group:
+        if self._unread and self.running and self._idle:
             # Nobody tells it again: it follows the object classes while services are down.
             self._unread = False
             self.later(POLL_US, self.read_configuration)
