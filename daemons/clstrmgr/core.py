@@ -147,6 +147,8 @@ class ClusterManager(Members):
             self.configuration = value.configuration
             self._interfaces_changed()
             self._log("configuration read" if value.configuration else "no cluster is configured")
+            if value.configuration is None and self.joining is not None:
+                self._fail_join("not_configured", "This node was taken out of the cluster while it was to start.")
         elif value.configuration != self.configuration:
             # A join that is under way as well: it was checked that the active nodes have the one it began with.
             self._log("the configuration changed while cluster services are active; it counts from the next start on")

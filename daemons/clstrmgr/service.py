@@ -414,7 +414,10 @@ class ClusterManagerDaemon(Daemon):
                 self._read_staged()
                 await self._operator(connection, request)
             case messages.Reconfigure() | messages.ReloadConfiguration():
-                self.reload()
+                if self.core.starting:
+                    await self._follow_synchronization()
+                else:
+                    self.reload()
                 connection.send(messages.Done())
             case messages.SystemEvent():
                 news = self.core.is_news(request)

@@ -66,7 +66,7 @@ class ManagerProcess(Process):
         store = self.node.store
         configuration = store.load()
         self._unread = not self._idle
-        if self.core.starting:
+        if self.core.starting and configuration is not None:
             if not store.generation:
                 return
             configuration = self.node.cluster.committed[store.generation]

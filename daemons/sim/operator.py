@@ -69,12 +69,11 @@ class Operator:
         definition, disk = self.cluster.newest.definition, self.cluster.newest.disk
         if states is None or states.hung or states.turning or node.process(CHANGE) is not None:
             return
-        if not self.cluster.has(node):
-            return  # a synchronization removes it, or adds it
-        if definition.node(node.name) is None:
+        named = self.cluster.has(node)
+        if named and definition.node(node.name) is None:
             if node.out_until and now >= node.out_until:
                 self._take_in(node)
-        elif states.active:
+        elif states.active or not (named or node.device.member):
             return
         elif node.device.stopped and node.device.member:
             if now >= node.stopped_until:

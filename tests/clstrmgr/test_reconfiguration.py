@@ -208,6 +208,22 @@ def test_node_that_starts_with_the_new_configuration_joins_after_the_change() ->
     assert ring.nodes[3].state == "ST_STABLE"
 
 
+def test_node_that_is_taken_out_while_it_starts_does_not_join() -> None:
+    ring = started()
+    ring.request(3, messages.StopServices("offline"))
+    held: list[RunScript] = []
+    ring.script_hook = lambda node, script: held.append(script)  # type: ignore[func-returns-value]
+    request = ring.ask(3, messages.StartServices())
+    ring.settle()
+    assert ring.nodes[3].state == "ST_JOINING"
+    ring.feed(3, Configured(None, programs()))
+    assert ring.result(3, request).error == "not_configured"
+    ring.end_script(3, held[0])
+    ring.settle()
+    assert ring.nodes[3].state == "NOT_CONFIGURED"
+    assert ring.nodes[1].members == (1, 2)
+
+
 def test_refusals() -> None:
     ring = started()
     assert ring.request(1, messages.Reconfigure(2)).error == "failed"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemons.caa import messages as caa
@@ -225,6 +227,46 @@ async def test_not_configured_without_a_cluster(lab: Lab, monkeypatch: pytest.Mo
             await asyncio.to_thread(client.start_services, root=lab.roots[1])
         assert refused.value.done.error == "cthags"
     finally:
+        await lab.close()
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_start_follows_what_is_synchronized_meanwhile(lab: Lab, tmp_path: Path, removed: bool) -> None:
+    """Its script takes long; a node that is taken out of the cluster does not join it any more."""
+    root, gate = lab.roots[1], tmp_path / "gate"
+    events = Path(root.path("/usr/es/sbin/cluster/events"))
+    events.unlink()
+    shutil.copytree(ETC / "usr/es/sbin/cluster/events", events)
+    (events / "admin_op").write_text(f"#!/bin/bash\nuntil [ -e {gate} ]; do sleep 0.02; done\n")
+    lab.configure()
+    try:
+        await lab.group_services(1)
+        daemon = await lab.daemon(1)
+        start = asyncio.create_task(asyncio.to_thread(client.start_services, root=root, time_limit=30.0))
+        while not daemon.core.starting:
+            await asyncio.sleep(0.01)
+        repository = Repository(root, model.DCD)
+        if removed:
+            for name in set(model.CLASSES) - set(model.SEEDED_CLASSES):
+                repository.delete(name)
+        else:
+            model.store(repository, msgspec.structs.replace(lab.configured, groups=()), "node1")
+        await asyncio.to_thread(client.reload_configuration, root)
+        if removed:
+            with pytest.raises(client.Refused) as refused:
+                await start
+            assert refused.value.done.error == "not_configured"
+            assert (await lab.state(1)).state == "NOT_CONFIGURED"
+        gate.touch()
+        if removed:
+            while daemon.core.scripts:
+                await asyncio.sleep(0.01)
+            assert not daemon.core.in_group
+        else:
+            await start
+            assert not (await lab.state(1)).groups
+    finally:
+        gate.touch()
         await lab.close()
 
 

@@ -104,6 +104,19 @@ def test_a_node_that_is_cut_off_knows_from_the_disk_that_it_was_removed() -> Non
     assert last_view(result) == {"1", "2"}
 
 
+def test_a_node_that_is_removed_while_its_start_hangs_does_not_join_any_more() -> None:
+    """The orderer dies when the node has been told of the configuration, and not yet of CAA."""
+    result = played(
+        "40.000 crash node=3 for=5.000",
+        "46.000 scripts-hang node=3 for=80.000",
+        "90.000 nodes-changed node=3 from=1 phase=activate after=0.0280 what=node victim=1 for=60.000",
+    )
+    forgets = said(result, "node3    this node was taken out of the cluster")[0]
+    assert 90 < forgets < said(result, "node1    power off: fault")[0]
+    assert said(result, "node3    request 1: not_configured")
+    assert last_view(result) == {"1", "2"}
+
+
 @pytest.mark.parametrize(("phase", "what"), KILLED)
 @pytest.mark.parametrize("spare", [False, True], ids=["removed", "added"])
 def test_killed_at_any_step(phase: str, what: str, spare: bool) -> None:
