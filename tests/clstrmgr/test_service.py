@@ -243,8 +243,8 @@ async def test_a_start_follows_what_is_synchronized_meanwhile(lab: Lab, tmp_path
         await lab.group_services(1)
         daemon = await lab.daemon(1)
         start = asyncio.create_task(asyncio.to_thread(client.start_services, root=root, time_limit=30.0))
-        while not daemon.core.starting:
-            await asyncio.sleep(0.01)
+        while (await lab.state(1)).state != "ST_JOINING":
+            pass
         repository = Repository(root, model.DCD)
         if removed:
             for name in set(model.CLASSES) - set(model.SEEDED_CLASSES):
@@ -259,8 +259,8 @@ async def test_a_start_follows_what_is_synchronized_meanwhile(lab: Lab, tmp_path
             assert (await lab.state(1)).state == "NOT_CONFIGURED"
         gate.touch()
         if removed:
-            while daemon.core.scripts:
-                await asyncio.sleep(0.01)
+            while (await lab.state(1)) and daemon.core.scripts:
+                pass
             assert not daemon.core.in_group
         else:
             await start
