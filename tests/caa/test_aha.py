@@ -19,7 +19,7 @@ NODES = (
 )
 MEMBERSHIP = Membership(1, 1, (1, 2), NODES, (), True, "c", "22a3bfae-9cc6-11df-a9b8-0245c0002004")
 FILE = aha.monitor_file("cluster/nodeState")
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from daemons.caa.aha.text import Occurrence
 from srcctl.node.root import NodeRoot
 from tests.caa.test_aha import MEMBERSHIP, down
 
-DEADLINE = 15.0
+DEADLINE = 30.0
 NODE_STATE = monitor_file("cluster/nodeState")
 ResultT = TypeVar("ResultT")
 

@@ -22,7 +22,7 @@ NODES = (
 )
 CLUSTER = Definition("c", "", "11" * 32, NODES, multicast=GROUP)
 OTHER = Definition("other", "", "22" * 32, (Node(1, "left", "", (("net_ether_01", "127.213.10.1"),)),), multicast=GROUP)
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 class Listener:

@@ -25,7 +25,7 @@ from srcctl.storage.volume_groups import VolumeGroups
 from tests.clstrmgr.ring import ETC
 
 Subscriber = LocalConnection[caa.Answer, caa.Request]
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 class Surroundings:

@@ -486,7 +486,7 @@ def test_copies_that_are_behind_are_synchronized_in_the_background(node: Node) -
     synchronizing.write_text(f'#!/bin/bash\necho "syncvg $*" >>{node.calls}\n')
     synchronizing.chmod(0o755)
     assert node.run(Stage.ACQUIRE, "node_up", "node1", HAES_ROOT=str(node.directory / "root")) == 0
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while "syncvg -v rg1vg" not in node.calls.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.02)

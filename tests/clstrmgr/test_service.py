@@ -283,7 +283,7 @@ async def test_loss_of_group_services_ends_the_process(lab: Lab) -> None:
         daemon = lab.daemons[1]
         await lab.servers[0].close()
         assert daemon._ended is not None
-        assert await asyncio.wait_for(daemon._ended, 10) == 4
+        assert await asyncio.wait_for(daemon._ended, 30) == 4
         log = lab.read(1, "/var/hacmp/log/clstrmgr.debug")
         assert "die: clstrmgr on node 1 is exiting with code 4" in log
 

@@ -1,9 +1,9 @@
 """Throws random and mutated packets at every socket of given processes; runs on a node, by itself, as its owner.
 
-    python3 -c "$(cat fuzzer.py)" SECONDS SEED KEY PID ...
+    python3 -c "$(cat fuzzer.py)" PACKETS SEED KEY PID ...
 
 The sockets are what /proc says the processes have: UDP at an address or multicast group, Unix streams and datagrams
-with a path. Two threads of SECONDS each. What it throws cannot do harm by being right: packets of strangers and of
+with a path. Two threads of PACKETS each. What it throws cannot do harm by being right: packets of strangers and of
 members that the cluster does not have (sealed with its key); requests that ask, bent. Prints JSON.
 """
 
@@ -88,9 +88,8 @@ class Attacker:
         self.held: list[socket.socket] = []
         self.folders: dict[str, int] = {}
 
-    def run(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    def run(self, packets: int) -> None:
+        for _ in range(packets):
             kind, address, port = self.dice.choice(self.aims)
             try:
                 if kind == "udp":
@@ -182,12 +181,12 @@ def connected(sock: socket.socket) -> bool:
 
 
 def main(argv: list[str]) -> int:
-    seconds, seed, key_file, pids = float(argv[1]), argv[2], argv[3], [int(word) for word in argv[4:]]
+    packets, seed, key_file, pids = int(argv[1]), argv[2], argv[3], [int(word) for word in argv[4:]]
     with open(key_file, "rb") as file:
         key = file.read()
     aims = targets(pids)
     attackers = [Attacker(f"{seed}/{number}", key, aims) for number in range(2)]
-    threads = [threading.Thread(target=attacker.run, args=(seconds,)) for attacker in attackers]
+    threads = [threading.Thread(target=attacker.run, args=(packets,)) for attacker in attackers]
     for thread in threads:
         thread.start()
     for thread in threads:

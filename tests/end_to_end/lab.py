@@ -184,9 +184,17 @@ class LabUnderTest:
         """The node on which a resource group is online, "" if there is none."""
         return next((node for node, state in self.group_states(group).items() if state == "ONLINE"), "")
 
-    def wait_for_owner(self, node: str, timeout: float = PATIENCE) -> None:
-        """Wait until the sample's resource group is online on a node."""
-        eventually(lambda: self.owner() == node, f"{GROUP} online on {node}", timeout, self.group_states)
+    def wait_for_owner(self, node: str, timeout: float = PATIENCE, group: str = GROUP) -> None:
+        """Wait until a resource group is online on a node: whoever is asked may know it a moment after the others."""
+        eventually(
+            lambda: self.owner(group) == node, f"{group} online on {node}", timeout, lambda: self.group_states(group)
+        )
+
+    def wait_for_groups(self, states: dict[str, str], group: str = GROUP, timeout: float = PATIENCE) -> None:
+        """Wait until a resource group has these states on the nodes."""
+        eventually(
+            lambda: self.group_states(group) == states, f"{group}: {states}", timeout, lambda: self.group_states(group)
+        )
 
     def cluster_state(self, node: str) -> str:
         """The cluster manager's state on a node (ST_STABLE ...)."""
@@ -197,6 +205,16 @@ class LabUnderTest:
         """Wait until the cluster manager of a node is in a state."""
         eventually(lambda: self.cluster_state(node) == state, f"{state} on {node}", timeout,
                    lambda: self.cluster_state(node))  # fmt: skip
+
+    def wait_until_stable(self, *nodes: str, timeout: float = PATIENCE) -> None:
+        """Wait until the cluster managers of these nodes, or of all, are stable: each a moment after the first."""
+        for node in nodes or self.nodes():
+            self.wait_for_state(node, "ST_STABLE", timeout)
+
+    def wait_until_down(self, node: str, *subsystems: str) -> None:
+        """Wait until SRC knows that subsystems have ended: their processes are gone a moment before."""
+        for name in subsystems:
+            eventually(lambda n=name: "inoperative" in self.run(node, f"lssrc -s {n}").stdout, f"{name} has ended")  # type: ignore[misc]
 
     def rejoin(self, node: str) -> None:
         """Boot a node and start cluster services on it."""
@@ -218,7 +236,13 @@ class LabUnderTest:
             state = self.cluster_state(node)
             return state if state != "ST_STABLE" or self.domain(node) == set(self.nodes()) else "apart"
 
-        while states := {node: state for node in self.nodes() if (state := state_of(node)) != "ST_STABLE"}:
+        settled = True
+        while True:
+            states = {node: state for node in self.nodes() if (state := state_of(node)) != "ST_STABLE"}
+            if not states and settled:
+                break
+            # Whoever was looked at first while another one joined is looked at again.
+            settled = not states
             assert time.monotonic() < deadline, f"the cluster does not become whole: {states}"
             for node, state in states.items():
                 if self.power(node) == "off":
@@ -228,7 +252,7 @@ class LabUnderTest:
             time.sleep(0.05)
         eventually(self.owner, "the resource group is online", PATIENCE, self.group_states)
 
-    def ask(self, timeout: float = 2) -> dict[str, Any]:
+    def ask(self, timeout: float = 10) -> dict[str, Any]:
         """One request to the sample application: ``node`` and ``counter``.
 
         Raises:

@@ -78,9 +78,9 @@ def throw_over_tcp(lab: LabUnderTest, port: int, trusted: bool) -> None:
         if trusted:
             sock = connect_trusted(address(lab, 1), port, key, "node2", source=address(lab, 2))
         else:
-            sock = socket.create_connection((address(lab, 1), port), 5, (address(lab, 2), 0))
+            sock = socket.create_connection((address(lab, 1), port), 30, (address(lab, 2), 0))
         with sock:
-            sock.settimeout(10)
+            sock.settimeout(30)
             try:
                 sock.sendall(payload)
                 sock.shutdown(socket.SHUT_WR)

@@ -67,8 +67,7 @@ def test_it_supervises(base: LabUnderTest) -> None:
     os.kill(first, signal.SIGKILL)
     second = eventually(lambda: (pid := base.processes("node1").get("web", first)) != first and pid, "restarted")
     assert run("node1", "lssrc -s web").splitlines()[1].split() == ["web", "mine", str(second), "active"]
-    assert "SRC" in run("node1", "errpt -N SRC")
-    assert "SRC_RSTRT" in run("node1", "errpt -a -J SRC_RSTRT")
+    eventually(lambda: "SRC_RSTRT" in base.run("node1", "errpt -a -N SRC").stdout, "the error log tells")
     assert "0513-044" in run("node1", "stopsrc -s web")
     eventually(lambda: "inoperative" in run("node1", "lssrc -s web"), "it has stopped")
 
@@ -106,7 +105,8 @@ def test_nothing_outlives_its_machine(base: LabUnderTest) -> None:
     base.run("node1", 'mkssys -s tree -p /bin/sh -a "$HOME/tree" -u $(id -u) -S -n 15 -f 9; startsrc -s tree')
 
     def family() -> list[int]:
-        return [int(word) for word in base.output("node1", "cat $HOME/apart $HOME/below").split()]
+        # One that is not there yet is none.
+        return [int(word) for word in base.run("node1", "cat $HOME/apart $HOME/below").stdout.split()]
 
     pids = eventually(lambda: len(found := family()) == 3 and found, "all run")
     assert all(alive(pid) for pid in pids)

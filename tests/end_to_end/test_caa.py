@@ -37,15 +37,17 @@ def test_a_cluster_is_made(bare_lab: LabUnderTest) -> None:
     lab.output("node1", f"mkcluster -n caatest -m node1,node2 -r hdisk1 -d hdisk4 -s {GROUP}")
     both_up(lab)
     both_up(lab, "node2")
-    points = lab.output("node1", "lscluster -m").count("tcpsock->02   UP")
-    assert points == 2, "a point of contact for each network"
+    eventually(
+        lambda: lab.output("node1", "lscluster -m").count("tcpsock->02   UP") == 2,
+        "a point of contact for each network is up",
+    )
     assert "caavg_private" in lab.output("node2", "lspv hdisk1; lspv")
-    assert lab.output("node1", "lscluster -d").count("CLUSDISK") == 2
+    eventually(lambda: lab.output("node1", "lscluster -d").count("CLUSDISK") == 2, "both nodes tell of the disk")
     for node in ("node1", "node2"):
         names = [line.split()[0] for line in lab.output(node, "lspv").splitlines()]
         assert "cldisk1" in names
         assert "hdisk4" not in names
-    assert lab.output("node1", "lscluster -d").count("\tcldisk1:\n") == 2
+    eventually(lambda: lab.output("node1", "lscluster -d").count("\tcldisk1:\n") == 2, "by its name in the cluster")
 
 
 def test_a_shared_disk_fails_by_the_clusters_name(bare_lab: LabUnderTest) -> None:
@@ -123,7 +125,7 @@ def test_the_repository_is_the_last_path(bare_lab: LabUnderTest) -> None:
         lambda: "tcpsock->02   UP" not in lab.output("node1", "lscluster -m"), "no network path is left", 30
     )  # fmt: skip
     assert states(lab, "node1") == ["UP", "UP"]
-    assert "dpcom         UP" in lab.output("node1", "lscluster -m")
+    eventually(lambda: "dpcom         UP" in lab.output("node1", "lscluster -m"), "the disk is the path")
     lab.srcctl("heal")
 
 
@@ -149,7 +151,7 @@ def test_caa_that_is_started_again_is_heard_at_once(bare_lab: LabUnderTest) -> N
     lab.output("node2", "clctrl -stop -m node1")
     eventually(lambda: states(lab, "node2") == ["DOWN", "UP"], "node2 sees node1 DOWN", 30)
     lab.output("node2", "clctrl -start -m node1")
-    eventually(lambda: states(lab, "node2") == ["UP", "UP"], "node1 is UP again", 6)
+    eventually(lambda: states(lab, "node2") == ["UP", "UP"], "node1 is UP again", 20)
 
 
 def test_caa_stays_stopped_over_a_reboot(bare_lab: LabUnderTest) -> None:
@@ -186,11 +188,11 @@ def test_the_certificate_comes_and_goes_with_membership(bare_lab: LabUnderTest) 
     both_up(lab)
     lab.output("node1", "clctrl -sec -l high -s AES")
     lab.output("node1", "chcluster -m -node2")
-    assert "Security: standard" in lab.output("node2", "lssrc -ls clcomd")
+    eventually(lambda: "Security: standard" in lab.output("node2", "lssrc -ls clcomd"), "its certificate is gone")
     event = lab.event(NODES, MONITORED, "exec", "node1", "--", "chcluster", "-m", "+node2")
     assert re.search(r"EVENT_TYPE=NODE_ADD\nNODE_NUMBER=2\nNODE_ID=0x[0-9A-F]{32}\n", event), event
     both_up(lab)
-    assert "Security: TLS" in lab.output("node2", "lssrc -ls clcomd")
+    eventually(lambda: "Security: TLS" in lab.output("node2", "lssrc -ls clcomd"), "it has the certificate again")
     for asked, other in (("node1", "node2"), ("node2", "node1")):
         assert lab.output(asked, f"cl_rsh {other} hostname").strip() == other
 
@@ -220,7 +222,7 @@ def test_a_cluster_is_removed(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "rmcluster -n caatest")
     for node in lab.nodes():
-        assert lab.run(node, "lscluster -m").returncode == 1
+        eventually(lambda n=node: lab.run(n, "lscluster -m").returncode == 1, f"{node} has left")  # type: ignore[misc]
         disks = lab.output(node, "lspv")
         assert "caavg_private" not in disks
         assert "cldisk" not in disks, "the disks have names of their own again"

@@ -35,7 +35,7 @@ def test_a_cluster_is_created_from_nothing(bare_lab: LabUnderTest) -> None:
     assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="NOT_CONFIGURED"\n'
     lab.output("node1", "clmgr sync cluster FORCE=yes FIX=yes", timeout=120)
     assert lab.output("node1", "clmgr -a state query cluster") == 'STATE="OFFLINE"\n'
-    assert "node_timeout = 20000" in lab.output("node2", "clctrl -tune -o node_timeout")
+    eventually(lambda: "node_timeout = 20000" in lab.output("node2", "clctrl -tune -o node_timeout"), "node2 knows it")
     for words in (
         "service_ip app_svc NETWORK=net_ether_01",
         f"application_controller app STARTSCRIPT={START} STOPSCRIPT={STOP} STARTUP_MODE=foreground",
@@ -48,6 +48,7 @@ def test_a_cluster_is_created_from_nothing(bare_lab: LabUnderTest) -> None:
     lab.output("node1", "clmgr sync cluster", timeout=120)
     assert "The cluster is now online." in lab.output("node1", "clmgr online cluster", timeout=120)
     eventually(lambda: lab.answers(), "the application answers", 30, lab.group_states)
+    lab.wait_until_stable()
     assert lab.output("node2", "clmgr -cv -a name,state,raw_state query node") == (
         "# NAME:STATE:RAW_STATE\nnode1:NORMAL:ST_STABLE\nnode2:NORMAL:ST_STABLE\n"
     )
@@ -261,6 +262,7 @@ def test_shared_storage_is_not_begun_where_a_node_cannot_be_told(bare_lab: LabUn
     lab = bare_lab
     before = lab.output("node1", "lsvg; lspv")
     lab.output("node2", "stopsrc -c -s clcomd")
+    lab.wait_until_down("node2", "clcomd")
     code, said = refused(lab, "clmgr add volume_group halfvg PHYSICAL_VOLUMES=hdisk3")
     assert (code, 'unable to communicate with "node2"' in said) == (1, True)
     assert lab.output("node1", "lsvg; lspv") == before

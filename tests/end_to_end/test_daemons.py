@@ -17,20 +17,21 @@ SUBTREE = "1.3.6.1.4.1.2.3.1.2.1.5"
 def test_clstat_shows_the_cluster_that_clinfo_reads_over_snmp(lab: LabUnderTest) -> None:
     lab.make_whole()
     lab.run("node1", "startsrc -s clinfoES")
-    screen = eventually(
-        lambda: (out := lab.run("node1", "clstat -o").stdout).count("State: UP") >= 3 and out,
-        "clstat shows two nodes that are up",
-    )
-    assert "Cluster: haes_cluster" in screen
-    assert screen.count("Node: ") == 2
-    assert "app_svc" in screen
-    assert "Resource Group: app_rg" in screen
+
+    def whole_screen() -> bool:
+        screen = lab.run("node1", "clstat -o").stdout
+        texts = ("Cluster: haes_cluster", "app_svc", "Resource Group: app_rg")
+        return screen.count("State: UP") >= 3 and screen.count("Node: ") == 2 and all(text in screen for text in texts)
+
+    eventually(whole_screen, "clstat shows two nodes that are up, the label and the group",
+               show=lambda: lab.run("node1", "clstat -o").stdout)  # fmt: skip
 
 
 def test_cldump_and_snmpinfo_read_the_agent_and_say_when_there_is_nothing_to_read(lab: LabUnderTest) -> None:
     lab.make_whole()
-    dump = lab.output("node1", "cldump")
-    assert "Cluster Substate: STABLE" in dump
+    dump = eventually(
+        lambda: "Cluster Substate: STABLE" in (shown := lab.output("node1", "cldump")) and shown, "the agent is told"
+    )
     assert dump.splitlines()[-2].split() == ["node1", "ONLINE"]
     defs = "-o /usr/es/sbin/cluster/hacmp.defs"
     assert lab.output("node1", f"snmpinfo -v {defs} ClusterState.0") == "clusterState.0 = 2\n"
@@ -95,11 +96,18 @@ def test_net_snmp_reads_the_agent(lab: LabUnderTest) -> None:
     port = next(line.split()[1].split("/")[0] for line in services.splitlines() if line.split()[:1] == ["snmp"])
     address = f"{lab.description()['block']}.1"
     words = ["snmpwalk", "-v", "1", "-c", "public", "-On", "-t", "5", f"{address}:{port}", SUBTREE]
-    walked = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
-    assert f'.{SUBTREE}.1.2.0 = STRING: "haes_cluster"' in walked
-    assert f".{SUBTREE}.1.4.0 = INTEGER: 2" in walked
-    states = [line.rpartition(" ")[2] for line in walked.splitlines() if f".{SUBTREE}.11.3.1.3.1." in line]
-    assert sorted(states) == ["2", "4"], "online on one node, offline on the other"
+
+    def walked() -> str:
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    def states() -> list[str]:
+        lines = [line for line in walked().splitlines() if f".{SUBTREE}.11.3.1.3.1." in line]
+        return sorted(line.rpartition(" ")[2] for line in lines)
+
+    # The cluster manager tells its agent of every change, a moment after it.
+    eventually(lambda: states() == ["2", "4"], "online on one node, offline on the other", show=states)
+    assert f'.{SUBTREE}.1.2.0 = STRING: "haes_cluster"' in walked()
+    assert f".{SUBTREE}.1.4.0 = INTEGER: 2" in walked()
 
 
 def test_remote_commands_and_copies(lab: LabUnderTest) -> None:
@@ -123,16 +131,22 @@ def test_a_condition_on_var_runs_its_response(lab: LabUnderTest) -> None:
     eventually(lambda: "/var space used" in lab.file("node1", "/tmp/systemEvents"), "the response logged the event")
     lab.output("node1", "rm $HAES_ROOT/var/tmp/filler")
     eventually(lambda: "rearm event" in lab.file("node1", "/tmp/systemEvents"), "the response logged the rearm event")
-    assert "Event : /var space used occurred" in lab.output("node1", "lsaudrec")
+    eventually(lambda: "Event : /var space used occurred" in lab.output("node1", "lsaudrec"), "the audit log tells")
     lines = lab.output("node1", "lsevent -e a -O 1 '/var space used'").splitlines()
     assert [line.partition("=")[0] for line in lines] == ["Time", "Category", "Description"]
-    assert "completed with return code 0" in lab.output("node1", "lsevent -r 'Log event anytime'")
+    done = "lsevent -r 'Log event anytime'"
+    eventually(lambda: "completed with return code 0" in lab.output("node1", done), "the response is over")
     assert lab.run("node1", "startcondresp '/var space used' 'Log event anytime'").stderr.startswith(
         "startcondresp: 2618-244"
     )
     lab.output("node1", "stopcondresp '/var space used'")
-    lab.output("node1", "rmaudrec -s 'Category=\"Info\"'")
-    assert lab.output("node1", "lsaudrec -x; lsevent -A") == ""
+
+    def emptied() -> bool:
+        # The end of the last response is recorded a moment after what it did.
+        lab.run("node1", "rmaudrec -s 'Category=\"Info\"'")
+        return lab.output("node1", "lsaudrec -x; lsevent -A") == ""
+
+    eventually(emptied, "all records are removed", show=lambda: lab.output("node1", "lsaudrec -x; lsevent -A"))
 
 
 def test_conditions_of_ones_own_on_a_program_and_on_the_processors(lab: LabUnderTest) -> None:
@@ -149,6 +163,7 @@ def test_conditions_of_ones_own_on_a_program_and_on_the_processors(lab: LabUnder
     eventually(lambda: "any idle time" in notes(), "the processors' idle time is an event", 30, notes)
     lab.output("node1", "stopsrc -s watched")
     eventually(lambda: "sleep runs 0" in notes(), "the program's end is an event", 30, notes)
+    lab.wait_until_down("node1", "watched")
     lab.output("node1", "startsrc -s watched")
     eventually(lambda: "sleep runs 1" in notes(), "its return is a rearm event", 30, notes)
     shown = lab.output("node1", "lscondition -C 'any idle time'").strip()
@@ -159,7 +174,9 @@ def test_conditions_of_ones_own_on_a_program_and_on_the_processors(lab: LabUnder
     assert refused.returncode == 4
     assert "CT_CONTACT" in refused.stderr
     assert lab.run("node1", "mkcondition -r IBM.Host -e 1=1 -b 10 x").returncode == 4
-    lab.output("node1", "stopcondresp 'sleep runs'; stopsrc -s watched; rmssys -s watched")
+    lab.output("node1", "stopcondresp 'sleep runs'; stopsrc -s watched")
+    lab.wait_until_down("node1", "watched")
+    lab.output("node1", "rmssys -s watched")
     assert "VMPgInRate" in lab.output("node1", "lsrsrc -A d IBM.Host")
     assert 'Name             = "/sharedfs"' in lab.output("node1", "lsrsrc IBM.FileSystem")
     assert lab.output("node1", "lsrsrc -x -D : IBM.Condition Name | head -1") == '"/var space used"\n'
@@ -177,9 +194,9 @@ def test_ones_own_program_is_supervised_like_any_subsystem(lab: LabUnderTest) ->
     pid = eventually(lambda: lab.processes("node1").get("payroll", 0), "payroll runs")
     lab.srcctl("kill", "node1", "payroll")
     eventually(lambda: lab.processes("node1").get("payroll", pid) != pid, "SRC restarts it")
-    assert "SRC" in lab.output("node1", "errpt -J SRC_RSTRT")
+    eventually(lambda: "payroll" in lab.run("node1", "errpt -a -J SRC_RSTRT").stdout, "the error log tells")
     lab.output("node1", "stopsrc -s payroll")
-    eventually(lambda: "payroll" not in lab.processes("node1"), "payroll has stopped")
+    lab.wait_until_down("node1", "payroll")
     assert lab.output("node1", "rmssys -s payroll") == "0513-083 Subsystem has been Deleted.\n"
 
 

@@ -47,7 +47,7 @@ def test_another_subsystem_stays_down_until_it_is_started(lab: LabUnderTest, nam
     killed(lab, "node1", name)
     eventually(lambda: "inoperative" in lab.run("node1", f"lssrc -s {name}").stdout, f"{name} is inoperative")
     eventually(
-        lambda: name in lab.run("node1", "errpt -a -J SRC_SVKO").stdout, f"the error log names {name}", 10,
+        lambda: name in lab.run("node1", "errpt -a -J SRC_SVKO").stdout, f"the error log names {name}", 30,
         lambda: lab.run("node1", "errpt -a").stdout,
     )  # fmt: skip
     assert [lab.power(node) for node in lab.nodes()] == ["on", "on"]

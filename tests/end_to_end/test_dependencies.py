@@ -1,4 +1,4 @@
-"""Groups that depend on each other, a delayed fallback timer, and a node stopped for too long, on real processes."""
+"""Groups that depend on each other, and a delayed fallback timer, on real processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from tests.end_to_end.lab import LabUnderTest, eventually
 
 ANY_MODE = True
-OPTIONS = ("--nodes", "3", "--speed", "40")
+OPTIONS = ("--nodes", "3")
 
 RECORD = "/usr/local/record"
 SCRIPT = '#!/bin/sh\necho "$(date +%s.%N) $1 $2" >>$HAES_ROOT/var/adm/order\n'
@@ -71,7 +71,7 @@ def where(lab: LabUnderTest, asked: str = "node2") -> dict[str, str]:
 
 def settled(lab: LabUnderTest, asked: str, **places: str) -> None:
     """Wait until groups are where they are to be, and the cluster is stable."""
-    eventually(lambda: places.items() <= where(lab, asked).items(), f"{places}", 90, lambda: where(lab, asked))
+    eventually(lambda: places.items() <= where(lab, asked).items(), f"{places}", 120, lambda: where(lab, asked))
     lab.wait_for_state(asked, "ST_STABLE")
 
 
@@ -107,7 +107,7 @@ def test_start_after_refuses_and_stop_after_waits(bare_lab: LabUnderTest) -> Non
 def test_higher_priority_pushes_the_lower_one_on_and_sets_stay_together(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     for name, node in (("high", "node1"), ("low", "node2")):
-        if where(lab)[name] != node:
+        if where(lab).get(name) != node:
             lab.output("node2", f"clmgr move resource_group {name} NODE={node}", 60)
     settled(lab, "node2", high="node1", low="node2")
     lab.srcctl("halt", "node1")
@@ -119,7 +119,12 @@ def test_higher_priority_pushes_the_lower_one_on_and_sets_stay_together(bare_lab
     settled(lab, "node2", one=target, other=target)
     site, target = ("left", "node2") if places["there"] == "node3" else ("right", "node3")
     lab.output("node2", f"clmgr move resource_group there SITE={site}", 60)
-    eventually(lambda: (where(lab)["here"] == "node3") == (target == "node3"), "the other one follows", 60)
+
+    def followed() -> bool:
+        here = where(lab).get("here")
+        return here is not None and (here == "node3") == (target == "node3")
+
+    eventually(followed, "the other one follows", 60, lambda: where(lab))
     settled(lab, "node2", there=target)
 
 
@@ -138,13 +143,3 @@ def test_delayed_fallback_timer(bare_lab: LabUnderTest) -> None:
     settled(lab, "node2", nightly="node1")
     now = time.localtime()
     assert (now.tm_hour, now.tm_min) >= (due.tm_hour, due.tm_min), "not before it was due"
-
-
-def test_node_that_is_stopped_unmanaged_for_too_long(bare_lab: LabUnderTest) -> None:
-    lab = bare_lab
-    lab.output("node1", "clmgr offline node node1 WHEN=now MANAGE=unmanage", 60)
-    # An hour of product time.
-    line = "EVENT COMPLETED: forced_down_too_long node1 0"
-    eventually(lambda: line in lab.file("node2", "/var/hacmp/log/hacmp.out"), "the others say so", 150)
-    lab.output("node1", "clmgr online node node1 WHEN=now MANAGE=auto", 60)
-    settled(lab, "node2", nightly="node1")

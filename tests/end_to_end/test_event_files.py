@@ -28,6 +28,7 @@ def test_files_and_processes(mounted: LabUnderTest) -> None:
     assert "EVENT_TYPE=PROCESS_DOWN\n" in dead
     refused = lab.run("node1", "exec 3<>/aha/fs/modFile.monFactory/etc/nothing.mon")
     assert "No such device" in refused.stderr
+    lab.wait_until_down("node1", "clinfoES")
     lab.output("node1", "startsrc -s clinfoES")
 
 

@@ -26,8 +26,9 @@ def test_failing_script_stops_the_program_until_the_operator_recovers(lab: LabUn
         said = lab.run(owner, f"clmgr move resource_group app_rg NODE={other}", 60)
         assert said.returncode == 1
         assert "requires manual intervention" in said.stderr
-        assert lab.cluster_state(other) == "ST_RP_FAILED"
-        assert lab.cluster_state(owner) == "ST_BARRIER"
+        # The operator reads of it before event_error has run.
+        lab.wait_for_state(other, "ST_RP_FAILED")
+        lab.wait_for_state(owner, "ST_BARRIER")
         error = f"EVENT COMPLETED: event_error {other} TE_RG_MOVE rg_move_fence 0"
         for node in (owner, other):
             eventually(lambda node=node: error in lab.file(node, HACMP_OUT), f"event_error on {node}")  # type: ignore[misc]
@@ -41,7 +42,7 @@ def test_failing_script_stops_the_program_until_the_operator_recovers(lab: LabUn
         lab.output(other, f"cp -p $HAES_ROOT/tmp/kept {EVENTS}/rg_move_fence")
     lab.output(owner, command.format(failed=other))
     lab.wait_for_owner(other)
-    lab.wait_for_state(owner, "ST_STABLE")
+    lab.wait_until_stable()
     assert lab.run(owner, command.format(failed=other)).returncode == 1, "nothing is to be recovered any more"
     assert lab.wait_for_answer(other)
 
@@ -70,7 +71,7 @@ def test_user_defined_event(lab: LabUnderTest) -> None:
         )
         lab.output("node1", "clmgr sync cluster", 120)
         lab.output("node1", "clmgr online cluster", 60)
-        assert "var_full" in lab.output("node2", "lscondition")
+        eventually(lambda: "var_full" in lab.output("node2", "lscondition"), "RMC has the condition")
         lab.output("node2", "dd if=/dev/zero of=$HAES_ROOT/var/big bs=1M count=60 2>/dev/null")
         for node in ("node1", "node2"):
             eventually(
@@ -80,13 +81,14 @@ def test_user_defined_event(lab: LabUnderTest) -> None:
         assert "EVENT COMPLETED: /usr/local/ude/clean 0" in lab.file("node2", HACMP_OUT)
         assert "/usr/local/ude/clean" not in lab.file("node1", HACMP_OUT)
         assert lab.run("node2", "ls $HAES_ROOT/var/big").returncode != 0
-        assert "Last event run was var_full" in lab.output("node1", "lssrc -ls clstrmgrES")
+        last = "Last event run was var_full"
+        eventually(lambda: last in lab.output("node1", "lssrc -ls clstrmgrES"), "the event is over")
     finally:
         lab.run("node2", "rm -f $HAES_ROOT/var/big")
         lab.run("node1", "clmgr offline cluster", 60)
         lab.run("node1", "ODMDIR=/etc/es/objrepos odmdelete -o HACMPude")
         lab.run("node1", "clmgr sync cluster && clmgr online cluster", 180)
-    assert "var_full" not in lab.output("node2", "lscondition")
+    eventually(lambda: "var_full" not in lab.output("node2", "lscondition"), "the condition is gone")
 
 
 def test_node_whose_ctrmc_stays_down_fails(lab: LabUnderTest) -> None:
@@ -111,14 +113,14 @@ def test_node_that_cannot_release_its_group_stays(lab: LabUnderTest) -> None:
         said = lab.run(owner, f"clmgr offline node {owner} MANAGE=move", 60)
         assert said.returncode == 1
         assert f"app_rg could not be released on node {owner}" in said.stderr
-        assert lab.group_states() == {owner: "ERROR", other: "OFFLINE"}
-        assert lab.cluster_state(owner) == "ST_STABLE"
+        lab.wait_for_groups({owner: "ERROR", other: "OFFLINE"})
+        lab.wait_until_stable()
         assert lab.run(other, f"clmgr online resource_group app_rg NODE={other}", 60).returncode != 0
         assert lab.group_states() == {owner: "ERROR", other: "OFFLINE"}
     finally:
         lab.output(owner, f"cp -p $HAES_ROOT/tmp/stop {stop}")
     lab.output(owner, f"clmgr offline node {owner} MANAGE=move", 60)
-    assert lab.cluster_state(owner) == "ST_INIT"
+    lab.wait_for_state(owner, "ST_INIT")
     lab.output(other, f"clmgr online resource_group app_rg NODE={other}", 60)
     assert lab.wait_for_answer(other)
     lab.output(other, f"clmgr online node {owner}", 60)

@@ -39,7 +39,8 @@ def test_a_wrong_rhosts_looks_like_a_clcomd_that_is_down(
     rhosts(bare_lab, text, mode)
     answer = bare_lab.run("node1", "clrsh node2 date")
     assert (answer.returncode, answer.stdout, answer.stderr) == (1, "Communication error, see logfile\n", "")
-    assert reason in bare_lab.file("node2", "/var/hacmp/clcomd/clcomd.log")
+    log = "/var/hacmp/clcomd/clcomd.log"
+    eventually(lambda: reason in bare_lab.file("node2", log), reason, show=lambda: bare_lab.file("node2", log))
     bare_lab.run("node1", ADD)
     answer = bare_lab.run("node1", "clmgr sync cluster")
     assert answer.returncode == 1
@@ -74,7 +75,7 @@ def test_a_cluster_that_is_made_anew_reaches_all_nodes(bare_lab: LabUnderTest) -
     before = bare_lab.output("node2", "odmget HACMPcluster | grep -w id")
     bare_lab.output("node1", "clmgr delete cluster NODES=ALL", timeout=120)
     assert bare_lab.run("node2", "clmgr query cluster").returncode != 0
-    assert "generation: none" in bare_lab.output("node2", "lssrc -ls clconfd")
+    eventually(lambda: "generation: none" in bare_lab.output("node2", "lssrc -ls clconfd"), "nothing is installed")
     rhosts(bare_lab, "node1\\n")
     bare_lab.output("node1", ADD)
     bare_lab.output("node1", "clmgr sync cluster", timeout=120)
@@ -88,12 +89,12 @@ def test_messages_are_encrypted_from_the_synchronization_on(bare_lab: LabUnderTe
     level = f"{change}; clmgr sync cluster VERIFY=no"
     bare_lab.output("node1", level % "High", timeout=120)
     for node in ("node1", "node2"):
-        assert "Security: TLS" in bare_lab.output(node, "lssrc -ls clcomd")
+        eventually(lambda n=node: "Security: TLS" in bare_lab.output(n, "lssrc -ls clcomd"), f"TLS on {node}")  # type: ignore[misc]
     assert bare_lab.output("node2", "cl_rsh node1 'echo here'") == "here\n"
     blocks = bare_lab.output("node1", "clcmd hostname")
     assert [word for word in blocks.split() if word.startswith("node")] == ["node1", "node1", "node2", "node2"]
     bare_lab.output("node1", level % "", timeout=120)
-    assert "Security: standard" in bare_lab.output("node2", "lssrc -ls clcomd")
+    eventually(lambda: "Security: standard" in bare_lab.output("node2", "lssrc -ls clcomd"), "no TLS on node2")
     assert bare_lab.output("node2", "cl_rsh node1 'echo here'") == "here\n"
 
 

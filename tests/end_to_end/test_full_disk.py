@@ -48,7 +48,7 @@ def test_a_full_disk_kills_nothing(small: Path) -> None:
         before = lab.processes("node1")
         fill(small / "fill")
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"http://{lab.description()['block']}.33:8080/", timeout=5)
+            urllib.request.urlopen(f"http://{lab.description()['block']}.33:8080/", timeout=30)
         assert refused.value.code == 503
         refused.value.close()
         for name in ("clcomd", "ctrmc", "srcmstr"):

@@ -1,6 +1,6 @@
-"""Random and mutated packets at every socket of caa and cthags of a living cluster, a minute of it.
+"""Thousands of random and mutated packets at every socket of caa and cthags of a living cluster.
 
-Fifteen seconds, by two attackers on each of two nodes at once. Nothing ends, nothing is left over (memory, descriptors,
+They come from two attackers on each of two nodes at once. Nothing ends, nothing is left over (memory, descriptors,
 lines of logs), and nobody's view of the cluster changes.
 """
 
@@ -18,7 +18,8 @@ from tests.end_to_end.lab import LabUnderTest, eventually
 ANY_MODE = True
 OPTIONS = ("--networks", "2", "--speed", "8")
 """Slow enough that a busy machine misses nobody."""
-SECONDS, WARM = 15.0, 3.0
+PACKETS, WARM = 5000, 1000
+"""Of each attacker."""
 FUZZER = Path(__file__).with_name("fuzzer.py").read_text()
 DAEMONS = ("caa", "cthags")
 GROWTH_MAX = 1 << 10
@@ -28,13 +29,13 @@ LOGS = ("/var/adm/ras/syslog.caa", "/var/ct/fuzzed/log/cthags/cthags.default", "
 LOG_MAX = 64 << 10
 
 
-def attack(lab: LabUnderTest, node: str, seconds: float, seed: str) -> dict[str, Any]:
+def attack(lab: LabUnderTest, node: str, packets: int, seed: str) -> dict[str, Any]:
     """What the fuzzer on a node says of its work."""
     processes = lab.processes(node)
     pids = " ".join(str(processes[name]) for name in DAEMONS)
     program = 'python3 -c "$FUZZER"'
-    shown = lab.output(node, f"FUZZER=$(cat <<'END'\n{FUZZER}\nEND\n)\n{program} {seconds} {seed} "
-                       f"$HAES_ROOT/etc/cluster/key {pids}", timeout=seconds + 60)  # fmt: skip
+    shown = lab.output(node, f"FUZZER=$(cat <<'END'\n{FUZZER}\nEND\n)\n{program} {packets} {seed} "
+                       f"$HAES_ROOT/etc/cluster/key {pids}", timeout=240)  # fmt: skip
     found: dict[str, Any] = json.loads(shown)
     return found
 
@@ -57,7 +58,7 @@ def views(lab: LabUnderTest, node: str) -> tuple[str, int, int]:
     return states, len(re.findall(r"view .* installed", log)), lab.file(node, LOGS[0]).count("NODE_DOWN")
 
 
-def test_a_minute_of_nonsense_changes_nothing(bare_lab: LabUnderTest) -> None:
+def test_much_nonsense_changes_nothing(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
     lab.output("node1", "mkcluster -n fuzzed -m node1,node2 -r hdisk1")
     for node in lab.nodes():
@@ -67,19 +68,19 @@ def test_a_minute_of_nonsense_changes_nothing(bare_lab: LabUnderTest) -> None:
     multicast = re.compile(r"multicast pkts: [1-9]")
     eventually(lambda: multicast.search(lab.output("node1", "lscluster -s")), "heartbeats by multicast", 30)
 
-    def everywhere(seconds: float, name: str) -> list[dict[str, Any]]:
+    def everywhere(packets: int, name: str) -> list[dict[str, Any]]:
         with ThreadPoolExecutor() as pool:
-            return list(pool.map(lambda node: attack(lab, node, seconds, f"{name}-{node}"), lab.nodes()))
+            return list(pool.map(lambda node: attack(lab, node, packets, f"{name}-{node}"), lab.nodes()))
 
     everywhere(WARM, "warm")
     pids = {(node, name): lab.processes(node)[name] for node in lab.nodes() for name in DAEMONS}
-    eventually(lambda: all(descriptors(pid) < 60 for pid in pids.values()), "connections have ended", 10)
+    eventually(lambda: all(descriptors(pid) < 60 for pid in pids.values()), "connections have ended", 60)
     sizes = {who: memory(pid) for who, pid in pids.items()}
     held = {who: descriptors(pid) for who, pid in pids.items()}
     seen = {node: views(lab, node) for node in lab.nodes()}
     written = {(node, log): len(lab.file(node, log)) for node in lab.nodes() for log in LOGS}
 
-    for found in everywhere(SECONDS, "long"):
+    for found in everywhere(PACKETS, "long"):
         kinds = {kind for kind, _, _ in found["aims"]}
         assert {"udp", "stream"} <= kinds
         addresses = [address for kind, address, _ in found["aims"] if kind == "udp"]
@@ -94,7 +95,7 @@ def test_a_minute_of_nonsense_changes_nothing(bare_lab: LabUnderTest) -> None:
             assert len(lab.file(node, log)) - written[node, log] < LOG_MAX, f"{log} of {node} is not flooded"
         assert "Traceback" not in lab.file(node, "/dev/console")
     eventually(
-        lambda: {who: descriptors(pid) for who, pid in pids.items()} == held, "every descriptor is closed again", 20,
+        lambda: all(descriptors(pid) <= held[who] for who, pid in pids.items()), "every descriptor is closed again", 60,
         lambda: ({who: descriptors(pid) for who, pid in pids.items()}, held),
     )  # fmt: skip
     grown = {who: memory(pid) - sizes[who] for who, pid in pids.items()}

@@ -56,6 +56,13 @@ def monitored(lab: LabUnderTest) -> str:
     return found[1].strip() if found else ""
 
 
+def beats_of(lab: LabUnderTest, node: str) -> int:
+    """How often CAA on a node has written to the repository disk: once in a product second."""
+    found = re.search(r"disk pkts sent: (\d+)", lab.output(node, "lscluster -s"))
+    assert found is not None
+    return int(found[1])
+
+
 def pid(lab: LabUnderTest, node: str) -> int:
     return int(lab.output(node, f"cat {PID_FILE}"))
 
@@ -68,7 +75,7 @@ def wait_for_child(lab: LabUnderTest, node: str) -> None:
 
 def test_child_comes_after_its_parent(lab: LabUnderTest) -> None:
     assert (lab.owner(), lab.owner(CHILD)) == ("node1", "node1")
-    assert monitored(lab) == "ONLINE MONITORED"
+    eventually(lambda: monitored(lab) == "ONLINE MONITORED", "it is monitored", show=lambda: monitored(lab))
     started = [line for line in events(lab, "node1") if line.startswith("start_server")]
     assert started[-2:] == ["start_server counter_app", "start_server web"]
 
@@ -91,20 +98,21 @@ def test_application_that_is_killed_is_restarted_and_falls_over_the_next_time(la
     assert second != first
     lab.output("node1", f"kill -9 {second}")
     wait_for_child(lab, "node2")
-    assert lab.file("node1", "/var/tmp/told").splitlines() == [
-        "web_mon web web_rg restart",
-        "web_mon web web_rg fallover",
-    ]
+    told = ["web_mon web web_rg restart", "web_mon web web_rg fallover"]
+    eventually(lambda: lab.file("node1", "/var/tmp/told").splitlines() == told, "the notify method has run twice",
+               show=lambda: lab.file("node1", "/var/tmp/told"))  # fmt: skip
     assert lab.owner() == "node1", "its parent stays"
 
 
 def test_suspended_monitor_does_not_see_a_failure_until_it_is_resumed(lab: LabUnderTest) -> None:
     lab.output("node1", f"clmgr manage application_controller suspend web RESOURCE_GROUP={CHILD}")
-    assert monitored(lab) == "ONLINE MONITOR SUSPENDED"
+    eventually(lambda: monitored(lab) == "ONLINE MONITOR SUSPENDED", "it is suspended", show=lambda: monitored(lab))
     before = events(lab, "node2").count("server_restart node2 web")
     lab.output("node2", f"kill -9 {pid(lab, 'node2')}")
-    lab.output("node1", f"clmgr manage application_controller resume web RESOURCE_GROUP={CHILD}")
+    beats = beats_of(lab, "node2")
+    eventually(lambda: beats_of(lab, "node2") >= beats + 20, "four times the monitor's interval have gone by")
     assert events(lab, "node2").count("server_restart node2 web") == before
+    lab.output("node1", f"clmgr manage application_controller resume web RESOURCE_GROUP={CHILD}")
     eventually(
         lambda: events(lab, "node2").count("server_restart node2 web") == before + 1, "a restart", 30,
         lambda: lab.file("node2", "/var/hacmp/log/clappmond.web_mon.web_rg.log"),

@@ -81,9 +81,9 @@ def test_a_stop_is_no_halt(lab: LabUnderTest) -> None:
     lab.wait_for_owner(other(owner))
     lab.wait_for_answer(other(owner))
     assert lab.power(owner) == "on"
-    assert lab.cluster_state(owner) == "ST_INIT"
+    lab.wait_for_state(owner, "ST_INIT")
     lab.output(owner, "stopsrc -s clstrmgrES")
-    eventually(lambda: "clstrmgrES" not in lab.processes(owner), "clstrmgrES ends")
+    lab.wait_until_down(owner, "clstrmgrES")
     assert lab.power(owner) == "on"
     lab.output(owner, "startsrc -s clstrmgrES")
     lab.wait_for_state(owner, "ST_INIT")
@@ -96,13 +96,14 @@ def test_a_node_that_comes_back_waits_until_it_is_asked(lab: LabUnderTest) -> No
     lab.wait_for_owner(survivor)
     lab.srcctl("boot", owner)
     lab.wait_for_state(owner, "ST_INIT")
-    processes = lab.processes(owner)
-    assert {"clcomd", "clconfd", "cthags", "ctrmc", "clstrmgrES"} <= set(processes)
+    expected = {"clcomd", "clconfd", "cthags", "ctrmc", "clstrmgrES"}
+    eventually(lambda: expected <= set(lab.processes(owner)), "its daemons run", show=lambda: lab.processes(owner))
     assert lab.group_states()[survivor] == "ONLINE"
     lab.output(owner, f"clmgr online node {owner}", timeout=120)
     lab.wait_for_state(owner, "ST_STABLE")
+    lab.wait_until_stable()
     assert lab.owner() == survivor, "NFB: no fallback"
-    assert lab.group_states() == {survivor: "ONLINE", owner: "OFFLINE"}
+    lab.wait_for_groups({survivor: "ONLINE", owner: "OFFLINE"})
 
 
 @pytest.mark.both_modes

@@ -31,7 +31,7 @@ def test_cspoc_mirrors_a_volume_group_where_it_is_varied_on(lab: LabUnderTest) -
 def test_application_goes_on_without_a_disk(lab: LabUnderTest) -> None:
     before = lab.ask()["counter"]
     lab.srcctl("disk", "hdisk2", "fail")
-    assert stale(lab, "node1") == "8"
+    eventually(lambda: stale(lab, "node1") == "8", "one copy is stale", show=lambda: stale(lab, "node1"))
     assert lab.ask() == {"node": "node1", "counter": before + 1}
     eventually(lambda: "PHYSICAL PARTITION MARKED STALE" in lab.output("node1", "errpt"), "the error log tells")
     assert "QUORUM LOST" not in lab.output("node1", "errpt")
@@ -58,7 +58,7 @@ def test_disk_that_is_back_is_synchronized_when_the_group_moves(lab: LabUnderTes
     assert lab.ask() == {"node": "node1", "counter": before + 1}, "now the other one may fail"
     lab.srcctl("disk", "hdisk3", "repair")
     lab.output("node1", "varyonvg datavg")
-    assert stale(lab, "node1") == "0"
+    eventually(lambda: stale(lab, "node1") == "0", "they are synchronized again")
 
 
 def test_a_node_calls_a_disk_otherwise(lab: LabUnderTest) -> None:

@@ -66,8 +66,14 @@ def test_networks_come_and_go_while_the_application_runs(lab: LabUnderTest) -> N
     assert "wide_svc" in refused.stderr
     # The group follows its network: where that fails, it moves.
     lab.srcctl("link", third, "net_ether_03", "down")
-    eventually(lambda: lab.owner("wide_rg") == owner, "wide_rg moved", 30, lambda: lab.group_states("wide_rg"))
+    lab.wait_for_owner(owner, group="wide_rg")
     lab.srcctl("link", third, "net_ether_03", "up")
+    eventually(
+        lambda: f"network_up {third} net_ether_03" in started(lab, owner),
+        "network_up",
+        show=lambda: started(lab, owner),
+    )
+    lab.wait_until_stable()
     # One interface goes, then the label, the group and the network in one synchronization.
     lab.output(owner, f"clmgr delete interface {other}_en2")
     synchronize(lab, owner)
@@ -79,8 +85,8 @@ def test_networks_come_and_go_while_the_application_runs(lab: LabUnderTest) -> N
     for node in lab.nodes():
         assert address not in lab.output(node, "ifconfig -a")
         assert "net_ether_03" not in lab.output(node, "cltopinfo")
-        assert lab.cluster_state(node) == "ST_STABLE"
-    assert lab.group_states("wide_rg") == {}
+        lab.wait_until_stable(node)
+    lab.wait_for_groups({}, "wide_rg")
     answer = lab.ask()
     assert answer == {"node": owner, "counter": counter + 1}, "the application was not touched"
 

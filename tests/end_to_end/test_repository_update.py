@@ -7,6 +7,7 @@ import re
 from tests.end_to_end.lab import LabUnderTest, eventually
 
 ANY_MODE = True
+REPOSITORIES = re.compile(r"^\t(\w+):\n(?:.*\n){4}.*REPDISK$", re.MULTILINE)
 
 
 def repository(lab: LabUnderTest, node: str, directory: str = "/etc/es/objrepos") -> str:
@@ -19,7 +20,9 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
     lab.output("node1", "clmgr sync cluster", timeout=120)
     new = next(line.split()[1] for line in lab.output("node1", "lspv").splitlines() if line.startswith("hdisk3 "))
     backup = r"^\thdisk3:\n(?:.*\n){4}.*BACKUP_DISK$"
-    assert len(re.findall(backup, lab.output("node1", "lscluster -d"), re.MULTILINE)) == 2
+    eventually(
+        lambda: len(re.findall(backup, lab.output("node1", "lscluster -d"), re.MULTILINE)) == 2, "both have the backup"
+    )
     lab.srcctl("disk", "hdisk1", "fail")
     active = "/usr/es/sbin/cluster/etc/objrepos/active"
     for node in lab.nodes():
@@ -27,9 +30,12 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
             eventually(
                 lambda d=directory, n=node: repository(lab, n, d) == new, f"{node} names hdisk3 in {directory}", 30
             )
-        shown = lab.output(node, "lscluster -d")
-        assert re.findall(r"^\t(\w+):\n(?:.*\n){4}.*REPDISK$", shown, re.MULTILINE) == ["hdisk3"] * 2
-        assert "BACKUP_DISK" not in shown
+        # Each node tells the others which disks it has.
+        eventually(
+            lambda n=node: REPOSITORIES.findall(lab.output(n, "lscluster -d")) == ["hdisk3"] * 2,
+            f"{node} shows hdisk3 as everybody's repository", show=lambda n=node: lab.output(n, "lscluster -d"),
+        )  # fmt: skip
+        eventually(lambda n=node: "BACKUP_DISK" not in lab.output(n, "lscluster -d"), f"{node} has no backup")
     assert "hdisk3" in lab.output("node1", "clmgr query repository")
     log = lab.file("node1", "/var/adm/ras/syslog.caa")
     assert "caa:info cluster[" in log
@@ -41,7 +47,7 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
     lab.wait_for_power("node2", "off")
     lab.rejoin("node2")
     lab.wait_for_state("node2", "ST_STABLE")
-    assert repository(lab, "node2") == new
+    eventually(lambda: repository(lab, "node2") == new, "node2 names hdisk3")
     lab.output("node1", "clmgr verify cluster", timeout=120)
 
     # One that was off during a synchronization, too, is brought forward to it: that names the disk of before.
@@ -57,4 +63,4 @@ def test_the_configuration_follows_an_automatic_update(lab: LabUnderTest) -> Non
     lab.rejoin("node2")
     lab.wait_for_state("node2", "ST_STABLE")
     assert "FBHPN" in lab.output("node2", "odmget HACMPgroup"), "it has the configuration that it missed"
-    assert repository(lab, "node2") == newest
+    eventually(lambda: repository(lab, "node2") == newest, "node2 names hdisk4")

@@ -122,5 +122,5 @@ def test_node_that_loses_its_rootvg_halts_and_comes_back_when_it_is_repaired(lab
     assert f"{owner}: hdisk0 has failed" in refused.stderr
     lab.srcctl("disk", "hdisk0", "repair", "--node", owner)
     lab.srcctl("boot", owner)
-    assert "rootvg failure event" in lab.output(owner, "errpt -a")
+    eventually(lambda: "rootvg failure event" in lab.run(owner, "errpt -a").stdout, "the error log tells")
     assert exports(lab, owner) == f"export list for {owner}:\n", "what it exported before is forgotten"

@@ -59,11 +59,17 @@ def test_site_goes_and_comes_with_its_node(bare_lab: LabUnderTest) -> None:
     seen, there = len(events(lab, "node1")), len(events(lab, "node2"))
     lab.output("node1", "clmgr online site right WHEN=now MANAGE=auto", 60)
     joined = ["node_up node2", "node_up_complete node2"]
-    assert events(lab, "node1", seen) == [*up, *joined]
     own = [event.replace("remote", "local") for event in up]
-    assert [event for event in events(lab, "node2", there) if "admin_op" not in event] == [*own, *joined]
+
+    def came(node: str, since: int) -> list[str]:
+        return [event for event in events(lab, node, since) if "admin_op" not in event]
+
+    eventually(lambda: came("node1", seen) == [*up, *joined], "the site came", show=lambda: came("node1", seen))
+    eventually(lambda: came("node2", there) == [*own, *joined], "as it saw it", show=lambda: came("node2", there))
+    seen += len(up) + len(joined)
     lab.srcctl("halt", "node2")
-    eventually(lambda: events(lab, "node1", seen)[len(up) + len(joined) :] == [*left, *down], "the site crashed", 60)
+    eventually(lambda: events(lab, "node1", seen) == [*left, *down], "the site crashed", 60,
+               lambda: events(lab, "node1", seen))  # fmt: skip
 
 
 def merges(lab: LabUnderTest, node: str) -> int:
@@ -85,21 +91,24 @@ def test_the_site_with_the_higher_priority_goes_on_when_sites_meet_again(bare_la
     eventually(lambda: merges(lab, "node1") == 1, "node1 gives way although it has the lower number", 60)
     assert merges(lab, "node2") == 0
     eventually(lambda: lab.output("node2", "lscluster -m").count("State of node: UP") == 2, "both are up", 60)
-    assert "ST_STABLE" in lab.output("node2", "lssrc -ls clstrmgrES")
+    lab.wait_until_stable("node2")
 
 
 def test_another_site_gets_fewer_heartbeats_and_multicast_stays_at_home(bare_lab: LabUnderTest) -> None:
     lab = bare_lab
 
-    def sent() -> int:
-        return int(re.findall(r"gossip pkts sent: (\d+)", lab.output("node1", "lscluster -s"))[0])
+    def counters() -> tuple[int, int]:
+        """Heartbeats and writes to the repository disk, of the same moment."""
+        shown = lab.output("node1", "lscluster -s")
+        return (
+            int(re.findall(r"gossip pkts sent: (\d+)", shown)[0]), int(re.findall(r"disk pkts sent: (\d+)", shown)[0])
+        )  # fmt: skip
 
     def share() -> float:
         """Heartbeats for every write to the repository disk, of which there is one a beat."""
-        beats = re.compile(r"disk pkts sent: (\d+)")
-        first, begun = sent(), int(beats.findall(lab.output("node1", "lscluster -s"))[0])
-        eventually(lambda: int(beats.findall(lab.output("node1", "lscluster -s"))[0]) >= begun + 60, "beats", 30)
-        return (sent() - first) / (int(beats.findall(lab.output("node1", "lscluster -s"))[0]) - begun)
+        sent, beats = counters()
+        later = eventually(lambda: (now := counters())[1] >= beats + 40 and now, "beats", 60)
+        return (later[0] - sent) / (later[1] - beats)
 
     lab.output("node1", "clmgr modify cluster SITE_HEARTBEAT_CYCLE=1")
     assert share() == pytest.approx(1, abs=0.15)
@@ -128,6 +137,7 @@ def test_who_gives_way_between_sites_is_what_site_merge_policy_says(bare_lab: La
     eventually(lambda: merges(lab, "node2") == before[1] + 1, "of equal parts that with the lowest number stays", 60)
     assert merges(lab, "node1") == before[0]
     lab.wait_for_state("node2", "ST_INIT")
+    lab.wait_until_stable("node1")
     lab.output("node1", "clmgr sync cluster", timeout=120)
     assert tunable(lab, "site_merge_policy") == "p"
     assert tunable(lab, "local_merge_policy") == "h"

@@ -66,9 +66,9 @@ def test_one_side_of_a_split_acts_and_the_other_reboots(lab: LabUnderTest, polic
     assert "split policy: this side gives way" in lab.output(loser, "errpt -a -J OPMSG")
 
     lab.srcctl("heal")
-    eventually(lambda: has_group_services(lab, loser), "Group Services start", 30)
+    eventually(lambda: has_group_services(lab, loser), "Group Services start", 60)
     held = lab.directory / "shared"
-    eventually(lambda: not list(held.rglob("*.tiebreaker")), "it is released when all are back", 30)
+    eventually(lambda: not list(held.rglob("*.tiebreaker")), "it is released when all are back", 60)
     assert lab.owner() == winner
     assert lab.group_states()[winner] == "ONLINE"
 

@@ -180,7 +180,7 @@ class SrcNode:
 
     def settle(self) -> None:
         """Wait until srcmstr knows of every end."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             instances = list(self.shell.machine.instances.values())
             ending = any(
