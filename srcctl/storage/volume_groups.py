@@ -201,6 +201,19 @@ class VolumeGroups:
         found = Repository(self._root, "/etc/objrepos").get("CuAt", f"name='{name}' AND attribute=pv")
         return tuple(disks[value] for o in found if (value := str(o["value"])[:16]) in disks)
 
+    def known_volumes(self, name: str) -> frozenset[str]:
+        """The logical volumes that this node's ODM has in a volume group."""
+        found = Repository(self._root, "/etc/objrepos").get(
+            "CuDv", f"parent='{name}' AND PdDvLn LIKE logical_volume/lv*"
+        )
+        return frozenset(str(o["name"]) for o in found)
+
+    def is_lost(self, name: str) -> bool:
+        """Whether none of a volume group's disks can be read any more, and it is varied on here all the same."""
+        if name == rootvg.NAME or name not in self.known() or self.find(name) is not None:
+            return False
+        return any(map(self.is_in_use_here, self.known_disks(name)))
+
     def make_known(self, group: VolumeGroup) -> None:
         """Put a volume group and its logical volumes into this node's ODM.
 
@@ -296,7 +309,15 @@ class VolumeGroups:
         Raises:
             OSError: the lab cannot be written.
         """
-        self._reservations.release(self._identity, group.disks)
+        self.release_disks(group.disks)
+
+    def release_disks(self, disks: tuple[str, ...]) -> None:
+        """``release`` of disks that are named.
+
+        Raises:
+            OSError: the lab cannot be written.
+        """
+        self._reservations.release(self._identity, disks)
 
 
 def _without_what_is_gone(group: VolumeGroup) -> status_area.StatusArea:

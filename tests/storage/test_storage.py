@@ -404,3 +404,25 @@ def test_a_disk_is_replaced_with_what_lies_on_it(nodes: tuple[Node, Node], run: 
     assert Path(node.root.path("/data/kept")).read_text() == "kept"
     assert [run(node, "lspv")[1].splitlines()[3].split()[n] for n in (0, 2)] == ["hdisk3", "datavg"]
     assert VolumeGroups(node.root).on_disk("hdisk1") is None
+
+
+def test_a_volume_group_that_lost_its_disk_is_varied_off(nodes: tuple[Node, Node], run: Run) -> None:
+    """It was refused, and the group was varied on here again when its disk was back."""
+    first, second = nodes
+    faults = Faults(first.root.identity.lab)
+    run(first, "mkvg", "-y", "datavg", "hdisk2")
+    run(first, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sharedfs", "-a", "size=32M")
+    run(first, "mount", "/sharedfs")
+    run(second, "importvg", "-n", "-y", "datavg", "hdisk2")
+    faults.set_disk("hdisk2", failed=True)
+    status, _, error = run(first, "varyoffvg", "datavg")
+    assert status == 1
+    assert error.startswith("0516-012 lvaryoffvg: Logical volume must be closed.")
+    run(first, "umount", "-f", "/sharedfs")
+    assert run(first, "varyoffvg", "datavg") == (0, "", "")
+    assert run(first, "varyoffvg", "datavg")[2].startswith("0516-052 varyoffvg: "), "it is not varied on any more"
+    faults.set_disk("hdisk2", failed=False)
+    assert "datavg" not in run(first, "lsvg", "-o")[1].split()
+    assert run(second, "varyonvg", "datavg") == (0, "", "")
+    first.die()
+    second.die()

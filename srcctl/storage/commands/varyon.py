@@ -58,10 +58,25 @@ def _check_closed(root: NodeRoot, group: VolumeGroup, command: str, unable: str)
     """
     mounts = filesystems.mounted(root)
     if group.name == "rootvg" or any(v.mount_point in mounts for v in group.volumes if v.mount_point):
-        raise StorageError(
-            f"0516-012 l{command}: Logical volume must be closed.  If the logical\n\tvolume contains a filesystem, the "
-            f"umount command will close\n\tthe LV device.\n0516-942 {command}: Unable to {unable} {group.name}."
-        )
+        raise _not_closed(command, unable, group.name)
+
+
+def _check_unmounted(root: NodeRoot, groups: VolumeGroups, name: str) -> None:
+    """``_check_closed`` for a group that nobody can read: the ODM has its volumes, /etc/filesystems their mount points.
+
+    Raises:
+        StorageError: a file system of it is mounted.
+    """
+    volumes, mounts = groups.known_volumes(name), filesystems.mounted(root)
+    if any(stanza.volume in volumes and stanza.mount_point in mounts for stanza in filesystems.read_stanzas(root)):
+        raise _not_closed("varyoffvg", "vary off volume group", name)
+
+
+def _not_closed(command: str, unable: str, name: str) -> StorageError:
+    return StorageError(
+        f"0516-012 l{command}: Logical volume must be closed.  If the logical\n\tvolume contains a filesystem, the "
+        f"umount command will close\n\tthe LV device.\n0516-942 {command}: Unable to {unable} {name}."
+    )
 
 
 def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force: bool) -> None:
@@ -92,13 +107,18 @@ def _check_disks(groups: VolumeGroups, root: NodeRoot, group: VolumeGroup, force
 
 
 def varyoffvg(argv: list[str]) -> int:
-    """``varyoffvg [-s] VG``: give the disks up."""
+    """``varyoffvg [-s] VG``: give the disks up. Also those of a group that was closed because it has lost all of them:
+    it would be varied on still, here, when they are back."""
 
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         if len(options.operands) != 1:
             raise UsageError("one volume group")
         # A command that is changing it comes to its end first: what it writes nobody else has meanwhile.
         lock_group(groups, "varyoffvg", options.operands[0])
+        if groups.is_lost(options.operands[0]):
+            _check_unmounted(root, groups, options.operands[0])
+            groups.release_disks(groups.known_disks(options.operands[0]))
+            return 0
         group = active_group(groups, "varyoffvg", options.operands[0])
         _check_closed(root, group, "varyoffvg", "vary off volume group")
         groups.release(group)
