@@ -17,7 +17,7 @@ _COMPONENTS: Final = frozenset({
     "accounts", "audit", "devices", "errlog", "network", "node", "node.folder", "odm", "snap", "software", "src",
     "storage",
 })  # fmt: skip
-_LEFT_OUT: Final = ("cluster", "snmpd.conf", "usr/es", "usr/local", "usr/sbin/rsct", "var/ct")
+_LEFT_OUT: Final = ("cluster", "rc.d", "snmpd.conf", "usr/es", "usr/local", "usr/sbin/rsct", "var/ct")
 """What of the repository's ``etc/`` a base node does not get."""
 _NOT_BASE: Final = ("/usr/es/", "/usr/sbin/rsct/", "/etc/es", "/etc/cluster", "/var/hacmp", "/var/ct", "/var/clcomd",
                     "/var/cluster", "/var/adm/cluster")  # fmt: skip

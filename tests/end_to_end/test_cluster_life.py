@@ -178,6 +178,23 @@ def test_unmanaged_group_is_managed_again_where_it_runs(lab: LabUnderTest) -> No
 
 
 @pytest.mark.both_modes
+def test_node_that_is_shut_down_to_boot_again_keeps_its_groups(lab: LabUnderTest) -> None:
+    """It halted in the middle of the shutdown, as after a failure, and the others took over (APAR IJ07893)."""
+    lab.make_whole()
+    owner = lab.owner()
+    other = "node2" if owner == "node1" else "node1"
+    counter = lab.ask()["counter"]
+    failures = lab.output(owner, "errpt -J SRC_SVKO,OPMSG").count("\n")
+    lab.run(owner, "shutdown -Fr")
+    eventually(lambda: lab.cluster_state(owner) == "ST_INIT", "it is back", 60)
+    assert {line.split(":")[1] for line in lab.output(other, "clRGinfo -s").splitlines()} == {"UNMANAGED"}
+    assert lab.output(owner, "errpt -J SRC_SVKO,OPMSG").count("\n") == failures
+    lab.output(owner, f"clmgr online node {owner}", 60)
+    lab.wait_for_owner(owner)
+    assert lab.wait_for_answer(owner)["counter"] == counter + 1
+
+
+@pytest.mark.both_modes
 def test_services_by_c_spoc_and_at_system_restart(lab: LabUnderTest) -> None:
     lab.make_whole()
     said = lab.output("node1", 'cl_clstop -cspoc "-n node2" -yg', 60)
