@@ -51,9 +51,10 @@ def lscluster(argv: list[str]) -> int:
     except CaaError as error:
         return complain("lscluster", str(error))
     membership = status.membership
-    if membership is None or options.value("n", membership.cluster_name) != membership.cluster_name:
-        stopped = membership is None and client.is_stopped(root)
-        return complain("lscluster", client.STOPPED if stopped else client.INACTIVE)
+    if membership is None:
+        return complain("lscluster", client.STOPPED if client.is_stopped(root) else client.INACTIVE)
+    if options.value("n", membership.cluster_name) != membership.cluster_name:
+        return complain("lscluster", f"{options.value('n')} is not the name of this node's cluster.")
     # Every disk by this node's name of it, also below another node (inferred: no node tells how it calls its disks).
     status = msgspec.structs.replace(status, disk=own_name(root, status.disk))
     view = {"c": configuration, "d": disks, "i": interfaces, "m": nodes, "s": statistics}[views[0]]

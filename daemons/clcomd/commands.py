@@ -124,15 +124,20 @@ def cl_rcp(argv: list[str]) -> int:
     return status
 
 
-CLCMD_USAGE = "Usage: clcmd [-m node[,node ...]] command [argument ...]"
+CLCMD_USAGE = "Usage: clcmd [-n clustername] [-m node[,node ...]] [--] command [argument ...]"
 
 
 def clcmd(argv: list[str]) -> int:
-    """``clcmd [-m nodes] command ...``: run a command on every node of the CAA cluster at once, a block for each."""
-    command, chosen = argv[1:], ""
-    if command[:1] == ["-m"] and len(command) > 2:
-        chosen, command = command[1], command[2:]
-    if not command or command[0].startswith("-"):
+    """``clcmd [-n cluster] [-m nodes] [--] command ...``: run a command on every node of the CAA cluster at once, a
+    block for each."""
+    command, given = argv[1:], {"-n": "", "-m": ""}
+    while command and command[0] in given and len(command) > 1:
+        given[command[0]], command = command[1], command[2:]
+    if command[:1] == ["--"]:
+        command = command[1:]
+    elif command[:1] and command[0].startswith("-"):
+        command = []
+    if not command:
         return usage(CLCMD_USAGE)
     from concurrent.futures import ThreadPoolExecutor
 
@@ -146,8 +151,11 @@ def clcmd(argv: list[str]) -> int:
     if membership is None:
         sys.stderr.write(f"clcmd: {caa.INACTIVE}\n")
         return 1
+    if given["-n"] not in ("", membership.cluster_name):
+        sys.stderr.write(f"clcmd: {given['-n']} is not the name of this node's cluster.\n")
+        return 1
     names = [node.name for node in membership.nodes]
-    for name in (wanted := [word for word in chosen.split(",") if word]):
+    for name in (wanted := [word for word in given["-m"].split(",") if word]):
         if name not in names:
             sys.stderr.write(f"clcmd: {name} is not a node of the cluster.\n")
             return 1

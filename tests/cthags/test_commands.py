@@ -112,6 +112,16 @@ def test_the_sites_that_a_script_looks_for(monkeypatch: pytest.MonkeyPatch, caps
     assert domain.caa_config(["caa_config"]) == domain.BAD_FLAG
 
 
+def test_scripts_ask_for_the_domain_before_they_take_a_node_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for found, name in ((Domain(CLUSTER, STATUS), "haes_cluster"), (None, "IW")):
+        monkeypatch.setattr(domain, "_domain", lambda command, found=found: found)
+        assert domain.ct_clusterinfo(["ct_clusterinfo", "-c"]) == 0
+        assert capsys.readouterr().out == f"{name}\n"
+    assert domain.ct_clusterinfo(["ct_clusterinfo"]) == domain.BAD_FLAG
+
+
 def test_no_domain_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(domain, "_domain", lambda command: domain.OK)
     assert domain.lsrpdomain(["lsrpdomain"]) == 0

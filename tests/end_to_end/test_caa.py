@@ -99,6 +99,11 @@ def test_the_cluster_is_secured_and_its_level_committed(bare_lab: LabUnderTest) 
     lab.output("node2", "clctrl -sec -l none")
     assert "Security: standard" in lab.output("node1", "lssrc -ls clcomd")
     assert lab.output("node1", "clcmd hostname").count("node") == 4
+    assert lab.output("node1", "clcmd -n caatest -m node2 -- hostname").count("node2\n") == 2
+    for command in ("clcmd -n other hostname", "lscluster -m -n other", "chrepos -n other -r +hdisk3"):
+        refused = lab.run("node1", command)
+        name = command.split()[0]
+        assert (refused.returncode, refused.stderr) == (1, f"{name}: other is not the name of this node's cluster.\n")
     for words in ("-sec -l high", "-commit -n", "-commit -n other", "-sec -l high -s AES -t openssl -c /no -f /no"):
         refused = lab.run("node1", f"clctrl {words}")
         assert refused.returncode == 1, words

@@ -202,6 +202,21 @@ def caa_config(argv: list[str]) -> int:
     return OK
 
 
+def ct_clusterinfo(argv: list[str]) -> int:
+    """``ct_clusterinfo -c``: the name of the peer domain that the node is in, IW where it is in none.
+
+    Scripts ask it before they take a node down (APAR IV71572); its other flags are not known.
+    """
+    if argv[1:] != ["-c"]:
+        sys.stderr.write("Usage: ct_clusterinfo -c\n")
+        return BAD_FLAG
+    domain = _domain("ct_clusterinfo")
+    if isinstance(domain, int):
+        return domain
+    print("IW" if domain is None else domain.cluster.cluster_name)
+    return OK
+
+
 def node_states(domain: Domain) -> dict[str, str]:
     """OpState of the nodes by name: who is in the domain is Online."""
     status = domain.group_services
