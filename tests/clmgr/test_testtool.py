@@ -100,6 +100,10 @@ def test_what_is_seen_of_a_cluster() -> None:
     assert seen.up == ("node1", "node2")
     assert not Seen.of(BOTH, replace(picture(), event="TE_RG_MOVE")).stable
     assert not Seen.of({**BOTH, "node2": "JOINING"}, picture()).stable
+    for state, stable in (
+        ("ONLINE SECONDARY", True), ("ERROR", True), ("ACQUIRING SECONDARY", False), ("TEMPORARY ERROR", False),
+    ):  # fmt: skip
+        assert Seen(BOTH, {"app_rg": {"node1": "ONLINE", "node2": state}}, {}).stable == stable
     unmanaged = replace(picture(), groups=(replace(picture().groups[0], unmanaged_on=1),))
     assert Seen.of(BOTH, unmanaged).groups["app_rg"]["node1"] == "UNMANAGED"
 
@@ -242,3 +246,14 @@ def test_nothing_is_run_if_the_plan_names_what_is_not_there(
     assert sorted(path.name for path in log.parent.iterdir()) == [log.name, f"{log.name}.1", f"{log.name}.2"]
     commands.cl_testtool(["cl_testtool", "-c", "-e", "/plan", "-n"])
     assert len(log.read_text().splitlines()) == 2 * len(lines)
+
+
+def test_one_run_at_a_time(machine: NodeRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(machine.path("/plan")).write_text("NODE_UP, node9\n")
+    words = ["cl_testtool", "-c", "-e", "/plan"]
+    with commands._alone(machine) as alone:
+        assert alone
+        assert commands.cl_testtool(words) == 2
+        assert capsys.readouterr() == ("", "cl_testtool: another run of the tool is going on on this node.\n")
+    assert commands.cl_testtool(words) == 2
+    assert "there is no node node9" in capsys.readouterr().out

@@ -6,8 +6,11 @@ SMIT gives the tool a test plan, a variables file, and three choices; the flags 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import sys
+from collections.abc import Iterator
 
 from daemons.clmgr.testtool import automatic, plan
 from daemons.clmgr.testtool.plan import Test
@@ -24,6 +27,7 @@ USAGE = (
     "       -a  the automated test procedure    -i  stop at the first test that fails\n"
     "       -c  the tests of a test plan        -l  verbose log    -n  go on in the old log"
 )
+LOCK = "/var/hacmp/.cl_testtool"
 NOT_RUN = 2
 """The exit code when no test was run because the plan or the cluster is not as it must be."""
 
@@ -49,13 +53,38 @@ def cl_testtool(argv: list[str]) -> int:
         if c is None or c.node(root.identity.node) is None:
             raise plan.PlanError("this node belongs to no cluster.")
         tests = _tests(root, c, options)
+        with _alone(root) as alone:
+            if not alone:
+                raise plan.PlanError("another run of the tool is going on on this node.")
+            return _run(root, c, options, tests, " ".join(argv[1:]))
     except (OdmError, ConfigurationFault, plan.PlanError) as error:
         sys.stderr.write(f"cl_testtool: {error}\n")
-        return NOT_RUN
+    except BrokenPipeError:
+        raise  # nobody reads the output any more, which is no complaint of ours
     except OSError as error:
         sys.stderr.write(f"cl_testtool: {error.filename}: {error.strerror}\n")
-        return NOT_RUN
-    return _run(root, c, options, tests, " ".join(argv[1:]))
+    return NOT_RUN
+
+
+@contextlib.contextmanager
+def _alone(root: NodeRoot) -> Iterator[bool]:
+    """Whether no other run goes on on this node; the lock ends with the run, whatever happens to it.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    path = root.path(LOCK)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except BlockingIOError:
+            alone = False
+        yield alone
+    finally:
+        os.close(descriptor)
 
 
 def _tests(root: NodeRoot, c: Configuration, options: Options) -> list[Test]:

@@ -17,7 +17,8 @@ from daemons.cluster.configuration import Configuration, ResourceGroup
 UP, OFFLINE, UNMANAGED = "NORMAL", "OFFLINE", "UNMANAGED"
 STEADY_NODES = (UP, OFFLINE, UNMANAGED, "UNKNOWN", "NOT_CONFIGURED")
 """Words for nodes on which nothing happens; UNKNOWN is one that does not answer."""
-STEADY_GROUPS = ("ONLINE", "OFFLINE", "ERROR", "UNMANAGED", "UNKNOWN")
+MOVING_GROUPS = ("ACQUIRING", "RELEASING", "TEMPORARY")
+"""The first words of states in which a group, or its secondary instance, is on its way."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -60,8 +61,9 @@ class Seen(msgspec.Struct, frozen=True):
     @property
     def stable(self) -> bool:
         """Nothing is being processed, on no node and for no group."""
-        states = {state for places in self.groups.values() for state in places.values()}
-        return not self.busy and states <= set(STEADY_GROUPS) and set(self.nodes.values()) <= set(STEADY_NODES)
+        states = (state for places in self.groups.values() for state in places.values())
+        moving = any(state.startswith(MOVING_GROUPS) for state in states)
+        return not self.busy and not moving and set(self.nodes.values()) <= set(STEADY_NODES)
 
     def holders(self, group: str) -> tuple[str, ...]:
         """The nodes on which a group is online."""
