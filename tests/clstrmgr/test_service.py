@@ -63,8 +63,9 @@ class Lab:
         for folder in ("events", "utilities"):
             os.symlink(ETC / "usr/es/sbin/cluster" / folder, root.path(f"/usr/es/sbin/cluster/{folder}"))
         nodes = tuple(LabNode(f"node{other}", other, (f"127.0.0.{other}",)) for other in (1, 2))
+        # Without ctrmc, as here, a node fails after 60 product seconds: in a fast lab before a slow test ends.
         identity = Identity(
-            "lab", "/nowhere", "/nowhere", "", "", "", f"node{number}", number, 10.0, "folder", "b", (), nodes
+            "lab", "/nowhere", "/nowhere", "", "", "", f"node{number}", number, 1.0, "folder", "b", (), nodes
         )
         Path(root.path("/etc/lpar.json")).write_text(identity.text())
         seed.load(root, str(ETC / "objrepos"))
@@ -172,7 +173,7 @@ async def test_a_cluster_starts_moves_its_group_and_stops(lab: Lab) -> None:
         ]
         assert lab.daemons[1].long_status().splitlines()[0] == "Current state: ST_STABLE"
         assert sum("state" in line for line in lab.daemons[1].long_status().splitlines()) == 1
-        await asyncio.to_thread(client.stop_services, "offline", root=lab.roots[2])
+        await asyncio.to_thread(client.stop_services, "offline", time_limit=30.0, root=lab.roots[2])
         assert (await lab.state(2)).state == "ST_INIT"
         text = lab.read(1, "/var/hacmp/log/hacmp.out")
         assert "PowerHA SystemMirror Event Summary" in text
@@ -344,7 +345,7 @@ async def test_a_start_knows_how_the_interfaces_are(lab: Lab) -> None:
         up[1] = False
         await start()
         assert await told() == ("down", ["OFFLINE", "OFFLINE"])
-        await asyncio.to_thread(client.stop_services, "offline", root=root)
+        await asyncio.to_thread(client.stop_services, "offline", time_limit=30.0, root=root)
         up[1] = True
         await start()
         assert await told() == ("up", ["ONLINE", "OFFLINE"])

@@ -123,10 +123,15 @@ def test_no_if_traffic_monitor(bare_lab: LabUnderTest, value: str) -> None:
     eventually(lambda: interfaces(lab, "node2") == ["UP"] * 3, "it hears the others again", 30)
 
 
-@pytest.mark.parametrize("victim", ["lpar", "caa"])
-@pytest.mark.parametrize("value", ["hard_reset", "dump_restart", "hard_power_off", "disable"])
+@pytest.mark.parametrize(
+    ("value", "victim"),
+    [
+        ("hard_reset", "caa"), ("dump_restart", "lpar"), ("dump_restart", "caa"), ("hard_power_off", "lpar"),
+        ("disable", "caa"),
+    ],
+)  # fmt: skip
 def test_pvm_watchdog_timer(bare_lab: LabUnderTest, value: str, victim: str) -> None:
-    """What becomes of a node whose kernel hangs."""
+    """What becomes of a node whose kernel hangs. Each value with each victim: tests/node/test_machine.py."""
     lab = bare_lab
     whole(lab)
     tune(lab, f"pvm_watchdog_timer={value}")

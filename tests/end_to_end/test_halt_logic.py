@@ -49,13 +49,6 @@ def test_kill_9_of_the_cluster_manager(lab: LabUnderTest) -> None:
     check_takeover(lab, owner, acknowledged)
 
 
-def test_srcctl_kill_does_the_same(lab: LabUnderTest) -> None:
-    owner = lab.owner()
-    acknowledged = count(lab)
-    lab.srcctl("kill", owner, "clstrmgrES")
-    check_takeover(lab, owner, acknowledged)
-
-
 def test_a_hung_cluster_manager_is_a_dead_one(lab: LabUnderTest) -> None:
     owner = lab.owner()
     acknowledged = count(lab)
@@ -106,20 +99,12 @@ def test_a_node_that_comes_back_waits_until_it_is_asked(lab: LabUnderTest) -> No
     lab.wait_for_groups({survivor: "ONLINE", owner: "OFFLINE"})
 
 
-@pytest.mark.both_modes
 @pytest.mark.parametrize("name", ["lpar", "caa"])
 @pytest.mark.parametrize("how", ["kill", "hang"])
 def test_lpar_and_caa_guard_each_other(lab: LabUnderTest, name: str, how: str) -> None:
     owner = lab.owner()
     acknowledged = count(lab)
     lab.srcctl(how, owner, name)
-    check_takeover(lab, owner, acknowledged)
-
-
-def test_cthags_is_fatal_too(lab: LabUnderTest) -> None:
-    owner = lab.owner()
-    acknowledged = count(lab)
-    lab.srcctl("kill", owner, "cthags")
     check_takeover(lab, owner, acknowledged)
 
 

@@ -24,8 +24,8 @@ ANY_MODE = True
 
 OPTIONS = ("--nodes", "3")
 SEED = int(os.environ.get("HAES_KILL_SEED", "20"))
-ROUNDS = int(os.environ.get("HAES_KILL_ROUNDS", "4"))
-KINDS = os.environ.get("HAES_KILL_KINDS", "setting,cut,setting,nodes").split(",")
+ROUNDS = int(os.environ.get("HAES_KILL_ROUNDS", "3"))
+KINDS = os.environ.get("HAES_KILL_KINDS", "setting,cut,nodes").split(",")
 STAGE = "/usr/es/sbin/cluster/etc/objrepos/stage"
 LOCKED = "\nERROR: cldare: A lock for a Dynamic Reconfiguration event has been detected.\n\n"
 COMMITTED = "\nERROR: another node has synchronized the cluster meanwhile; nothing was changed.\n\n"
