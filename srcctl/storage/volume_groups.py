@@ -287,6 +287,11 @@ class VolumeGroups:
             return ""
         return "concurrent" if mode else "active"
 
+    def mode_of(self, disk: str) -> str:
+        """As ``mode``, of a disk that cannot be read: the reservation is known all the same."""
+        mode = self._reservations.modes(disk).get(self._identity.node)
+        return "" if mode is None else "concurrent" if mode else "active"
+
     def has_failed(self, disk: str) -> bool:
         """Whether a shared disk does not answer."""
         return Faults(self._lab).disk_failed(disk)

@@ -415,6 +415,7 @@ def test_a_volume_group_that_lost_its_disk_is_varied_off(nodes: tuple[Node, Node
     run(first, "mount", "/sharedfs")
     run(second, "importvg", "-n", "-y", "datavg", "hdisk2")
     faults.set_disk("hdisk2", failed=True)
+    assert run(first, "lspv")[1].splitlines()[-2].split()[2:] == ["datavg", "active"]
     status, _, error = run(first, "varyoffvg", "datavg")
     assert status == 1
     assert error.startswith("0516-012 lvaryoffvg: Logical volume must be closed.")
@@ -424,5 +425,10 @@ def test_a_volume_group_that_lost_its_disk_is_varied_off(nodes: tuple[Node, Node
     faults.set_disk("hdisk2", failed=False)
     assert "datavg" not in run(first, "lsvg", "-o")[1].split()
     assert run(second, "varyonvg", "datavg") == (0, "", "")
+    run(first, "mkvg", "-C", "-y", "concvg", "hdisk3")
+    assert run(first, "varyonvg", "-c", "-A", "concvg") == (0, "", "")
+    for failed in (False, True):
+        faults.set_disk("hdisk3", failed=failed)
+        assert run(first, "lspv")[1].splitlines()[-1].split()[2:] == ["concvg", "concurrent"]
     first.die()
     second.die()

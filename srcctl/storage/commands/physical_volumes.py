@@ -38,7 +38,7 @@ def _rows(groups: VolumeGroups, root: NodeRoot) -> list[tuple[str, str, str, str
                 # It cannot be read; the ODM still knows whose it is.
                 found = None
                 name = groups.known_on(disk) or "None"
-                state = "active" if name != "None" and groups.is_reserved_here(disk) else ""
+                state = groups.mode_of(disk) if name != "None" else ""
             if found is not None and found.name in known and disk in found.disks:
                 name, state = found.name, groups.mode(found)
         rows.append((groups.name_of(disk), pvid_of(root, disk), name, state, _identifiers(identity.lab_id, disk)))
