@@ -99,6 +99,7 @@ MESSAGES = {
     "entstat en9": 1,
     "lscfg -l nosuch": 1,
     "lsattr -Rl hdisk2": 1,
+    "lsps -s hd6": 1,
     "lspath -l nosuch": 1,
     "lspath -s wet": 1,
     "lspath -F colour": 1,

@@ -41,6 +41,8 @@ def lsps(argv: list[str]) -> int:
     def work(options: Options, groups: VolumeGroups, root: NodeRoot) -> int:
         if len(options.operands) > 1 or len(options.values.keys() & set("csl")) > 1:
             raise UsageError("one form")
+        if "s" in options and options.operands:
+            raise UsageError("-s is about all of them")
         megabytes, percent = paging_space(root)
         if "s" in options:
             print(f"Total Paging Space   Percent Used\n{megabytes:>10}MB {percent:>17}%")
