@@ -16,11 +16,11 @@ def bring_in_step(root: NodeRoot) -> str:
 
     Without a CAA cluster there is nothing to be in step with. Blocks; runs no event loop.
     """
-    from daemons.clconfd import agent
+    from daemons.clconfd import installation
 
     try:
-        agent.bring_in_step(root)
-    except agent.Removed as removed:
+        installation.bring_in_step(root)
+    except installation.Removed as removed:
         return str(removed)
     except caa.CaaError:
         return ""
@@ -33,9 +33,9 @@ def bring_in_step(root: NodeRoot) -> str:
 
 def classes_to_start(root: NodeRoot) -> str:
     """The directory of object classes to start cluster services with; this node's own if it cannot be told. Blocks."""
-    from daemons.clconfd import agent
+    from daemons.clconfd import installation
 
     try:
-        return agent.classes_to_start(root)
+        return installation.classes_to_start(root)
     except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, OSError):
         return DCD

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from daemons.clconfd import init_entries, persistent_labels
+from daemons.clconfd import init_entries, installation, persistent_labels
 from daemons.clconfd.collector import CLIENT_HOSTS, unreadable
 from srcctl.commands.options import is_number
 from srcctl.network import options
@@ -103,7 +103,6 @@ def _restore_classes(root: NodeRoot) -> None:
         CorrectionFailed: they cannot be made, or CAA cannot tell what was synchronized.
     """
     from daemons.caa import client as caa
-    from daemons.clconfd import agent
     from daemons.cluster.configuration import DCD
     from daemons.cluster.synchronization import ArchiveError, installed_generation, mark_incomplete
     from srcctl.odm import OdmError, seed
@@ -116,7 +115,7 @@ def _restore_classes(root: NodeRoot) -> None:
             if os.path.lexists(path):
                 os.rename(path, f"{path}.damaged")  # no class is looked for under such a name
         seed.load(root, os.path.join(os.environ["HAES_CODE"], "etc", "objrepos"), lambda name: name.startswith("hacmp"))
-        agent.install_committed(root)
+        installation.install_committed(root)
     except (KeyError, OdmError, caa.CaaError, caa.RepositoryError, ArchiveError) as error:
         raise CorrectionFailed(str(error)) from None
 

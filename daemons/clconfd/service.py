@@ -7,7 +7,7 @@ import getopt
 import time
 
 from daemons.caa import client as caa
-from daemons.clconfd import agent, core, schedule
+from daemons.clconfd import core, installation, schedule
 from daemons.cluster import configuration
 from daemons.cluster.synchronization import ArchiveError, installed_generation
 from daemons.runtime.daemon import CannotStart, Daemon, run
@@ -86,7 +86,7 @@ class Clconfd(Daemon):
             case core.BringInStep():
                 self.spawn(self._bring_in_step())
             case core.TellManager():
-                self.spawn(asyncio.to_thread(agent.tell_manager, self.root))
+                self.spawn(asyncio.to_thread(installation.tell_manager, self.root))
             case core.MeasureVar():
                 self.spawn(self._measure())
             case core.ReportVar(percent, threshold):
@@ -100,8 +100,8 @@ class Clconfd(Daemon):
 
     async def _bring_in_step(self) -> None:
         try:
-            generation = await asyncio.to_thread(agent.bring_in_step, self.root)
-        except agent.Removed:
+            generation = await asyncio.to_thread(installation.bring_in_step, self.root)
+        except installation.Removed:
             self.pump.feed(core.InStep(0))
         except caa.CaaError:
             # Without a cluster, or with CAA stopped, there is nothing to be in step with.
@@ -119,7 +119,7 @@ class Clconfd(Daemon):
     async def _push_outstanding(self) -> None:
         """Changes that were committed, but never reached the running cluster."""
         try:
-            outstanding = await asyncio.to_thread(agent.is_outstanding, self.root)
+            outstanding = await asyncio.to_thread(installation.is_outstanding, self.root)
         except (caa.CaaError, caa.RepositoryError, ArchiveError, OdmError, OSError):
             return
         if outstanding:

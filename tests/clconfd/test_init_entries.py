@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from daemons.caa import client as caa
-from daemons.clconfd import agent, collector, corrections, init_entries
+from daemons.clconfd import collector, corrections, init_entries, installation
 from daemons.clconfd.init_entries import takes_addresses
 from daemons.cluster.configuration import Configuration, Label
-from tests.clconfd.test_agent import Node
-from tests.clconfd.test_agent import node as node2  # noqa: F401
+from tests.clconfd.test_installation import Node
+from tests.clconfd.test_installation import node as node2  # noqa: F401
 from tests.cluster.test_configuration import SAMPLE
 
 HACMP, HARC = (f"{record}\n" for record in init_entries.RECORDS.values())
@@ -36,9 +36,9 @@ def node(node2: Node, monkeypatch: pytest.MonkeyPatch) -> Node:  # noqa: F811
         )
         (programs / name).chmod(0o755)
     monkeypatch.setenv("HAES_ROOT", node.root.directory)
-    monkeypatch.setattr(agent.security, "install", lambda root, pair: None)
+    monkeypatch.setattr(installation.security, "install", lambda root, pair: None)
     monkeypatch.setattr(caa, "follow_repository", lambda root, disk: None)
-    monkeypatch.setattr(agent, "start_on_boot", lambda root: None)
+    monkeypatch.setattr(installation, "start_on_boot", lambda root: None)
     table(node).write_text(HACMP + START)
     return node
 
@@ -49,24 +49,24 @@ def table(node: Node) -> Path:
 
 def test_harc_comes_and_goes_with_the_service_labels_that_a_node_can_take(node: Node) -> None:
     node.commit(2, WITH)
-    assert agent.bring_in_step(node.root) == 2, "clconfd brings what the node missed"
+    assert installation.bring_in_step(node.root) == 2, "clconfd brings what the node missed"
     assert table(node).read_text() == HACMP + HARC + START, "behind hacmp, before cluster services"
     node.commit(3, WITHOUT)
-    agent.install_committed(node.root)
+    installation.install_committed(node.root)
     assert table(node).read_text() == HACMP + START
     # What somebody has removed comes with the next synchronization.
     table(node).write_text(START)
     node.commit(4, WITH)
-    agent.install_committed(node.root)
+    installation.install_committed(node.root)
     assert table(node).read_text() == START + HACMP + HARC
-    agent.forget(node.root)
+    installation.forget(node.root)
     assert table(node).read_text() == START + HACMP, "a node without a cluster prepares for one still"
 
 
 def test_what_is_there_and_what_cannot_be_told_is_left_alone(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     table(node).write_text(HACMP + HARC.replace(":wait:", ":off:"))
     node.commit(2, WITH)
-    agent.install_committed(node.root)
+    installation.install_committed(node.root)
     assert table(node).read_text() == HACMP + HARC.replace(":wait:", ":off:"), "the administrator's own"
     monkeypatch.setattr(init_entries, "needed", lambda root: None)
     init_entries.follow_configuration(node.root)
@@ -81,14 +81,14 @@ def test_one_look_at_the_table_decides(node: Node, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(init_entries, "present", lambda root: looks.append(root) or present(root))
     table(node).write_text(START)
     node.commit(2, WITH)
-    agent.install_committed(node.root)
+    installation.install_committed(node.root)
     assert len(looks) == 1, "what is added and what is taken out could be decided by two different tables"
     assert table(node).read_text() == START + HACMP + HARC
 
 
 def test_verification_names_a_missing_entry_and_puts_it_back(node: Node) -> None:
     node.commit(2, WITH)
-    agent.install_committed(node.root)
+    installation.install_committed(node.root)
     table(node).write_text(START)
     assert collector.missing_init_entries(node.root, in_step=True) == ("hacmp", "harc")
     assert collector.missing_init_entries(node.root, in_step=False) == ("hacmp",), "harc comes with a synchronization"

@@ -16,7 +16,7 @@ from daemons.caa import formation
 from daemons.caa.replacement import own_repository
 from daemons.clcomd import client as clcomd
 from daemons.clcomd import security
-from daemons.clconfd import agent
+from daemons.clconfd import agent, installation
 from daemons.clconfd.agents import Agents
 from daemons.clmgr.errors import ClmgrError
 from daemons.clmgr.verification.verify import nodes_down
@@ -306,12 +306,12 @@ class Dare:
                 case "lock":
                     staging.lock(self._root, self._own, generation)
                 case "stage":
-                    agent.stage(self._root, generation, self._disk_name)
+                    installation.stage(self._root, generation, self._disk_name)
                 case "keep":
                     staging.keep(self._root)
                 case "install":
-                    agent.install_committed(self._root, self._objects)
-                    agent.tell_manager(self._root)
+                    installation.install_committed(self._root, self._objects)
+                    installation.tell_manager(self._root)
                 case _:
                     staging.release(self._root)
         except synchronization.Locked as error:

@@ -142,7 +142,7 @@ def _delete_cluster(root: NodeRoot, request: Request) -> None:
     The lines stand in the order of published transcripts. With -D the CAA cluster stays: this is a part of a deletion.
     """
     from daemons.caa import client as caa
-    from daemons.clconfd.agent import prepare_for_the_cluster
+    from daemons.clconfd.installation import prepare_for_the_cluster
     from daemons.clmgr.operations import live
 
     given, c = checked(request), defined(root)

@@ -1,4 +1,4 @@
-"""A node that was taken out of its cluster without being told."""
+"""A node that missed a synchronization, above all one that was taken out of its cluster without being told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from daemons.caa import client as caa
 from daemons.caa import kept_commit, message_security
 from daemons.caa.device import ClusterDevice
-from daemons.clconfd import agent, persistent_labels
+from daemons.clconfd import installation, persistent_labels
 from daemons.cluster import configuration as configurations
 from daemons.cluster import synchronization as sync
 from daemons.cluster.configuration import CHANGE_JOURNAL, CHANGE_LOCK, DCD, Configuration
@@ -69,7 +69,7 @@ class Node:
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     made = Node(tmp_path)
     monkeypatch.setattr(caa, "repository", lambda root: made.disk)
-    monkeypatch.setattr(agent, "services_active", lambda root: False)
+    monkeypatch.setattr(installation, "services_active", lambda root: False)
     monkeypatch.setattr(persistent_labels, "configure", lambda root: None)
     return made
 
@@ -82,17 +82,17 @@ def inactive(root: NodeRoot) -> caa.RepositoryDisk:
 def test_it_forgets_the_configuration_when_it_boots(node: Node, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
     monkeypatch.setattr(caa, "repository", inactive)
     with pytest.raises(caa.CaaError):
-        agent.bring_in_step(node.root)
+        installation.bring_in_step(node.root)
     assert node.is_configured(), "the cluster has it still"
     if half:
         sync.mark_incomplete(node.root)
     node.commit(2, SMALLER)
-    with pytest.raises(agent.Removed):
-        agent.bring_in_step(node.root)
+    with pytest.raises(installation.Removed):
+        installation.bring_in_step(node.root)
     assert not node.is_configured()
     assert sync.installed_generation(node.root) == 0
     with pytest.raises(caa.CaaError):
-        agent.bring_in_step(node.root)
+        installation.bring_in_step(node.root)
 
 
 @pytest.mark.parametrize("what", ["another cluster", "no cluster", "defined only"])
@@ -108,7 +108,7 @@ def test_what_says_nothing_of_this_node_takes_nothing_from_it(
         node.commit(2, SMALLER)
         sync.mark_none(node.root)
     with pytest.raises(caa.CaaError):
-        agent.bring_in_step(node.root)
+        installation.bring_in_step(node.root)
     assert node.is_configured()
 
 
@@ -121,8 +121,8 @@ def test_one_that_runs_leaves_caa_as_well(node: Node, monkeypatch: pytest.Monkey
     node.disk.write_definition(replace(DEFINITION, nodes=NODES[:1]) if told else replace(
         DEFINITION, nodes=(NODES[0], replace(NODES[1], name="node2"))
     ))  # fmt: skip
-    with pytest.raises(agent.Removed):
-        agent.bring_in_step(node.root)
+    with pytest.raises(installation.Removed):
+        installation.bring_in_step(node.root)
     assert not node.is_configured()
     assert left == (["node2"] if told else []), "the synchronization has not come to that yet"
 
@@ -130,7 +130,7 @@ def test_one_that_runs_leaves_caa_as_well(node: Node, monkeypatch: pytest.Monkey
 def test_one_that_is_being_taken_in_again_waits_for_that(node: Node) -> None:
     node.commit(2, SMALLER)
     staging.lock(node.root, "node1", 3)
-    assert agent.bring_in_step(node.root) == 2
+    assert installation.bring_in_step(node.root) == 1, "what it has, which is not what is committed"
     assert node.is_configured()
     assert staging.read(node.root) is not None
 
@@ -138,14 +138,14 @@ def test_one_that_is_being_taken_in_again_waits_for_that(node: Node) -> None:
 def test_one_that_was_not_taken_in_after_all_gives_the_lock_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """The synchronization that was to do it was killed, and another one went on without this node."""
     monkeypatch.setattr(caa, "repository", inactive)
-    agent.forget(node.root)
+    installation.forget(node.root)
     staging.lock(node.root, "node1", 3)
     with pytest.raises(caa.CaaError):
-        agent.bring_in_step(node.root)
+        installation.bring_in_step(node.root)
     assert staging.read(node.root) is not None, "it may go on"
     monkeypatch.setattr(staging.Lock, "age", lambda lock, root: repair.LOCK_LIFE)
     with pytest.raises(caa.CaaError):
-        agent.bring_in_step(node.root)
+        installation.bring_in_step(node.root)
     assert staging.read(node.root) is None
 
 
@@ -155,16 +155,16 @@ def test_a_change_that_was_interrupted_is_not_completed_on_top_of_a_synchronizat
     journal.write_text("{}")
     node.commit(2, SMALLER if removed else replace(SAMPLE, groups=()))
     if removed:
-        agent.forget(node.root)
+        installation.forget(node.root)
     else:
-        assert agent.bring_in_step(node.root) == 2
+        assert installation.bring_in_step(node.root) == 2
     assert not journal.exists()
 
 
 def test_an_installation_waits_for_a_change_under_way(node: Node) -> None:
     node.commit(2, replace(SAMPLE, groups=()))
     with locked(node.root.path(CHANGE_LOCK)):
-        thread = threading.Thread(target=agent.bring_in_step, args=(node.root,))
+        thread = threading.Thread(target=installation.bring_in_step, args=(node.root,))
         thread.start()
         thread.join(0.2)
         assert thread.is_alive()
@@ -175,7 +175,7 @@ def test_an_installation_waits_for_a_change_under_way(node: Node) -> None:
 
 def test_what_is_installed_is_kept_as_long_as_the_node_is_a_member(node: Node) -> None:
     archive = node.commit(2, replace(SAMPLE, groups=()))
-    assert agent.bring_in_step(node.root) == 2
+    assert installation.bring_in_step(node.root) == 2
     assert kept_commit.kept(node.root, DEFINITION.uuid) == (node.disk.read_commit(), archive)
     ClusterDevice(node.root).forget()
     assert not Path(node.root.path(kept_commit.FILE)).exists(), "a private key may be in it"
