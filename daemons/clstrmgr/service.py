@@ -92,6 +92,9 @@ WAIT_FOR_GROUP_SERVICES = 60.0
 WAIT_AT_START = 30.0
 """Seconds (patience) for which a request to start services waits for Group Services."""
 
+SURVEY_PATIENCE = 5.0
+"""Seconds that a request to start services waits for CAA's word on the interfaces."""
+
 SCHEDULE_POLL = 1.0
 """Seconds between looks at the clock for delayed fallback timers, whose times are given in minutes."""
 
@@ -477,8 +480,8 @@ class ClusterManagerDaemon(Daemon):
         from daemons.caa import client as caa
 
         try:
-            status = await caa.current_status(self.root)
-        except (OSError, Closed, RemoteFault):
+            status = await asyncio.wait_for(caa.current_status(self.root), SURVEY_PATIENCE)
+        except (OSError, Closed, RemoteFault, TimeoutError):
             return
         if status.membership is None:
             return
