@@ -7,6 +7,7 @@ client of Group Services and dies with it while services are active: SRC then ca
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import shutil
@@ -535,6 +536,8 @@ class ClusterManagerDaemon(Daemon):
                 self._notice(f"die: clstrmgr on node {self.core.node_id} is exiting with code {EXIT_CODE}")
                 self._clexit()
                 return EXIT_CODE
+            with contextlib.suppress(TimeoutError):  # what runs with services only ends with them
+                await asyncio.wait_for(self.subsystems.settled(), STOP_PATIENCE)
         self.pump.close()
         self.runner.forget()
         self.methods.forget()

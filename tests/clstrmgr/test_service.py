@@ -291,10 +291,15 @@ async def test_loss_of_group_services_ends_the_process(lab: Lab) -> None:
 
 async def test_src_stop_stops_services_first(lab: Lab) -> None:
     async with running(lab):
+        stopsrc = lab.directory / "bin/stopsrc"
+        stopsrc.write_text(f'#!/bin/bash\nsleep 0.2\necho "stopsrc $*" >>{lab.calls}\n')
+        stopsrc.chmod(0o755)
         assert await lab.daemons[1].stop(forced=False) == 0
+        calls = lab.calls.read_text().splitlines()
+        assert sorted(calls[-2:]) == ["stopsrc -s clevmgrdES", "stopsrc -s clinfoES"], "they ran on without them"
         states = {node.name: node.state for node in (await lab.state(2)).nodes}
         assert states == {"node1": "down", "node2": "up"}
-        assert "node1 ifconfig en0 delete 127.0.0.33" in lab.calls.read_text().splitlines()[-2:]
+        assert "node1 ifconfig en0 delete 127.0.0.33" in calls[-4:]
 
 
 async def test_rubbish_on_the_socket(lab: Lab) -> None:
