@@ -32,10 +32,16 @@ class Arbiter:
         """Nodes are to be taken in once this node acts and can reach the tie breaker: until then its holders would keep
         them out."""
         self._told = False
+        self._last: TieBreaker | None = None
+
+    def _current(self) -> TieBreaker | None:
+        breaker = self._breaker()
+        self._last = breaker or self._last
+        return breaker
 
     def arbitrate(self, side: frozenset[str]) -> bool:
         """Whether this node's side of a split wins."""
-        breaker = self._breaker()
+        breaker = self._current()
         if breaker is None:
             return True
         try:
@@ -55,7 +61,7 @@ class Arbiter:
         """
         if self.acting:
             return False
-        breaker = self._breaker()
+        breaker = self._current()
         try:
             self.acting = breaker is None or breaker.lets_in(reached, everybody)
         except OSError:
@@ -64,7 +70,7 @@ class Arbiter:
 
     def welcome(self, reached: frozenset[str], everybody: frozenset[str]) -> None:
         """Nodes may be back: the side that holds the tie breaker takes them in. What fails is owed."""
-        breaker = self._breaker()
+        breaker = self._current()
         self.welcome_owed = breaker is not None
         if breaker is None or not self.acting:
             return
@@ -76,3 +82,20 @@ class Arbiter:
                 self._complain(f"tie breaker: {error.strerror}")
         else:
             self.welcome_owed = self._told = False
+
+    def resign(self) -> bool:
+        """This node is no member any more, or its CAA is stopped: it is of no side now, and if it was the last of one,
+        nobody holds the tie breaker. It may have no configuration left then: the last tie breaker is meant.
+
+        Returns:
+            False if the tie breaker cannot be reached: it is to be tried again.
+        """
+        self.acting = False
+        if self._last is None:
+            return True
+        try:
+            self._last.resign()
+        except OSError:
+            return False
+        self._last = None
+        return True

@@ -222,11 +222,18 @@ class ClusterAwareAix(RepositoryKeeper):
         if self.guard is not None:
             self.guard.set_action(tunables.TUNABLES["pvm_watchdog_timer"].default)
         self.arbiter.acting = False
+        if not protected:
+            self._resign()
         self.machine = core.Membership()
         self.pump = Pump[core.Input, core.Effect](self.machine, self._execute, self.fail)
         for connection in list(self.subscribers):
             connection.close()
         return protected
+
+    def _resign(self) -> None:
+        if self.definition is None and not self.arbiter.resign():
+            delay = self.scale.schedule(HEARTBEAT) / 1_000_000
+            asyncio.get_running_loop().call_later(delay, self._resign)
 
     def _settings(self, definition: Definition, own: int) -> core.Settings:
         schedule, values = self.scale.schedule, definition.tunables

@@ -3,7 +3,7 @@
 A reservation names the nodes of the side that holds it. Whoever is among them may narrow it to what is left of its side
 after a further split, and widens it to nodes that come back; it is released when all nodes are back (the PowerHA manual
 "Tie breaker option for split and merge policies"). Whoever is not among them may not act. A reservation dies with its
-nodes, as all reservations of disks here.
+nodes, as all reservations of disks here; a node that leaves the cluster, or whose CAA is stopped, gives its part up.
 
 An NFS server is no node of the lab: its exports are directories of the lab's shared folder, which every node reaches
 whatever the networks between the nodes do.
@@ -190,6 +190,17 @@ class TieBreaker:
             if not holders or self._own not in holders or alive <= holders:
                 return
             self._write(frozenset() if alive >= everybody else holders | alive)
+
+    def resign(self) -> None:
+        """This node is of no side any more; the others of its side go on holding it.
+
+        Raises:
+            OSError: the disk has failed.
+        """
+        with self._locked():
+            holders = self._holders()
+            if self._own in holders:
+                self._write(holders - {self._own})
 
     def _holders(self) -> frozenset[str]:
         try:

@@ -133,10 +133,11 @@ class Checker:
         self._numbers[node.number] = view.id.number
         self.views_changed[node.number] = self.cluster.world.now
         self._note_view(known, installed)
+        if view.id not in self._members:
+            self._check_members(node, view, known.view.nodes if known.view is not None else ())
         members = self._members.setdefault(view.id, view.members)
         if members != view.members:
             raise InvariantBroken(2, f"{node.name} lists {view.members} in view {view.id}, others {members}")
-        self._check_members(node, view, known.view.nodes if known.view is not None else ())
         if known.view is not None and installed.base == known.view.id:
             self._compare_histories(node, installed.base, view, known)
         known.view = view
@@ -145,13 +146,13 @@ class Checker:
         self.forgive()
 
     def _check_members(self, node: SimulatedNode, view: View, before: tuple[int, ...]) -> None:
-        """Nobody is taken in who is no member of the cluster."""
+        """Nobody is taken in who is no member of the cluster, as far as the first node knows that installs a view; who
+        hears it later, may know that one of them was removed meanwhile."""
         self.checks[CONFIGURATION] += 1
         states = node.states
         if states is None:
             return
-        # A live node that was removed counts as lost only when it would if it had fallen silent. Who was cut off
-        # installs views that the others had long ago, when one that was removed since was a member.
+        # A live node that was removed counts as lost only when it would if it had fallen silent.
         strangers = set(view.nodes) - set(states.numbers) - states.core.alive - set(before)
         if strangers:
             raise InvariantBroken(CONFIGURATION, f"{node.name} has nodes {sorted(strangers)} in its view, no members")

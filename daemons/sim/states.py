@@ -140,13 +140,20 @@ class StatesProcess(Process):
                 self.feed(caa.Stopped())
                 if not self.running:
                     return
+            protected = self.core.group_services_armed
             self.repository.close()
             self.arbiter.acting = False
+            if not protected:
+                self._resign()
             self._picture, self.asked = None, None
             self.core = self._make()
             # Who was not stopped, because srcmstr was away or it had just begun, sees its connection closed.
             if isinstance(daemon := self.node.process("cthags"), GroupServicesProcess):
                 daemon.caa_lost()
+
+    def _resign(self) -> None:
+        if not self.active and not self.arbiter.resign():
+            self.later(HEARTBEAT_US, self._resign)
 
     def leaving(self) -> Work:
         """Stop Group Services and CAA; the status tells whether a critical client is left, which ends the node."""

@@ -115,3 +115,35 @@ def test_who_comes_to_act_late_takes_in_whom_it_met_before() -> None:
     two.welcome(EVERYBODY, EVERYBODY)
     assert not two.welcome_owed
     assert one.begins_to_act(EVERYBODY, EVERYBODY)
+
+
+def test_who_leaves_the_cluster_gives_its_part_up_also_without_a_configuration() -> None:
+    disk = Disk()
+    configured = [True]
+    one = Arbiter(lambda: Breaker(disk, "node1") if configured else None, lambda _: None, lambda _: None)
+    three = arbiter(disk, "node3")
+    assert one.begins_to_act(frozenset({"node1"}), EVERYBODY)
+    assert not three.begins_to_act(frozenset({"node3"}), EVERYBODY)
+    configured.clear()
+    disk.lost = True
+    assert not one.resign(), "it is owed"
+    disk.lost = False
+    assert one.resign()
+    assert not one.acting
+    assert three.begins_to_act(frozenset({"node3"}), EVERYBODY - {"node1"})
+    assert disk.holders == {"node3"}
+    assert one.resign(), "nothing is owed"
+    assert disk.holders == {"node3"}
+
+
+def test_the_others_of_its_side_go_on_when_one_leaves() -> None:
+    disk = Disk()
+    disk.holders = frozenset({"node1", "node2"})
+    one, two, three = (arbiter(disk, f"node{number}") for number in (1, 2, 3))
+    assert one.arbitrate(frozenset({"node1", "node2"}))
+    assert one.resign()
+    assert disk.holders == {"node2"}
+    assert two.arbitrate(frozenset({"node2"}))
+    assert not three.arbitrate(frozenset({"node3"}))
+    assert three.resign()
+    assert disk.holders == {"node2"}, "who is of no side takes nothing from one"
