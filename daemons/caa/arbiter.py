@@ -84,13 +84,14 @@ class Arbiter:
             self.welcome_owed = self._told = False
 
     def resign(self) -> bool:
-        """This node is no member any more, or its CAA is stopped: it is of no side now, and if it was the last of one,
-        nobody holds the tie breaker. It may have no configuration left then: the last tie breaker is meant.
+        """This node is no member any more, or its CAA is stopped, now or when it boots: it is of no side, and if it was
+        the last of one, nobody holds the tie breaker. It may have no configuration left: the last tie breaker is meant.
 
         Returns:
             False if the tie breaker cannot be reached: it is to be tried again.
         """
         self.acting = False
+        self._current()
         if self._last is None:
             return True
         try:

@@ -130,6 +130,7 @@ class ClusterAwareAix(RepositoryKeeper):
             raise CannotStart(f"cannot listen: {error}") from None
         if self.device.node_uuid:
             await self._join_at_boot()
+            self._resign()
 
     async def stop(self, forced: bool) -> int:
         await self._leave()

@@ -151,7 +151,11 @@ def _complaint(arguments: argparse.Namespace) -> str | None:
 
 
 def _play(scenario: Scenario) -> Result:
-    return play(scenario, parts(scenario.plant))
+    try:
+        return play(scenario, parts(scenario.plant))
+    except Exception as error:
+        error.add_note(f"seed {scenario.seed}: the simulator itself has failed")
+        raise
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[Result]:

@@ -73,6 +73,10 @@ class StatesProcess(Process):
         """Power on: join the cluster of which the node is a member."""
         for name in self.node.cluster.fences.switched_on(self.node.name, str(self.node.boot_number)):
             self.node.trace(f"{name} is let in, nobody that kept it out has stayed on")
+        self._join_at_boot()
+        self._resign()
+
+    def _join_at_boot(self) -> None:
         if not self.node.device.member:
             return
         disk, refusal = self.own_disk()

@@ -70,6 +70,11 @@ class Store:
         """The classes are half of one configuration and half of another."""
         return bool(self.default) and not self.generation
 
+    @property
+    def has_all_classes(self) -> bool:
+        """Every class is there: not while a node that never had a configuration installs its first."""
+        return set(self.default) == set(Configuration.__struct_fields__)
+
     def load(self) -> Configuration | None:
         """The configuration in the default object classes, whatever that is; None if no cluster is defined there."""
         if self._loaded is None and "cluster" in self.default:

@@ -213,7 +213,7 @@ class Strikes:
         manager = node.process("clstrmgrES")
         starting = isinstance(manager, ManagerProcess) and manager.starting
         ready = node.live and node.started and node.process("clmgr") is None and not starting
-        return node.store.load() if ready else None
+        return node.store.load() if ready and node.store.has_all_classes else None
 
     def _synchronize(self, fault: Fault, node: SimulatedNode, configuration: Configuration) -> None:
         node.store.edit(configuration)

@@ -147,3 +147,10 @@ def test_the_others_of_its_side_go_on_when_one_leaves() -> None:
     assert not three.arbitrate(frozenset({"node3"}))
     assert three.resign()
     assert disk.holders == {"node2"}, "who is of no side takes nothing from one"
+
+
+def test_who_boots_and_is_no_member_gives_up_what_it_held_in_its_life_before() -> None:
+    disk = Disk()
+    disk.holders = frozenset({"node1"})
+    assert arbiter(disk, "node1").resign()
+    assert arbiter(disk, "node3").begins_to_act(frozenset({"node3"}), frozenset({"node2", "node3"}))
