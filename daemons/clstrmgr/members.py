@@ -129,6 +129,10 @@ class Members(OperatorDesk):
         cluster = self.cluster
         assert cluster is not None
         self._log(f"node {node} left the group ({reason}), members {list(self.members)}", notice=True)
+        if node not in cluster.nodes:
+            # It was to join with a configuration that has it, and failed before anybody could refuse it.
+            self._drop_events_of(node)
+            return
         holding = any(group.state(node) in HELD for group in cluster.groups.values())
         if (cluster.nodes.get(node) == "unmanaged" and not holding) or reason == "voluntary_leave":
             # Stopped before it left, or stopped with unmanage: nothing of it is taken over.
