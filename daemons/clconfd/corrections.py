@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import time
 
+from daemons.caa import client as caa
 from daemons.clconfd import init_entries, installation, persistent_labels
 from daemons.clconfd.collector import CLIENT_HOSTS, unreadable
+from daemons.cluster.configuration import DCD
+from daemons.cluster.synchronization import ArchiveError, installed_generation, mark_incomplete
 from srcctl.commands.options import is_number
 from srcctl.network import options
 from srcctl.network.addresses import AddressRegistry
 from srcctl.node.root import NodeRoot, replace_file
+from srcctl.odm import OdmError, seed
 from srcctl.storage.filesystems import Stanza, rewrite_stanzas
 from srcctl.storage.volume_groups import VolumeGroups
 
@@ -102,11 +106,6 @@ def _restore_classes(root: NodeRoot) -> None:
     Raises:
         CorrectionFailed: they cannot be made, or CAA cannot tell what was synchronized.
     """
-    from daemons.caa import client as caa
-    from daemons.cluster.configuration import DCD
-    from daemons.cluster.synchronization import ArchiveError, installed_generation, mark_incomplete
-    from srcctl.odm import OdmError, seed
-
     try:
         if installed_generation(root):
             mark_incomplete(root)

@@ -285,12 +285,11 @@ class VolumeGroups:
         mode = self.modes(group).get(self._identity.node)
         if mode is None or (mode != PASSIVE and not self.is_varied_on(group)):
             return ""
-        return "concurrent" if mode else "active"
+        return _word_of(mode)
 
     def mode_of(self, disk: str) -> str:
         """As ``mode``, of a disk that cannot be read: the reservation is known all the same."""
-        mode = self._reservations.modes(disk).get(self._identity.node)
-        return "" if mode is None else "concurrent" if mode else "active"
+        return _word_of(self._reservations.modes(disk).get(self._identity.node))
 
     def has_failed(self, disk: str) -> bool:
         """Whether a shared disk does not answer."""
@@ -323,6 +322,11 @@ class VolumeGroups:
             OSError: the lab cannot be written.
         """
         self._reservations.release(self._identity, disks)
+
+
+def _word_of(mode: str | None) -> str:
+    """A mode of ``Reservation.mode``, None for no reservation, in the words of lspv."""
+    return "" if mode is None else "concurrent" if mode else "active"
 
 
 def _without_what_is_gone(group: VolumeGroup) -> status_area.StatusArea:

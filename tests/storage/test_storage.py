@@ -67,13 +67,18 @@ def test_a_mount_does_not_outlive_the_machine(nodes: tuple[Node, Node], run: Run
     second.die()
 
 
-def test_a_partition_that_cuts_the_disk_path_makes_contenders(nodes: tuple[Node, Node], run: Run) -> None:
-    first, second = nodes
-    faults = Faults(first.root.identity.lab)
+def mounted_here_known_there(first: Node, second: Node, run: Run) -> None:
+    """datavg on hdisk2 is varied on at the first node, with a file system that is mounted; the second one knows it."""
     run(first, "mkvg", "-y", "datavg", "hdisk2")
     run(first, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sharedfs", "-a", "size=32M")
     run(first, "mount", "/sharedfs")
     run(second, "importvg", "-n", "-y", "datavg", "hdisk2")
+
+
+def test_a_partition_that_cuts_the_disk_path_makes_contenders(nodes: tuple[Node, Node], run: Run) -> None:
+    first, second = nodes
+    faults = Faults(first.root.identity.lab)
+    mounted_here_known_there(first, second, run)
     faults.partition(["node1"], ["node2"], keep_disk=True)
     assert run(second, "varyonvg", "datavg")[0] == 1, "with the disk path the reservation holds"
     faults.partition(["node1"], ["node2"], keep_disk=False)
@@ -410,10 +415,7 @@ def test_a_volume_group_that_lost_its_disk_is_varied_off(nodes: tuple[Node, Node
     """It was refused, and the group was varied on here again when its disk was back."""
     first, second = nodes
     faults = Faults(first.root.identity.lab)
-    run(first, "mkvg", "-y", "datavg", "hdisk2")
-    run(first, "crfs", "-v", "jfs2", "-g", "datavg", "-m", "/sharedfs", "-a", "size=32M")
-    run(first, "mount", "/sharedfs")
-    run(second, "importvg", "-n", "-y", "datavg", "hdisk2")
+    mounted_here_known_there(first, second, run)
     faults.set_disk("hdisk2", failed=True)
     assert run(first, "lspv")[1].splitlines()[-2].split()[2:] == ["datavg", "active"]
     status, _, error = run(first, "varyoffvg", "datavg")

@@ -7,10 +7,8 @@ SMIT gives the tool a test plan, a variables file, and three choices; the flags 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
-from collections.abc import Iterator
 
 from daemons.clmgr.testtool import automatic, plan
 from daemons.clmgr.testtool.plan import Test
@@ -18,6 +16,7 @@ from daemons.clmgr.testtool.record import Record, read
 from daemons.cluster import configuration as configurations
 from daemons.cluster.configuration import DCD, Configuration, ConfigurationFault
 from srcctl.commands.options import Options, UsageError, parse, usage
+from srcctl.node.locks import locked
 from srcctl.node.root import NodeRoot
 from srcctl.odm import OdmError, Repository
 
@@ -53,9 +52,11 @@ def cl_testtool(argv: list[str]) -> int:
         if c is None or c.node(root.identity.node) is None:
             raise plan.PlanError("this node belongs to no cluster.")
         tests = _tests(root, c, options)
-        with _alone(root) as alone:
-            if not alone:
-                raise plan.PlanError("another run of the tool is going on on this node.")
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(_alone(root))
+            except BlockingIOError:
+                raise plan.PlanError("another run of the tool is going on on this node.") from None
             return _run(root, c, options, tests, " ".join(argv[1:]))
     except (OdmError, ConfigurationFault, plan.PlanError) as error:
         sys.stderr.write(f"cl_testtool: {error}\n")
@@ -66,25 +67,16 @@ def cl_testtool(argv: list[str]) -> int:
     return NOT_RUN
 
 
-@contextlib.contextmanager
-def _alone(root: NodeRoot) -> Iterator[bool]:
-    """Whether no other run goes on on this node; the lock ends with the run, whatever happens to it.
+def _alone(root: NodeRoot) -> contextlib.AbstractContextManager[None]:
+    """One run at a time on this node; that it goes on ends with it, whatever happens to it.
 
     Raises:
+        BlockingIOError: when it is entered: another run goes on.
         OSError: the file cannot be opened.
     """
     path = root.path(LOCK)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except BlockingIOError:
-            alone = False
-        yield alone
-    finally:
-        os.close(descriptor)
+    return locked(path, wait=False)
 
 
 def _tests(root: NodeRoot, c: Configuration, options: Options) -> list[Test]:
